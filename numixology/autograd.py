@@ -1,0 +1,497 @@
+"""The tape, and nothing else.
+
+A :class:`Node` is a value and where it came from. A :class:`Primitive` is a function of plain
+arrays together with one rule per argument, its vector-Jacobian product (vjp): given the
+cotangent of the output, the rule returns the cotangent of that argument. Called with a node, a
+primitive computes the value and writes on the new node which inputs it came from. That is the
+tape. :func:`sweep` reads it backwards.
+
+Only one thing about shapes is known here: a primitive that broadcasts is undone by summing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar, overload
+
+import numpy as np
+
+from .array import Array, Scalar, Shape, quietly, speak, whisper
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    IndexRangeError,
+    NumixologyError,
+    ShapeError,
+    TapeError,
+)
+
+__all__ = ["NAMESAKES", "Node", "Primitive", "namesake", "no_grad", "primitive", "sweep"]
+
+#: A vjp: ``rule(cotangent, output, *arguments, **options)``, on arrays or on nodes.
+Rule: TypeAlias = Callable[..., Any]
+
+F = TypeVar("F", bound=Callable[..., Any])
+N = TypeVar("N", bound="Node")
+
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+#: NumPy's function or ufunc -> ours: what ``np.exp(tensor)`` is looked up in.
+NAMESAKES: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+class Node:
+    """A value and where it came from.
+
+    Attributes:
+        value: the array.
+        tracked: whether gradients flow to this node.
+        primitive: what made it; None for a leaf.
+        inputs: the arguments it was made from, nodes and constants; None once freed.
+        options: the keyword options of that call.
+        saved: the arrays of that call: the output, then the arguments.
+        kept: by-products of the forward for the rules.
+        depth: 0 for a leaf, else one more than the deepest tracked input.
+    """
+
+    __slots__ = (
+        "__weakref__", "depth", "inputs", "kept", "options", "primitive", "saved", "tracked", "value",
+    )  # fmt: skip
+
+    value: Array
+    tracked: bool
+    primitive: "Primitive | None"
+    inputs: tuple[Any, ...] | None
+    options: Mapping[str, Any]
+    saved: tuple[Any, ...]
+    kept: Any
+    depth: int
+
+    def __init__(self, value: Array, tracked: bool = False) -> None:
+        self.value = value
+        self.tracked = tracked
+        self.primitive = None
+        self.inputs = ()
+        self.depth = 0
+
+
+class Primitive:
+    """A forward on plain arrays, and below it one rule per differentiable argument.
+
+    Made by :func:`primitive`. Called with arrays only it returns an array and records nothing;
+    called with at least one node it returns a node of the same class. Positional arguments may
+    be differentiable; keyword-only ones are options.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        broadcasts: bool = False,
+        keeps: Callable[..., Any] | None = None,
+    ) -> None:
+        code = forward.__code__
+        self.forward = forward
+        self.broadcasts = broadcasts
+        self.keeps = keeps
+        self.arguments = code.co_varnames[: code.co_argcount]
+        self.variadic = bool(code.co_flags & 0x04)  # the forward has *arguments
+        self.rules: list[Rule | None] = [None] * (len(self.arguments) or 1)
+        self.__name__ = forward.__name__.lstrip("_")
+        self.__qualname__ = forward.__qualname__
+        self.__module__ = forward.__module__
+        self.__doc__ = forward.__doc__
+        self.__wrapped__ = forward
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.__name__}>"
+
+    def vjp(self, argument: str) -> Callable[[F], F]:
+        """Register the rule for one argument: ``rule(cotangent, output, *arguments, **options)``.
+
+        The rule returns the cotangent of ``argument``. It is run on arrays by an ordinary
+        backward and on tensors under ``create_graph=True``, so it is written with what both
+        have: operators, ``@``, ``shape``, ``ndim``, ``dtype``, ``size``, ``reshape``, ``sum``,
+        ``astype``, and primitives. For a forward with ``*arguments`` one rule, named with the
+        star, serves them all and gets the position first. If the primitive ``keeps``
+        by-products, the rule gets them as ``kept=``.
+
+        Raises:
+            ArgumentError: the forward has no such positional argument.
+        """
+        if argument.startswith("*") and self.variadic:
+            return self._every
+        if argument not in self.arguments:
+            raise ArgumentError(
+                f"a rule of {self.__name__} belongs to one of its positional arguments",
+                repr(argument),
+                f"use one of {', '.join(self.arguments)}",
+            )
+
+        def register(rule: F) -> F:
+            self.rules[self.arguments.index(argument)] = rule
+            return rule
+
+        return register
+
+    def _every(self, rule: F) -> F:
+        self.rules = [rule]
+        return rule
+
+    def each_rule(self, inputs: Sequence[Any]) -> list[Rule | None]:
+        """The one rule of a variadic primitive, once for each position."""
+        return [rule and partial(rule, i) for rule in self.rules for i in range(len(inputs))]
+
+    @overload
+    def __call__(self, x: N, /, *rest: Any, **options: Any) -> N: ...
+    @overload
+    def __call__(
+        self, x: Array | Scalar | Sequence[Any], y: N, /, *rest: Any, **options: Any
+    ) -> N: ...
+    @overload
+    def __call__(self, /, *arguments: Any, **options: Any) -> Array: ...
+    def __call__(self, /, *arguments: Any, **options: Any) -> Any:
+        if options:
+            arguments, options = self._bind(arguments, options)
+        values = []
+        kind = None
+        depth = 0
+        for argument in arguments:
+            if isinstance(argument, Node):
+                kind = argument.__class__
+                values.append(argument.value)
+                if argument.tracked and argument.depth >= depth:
+                    depth = argument.depth + 1
+            else:
+                values.append(argument)
+        token = whisper()
+        try:
+            value = self.forward(*values, **options)
+        except (ValueError, TypeError, IndexError) as error:
+            raise self._refusal(values, error) from error
+        finally:
+            speak(token)
+        kept = None
+        if self.keeps is not None:
+            value, kept = value
+        if kind is None:
+            return value
+        if value.__class__ is not np.ndarray:
+            value = np.asarray(value)
+        node = kind.__new__(kind)
+        node.value = value
+        node.primitive = self
+        if depth and value.dtype.kind in "fc" and _recording.get():
+            node.tracked = True
+            node.inputs = arguments
+            node.options = options
+            node.saved = (value, *values)
+            node.kept = kept
+            node.depth = depth
+        else:
+            node.tracked = False
+            node.inputs = None
+            node.depth = 0
+        return node
+
+    def _bind(
+        self, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments given by keyword go to their places; options left out get their defaults."""
+        positional = list(arguments)
+        for name in self.arguments[len(positional) :]:
+            if name not in options:
+                break
+            positional.append(options.pop(name))
+        return tuple(positional), {**(self.forward.__kwdefaults__ or {}), **options}
+
+    def _refusal(self, values: Sequence[Any], error: Exception) -> Exception:
+        """NumPy's complaint, with the name of the primitive and what it was given."""
+        if isinstance(error, NumixologyError):
+            return error
+        given = ", ".join(
+            f"shape {v.shape} of {v.dtype}" if isinstance(v, np.ndarray) else repr(v)
+            for v in values
+        )
+        if self.broadcasts and isinstance(error, ValueError):
+            shapes = ", ".join(str(np.shape(v)) for v in values)
+            return ShapeError(
+                f"the shapes in {self.__name__} must broadcast",
+                shapes,
+                "make each axis equal or of length one, with reshape or expand_dims",
+            )
+        kinds = {IndexError: IndexRangeError, TypeError: DTypeError}
+        kind = next(
+            (ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ShapeError
+        )
+        return kind(f"{self.__name__} needs arguments that fit together", given, str(error))
+
+
+@overload
+def primitive(forward: Callable[..., Any], /) -> Primitive: ...
+@overload
+def primitive(
+    namesake: np.ufunc | Callable[..., Any] | None = None,
+    /,
+    *,
+    broadcasts: bool = ...,
+    keeps: Callable[..., Any] | None = ...,
+) -> Callable[[Callable[..., Any]], Primitive]: ...
+def primitive(*namesakes: Any, **how: Any) -> Any:
+    """Make a differentiable operation of a function of plain arrays.
+
+    Use it bare, or with the NumPy functions that it stands for, or with options. Its rules are
+    written directly below it.
+
+    Args:
+        *namesakes: NumPy functions that this one stands in for when they meet a tensor.
+        broadcasts: the arguments broadcast against each other, so each cotangent is summed back
+            to its argument's shape.
+        keeps: a composition of primitives that returns the forward's by-products. The forward
+            then returns ``(output, kept)`` and every rule gets ``kept=``: the forward's own
+            arrays in a first-order backward, and what ``keeps(*arguments, **options)``
+            returns, which can be differentiated again, under ``create_graph=True``.
+
+    Returns:
+        A :class:`Primitive`.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> @nx.primitive
+        ... def cube(x):
+        ...     return x * x * x
+        >>> @cube.vjp("x")
+        ... def cube_dx(ct, y, x):
+        ...     return ct * 3 * x * x
+        >>> x = nx.tensor([1.0, 2.0], requires_grad=True)
+        >>> cube(x).backward(np.ones(2))
+        >>> x.grad
+        Tensor([ 3., 12.])
+    """
+    if len(namesakes) == 1 and not how and _is_plain_function(namesakes[0]):
+        return Primitive(namesakes[0])
+
+    def decorate(forward: Callable[..., Any]) -> Primitive:
+        made = Primitive(forward, **how)
+        for numpy_function in namesakes:
+            NAMESAKES[numpy_function] = made
+        return made
+
+    return decorate
+
+
+def _is_plain_function(thing: Any) -> bool:
+    """A Python function that is not NumPy's own, so ``@primitive`` was used bare."""
+    return hasattr(thing, "__code__") and not getattr(thing, "__module__", "").startswith("numpy")
+
+
+def namesake(*numpy_functions: Callable[..., Any]) -> Callable[[F], F]:
+    """Let a composed function stand in for NumPy functions of the same meaning."""
+
+    def decorate(function: F) -> F:
+        for numpy_function in numpy_functions:
+            NAMESAKES[numpy_function] = function
+        return function
+
+    return decorate
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside the ``with`` block, in this thread or task only.
+
+    Also a decorator: ``@nx.no_grad()``.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor(3.0, requires_grad=True)
+        >>> with nx.no_grad():
+        ...     y = x * x
+        >>> y.requires_grad
+        False
+    """
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+@contextmanager
+def _record() -> Iterator[None]:
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def sweep(
+    outputs: Sequence[Node],
+    cotangents: Sequence[Any],
+    inputs: Sequence[Node] | None = None,
+    *,
+    create_graph: bool = False,
+    free: bool = False,
+) -> list[tuple[Node, Any]]:
+    """Read the tape backwards from ``outputs`` and return what arrives.
+
+    Nodes are visited once each, deepest first: whatever a node was used for lies deeper than
+    the node, so all of its cotangent has arrived before its own rules run. No recursion, no
+    sorting, and nothing written on the tape, except that ``free=True`` takes it apart on the way.
+
+    Args:
+        outputs: tracked nodes.
+        cotangents: one for each output, of its shape and dtype: arrays, or nodes under
+            ``create_graph``.
+        inputs: the nodes wanted; the leaves if None.
+        create_graph: run the rules on nodes, so that what arrives can be differentiated again.
+        free: forget each node's inputs once its rules have run.
+
+    Returns:
+        Pairs of a wanted node and its cotangent; arrays share memory with nothing else.
+
+    Raises:
+        TapeError: the tape was freed, or a value on it was changed after it was used.
+    """
+    useful = None if inputs is None else _between(outputs, inputs)
+    wanted = None if inputs is None else {id(node) for node in inputs}
+    total: dict[int, Any] = {}  # id of a node -> the cotangent that has arrived so far
+    owned: set[int] = set()  # ids whose total is an array that nobody else holds
+    waiting: defaultdict[int, list[Node]] = defaultdict(list)  # depth -> nodes to visit
+    arrived: list[Node] = []
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        if useful is None or id(output) in useful:
+            if id(output) in total:
+                total[id(output)] = total[id(output)] + cotangent
+            else:
+                total[id(output)] = cotangent
+                waiting[output.depth].append(output)
+
+    with quietly(), _record() if create_graph else nullcontext():
+        for depth in range(max(waiting, default=-1), -1, -1):
+            for node in waiting.pop(depth, ()):
+                key = id(node)
+                made_by = node.primitive
+                if made_by is None if wanted is None else key in wanted:
+                    arrived.append(node)
+                    cotangent = total[key]
+                else:
+                    cotangent = total.pop(key)
+                if made_by is None:
+                    continue
+                inputs_here, saved = node.inputs, node.saved
+                if inputs_here is None:
+                    raise _freed(made_by)
+                arguments = (cotangent, node, *inputs_here) if create_graph else (cotangent, *saved)
+                options = node.options
+                if made_by.keeps is not None:
+                    kept = made_by.keeps(*inputs_here, **options) if create_graph else node.kept
+                    options = {**options, "kept": kept}
+                if node.value is not saved[0]:
+                    raise _changed(made_by, node)
+                rules = made_by.each_rule(inputs_here) if made_by.variadic else made_by.rules
+                for argument, value, rule in zip(inputs_here, saved[1:], rules, strict=True):
+                    if not isinstance(argument, Node):
+                        continue
+                    if argument.value is not value:
+                        raise _changed(made_by, argument)
+                    key = id(argument)
+                    if not argument.tracked or (useful is not None and key not in useful):
+                        continue
+                    if rule is None:
+                        raise _no_rule(made_by, argument, inputs_here)
+                    part = rule(*arguments, **options)
+                    if part.shape != value.shape:
+                        part = _undo_broadcast(made_by, part, value.shape)
+                    if part.dtype is not value.dtype and part.dtype != value.dtype:
+                        part = part.astype(value.dtype)
+                    if key not in total:
+                        total[key] = part
+                        waiting[argument.depth].append(argument)
+                        if argument.depth == 0 and _is_new(part, arguments, node.kept):
+                            owned.add(key)
+                    elif key in owned:
+                        np.add(total[key], part, out=total[key])
+                    else:
+                        total[key] = part = total[key] + part
+                        if part.__class__ is np.ndarray:
+                            owned.add(key)
+                if free:
+                    node.inputs, node.saved, node.kept = None, (), None
+
+    if create_graph:
+        return [(node, total[id(node)]) for node in arrived]
+    return [(n, total[id(n)] if id(n) in owned else np.array(total[id(n)])) for n in arrived]
+
+
+def _between(outputs: Sequence[Node], inputs: Sequence[Node]) -> set[int]:
+    """The ids of the nodes on some way from ``inputs`` to ``outputs``, both ends included."""
+    seen: dict[int, Node] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen:
+            seen[id(node)] = node
+            stack.extend(n for n in node.inputs or () if isinstance(n, Node) and n.tracked)
+    useful = {id(node) for node in inputs if id(node) in seen}
+    for node in sorted(seen.values(), key=lambda node: node.depth):
+        if any(id(n) in useful for n in node.inputs or ()):
+            useful.add(id(node))
+    return useful
+
+
+def _is_new(part: Any, arguments: Sequence[Any], kept: Any) -> bool:
+    """Whether a rule's result is an array of its own, not one that it was handed."""
+    if part.__class__ is not np.ndarray or part.base is not None:
+        return False
+    return not any(part is other for other in (*arguments, *(kept or ())))
+
+
+def _undo_broadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:
+    """Broadcasting copies a value; its cotangent is the sum over the copies."""
+    added = part.ndim - len(shape)
+    stretched = tuple(
+        added + i for i, n in enumerate(shape) if n == 1 and part.shape[added + i] != 1
+    ) if added >= 0 else ()  # fmt: skip
+    fits = added >= 0 and all(
+        n in (1, m) for n, m in zip(shape, part.shape[added:], strict=True)
+    )  # fmt: skip
+    if not primitive.broadcasts or not fits:
+        raise ShapeError(
+            f"a rule of {primitive.__name__} must return its argument's shape {shape}",
+            str(part.shape),
+            "mend the rule, or declare broadcasts=True if the forward broadcasts",
+        )
+    if added or stretched:
+        part = part.sum(axis=(*range(added), *stretched), keepdims=True)
+    return part.reshape(shape)
+
+
+def _freed(made_by: Primitive) -> TapeError:
+    return TapeError(
+        "a tape is read once",
+        f"a second backward through {made_by.__name__}, whose inputs were freed",
+        "pass retain_graph=True to the first backward, or compute the output again",
+    )
+
+
+def _changed(made_by: Primitive, node: Node) -> TapeError:
+    return TapeError(
+        f"a value must stay as it was between {made_by.__name__}() and the backward through it",
+        f"data of shape {node.value.shape} assigned in between",
+        "assign to .data after the backward, or compute the output again",
+    )
+
+
+def _no_rule(primitive: Primitive, argument: Node, inputs: Sequence[Any]) -> TapeError:
+    position = next(i for i, one in enumerate(inputs) if one is argument)
+    name = "*arguments" if primitive.variadic else primitive.arguments[position]
+    return TapeError(
+        f"{primitive.__name__} must have a rule for every argument that requires a gradient",
+        f"none for {name!r}",
+        f"write one below it: @{primitive.__name__}.vjp({name!r}); or detach() the argument",
+    )

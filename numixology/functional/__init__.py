@@ -1,0 +1,69 @@
+"""The mathematics: functions of arrays that return arrays, or of tensors that return tensors."""
+
+from ..tensors import (
+    absolute,
+    add,
+    astype,
+    broadcast_to,
+    clip,
+    contiguous,
+    cumsum,
+    divide,
+    log,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    multiply,
+    negative,
+    power,
+    prod,
+    reshape,
+    sign,
+    squeeze,
+    subtract,
+    sum,
+    transpose,
+    var,
+    where,
+)
+from .activations import (
+    gelu,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
+from .affine import dropout, embedding, linear
+from .dot_product import attention
+from .elementary import (
+    concatenate,
+    einsum,
+    exp,
+    expand_dims,
+    expm1,
+    log1p,
+    split,
+    sqrt,
+    square,
+    stack,
+)
+from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from .mixing import (
+    chunk_cycles,
+    chunk_destinations,
+    depth_to_mix,
+    mixing_order,
+    mixing_steps,
+    token_mix,
+)
+from .normalization import layer_norm
+from .special import erf, normal_cdf, normal_pdf
+
+abs = absolute

@@ -1,0 +1,339 @@
+"""Activations: ReLU, sigmoid, tanh, SiLU, GELU in both forms, and softmax with its logarithms.
+
+SiLU and both GELUs are one family, x·g(x) with a gate g between 0 and 1. Its slope is
+g(x) + x g'(x): the gate, and its tilt. The forward has both at hand and keeps them.
+"""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from ..array import Array, kept_shape, real_part
+from ..autograd import primitive
+from ..errors import ArgumentError, ShapeError
+from ..tensors import A, greater, where
+from ._gaussian import gaussian
+from .elementary import exp
+from .special import normal_cdf, normal_pdf
+
+__all__ = [
+    "gelu",
+    "log_softmax",
+    "logsumexp",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+_ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+
+
+@primitive
+def relu(x: Array) -> Array:
+    """max(x, 0), elementwise; its derivative at 0 is taken as 0.
+
+    Args:
+        x: any shape.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.relu(nx.tensor([-1.0, 0.0, 2.0]))
+        Tensor([0., 0., 2.], from=relu)
+    """
+    return np.where(x.real > 0, x, 0) if np.iscomplexobj(x) else np.maximum(x, 0)
+
+
+@relu.vjp("x")
+def relu_dx(ct: A, y: A, x: A) -> A:
+    return where(greater(x, 0), ct, 0.0)
+
+
+def _sigmoid_values(x: Array) -> tuple[Array, Array]:
+    """σ(x) and 1 - σ(x) = σ(-x), both from exp(-|x|), so that neither is a difference."""
+    positive = np.greater_equal(real_part(x), 0)
+    e = np.exp(np.where(positive, -x, x))
+    larger = 1 / (1 + e)
+    smaller = e * larger
+    return np.where(positive, larger, smaller), np.where(positive, smaller, larger)
+
+
+@primitive(keeps=lambda x: (sigmoid(-x),))
+def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
+    """σ(x) = 1 / (1 + e⁻ˣ), elementwise.
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.sigmoid(nx.tensor([-800.0, 0.0, 2.0]))
+        Tensor([0.        , 0.5       , 0.88079708], from=sigmoid)
+    """
+    y, complement = _sigmoid_values(x)
+    return y, (complement,)
+
+
+@sigmoid.vjp("x")
+def sigmoid_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
+    (complement,) = kept
+    return ct * y * complement
+
+
+@primitive(np.tanh, keeps=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),))
+def tanh(x: Array) -> tuple[Array, tuple[Array]]:
+    """tanh x, elementwise; its slope is sech² x = 4 σ(2x) σ(-2x), not 1 - tanh² x.
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.tanh(nx.tensor([-20.0, 0.0, 0.5]))
+        Tensor([-1.        ,  0.        ,  0.46211716], from=tanh)
+    """
+    s, complement = _sigmoid_values(2 * x)
+    return np.tanh(x), (4 * s * complement,)
+
+
+@tanh.vjp("x")
+def tanh_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
+    (slope,) = kept
+    return ct * slope
+
+
+@primitive(keeps=lambda x: (sigmoid(x), x * sigmoid(x) * sigmoid(-x)))
+def silu(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    """SiLU(x) = x σ(x), elementwise; also called swish.
+
+    Args:
+        x: any shape, floating-point.
+
+    Source: guide, Feed Forward Network Flow; Elfwing, Uchibe and Doya 2017, equation 8
+    (arXiv 1702.03118).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.silu(nx.tensor([-1.0, 0.0, 1.0]))
+        Tensor([-0.26894142,  0.        ,  0.73105858], from=silu)
+    """
+    gate, complement = _sigmoid_values(x)
+    return _not_below(x) * gate, (gate, _bounded(x) * gate * complement)
+
+
+@primitive(keeps=lambda x: (normal_cdf(x), x * normal_pdf(x)))
+def _gelu(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    cdf, pdf = gaussian(x)
+    return _not_below(x) * cdf, (cdf, _bounded(x) * pdf)
+
+
+def _tanh_gate(x: A) -> tuple[Any, Any]:
+    """The argument 2u of the gate σ(2u) = ½ (1 + tanh u), and its derivative."""
+    x2 = x * x
+    return (
+        2 * _ROOT_TWO_OVER_PI * x * (1 + _CUBIC * x2),
+        2 * _ROOT_TWO_OVER_PI * (1 + 3 * _CUBIC * x2),
+    )
+
+
+def _gelu_tanh_keeps(x: A) -> tuple[A, A]:
+    inner, slope = _tanh_gate(x)
+    return sigmoid(inner), x * sigmoid(inner) * sigmoid(-inner) * slope
+
+
+@primitive(keeps=_gelu_tanh_keeps)
+def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    near = _bounded(x)
+    inner, slope = _tanh_gate(near)
+    gate, complement = _sigmoid_values(inner)
+    return _not_below(x) * gate, (gate, near * gate * complement * slope)
+
+
+def gated_dx(ct: A, y: A, x: A, *, kept: tuple[A, A]) -> A:
+    """The slope of x·g(x): the gate g, and its tilt x g'."""
+    gate, tilt = kept
+    return ct * (gate + tilt)
+
+
+silu.vjp("x")(gated_dx)
+_gelu.vjp("x")(gated_dx)
+_gelu_tanh.vjp("x")(gated_dx)
+
+
+def _not_below(x: Array) -> Array:
+    """Beyond -1,000 every gate is 0, and -inf · 0 shall be -0, not NaN."""
+    return x if np.iscomplexobj(x) else np.maximum(x, -1e3)
+
+
+def _bounded(x: Array) -> Array:
+    """Beyond ±1,000 every tilt is 0, and inf · 0 shall be 0, not NaN."""
+    return x if np.iscomplexobj(x) else np.minimum(np.maximum(x, -1e3), 1e3)
+
+
+def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
+    """GELU(x) = x Φ(x), elementwise.
+
+    With ``approximate="tanh"``: ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), computed as
+    x σ(2√(2/π) (x + 0.044715 x³)), which is the same without a difference in the left tail.
+
+    Args:
+        x: any shape, floating-point.
+        approximate: ``"none"`` for the exact form, ``"tanh"`` for the approximation.
+
+    Returns:
+        The shape and dtype of ``x``. -0 at -inf.
+
+    Raises:
+        ArgumentError: another word for ``approximate``.
+
+    Source: guide, Feed Forward Network Flow; Hendrycks and Gimpel 2016, section 2
+    (arXiv 1606.08415).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.gelu(nx.tensor([-30.0, -1.0, 1.0]))
+        Tensor([-1.47201418e-196, -1.58655254e-001,  8.41344746e-001], from=gelu)
+        >>> nx.functional.gelu(nx.tensor([-1.0, 1.0]), approximate="tanh")
+        Tensor([-0.15880801,  0.84119199], from=gelu_tanh)
+    """
+    if approximate == "none":
+        return _gelu(x)
+    if approximate == "tanh":
+        return _gelu_tanh(x)
+    raise ArgumentError("approximate is 'none' or 'tanh'", repr(approximate), "use one of the two")
+
+
+@primitive(keeps=lambda x: (sigmoid(x),))
+def softplus(x: Array) -> tuple[Array, tuple[Array]]:
+    """ln(1 + eˣ), elementwise; its slope is σ(x).
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.softplus(nx.tensor([-800.0, 0.0, 800.0]))
+        Tensor([0.00000000e+00, 6.93147181e-01, 8.00000000e+02], from=softplus)
+    """
+    positive = np.greater(real_part(x), 0)
+    s, _ = _sigmoid_values(x)
+    return np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x))), (s,)
+
+
+@softplus.vjp("x")
+def softplus_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
+    (s,) = kept
+    return ct * s
+
+
+def _shift(x: Array, axis: int) -> Array:
+    """The largest real part along ``axis``, or 0 where that is infinite or NaN."""
+    largest = np.maximum.reduce(real_part(x), axis=axis, keepdims=True)
+    return np.where(np.isfinite(largest), largest, 0)
+
+
+@primitive
+def _softmax(x: Array, *, axis: int) -> Array:
+    e = np.exp(x - _shift(x, axis))
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
+
+
+@_softmax.vjp("x")
+def _softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
+    return y * (ct - (ct * y).sum(axis=axis, keepdims=True))
+
+
+def softmax(x: A, axis: int = -1) -> A:
+    """y_i = e^{x_i} / Σ_j e^{x_j} along ``axis``.
+
+    Args:
+        x: at least one axis, floating-point.
+        axis: the axis whose values add up to 1.
+
+    Raises:
+        ShapeError: no such axis, or one of length 0.
+
+    Source: guide, Complexity Comparison (attention weights).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.softmax(nx.tensor([1000.0, 1000.0, 1000.0 - 800.0]))
+        Tensor([0.5, 0.5, 0. ], from=softmax)
+    """
+    return _softmax(x, axis=_filled_axis(x, axis, "softmax"))
+
+
+@primitive
+def _log_softmax(x: Array, *, axis: int) -> Array:
+    z = x - _shift(x, axis)
+    return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
+
+
+@_log_softmax.vjp("x")
+def _log_softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
+    return ct - exp(y) * ct.sum(axis=axis, keepdims=True)
+
+
+def log_softmax(x: A, axis: int = -1) -> A:
+    """y_i = x_i - ln Σ_j e^{x_j} along ``axis``.
+
+    Args:
+        x: at least one axis, floating-point.
+        axis: the axis whose exponentials add up to 1.
+
+    Raises:
+        ShapeError: no such axis, or one of length 0.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.log_softmax(nx.tensor([0.0, 0.0]))
+        Tensor([-0.69314718, -0.69314718], from=log_softmax)
+    """
+    return _log_softmax(x, axis=_filled_axis(x, axis, "log_softmax"))
+
+
+@primitive
+def _logsumexp(x: Array, *, axis: int, keepdims: bool) -> Array:
+    shift = _shift(x, axis)
+    y = shift + np.log(np.add.reduce(np.exp(x - shift), axis=axis, keepdims=True))
+    return y if keepdims else np.squeeze(y, axis)
+
+
+@_logsumexp.vjp("x")
+def _logsumexp_dx(ct: A, y: A, x: A, *, axis: int, keepdims: bool) -> A:
+    shape = kept_shape(x.shape, axis)
+    return ct.reshape(shape) * exp(x - y.reshape(shape))
+
+
+def logsumexp(x: A, axis: int = -1, keepdims: bool = False) -> A:
+    """ln Σ_j e^{x_j} along ``axis``.
+
+    Args:
+        x: at least one axis, floating-point.
+        axis: the axis to sum over.
+        keepdims: leave that axis in, at length one.
+
+    Raises:
+        ShapeError: no such axis, or one of length 0.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.logsumexp(nx.tensor([1000.0, 1000.0]))
+        Tensor(1000.69314718, from=logsumexp)
+    """
+    return _logsumexp(x, axis=_filled_axis(x, axis, "logsumexp"), keepdims=keepdims)
+
+
+def _filled_axis(x: Any, axis: int, name: str) -> int:
+    ndim = np.ndim(x)
+    if not -ndim <= axis < ndim or x.shape[axis] == 0:
+        raise ShapeError(
+            f"{name} needs an axis with at least one value",
+            f"axis {axis} of shape {np.shape(x)}",
+            "name another axis, or check the input first",
+        )
+    return axis % ndim

@@ -1,0 +1,173 @@
+"""Linear maps of features, rows of a table looked up by id, and dropout."""
+
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from ..autograd import primitive
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..tensors import A, Tensor, scatter, transpose
+
+__all__ = ["dropout", "embedding", "linear"]
+
+
+@primitive
+def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    rows = x.reshape(-1, x.shape[-1])  # (N, in)
+    y = rows @ weight.T  # (N, out)
+    if bias is not None:
+        y = np.add(y, bias, out=y if y.dtype == np.result_type(y, bias) else None)
+    return y.reshape(*x.shape[:-1], len(weight))  # (..., out)
+
+
+@_linear.vjp("x")
+def _linear_dx(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
+    return (_rows(ct) @ weight).reshape(x.shape)  # (..., in)
+
+
+@_linear.vjp("weight")
+def _linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
+    return transpose(_rows(ct)) @ _rows(x)  # (out, in)
+
+
+@_linear.vjp("bias")
+def _linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
+    return _rows(ct).sum(axis=0)  # (out,)
+
+
+def _rows(x: A) -> A:
+    count = x.size // x.shape[-1] if x.size else 0
+    return x.reshape(count, x.shape[-1])  # (N, features)
+
+
+def linear(x: A, weight: A, bias: A | None = None) -> A:
+    """y = x Wᵀ + b.
+
+    Args:
+        x: (..., in), floating-point.
+        weight: (out, in).
+        bias: (out,) or None.
+
+    Returns:
+        (..., out).
+
+    Raises:
+        ShapeError: the features of ``x`` and ``weight`` differ, or the bias does not fit.
+
+    Source: guide, Feed Forward Network Flow (Linear1, Linear2).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.linear(nx.tensor([[1.0, 2.0]]), nx.tensor([[3.0, 4.0], [5.0, 6.0]]))
+        Tensor([[11., 17.]], from=linear)
+    """
+    if np.ndim(weight) != 2 or np.ndim(x) == 0 or x.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            "linear maps x of shape (..., in) with a weight of shape (out, in)",
+            f"{np.shape(x)} and {np.shape(weight)}",
+            "make the last axes of both equal; a weight stored as (in, out) needs transposing",
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ShapeError(
+            f"the bias of linear has shape {weight.shape[:1]}",
+            str(bias.shape),
+            "check the weight's rows",
+        )
+    return _linear(x, weight, bias)
+
+
+@primitive
+def _embedding(weight: Array, *, ids: Array) -> Array:
+    return weight[ids]
+
+
+@_embedding.vjp("weight")
+def _embedding_dweight(ct: A, y: A, weight: A, *, ids: Array) -> A:
+    return scatter(ct, index=ids, shape=weight.shape)  # a repeated id gets the sum
+
+
+def embedding(ids: Any, weight: A) -> A:
+    """Row ``ids`` of a table: y = weight[ids].
+
+    Args:
+        ids: integers of any shape (B, T), each from 0 to V - 1.
+        weight: (V, D).
+
+    Returns:
+        (B, T, D).
+
+    Raises:
+        DTypeError: ids that are not integers.
+        IndexRangeError: a negative id, or one of at least V.
+        ShapeError: a weight that is not a table.
+
+    Source: guide, Multi-Layer Model (Token Embeddings).
+
+    Example:
+        >>> import numixology as nx
+        >>> table = nx.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+        >>> nx.functional.embedding([2, 0, 2], table)
+        Tensor([[4., 5.],
+                [0., 1.],
+                [4., 5.]], from=embedding)
+    """
+    places = np.array(ids.value if isinstance(ids, Tensor) else ids)
+    if places.size == 0 and not isinstance(ids, Tensor | np.ndarray):
+        places = places.astype(np.int64)
+    if places.dtype.kind not in "iu":
+        raise DTypeError(
+            "ids are integers", str(places.dtype), "convert them with .astype('int64')"
+        )
+    if np.ndim(weight) != 2:
+        raise ShapeError("an embedding table has shape (V, D)", str(np.shape(weight)), "reshape it")
+    count = weight.shape[0]
+    outside = (places < 0) | (places >= count)
+    if outside.any():
+        raise IndexRangeError(
+            f"ids lie from 0 to {count - 1}",
+            f"{places[outside][0]} at {tuple(int(i) for i in np.argwhere(outside)[0])}",
+            "check the vocabulary size, and that padding has a row of its own",
+        )
+    return _embedding(weight, ids=places)
+
+
+def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int | None" = None) -> A:
+    """In training x m / (1 - p), where each m is 0 with probability p and else 1; otherwise x.
+
+    The expectation is x, so nothing is scaled in evaluation.
+
+    Args:
+        x: any shape, floating-point.
+        p: the probability of a zero, in [0, 1).
+        training: whether anything is dropped.
+        rng: a Generator, whose state moves on, or a seed; None draws a fresh seed.
+
+    Raises:
+        ArgumentError: p lies outside [0, 1).
+
+    Source: Srivastava et al. 2014, section 4; guide, Feed Forward Network Flow (Dropout).
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([1.0, 1.0, 1.0, 1.0])
+        >>> nx.functional.dropout(x, 0.5, training=True, rng=0)
+        Tensor([2., 0., 0., 0.], from=multiply)
+    """
+    check_probability(p)
+    if not training or p == 0:
+        return x
+    generator = np.random.default_rng(rng)
+    mask = (generator.random(x.shape) >= p) / (1 - p)
+    return x * mask.astype(real_dtype(x.dtype))
+
+
+def check_probability(p: float) -> None:
+    """Raise unless p is a number in [0, 1)."""
+    if not isinstance(p, int | float) or not 0 <= p < 1:
+        raise ArgumentError("the dropout probability p lies in [0, 1)", repr(p), "use e.g. 0.1")
+
+
+def real_dtype(dtype: "np.dtype[Any]") -> "np.dtype[Any]":
+    """float64 of complex128, float32 of complex64, else the dtype itself."""
+    return np.zeros((), dtype).real.dtype

@@ -1,0 +1,56 @@
+"""Scaled dot-product attention, the baseline that the guide compares with."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..tensors import A, transpose
+from .activations import softmax
+
+__all__ = ["attention"]
+
+
+def attention(query: A, key: A, value: A) -> A:
+    """softmax(Q Kᵀ / √d) V.
+
+    Args:
+        query: (..., T, d), floating-point.
+        key: (..., S, d).
+        value: (..., S, e).
+
+    Returns:
+        (..., T, e).
+
+    Raises:
+        ShapeError: fewer than two axes, features that differ between query and key, tokens that
+            differ between key and value, or nothing to attend to.
+
+    Source: Vaswani et al. 2017, equation 1 (arXiv 1706.03762); guide, Computational Complexity.
+
+    Example:
+        >>> import numixology as nx
+        >>> q = nx.tensor([[1.0, 0.0]])
+        >>> k = nx.tensor([[1.0, 0.0], [1.0, 0.0]])
+        >>> nx.functional.attention(q, k, nx.tensor([[2.0], [4.0]]))
+        Tensor([[3.]], from=matmul)
+    """
+    shapes = [np.shape(x) for x in (query, key, value)]
+    if (
+        any(len(shape) < 2 for shape in shapes)
+        or shapes[0][-1] != shapes[1][-1]
+        or shapes[1][-2] != shapes[2][-2]
+        or 0 in (*shapes[1][-2:],)
+    ):
+        raise ShapeError(
+            "attention takes query (..., T, d), key (..., S, d) and value (..., S, e)",
+            ", ".join(str(shape) for shape in shapes),
+            "check the last two axes of each",
+        )
+    scores = query @ _swap_last(key) / math.sqrt(shapes[0][-1])  # (..., T, S)
+    return softmax(scores) @ value  # (..., T, e)
+
+
+def _swap_last(x: Any) -> Any:
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

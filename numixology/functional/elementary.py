@@ -1,0 +1,323 @@
+"""Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from ..autograd import namesake, primitive
+from ..errors import ArgumentError, ShapeError
+from ..tensors import A, Tensor, getitem, reshape
+
+__all__ = [
+    "concatenate",
+    "einsum",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "log1p",
+    "split",
+    "sqrt",
+    "square",
+    "stack",
+]
+
+
+@primitive(np.exp)
+def exp(x: Array) -> Array:
+    """eˣ, elementwise.
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.exp(nx.tensor([0.0, 1.0]))
+        Tensor([1.        , 2.71828183], from=exp)
+    """
+    return np.exp(x)
+
+
+@exp.vjp("x")
+def exp_dx(ct: A, y: A, x: A) -> A:
+    return ct * y
+
+
+@primitive(np.expm1)
+def expm1(x: Array) -> Array:
+    """eˣ - 1, elementwise, accurate near 0.
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.expm1(nx.tensor(1e-20))
+        Tensor(1.e-20, from=expm1)
+    """
+    return np.expm1(x)
+
+
+@expm1.vjp("x")
+def expm1_dx(ct: A, y: A, x: A) -> A:
+    return ct * exp(x)
+
+
+@primitive(np.log1p)
+def log1p(x: Array) -> Array:
+    """ln(1 + x), elementwise, accurate near 0: -inf at -1 and NaN below.
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.log1p(nx.tensor(1e-20))
+        Tensor(1.e-20, from=log1p)
+    """
+    return np.log1p(x)
+
+
+@log1p.vjp("x")
+def log1p_dx(ct: A, y: A, x: A) -> A:
+    return ct / (1 + x)
+
+
+@primitive(np.sqrt)
+def sqrt(x: Array) -> Array:
+    """√x, elementwise; NaN below 0, and an infinite slope at 0.
+
+    Args:
+        x: any shape, floating-point.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.sqrt(nx.tensor([4.0, 9.0]))
+        Tensor([2., 3.], from=sqrt)
+    """
+    return np.sqrt(x)
+
+
+@sqrt.vjp("x")
+def sqrt_dx(ct: A, y: A, x: A) -> A:
+    return ct / (2 * y)
+
+
+@primitive(np.square)
+def square(x: Array) -> Array:
+    """x², elementwise.
+
+    Args:
+        x: any shape.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.square(nx.tensor([2.0, 3.0]))
+        Tensor([4., 9.], from=square)
+    """
+    return np.square(x)
+
+
+@square.vjp("x")
+def square_dx(ct: A, y: A, x: A) -> A:
+    return ct * 2 * x
+
+
+@namesake(np.expand_dims)
+def expand_dims(x: A, axis: int | Sequence[int]) -> A:
+    """x with an axis of length one wherever ``axis`` says, counted in the result.
+
+    Args:
+        x: any shape.
+        axis: one place or several.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.expand_dims(nx.tensor([1.0, 2.0]), 0).shape
+        (1, 2)
+    """
+    places = [axis] if isinstance(axis, int) else list(axis)
+    ndim = x.ndim + len(places)
+    new = {place % ndim for place in places if -ndim <= place < ndim}
+    if len(new) < len(places):
+        raise ShapeError(
+            f"new axes of a result of {ndim} dimensions lie from {-ndim} to {ndim - 1} and differ",
+            str(axis),
+            "count the axes of the result",
+        )
+    lengths = iter(x.shape)
+    return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
+
+
+@primitive
+def _concatenate(*parts: Array, axis: int) -> Array:
+    return np.concatenate(parts, axis)
+
+
+@_concatenate.vjp("*parts")
+def _concatenate_dpart(position: int, ct: A, y: A, *parts: A, axis: int) -> A:
+    start = sum(part.shape[axis] for part in parts[:position])
+    rows = slice(start, start + parts[position].shape[axis])
+    return getitem(ct, index=(slice(None),) * axis + (rows,))
+
+
+@namesake(np.concatenate)
+def concatenate(parts: Sequence[A], axis: int = 0) -> A:
+    """The parts one after another along an axis that they have.
+
+    Args:
+        parts: tensors or arrays, equal in shape but for ``axis``.
+        axis: where to join them.
+
+    Raises:
+        ShapeError: no parts, or shapes that do not fit.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.concatenate([nx.tensor([1.0]), nx.tensor([2.0, 3.0])])
+        Tensor([1., 2., 3.], from=concatenate)
+    """
+    first, *_ = _several(parts, "concatenate")
+    return _concatenate(*parts, axis=_place(axis, first.ndim))
+
+
+@namesake(np.stack)
+def stack(parts: Sequence[A], axis: int = 0) -> A:
+    """The parts one after another along a new axis.
+
+    Args:
+        parts: tensors or arrays of one shape.
+        axis: the new axis, counted in the result.
+
+    Raises:
+        ShapeError: no parts, or shapes that differ.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.stack([nx.tensor([1.0, 2.0]), nx.tensor([3.0, 4.0])])
+        Tensor([[1., 2.],
+                [3., 4.]], from=concatenate)
+    """
+    _several(parts, "stack")
+    shapes = {part.shape for part in parts}
+    if len(shapes) > 1:
+        raise ShapeError("stack joins parts of one shape", str(sorted(shapes)), "use concatenate")
+    return concatenate([expand_dims(part, axis) for part in parts], axis)
+
+
+@namesake(np.split)
+def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[A]:
+    """x cut along an axis.
+
+    Args:
+        x: at least one axis.
+        indices_or_sections: a number of equal parts, or the places to cut at.
+        axis: the axis to cut.
+
+    Raises:
+        ShapeError: the axis cannot be cut into that many equal parts.
+
+    Example:
+        >>> import numixology as nx
+        >>> [part.tolist() for part in nx.functional.split(nx.tensor([1, 2, 3, 4]), 2)]
+        [[1, 2], [3, 4]]
+    """
+    axis = _place(axis, x.ndim)
+    length = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        sections = indices_or_sections
+        if sections < 1 or length % sections:
+            raise ShapeError(
+                "split cuts an axis into equal parts",
+                f"{length} in {sections}",
+                "give the places to cut at, as a list",
+            )
+        cuts = [length // sections * i for i in range(1, sections)]
+    else:
+        cuts = [int(cut) for cut in indices_or_sections]
+    bounds = zip([0, *cuts], [*cuts, length], strict=True)
+    before = (slice(None),) * axis
+    return [x[(*before, slice(start, stop))] for start, stop in bounds]
+
+
+@primitive
+def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
+    return np.einsum(f"{','.join(inputs)}->{output}", *operands)
+
+
+@_einsum.vjp("*operands")
+def _einsum_doperand(
+    position: int, ct: A, y: A, *operands: A, inputs: tuple[str, ...], output: str
+) -> A:
+    """Exchange the operand with the output; letters that it alone has were summed: repeat."""
+    mine = inputs[position]
+    others = [
+        (s, x) for i, (s, x) in enumerate(zip(inputs, operands, strict=True)) if i != position
+    ]
+    known = set(output).union(*(s for s, _ in others))
+    found = "".join(letter for letter in mine if letter in known)
+    subscripts = (output, *(s for s, _ in others))
+    part = _einsum(ct, *(x for _, x in others), inputs=subscripts, output=found)
+    shape = operands[position].shape
+    part = part.reshape(tuple(n if s in known else 1 for s, n in zip(mine, shape, strict=True)))
+    return part + np.zeros(shape, ct.dtype) if part.shape != shape else part
+
+
+@namesake(np.einsum)
+def einsum(subscripts: str, *operands: A) -> A:
+    """Einstein's summation: Σ over the letters that the output does not have.
+
+    Args:
+        subscripts: like ``"bij,bjk->bik"``. Without an arrow the output has the letters that
+            occur once, in alphabetical order. No letter twice in one operand, and no ellipsis.
+        *operands: one tensor or array per group of letters.
+
+    Raises:
+        ArgumentError: subscripts that this function does not know.
+        ShapeError: operands that do not fit them.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.einsum("ij,j->i", nx.tensor([[1.0, 2.0], [3.0, 4.0]]), nx.tensor([1.0, 1.0]))
+        Tensor([3., 7.], from=einsum)
+    """
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    inputs = tuple(left.split(","))
+    if not arrow:
+        letters = "".join(inputs)
+        output = "".join(sorted(s for s in set(letters) if letters.count(s) == 1))
+    groups = (*inputs, output)
+    if any(
+        len(set(group)) < len(group) or (group and not group.isalpha()) for group in groups
+    ) or not set(output) <= set("".join(inputs)):
+        raise ArgumentError(
+            "einsum takes letters, each once in a group, and an output made of them",
+            repr(subscripts),
+            "write every axis as a letter; take diagonals by indexing",
+        )
+    if [len(group) for group in inputs] != [np.ndim(x) for x in operands]:
+        raise ShapeError(
+            "einsum takes one operand per group, with one axis per letter",
+            f"{subscripts!r} with shapes {', '.join(str(np.shape(x)) for x in operands)}",
+            "count the letters",
+        )
+    return _einsum(*operands, inputs=inputs, output=output)
+
+
+def _place(axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise ShapeError(
+            f"an axis of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
+            str(axis),
+            "count again",
+        )
+    return axis % ndim
+
+
+def _several(parts: Any, name: str) -> Sequence[Any]:
+    if isinstance(parts, Tensor | np.ndarray) or not len(parts):
+        raise ShapeError(
+            f"{name} takes a list of parts", "none" if not len(parts) else "one tensor", "list them"
+        )
+    return parts  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""Losses: a number that says how far an output is from its target."""
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..tensors import A, Tensor, mean, reshape, sum
+from .activations import log_softmax, softplus
+
+__all__ = ["Reduction", "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
+
+#: What is done with the losses of the single elements.
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+
+
+def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
+    """-log_softmax(logits)[target]: the surprise at the right class.
+
+    Args:
+        logits: (..., C), floating-point.
+        target: (...), integers from 0 to C - 1.
+        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+
+    Returns:
+        A single number, or (...) with ``"none"``.
+
+    Raises:
+        ShapeError: target has another shape than logits without the last axis.
+        DTypeError: a target that is not integers.
+        IndexRangeError: a target outside the classes.
+        ArgumentError: another word for ``reduction``.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.cross_entropy(nx.tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1])
+        Tensor(0.69314718, from=divide)
+    """
+    ids = np.array(target.value if isinstance(target, Tensor) else target)
+    if ids.dtype.kind not in "iu" and ids.size:
+        raise DTypeError("a target class is an integer", str(ids.dtype), "use .astype('int64')")
+    if np.ndim(logits) == 0 or ids.shape != logits.shape[:-1]:
+        raise ShapeError(
+            "cross_entropy takes logits (..., C) and target (...)",
+            f"{np.shape(logits)} and {ids.shape}",
+            "put the classes on the last axis",
+        )
+    classes = logits.shape[-1]
+    if ids.size and (ids.min() < 0 or ids.max() >= classes):
+        raise IndexRangeError(
+            f"a target class lies from 0 to {classes - 1}",
+            f"{ids.min()} to {ids.max()}",
+            "check it",
+        )
+    log_p = reshape(log_softmax(logits), (ids.size, classes))  # (N, C)
+    losses = -log_p[np.arange(ids.size), ids.reshape(-1).astype(np.int64)]  # (N,)
+    return _reduced(reshape(losses, ids.shape), reduction)
+
+
+def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reduction = "mean") -> A:
+    """-t ln σ(x) - (1 - t) ln σ(-x), as (1 - t) softplus(x) + t softplus(-x).
+
+    Args:
+        logits: x, any shape, floating-point.
+        target: t, of that shape, between 0 and 1.
+        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ArgumentError: another word for ``reduction``.
+
+    Source: RankMixer's task heads predict clicks with it.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.binary_cross_entropy_with_logits(nx.tensor([0.0]), nx.tensor([1.0]))
+        Tensor(0.69314718, from=divide)
+    """
+    target = _target(logits, target, "binary_cross_entropy_with_logits")
+    losses = (1 - target) * softplus(logits) + target * softplus(-logits)
+    return _reduced(losses, reduction)
+
+
+def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
+    """(x - t)².
+
+    Args:
+        x: any shape, floating-point.
+        target: t, of that shape.
+        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ArgumentError: another word for ``reduction``.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.mse_loss(nx.tensor([1.0, 2.0]), nx.tensor([1.0, 4.0]))
+        Tensor(2., from=divide)
+    """
+    difference = x - _target(x, target, "mse_loss")
+    return _reduced(difference * difference, reduction)
+
+
+def _target(x: Any, target: Any, name: str) -> Any:
+    target = target if isinstance(target, Tensor) else np.asarray(target)
+    if target.shape != x.shape:
+        raise ShapeError(
+            f"{name} compares equal shapes",
+            f"{x.shape} and {target.shape}",
+            "reshape or broadcast first",
+        )
+    if target.dtype.kind in "iub":
+        target = target.astype(np.zeros((), x.dtype).real.dtype)
+    return target
+
+
+def _reduced(losses: A, reduction: str) -> A:
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return sum(losses)
+    if reduction == "mean":
+        return mean(losses)
+    raise ArgumentError("reduction is 'mean', 'sum' or 'none'", repr(reduction), "use one of them")

@@ -1,0 +1,76 @@
+"""Multi-head self-attention, the baseline that the guide compares the mixer with."""
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..functional.dot_product import attention
+from ..functional.mixing import divided
+from ..observe import step
+from ..tensors import A, transpose
+from .linear import Linear
+from .module import Module, Rng, check_input, positive
+
+__all__ = ["SelfAttention"]
+
+
+class SelfAttention(Module):
+    """y = W_o · concat over heads of softmax(Q Kᵀ / √d) V, with Q, K, V linear in x.
+
+    It has neither norm nor residual nor mask of its own. The parts are ``query``, ``key``,
+    ``value`` and ``output``, linear layers of D to D.
+
+    Args:
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        bias: whether the linear layers have biases.
+        rng: a seed or a Generator for the initial values.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: a size is not a positive integer.
+        ShapeError: H does not divide D; when called, for input that is not (B, T, D).
+        DTypeError: when called, for input of another dtype.
+
+    Source: Vaswani et al. 2017, section 3.2.2 (arXiv 1706.03762); guide, Computational
+    Complexity.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> nx.nn.SelfAttention(8, 2, rng=0)(nx.tensor(np.ones((1, 3, 8)))).shape
+        (1, 3, 8)
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        num_heads: int,
+        *,
+        bias: bool = True,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(hidden_dim=hidden_dim)
+        divided(hidden_dim, num_heads)
+        rng = np.random.default_rng(rng)
+        self.num_heads = num_heads
+        self.query = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.key = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.value = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.output = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+
+    def forward(self, x: A) -> A:
+        check_input(
+            x, self.query.weight, self, "(B, T, D)", [None, None, self.query.weight.shape[1]]
+        )
+        q = step("query", self._heads(self.query(x)))  # (B, H, T, d)
+        k = step("key", self._heads(self.key(x)))  # (B, H, T, d)
+        v = step("value", self._heads(self.value(x)))  # (B, H, T, d)
+        y = step("attention", attention(q, k, v))  # (B, H, T, d)
+        y = transpose(y, (0, 2, 1, 3)).reshape(*x.shape)  # (B, T, D)
+        return step("output", self.output(y))
+
+    def _heads(self, x: A) -> A:
+        B, T, D = x.shape
+        heads = x.reshape(B, T, self.num_heads, D // self.num_heads)  # (B, T, H, d)
+        return transpose(heads, (0, 2, 1, 3))  # (B, H, T, d)

@@ -1,0 +1,47 @@
+"""The dropout layer."""
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..functional.affine import check_probability, dropout
+from ..tensors import A
+from .module import Module, Rng
+
+__all__ = ["Dropout"]
+
+
+class Dropout(Module):
+    """In training mode zeros with probability p, the rest divided by 1 - p; else the input.
+
+    Args:
+        p: the probability of a zero, in [0, 1).
+        rng: a seed or a Generator for the masks; the same seed gives the same masks in turn.
+        dtype: taken like every module's; the output has the input's dtype.
+
+    Raises:
+        ArgumentError: p lies outside [0, 1).
+
+    Source: guide, Feed Forward Network Flow (Dropout).
+
+    Example:
+        >>> import numixology as nx
+        >>> layer = nx.nn.Dropout(0.5, rng=0)
+        >>> layer(nx.tensor([1.0, 1.0, 1.0, 1.0]))
+        Tensor([2., 0., 0., 0.], from=multiply)
+        >>> layer.eval()(nx.tensor([1.0, 1.0, 1.0, 1.0]))
+        Tensor([1., 1., 1., 1.])
+    """
+
+    p: float
+    rng: np.random.Generator
+
+    def __init__(self, p: float = 0.5, *, rng: Rng = None, dtype: DTypeLike = np.float64) -> None:
+        check_probability(p)
+        self.p = p
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: A) -> A:
+        return dropout(x, self.p, training=self.training, rng=self.rng)
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p})"

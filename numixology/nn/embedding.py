@@ -1,0 +1,51 @@
+"""The embedding layer: a table of rows looked up by id."""
+
+from typing import Any
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..functional.affine import embedding
+from ..tensors import Tensor
+from .module import Module, Rng, parameter, positive
+
+__all__ = ["Embedding"]
+
+
+class Embedding(Module):
+    """y = weight[ids]; ``weight`` (V, D) starts standard normal, as in torch.
+
+    Args:
+        num_embeddings: V.
+        embedding_dim: D.
+        rng: a seed or a Generator for the initial values.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: a size is not a positive integer.
+        DTypeError, IndexRangeError: when called, for ids that are not integers or lie outside.
+
+    Source: guide, Multi-Layer Model (Token Embeddings, Position Embeddings).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.nn.Embedding(10, 4, rng=0)([[1, 2, 3]]).shape
+        (1, 3, 4)
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        rng = np.random.default_rng(rng)
+        self.weight = parameter(rng.standard_normal((num_embeddings, embedding_dim)), dtype)
+
+    def forward(self, ids: Any) -> Tensor:
+        return embedding(ids, self.weight)

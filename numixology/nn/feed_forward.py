@@ -1,0 +1,158 @@
+"""The two feed-forward networks of the guide, both pre-norm with a residual."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..errors import ArgumentError
+from ..functional.activations import gelu, relu, silu
+from ..observe import step
+from ..tensors import A
+from .dropout import Dropout
+from .layer_norm import LayerNorm
+from .linear import Linear
+from .module import Module, Rng, check_input, positive
+
+__all__ = ["Activation", "FeedForward", "SwiGLUFeedForward"]
+
+#: The activations of the standard network.
+Activation: TypeAlias = Literal["gelu", "gelu_tanh", "relu", "silu"]
+
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "gelu": gelu,
+    "gelu_tanh": lambda x: gelu(x, approximate="tanh"),
+    "relu": relu,
+    "silu": silu,
+}
+
+
+class FeedForward(Module):
+    """y = x + W₂ · activation(W₁ · LayerNorm(x) + b₁) + b₂, with dropout after each step.
+
+    The parts are ``norm``, ``linear1`` and ``linear2``: 2DF + F + 3D parameters, which with
+    F = 4D is 8D² + 7D.
+
+    Args:
+        hidden_dim: D.
+        ff_dim: F; 4D if None.
+        activation: ``"gelu"``, ``"gelu_tanh"``, ``"relu"`` or ``"silu"``.
+        dropout: the probability of a zero, in [0, 1); active in training mode only.
+        bias: whether the linear layers have biases.
+        eps: LayerNorm's.
+        rng: a seed or a Generator for the initial values and the dropout masks.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), or
+            another word for ``activation``.
+        ShapeError, DTypeError: when called, for input of other features or another dtype.
+
+    Source: guide, Feed Forward Network Flow.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> ffn = nx.nn.FeedForward(8, rng=0).eval()
+        >>> ffn(nx.tensor(np.ones((2, 4, 8)))).shape
+        (2, 4, 8)
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        ff_dim: int | None = None,
+        *,
+        activation: Activation = "gelu",
+        dropout: float = 0.1,
+        bias: bool = True,
+        eps: float = 1e-5,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(hidden_dim=hidden_dim)
+        ff_dim = 4 * hidden_dim if ff_dim is None else ff_dim
+        positive(ff_dim=ff_dim)
+        if activation not in _ACTIVATIONS:
+            raise ArgumentError(
+                f"activation is one of {', '.join(_ACTIVATIONS)}",
+                repr(activation),
+                "use one of them",
+            )
+        rng = np.random.default_rng(rng)
+        self.activation = activation
+        self.norm = LayerNorm(hidden_dim, eps, dtype=dtype)
+        self.linear1 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
+        self.linear2 = Linear(ff_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.dropout = Dropout(dropout, rng=rng)
+
+    def forward(self, x: A) -> A:
+        check_input(x, self.norm.weight, self, "(..., D)", [self.norm.weight.shape[0]])
+        h = step("norm", self.norm(x))  # (..., D)
+        h = step("linear1", self.linear1(h))  # (..., F)
+        h = step("activation", _ACTIVATIONS[self.activation](h))
+        h = step("dropout", self.dropout(h))
+        h = step("linear2", self.linear2(h))  # (..., D)
+        h = step("dropout", self.dropout(h))
+        return step("residual", x + h)
+
+
+class SwiGLUFeedForward(Module):
+    """y = x + W₂ (SiLU(W₁ h) · W₃ h) with h = LayerNorm(x), and dropout before the residual.
+
+    Gate and up projection both read the norm's output. The parts are ``norm``, ``w1`` (gate),
+    ``w2`` (down) and ``w3`` (up): 3DF + 2D parameters, which with F = 4D is 12D² + 2D.
+
+    Args:
+        hidden_dim: D.
+        ff_dim: F; 4D if None.
+        dropout: the probability of a zero, in [0, 1); active in training mode only.
+        bias: whether the linear layers have biases.
+        eps: LayerNorm's.
+        rng: a seed or a Generator for the initial values and the dropout masks.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: a size is not a positive integer, or the dropout lies outside [0, 1).
+        ShapeError, DTypeError: when called, for input of other features or another dtype.
+
+    Source: guide, SwiGLU Variant Comparison; Shazeer 2020, equation 6 (arXiv 2002.05202).
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> ffn = nx.nn.SwiGLUFeedForward(8, rng=0).eval()
+        >>> ffn(nx.tensor(np.ones((2, 4, 8)))).shape
+        (2, 4, 8)
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        ff_dim: int | None = None,
+        *,
+        dropout: float = 0.1,
+        bias: bool = False,
+        eps: float = 1e-5,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(hidden_dim=hidden_dim)
+        ff_dim = 4 * hidden_dim if ff_dim is None else ff_dim
+        positive(ff_dim=ff_dim)
+        rng = np.random.default_rng(rng)
+        self.norm = LayerNorm(hidden_dim, eps, dtype=dtype)
+        self.w1 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
+        self.w2 = Linear(ff_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.w3 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
+        self.dropout = Dropout(dropout, rng=rng)
+
+    def forward(self, x: A) -> A:
+        check_input(x, self.norm.weight, self, "(..., D)", [self.norm.weight.shape[0]])
+        h = step("norm", self.norm(x))  # (..., D)
+        gate = step("silu", silu(step("w1", self.w1(h))))  # (..., F)
+        h = step("multiply", gate * step("w3", self.w3(h)))  # (..., F)
+        h = step("w2", self.w2(h))  # (..., D)
+        h = step("dropout", self.dropout(h))
+        return step("residual", x + h)

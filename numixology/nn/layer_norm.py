@@ -1,0 +1,60 @@
+"""The LayerNorm layer."""
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..errors import ArgumentError
+from ..functional.normalization import layer_norm
+from ..tensors import A, Tensor
+from .module import Module, Rng, check_input, parameter, positive
+
+__all__ = ["LayerNorm"]
+
+
+class LayerNorm(Module):
+    """y = (x - mean) / √(var + eps) · weight + bias over the last axis.
+
+    ``weight`` (D,) starts as ones and ``bias`` (D,) as zeros.
+
+    Args:
+        features: D.
+        eps: added to the variance; at least 0.
+        rng: taken like every module's; nothing here is random.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: D is not a positive integer, or eps is negative.
+        ShapeError, DTypeError: when called, for input of other features or another dtype.
+
+    Source: Ba, Kiros and Hinton 2016, equation 4 (arXiv 1607.06450).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.nn.LayerNorm(4)(nx.tensor([[5.0, 5.0, 5.0, 5.0]]))
+        Tensor([[0., 0., 0., 0.]], from=layer_norm, requires_grad=True)
+    """
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    def __init__(
+        self,
+        features: int,
+        eps: float = 1e-5,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(features=features)
+        if not eps >= 0:
+            raise ArgumentError(
+                "eps must be at least 0", str(eps), "use a small number such as 1e-5"
+            )
+        self.weight = parameter(np.ones(features), dtype)
+        self.bias = parameter(np.zeros(features), dtype)
+        self.eps = eps
+
+    def forward(self, x: A) -> A:
+        check_input(x, self.weight, self, "(..., D)", [self.weight.shape[0]])
+        return layer_norm(x, self.weight, self.bias, self.eps)

@@ -1,0 +1,60 @@
+"""The linear layer."""
+
+import math
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..functional.affine import linear
+from ..tensors import A, Tensor
+from .module import Module, Rng, check_input, parameter, positive
+
+__all__ = ["Linear"]
+
+
+class Linear(Module):
+    """y = x Wᵀ + b.
+
+    ``weight`` (out, in) and ``bias`` (out,) start uniform in ±1/√in, as in torch.
+
+    Args:
+        in_features: features of the input.
+        out_features: features of the output.
+        bias: whether there is a b.
+        rng: a seed or a Generator for the initial values.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: a size is not a positive integer.
+        ShapeError, DTypeError: when called, for input of other features or another dtype.
+
+    Source: guide, Feed Forward Network Flow.
+
+    Example:
+        >>> import numixology as nx
+        >>> layer = nx.nn.Linear(3, 2, rng=0)
+        >>> layer(nx.tensor([[1.0, 2.0, 3.0]])).shape
+        (1, 2)
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(in_features=in_features, out_features=out_features)
+        rng = np.random.default_rng(rng)
+        bound = 1 / math.sqrt(in_features)
+        self.weight = parameter(rng.uniform(-bound, bound, (out_features, in_features)), dtype)
+        self.bias = parameter(rng.uniform(-bound, bound, out_features), dtype) if bias else None
+
+    def forward(self, x: A) -> A:
+        check_input(x, self.weight, self, "(..., in)", [self.weight.shape[1]])
+        return linear(x, self.weight, self.bias)

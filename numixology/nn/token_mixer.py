@@ -1,0 +1,128 @@
+"""The token mixer: LayerNorm of the input plus its mixed tokens."""
+
+import numpy as np
+
+from ..array import DTypeLike
+from ..functional.mixing import (
+    Mixing,
+    chunk_cycles,
+    depth_to_mix,
+    divided,
+    head_dim,
+    mixing_order,
+    token_mix,
+)
+from ..observe import educational as printing
+from ..observe import silence, step
+from ..tensors import A
+from .layer_norm import LayerNorm
+from .module import Module, Rng, check_input, positive
+
+__all__ = ["TokenMixer"]
+
+
+class TokenMixer(Module):
+    """y = LayerNorm(x + token_mix(x)).
+
+    ``mixing="rankmixer"`` is the paper's mixing where T = H, and its continuation to any T and
+    any H that divides D. ``mixing="guide"`` is the guide's literal reading, an exhibit: it
+    permutes back, so its output is LayerNorm(2x) and no token sees another.
+
+    The one part is ``norm``.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        mixing: ``"rankmixer"`` or ``"guide"``.
+        eps: LayerNorm's.
+        educational: print every step as it happens.
+        rng: taken like every module's; nothing here is random.
+        dtype: float64 or float32.
+
+    Raises:
+        ArgumentError: a size is not a positive integer, or another word for ``mixing``.
+        ShapeError: H does not divide D; when called, for input that is not (B, T, D).
+        DTypeError: when called, for input of another dtype.
+
+    Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> mixer = nx.nn.TokenMixer(num_tokens=4, hidden_dim=8, num_heads=4)
+        >>> x = nx.tensor(np.arange(64.0).reshape(2, 4, 8))
+        >>> mixer(x).shape
+        (2, 4, 8)
+        >>> mixer.depth_to_mix, mixer.order, mixer.fixed_chunks, mixer.lost_dimensions
+        (1, 2, 4, 12)
+    """
+
+    norm: LayerNorm
+
+    def __init__(
+        self,
+        num_tokens: int,
+        hidden_dim: int,
+        num_heads: int,
+        *,
+        mixing: Mixing = "rankmixer",
+        eps: float = 1e-5,
+        educational: bool = False,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
+        divided(hidden_dim, num_heads)
+        head_dim((1, num_tokens, hidden_dim), num_heads, mixing)
+        self.num_tokens = num_tokens
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.mixing: Mixing = mixing
+        self.educational = educational
+        self.norm = LayerNorm(hidden_dim, eps, rng=rng, dtype=dtype)
+
+    def forward(self, x: A) -> A:
+        if self.educational:
+            with printing():
+                return self._mixed(x)
+        return self._mixed(x)
+
+    def forward_production(self, x: A) -> A:
+        """The same forward, printing nothing even in educational mode."""
+        with silence():
+            return self._mixed(x)
+
+    def _mixed(self, x: A) -> A:
+        check_input(
+            x, self.norm.weight, self, "(B, T, D)", [None, self.num_tokens, self.hidden_dim]
+        )
+        mixed = token_mix(x, self.num_heads, mixing=self.mixing)  # (B, T, D)
+        return step("norm", self.norm(step("residual", x + mixed)))
+
+    # The laws of its mixing
+
+    @property
+    def depth_to_mix(self) -> int | None:
+        """Layers until every token sees every token: ⌈log_H T⌉, or None if it never happens."""
+        return depth_to_mix(self.num_tokens, self.num_heads, mixing=self.mixing)
+
+    @property
+    def order(self) -> int:
+        """How many mixings in a row are the identity."""
+        return 1 if self.mixing == "guide" else mixing_order(self.num_tokens, self.num_heads)
+
+    @property
+    def fixed_chunks(self) -> int:
+        """How many of the T·H chunks stay where they are: gcd(T - 1, H - 1) + 1."""
+        if self.mixing == "guide":
+            return self.num_tokens * self.num_heads
+        return sum(len(cycle) == 1 for cycle in chunk_cycles(self.num_tokens, self.num_heads))
+
+    @property
+    def lost_dimensions(self) -> int:
+        """The null space of x + token_mix(x), of T·D dimensions: d for each even cycle."""
+        if self.mixing == "guide":
+            return 0
+        even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(self.num_tokens, self.num_heads))
+        return even * (self.hidden_dim // self.num_heads)

@@ -1,0 +1,279 @@
+"""Derivatives of functions: ``grad``, ``vjp``, ``jvp`` and ``jacobian``.
+
+None of them touches any ``.grad``. All of them read the tape that calling the function left.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .array import Array, Scalar
+from .autograd import sweep
+from .errors import DTypeError, ShapeError, TapeError
+from .tensors import Tensor, as_dtype, cotangent_for, leaf, tensor
+
+__all__ = ["Pullback", "grad", "jacobian", "jvp", "vjp"]
+
+#: What an input may be.
+Input: TypeAlias = Tensor | Array | Scalar | Sequence[Any]
+#: From the cotangent of the output to the cotangents of the inputs.
+Pullback: TypeAlias = Callable[..., tuple[Tensor, ...]]
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+) -> tuple[Tensor, ...]:
+    """The gradients of ``outputs`` with respect to ``inputs``: one per input, nothing stored.
+
+    With several outputs, the gradient of Σ ⟨grad_output, output⟩. The tape stays, so it can be
+    read again.
+
+    Args:
+        outputs: a tensor, or several, computed from the inputs.
+        inputs: a tensor, or several; they need not be leaves.
+        grad_outputs: the cotangent of each output, of its shape and dtype; None stands for 1
+            where the output is a single number.
+        create_graph: record this calculation too, so that the gradients can be differentiated.
+
+    Returns:
+        A tuple with one tensor per input, of its shape and dtype.
+
+    Raises:
+        TapeError: an output does not depend on an input, or the tape was freed.
+        ShapeError: a cotangent is missing or has another shape.
+        DTypeError: a cotangent has another dtype.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor(2.0, requires_grad=True)
+        >>> (slope,) = nx.grad(x**3, x, create_graph=True)
+        >>> (curvature,) = nx.grad(slope, x)
+        >>> slope.item(), curvature.item()
+        (12.0, 12.0)
+    """
+    outs, ins = _listed(outputs, "outputs"), _listed(inputs, "inputs")
+    seeds = [None] * len(outs) if grad_outputs is None else grad_outputs
+    if isinstance(seeds, Tensor | np.ndarray | bool | int | float) or (
+        len(outs) == 1 and isinstance(outputs, Tensor) and grad_outputs is not None
+    ):
+        seeds = [seeds]
+    if len(seeds) != len(outs):
+        raise ShapeError(
+            "grad_outputs has one entry per output",
+            f"{len(seeds)} for {len(outs)}",
+            "pass None for 1",
+        )
+    cotangents = [cotangent_for(output, seed) for output, seed in zip(outs, seeds, strict=True)]
+    found = _pull(outs, cotangents, ins, create_graph)
+    for i, (one, gradient) in enumerate(zip(ins, found, strict=True)):
+        if gradient is None:
+            raise TapeError(
+                "every output's gradient is taken with respect to tensors it was computed from",
+                f"inputs[{i}], of shape {one.shape}, which no output depends on",
+                "leave it out, or pass requires_grad=True before computing the output",
+            )
+    return tuple(gradient for gradient in found if gradient is not None)
+
+
+def vjp(fn: Callable[..., Any], *inputs: Input) -> tuple[Any, Pullback]:
+    """The value of ``fn`` and its pullback, from a cotangent v to v·J for each input.
+
+    Args:
+        fn: a function of tensors that returns a tensor, or a tuple of them.
+        *inputs: arrays or tensors of floating-point numbers; they are copied.
+
+    Returns:
+        ``(output, pullback)``. ``pullback(cotangent)`` (one per output if there are several)
+        returns a tuple with one tensor per input, zeros where the output does not depend on
+        it. It may be called again.
+
+    Raises:
+        DTypeError: an input is not floating-point, or ``fn`` returns no tensor.
+        ShapeError: the cotangent has another shape than the output.
+
+    Example:
+        >>> import numixology as nx
+        >>> output, pullback = nx.vjp(lambda x: x * x, [1.0, 2.0, 3.0])
+        >>> pullback(nx.tensor([1.0, 10.0, 100.0]))
+        (Tensor([  2.,  40., 600.]),)
+    """
+    tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
+    output = fn(*tracked)
+    outs = _outputs(output)
+
+    def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
+        if len(cotangents) == 1 and isinstance(cotangents[0], list | tuple):
+            cotangents = tuple(cotangents[0]) if len(outs) > 1 else cotangents
+        if len(cotangents) != len(outs):
+            raise ShapeError(
+                "the pullback takes one cotangent per output",
+                f"{len(cotangents)} for {len(outs)}",
+                "pass each of them",
+            )
+        return _pull_or_zero(outs, cotangents, tracked)
+
+    return _detached(output), pullback
+
+
+def jvp(
+    fn: Callable[..., Any], inputs: Input | Sequence[Input], tangents: Input | Sequence[Input]
+) -> tuple[Any, Any]:
+    """The value of ``fn`` and its directional derivative J·u.
+
+    Reverse mode twice: the pullback v ↦ v·J is linear in v, and the pullback of that linear map
+    is u ↦ J·u.
+
+    Args:
+        fn: a function of tensors that returns a tensor, or a tuple of them.
+        inputs: a tuple or list with the arguments of ``fn``; a lone tensor or array is taken
+            as the only one.
+        tangents: the direction u: one per input, of its shape.
+
+    Returns:
+        ``(output, tangent)``, both of the structure that ``fn`` returns.
+
+    Raises:
+        DTypeError: an input is not floating-point, or ``fn`` returns no tensor.
+        ShapeError: the tangents do not fit the inputs.
+
+    Example:
+        >>> import numixology as nx
+        >>> output, tangent = nx.jvp(lambda x: x * x, ([1.0, 2.0, 3.0],), ([1.0, 0.0, 10.0],))
+        >>> tangent
+        Tensor([ 2.,  0., 60.])
+    """
+    points = inputs if isinstance(inputs, list | tuple) else (inputs,)
+    directions = tangents if isinstance(tangents, list | tuple) else (tangents,)
+    if len(points) != len(directions):
+        raise ShapeError(
+            "there is one tangent per input",
+            f"{len(directions)} for {len(points)}",
+            "pass each of them",
+        )
+    tracked = [_tracked(one, i) for i, one in enumerate(points)]
+    units = [
+        cotangent_for(one, np.asarray(u, one.dtype))
+        for one, u in zip(tracked, directions, strict=True)
+    ]
+    output = fn(*tracked)
+    outs = _outputs(output)
+    v = [leaf(np.zeros(out.shape, out.dtype), requires_grad=True) for out in outs]
+    dependent = [(out, one) for out, one in zip(outs, v, strict=True) if out.requires_grad]
+    pulled = _pull([out for out, _ in dependent], [one for _, one in dependent], tracked, True)
+    linear = [
+        (g, u) for g, u in zip(pulled, units, strict=True) if g is not None and g.requires_grad
+    ]
+    tangent = _pull_or_zero([g for g, _ in linear], [u for _, u in linear], v)
+    return _detached(output), tangent if isinstance(output, tuple) else tangent[0]
+
+
+def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
+    """J = ∂output/∂input, one backward per element of the output.
+
+    Args:
+        fn: a function of tensors that returns a tensor.
+        *inputs: arrays or tensors of floating-point numbers; they are copied.
+
+    Returns:
+        A tensor of shape ``output.shape + input.shape``; a tuple of them if there are several
+        inputs.
+
+    Raises:
+        DTypeError: an input is not floating-point, or ``fn`` does not return one tensor.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.jacobian(lambda x: x * x, [1.0, 2.0, 3.0])
+        Tensor([[2., 0., 0.],
+                [0., 4., 0.],
+                [0., 0., 6.]])
+    """
+    tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
+    (output,) = _outputs(fn(*tracked))
+    rows = [np.zeros((output.size, *one.shape), one.dtype) for one in tracked]
+    unit = np.zeros(output.shape, output.dtype)
+    for i in range(output.size):
+        unit.flat[i] = 1
+        for row, gradient in zip(rows, _pull_or_zero([output], [unit], tracked), strict=True):
+            row[i] = gradient.value
+        unit.flat[i] = 0
+    found = tuple(
+        leaf(row.reshape(output.shape + one.shape)) for row, one in zip(rows, tracked, strict=True)
+    )
+    return found[0] if len(found) == 1 else found
+
+
+def _pull(
+    outputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    create_graph: bool,
+) -> list[Tensor | None]:
+    """The cotangent of each input, or None where no output depends on it."""
+    seeds = list(cotangents) if create_graph else [one.value for one in cotangents]
+    found = {id(n): g for n, g in sweep(outputs, seeds, inputs, create_graph=create_graph)}
+    gradients: list[Tensor | None] = []
+    for i, one in enumerate(inputs):
+        gradient = found.get(id(one))
+        if gradient is not None and not create_graph:
+            repeated = any(one is other for other in inputs[:i])
+            gradient = leaf(gradient.copy() if repeated else gradient)
+        gradients.append(gradient)
+    return gradients
+
+
+def _pull_or_zero(
+    outputs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    checked = []
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        if output.requires_grad:
+            checked.append((output, cotangent_for(output, cotangent)))
+    found = _pull([out for out, _ in checked], [ct for _, ct in checked], inputs, False)
+    return tuple(
+        leaf(np.zeros(one.shape, one.dtype)) if gradient is None else gradient
+        for one, gradient in zip(inputs, found, strict=True)
+    )
+
+
+def _tracked(value: Any, position: int) -> Tensor:
+    """A new leaf with the values of an input, so that the caller's own tape is not touched."""
+    if isinstance(value, Tensor):
+        value = value.detach()
+    fresh = tensor(value)
+    if fresh.dtype.kind != "f":
+        raise DTypeError(
+            "derivatives are taken with respect to floating-point inputs",
+            f"inputs[{position}] of {fresh.dtype}",
+            f"convert it with dtype={as_dtype(np.float64)}, or close over it",
+        )
+    fresh.requires_grad = True
+    return fresh
+
+
+def _listed(tensors: Tensor | Sequence[Tensor], name: str) -> list[Tensor]:
+    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    for one in listed:
+        if not isinstance(one, Tensor):
+            raise DTypeError(f"{name} are tensors", type(one).__name__, "wrap them with nx.tensor")
+    return listed
+
+
+def _outputs(output: Any) -> list[Tensor]:
+    listed = list(output) if isinstance(output, tuple) else [output]
+    for one in listed:
+        if not isinstance(one, Tensor):
+            raise DTypeError(
+                "the function must return a tensor, or a tuple of them",
+                type(one).__name__,
+                "keep the calculation in tensors: no np.asarray, numpy() or item() inside",
+            )
+    return listed
+
+
+def _detached(output: Any) -> Any:
+    return tuple(one.detach() for one in output) if isinstance(output, tuple) else output.detach()
