@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .errors import DTypeError
+
 __all__ = [
     "Array",
     "DTypeLike",
@@ -17,6 +19,7 @@ __all__ = [
     "kept_shape",
     "quietly",
     "real_part",
+    "shape_of",
     "speak",
     "whisper",
 ]
@@ -43,7 +46,23 @@ def kept_shape(shape: Shape, axis: int | tuple[int, ...] | None) -> Shape:
     return tuple(1 if i in gone else length for i, length in enumerate(shape))
 
 
-def real_part(x: Any) -> Any:
+def shape_of(x: Any, taker: str) -> Shape:
+    """The shape of an array or tensor; ``taker`` is the function that was given it.
+
+    Raises:
+        DTypeError: it is neither.
+    """
+    try:
+        return x.shape  # type: ignore[no-any-return]
+    except AttributeError:
+        raise DTypeError(
+            f"{taker} takes arrays or tensors",
+            type(x).__name__,
+            "convert it with np.asarray or nx.tensor",
+        ) from None
+
+
+def real_part(x: Array) -> Array:
     """``x`` itself, or the real part of complex data: what a branch may look at.
 
     Complex-step differentiation carries the derivative in the imaginary part, which must not
@@ -55,7 +74,7 @@ def real_part(x: Any) -> Any:
 def _floating_point_errors() -> tuple[ContextVar[Any], Any]:
     """The context variable in which NumPy keeps ``errstate``, and its value for 'ignore'."""
     before = copy_context()
-    with np.errstate(all="ignore", call=None):
+    with np.errstate(all="ignore"):
         inside = copy_context()
     changed = [(v, inside[v]) for v in inside if v not in before or inside[v] is not before[v]]
     return changed[0] if changed else (ContextVar("errstate"), None)

@@ -32,6 +32,8 @@ __all__ = ["NAMESAKES", "Node", "Primitive", "namesake", "no_grad", "primitive",
 
 #: A vjp: ``rule(cotangent, output, *arguments, **options)``, on arrays or on nodes.
 Rule: TypeAlias = Callable[..., Any]
+#: What may stand beside nodes among the arguments of a primitive.
+Constant: TypeAlias = Array | Scalar | Sequence[Any] | None
 
 F = TypeVar("F", bound=Callable[..., Any])
 N = TypeVar("N", bound="Node")
@@ -57,7 +59,8 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "depth", "inputs", "kept", "options", "primitive", "saved", "tracked", "value",
+        "__weakref__", "depth", "inputs", "kept", "options", "primitive", "saved", "tracked",
+        "value",
     )  # fmt: skip
 
     value: Array
@@ -98,6 +101,16 @@ class Primitive:
         self.keeps = keeps
         self.arguments = code.co_varnames[: code.co_argcount]
         self.variadic = bool(code.co_flags & 0x04)  # the forward has *arguments
+        if self.variadic and self.arguments:
+            raise ArgumentError(
+                "a primitive has named arguments or *arguments",
+                f"{', '.join(self.arguments)} beside the star in {forward.__name__}",
+                "use one kind, and keywords for options",
+            )
+        defaults = forward.__defaults__ or ()
+        self.defaults = dict(zip(self.arguments[::-1], defaults[::-1], strict=False))
+        self.option_defaults = forward.__kwdefaults__ or {}
+        self.has_defaults = bool(self.defaults or self.option_defaults)
         self.rules: list[Rule | None] = [None] * (len(self.arguments) or 1)
         self.__name__ = forward.__name__.lstrip("_")
         self.__qualname__ = forward.__qualname__
@@ -127,7 +140,7 @@ class Primitive:
             raise ArgumentError(
                 f"a rule of {self.__name__} belongs to one of its positional arguments",
                 repr(argument),
-                f"use one of {', '.join(self.arguments)}",
+                f"use one of {', '.join(self.arguments) or '*arguments'}",
             )
 
         def register(rule: F) -> F:
@@ -147,13 +160,14 @@ class Primitive:
     @overload
     def __call__(self, x: N, /, *rest: Any, **options: Any) -> N: ...
     @overload
-    def __call__(
-        self, x: Array | Scalar | Sequence[Any], y: N, /, *rest: Any, **options: Any
-    ) -> N: ...
+    def __call__(self, x: Constant, y: N, /, *rest: Any, **options: Any) -> N: ...
     @overload
-    def __call__(self, /, *arguments: Any, **options: Any) -> Array: ...
+    def __call__(self, x: Constant, y: Constant, z: N, /, **options: Any) -> N: ...
+    @overload
+    def __call__(self, /, *arguments: Constant, **options: Any) -> Array: ...
     def __call__(self, /, *arguments: Any, **options: Any) -> Any:
-        if options:
+        """The value; called with a node, a new node that holds it and what it came from."""
+        if options or self.has_defaults:
             arguments, options = self._bind(arguments, options)
         values = []
         kind = None
@@ -169,6 +183,8 @@ class Primitive:
         token = whisper()
         try:
             value = self.forward(*values, **options)
+        except NumixologyError:
+            raise
         except (ValueError, TypeError, IndexError) as error:
             raise self._refusal(values, error) from error
         finally:
@@ -199,23 +215,21 @@ class Primitive:
     def _bind(
         self, arguments: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Arguments given by keyword go to their places; options left out get their defaults."""
+        """Arguments given by keyword go to their places; what is left out gets its default."""
         positional = list(arguments)
         for name in self.arguments[len(positional) :]:
-            if name not in options:
+            if name not in options and name not in self.defaults:
                 break
-            positional.append(options.pop(name))
-        return tuple(positional), {**(self.forward.__kwdefaults__ or {}), **options}
+            positional.append(options.pop(name, self.defaults.get(name)))
+        return tuple(positional), {**self.option_defaults, **options}
 
     def _refusal(self, values: Sequence[Any], error: Exception) -> Exception:
         """NumPy's complaint, with the name of the primitive and what it was given."""
-        if isinstance(error, NumixologyError):
-            return error
         given = ", ".join(
             f"shape {v.shape} of {v.dtype}" if isinstance(v, np.ndarray) else repr(v)
             for v in values
         )
-        if self.broadcasts and isinstance(error, ValueError):
+        if self.broadcasts and isinstance(error, ValueError) and "broadcast" in str(error):
             shapes = ", ".join(str(np.shape(v)) for v in values)
             return ShapeError(
                 f"the shapes in {self.__name__} must broadcast",
@@ -226,27 +240,26 @@ class Primitive:
         kind = next(
             (ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ShapeError
         )
-        return kind(f"{self.__name__} needs arguments that fit together", given, str(error))
+        return kind(
+            f"{self.__name__} needs arguments that fit together", given or "none", str(error)
+        )
 
 
+@overload
+def primitive(  # type: ignore[overload-overlap]  # a ufunc is a function too: it comes first
+    *namesakes: np.ufunc, broadcasts: bool = ..., keeps: Callable[..., Any] | None = ...
+) -> Callable[[Callable[..., Any]], Primitive]: ...
 @overload
 def primitive(forward: Callable[..., Any], /) -> Primitive: ...
-@overload
-def primitive(
-    namesake: np.ufunc | Callable[..., Any] | None = None,
-    /,
-    *,
-    broadcasts: bool = ...,
-    keeps: Callable[..., Any] | None = ...,
-) -> Callable[[Callable[..., Any]], Primitive]: ...
 def primitive(*namesakes: Any, **how: Any) -> Any:
     """Make a differentiable operation of a function of plain arrays.
 
-    Use it bare, or with the NumPy functions that it stands for, or with options. Its rules are
+    Use it bare, or with the NumPy ufuncs that it stands for, or with options. Its rules are
     written directly below it.
 
     Args:
-        *namesakes: NumPy functions that this one stands in for when they meet a tensor.
+        *namesakes: NumPy's ufuncs that this one stands in for when they meet a tensor; for
+            NumPy's other functions there is :func:`namesake`.
         broadcasts: the arguments broadcast against each other, so each cotangent is summed back
             to its argument's shape.
         keeps: a composition of primitives that returns the forward's by-products. The forward
@@ -271,21 +284,16 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
         >>> x.grad
         Tensor([ 3., 12.])
     """
-    if len(namesakes) == 1 and not how and _is_plain_function(namesakes[0]):
-        return Primitive(namesakes[0])
+    if namesakes and not isinstance(namesakes[0], np.ufunc):
+        return Primitive(*namesakes)
 
     def decorate(forward: Callable[..., Any]) -> Primitive:
         made = Primitive(forward, **how)
-        for numpy_function in namesakes:
-            NAMESAKES[numpy_function] = made
+        for ufunc in namesakes:
+            NAMESAKES[ufunc] = made
         return made
 
     return decorate
-
-
-def _is_plain_function(thing: Any) -> bool:
-    """A Python function that is not NumPy's own, so ``@primitive`` was used bare."""
-    return hasattr(thing, "__code__") and not getattr(thing, "__module__", "").startswith("numpy")
 
 
 def namesake(*numpy_functions: Callable[..., Any]) -> Callable[[F], F]:
@@ -321,7 +329,8 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def _record() -> Iterator[None]:
+def record() -> Iterator[None]:
+    """Record inside the ``with`` block, even where :func:`no_grad` surrounds it."""
     token = _recording.set(True)
     try:
         yield
@@ -363,15 +372,16 @@ def sweep(
     owned: set[int] = set()  # ids whose total is an array that nobody else holds
     waiting: defaultdict[int, list[Node]] = defaultdict(list)  # depth -> nodes to visit
     arrived: list[Node] = []
-    for output, cotangent in zip(outputs, cotangents, strict=True):
-        if useful is None or id(output) in useful:
-            if id(output) in total:
-                total[id(output)] = total[id(output)] + cotangent
-            else:
-                total[id(output)] = cotangent
-                waiting[output.depth].append(output)
 
-    with quietly(), _record() if create_graph else nullcontext():
+    with quietly(), record() if create_graph else nullcontext():
+        for output, cotangent in zip(outputs, cotangents, strict=True):
+            if useful is None or id(output) in useful:
+                if id(output) in total:
+                    total[id(output)] = total[id(output)] + cotangent
+                else:
+                    total[id(output)] = cotangent
+                    waiting[output.depth].append(output)
+
         for depth in range(max(waiting, default=-1), -1, -1):
             for node in waiting.pop(depth, ()):
                 key = id(node)
@@ -385,7 +395,9 @@ def sweep(
                     continue
                 inputs_here, saved = node.inputs, node.saved
                 if inputs_here is None:
-                    raise _freed(made_by)
+                    if wanted is None:
+                        raise _freed(made_by)
+                    continue  # wanted itself, and nothing wanted lies below it
                 arguments = (cotangent, node, *inputs_here) if create_graph else (cotangent, *saved)
                 options = node.options
                 if made_by.keeps is not None:
@@ -405,14 +417,14 @@ def sweep(
                     if rule is None:
                         raise _no_rule(made_by, argument, inputs_here)
                     part = rule(*arguments, **options)
-                    if part.shape != value.shape:
+                    if getattr(part, "shape", None) != value.shape:
                         part = _undo_broadcast(made_by, part, value.shape)
                     if part.dtype is not value.dtype and part.dtype != value.dtype:
                         part = part.astype(value.dtype)
                     if key not in total:
                         total[key] = part
                         waiting[argument.depth].append(argument)
-                        if argument.depth == 0 and _is_new(part, arguments, node.kept):
+                        if argument.depth == 0 and _is_new(part, arguments, options):
                             owned.add(key)
                     elif key in owned:
                         np.add(total[key], part, out=total[key])
@@ -422,9 +434,8 @@ def sweep(
                             owned.add(key)
                 if free:
                     node.inputs, node.saved, node.kept = None, (), None
-
-    if create_graph:
-        return [(node, total[id(node)]) for node in arrived]
+        if create_graph:
+            return [(node, _copied(total[id(node)], node)) for node in arrived]
     return [(n, total[id(n)] if id(n) in owned else np.array(total[id(n)])) for n in arrived]
 
 
@@ -436,6 +447,8 @@ def _between(outputs: Sequence[Node], inputs: Sequence[Node]) -> set[int]:
         node = stack.pop()
         if id(node) not in seen:
             seen[id(node)] = node
+            if node.inputs is None and any(one.depth < node.depth for one in inputs):
+                raise _freed(node.primitive)  # what lies below it is forgotten
             stack.extend(n for n in node.inputs or () if isinstance(n, Node) and n.tracked)
     useful = {id(node) for node in inputs if id(node) in seen}
     for node in sorted(seen.values(), key=lambda node: node.depth):
@@ -444,15 +457,44 @@ def _between(outputs: Sequence[Node], inputs: Sequence[Node]) -> set[int]:
     return useful
 
 
-def _is_new(part: Any, arguments: Sequence[Any], kept: Any) -> bool:
+@primitive
+def copy_of(x: Array) -> Array:
+    """The same values in memory of their own."""
+    return np.array(x)
+
+
+@copy_of.vjp("x")
+def copy_of_dx(ct: Any, y: Any, x: Any) -> Any:
+    return ct
+
+
+def _copied(cotangent: Any, like: Node) -> Node:
+    """A recorded copy: two inputs may have been handed the same node."""
+    if not isinstance(cotangent, Node):  # a rule returned a plain array: a constant
+        array, cotangent = cotangent, like.__class__.__new__(like.__class__)
+        Node.__init__(cotangent, np.asarray(array))
+    copied: Node = copy_of(cotangent)
+    return copied
+
+
+def _is_new(part: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> bool:
     """Whether a rule's result is an array of its own, not one that it was handed."""
     if part.__class__ is not np.ndarray or part.base is not None:
         return False
-    return not any(part is other for other in (*arguments, *(kept or ())))
+    handed = list(arguments)
+    for option in options.values():
+        handed.extend(option if isinstance(option, list | tuple) else (option,))
+    return not any(part is other for other in handed)
 
 
 def _undo_broadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:
     """Broadcasting copies a value; its cotangent is the sum over the copies."""
+    if not hasattr(part, "shape"):
+        raise DTypeError(
+            f"a rule of {primitive.__name__} must return an array of shape {shape}",
+            type(part).__name__,
+            "mend the rule: it may lack a return",
+        )
     added = part.ndim - len(shape)
     stretched = tuple(
         added + i for i, n in enumerate(shape) if n == 1 and part.shape[added + i] != 1

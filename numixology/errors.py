@@ -8,6 +8,7 @@ think of first, so ``except ValueError`` keeps working.
 __all__ = [
     "ArgumentError",
     "DTypeError",
+    "GradientError",
     "IndexRangeError",
     "NumixologyError",
     "ShapeError",
@@ -63,3 +64,7 @@ class StateDictError(NumixologyError, KeyError, ValueError):
     A missing name is a KeyError and a misshapen entry a ValueError; one message lists both, so
     this class is both.
     """
+
+
+class GradientError(NumixologyError, RuntimeError):
+    """A gradient check did not pass, and was asked to raise."""

@@ -76,6 +76,9 @@ Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
 #: One axis, several, or all (None).
 Axis: TypeAlias = int | tuple[int, ...] | None
 
+#: Keywords of NumPy's functions that have no meaning on the tape.
+_REFUSED = ("out", "where", "dtype", "casting", "order", "subok", "initial", "copy")
+
 #: Arrays in, arrays out; tensors in, tensors out.
 A = TypeVar("A", Array, "Tensor")
 
@@ -476,14 +479,12 @@ class Tensor(Node):
             raise _not_for_tensors(
                 f"np.{ufunc.__name__}.{method}", "use a function of nx.functional"
             )
-        ours = _stand_in(ufunc, f"np.{ufunc.__name__}", kwargs)
-        return ours(*(_operand(x) for x in inputs))
+        return _stand_in(ufunc, kwargs)(*map(_operand, inputs))
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        name = f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
-        return _stand_in(function, name, kwargs)(*args, **kwargs)
+        return _stand_in(function, kwargs)(*args, **kwargs)
 
     # Shapes, with torch's meaning
 
@@ -675,7 +676,7 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
-def cotangent_for(output: Tensor, gradient: Any) -> Tensor:
+def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
     """``gradient`` as the cotangent of ``output``; left out it is 1, for a single number.
 
     Raises:
@@ -729,7 +730,7 @@ def _check_gradient(gradient: Tensor, of: Tensor) -> None:
 def _accumulate(node: Any, gradient: Tensor) -> None:
     """Out of place, so that whoever holds the old gradient keeps it."""
     before = node.grad
-    node.grad = gradient if before is None else before + gradient
+    node._grad = gradient if before is None else before + gradient
 
 
 def _rebuilt(values: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
@@ -809,7 +810,7 @@ def _is_operand(other: object) -> bool:
     )
 
 
-def _operand(other: Any) -> Any:
+def _operand(other: object) -> Tensor | Array | Scalar:
     """What stands beside a tensor: numbers stay weak, lists become arrays."""
     if isinstance(other, (Tensor, float, int)):
         return other
@@ -825,7 +826,11 @@ def _operand(other: Any) -> Any:
     return array
 
 
-def _mask(other: Any) -> Any:
+@overload
+def _mask(other: Tensor) -> Tensor: ...
+@overload
+def _mask(other: Operand) -> Tensor | Array | Scalar: ...
+def _mask(other: Operand) -> Tensor | Array | Scalar:
     mask = _operand(other)
     if getattr(mask, "dtype", np.dtype(type(mask))) != np.bool_:
         raise DTypeError(
@@ -842,22 +847,26 @@ namesake(np.ndim)(lambda t: t.ndim)
 namesake(np.size)(lambda t: t.size)
 
 
-def _stand_in(function: Callable[..., Any], name: str, kwargs: Any) -> Callable[..., Any]:
+def _stand_in(function: Any, kwargs: Any) -> Callable[..., Any]:
     """Our function of the same meaning as NumPy's."""
-    for word in ("out", "where", "dtype", "casting", "order", "subok", "initial", "copy"):
-        if word in kwargs:
-            raise _not_for_tensors(f"{name}(..., {word}=...)", f"leave {word} out")
     ours = NAMESAKES.get(function)
-    if ours is None:
+    refused = [word for word in _REFUSED if word in kwargs]
+    if ours is not None and not refused:
+        return ours
+    room = getattr(function, "__module__", None) or "numpy"
+    name = f"{room.replace('numpy', 'np', 1)}.{function.__name__}"
+    if "out" in refused:
         raise _not_for_tensors(
-            name, f"use nx.functional, or {name}(np.asarray(t)) for plain values off the tape"
+            f"{name}(..., out=...)", "write y = y + t, not y += t, so that the result is recorded"
         )
-    return ours
+    if refused:
+        raise _not_for_tensors(f"{name}(..., {refused[0]}=...)", f"leave {refused[0]} out")
+    raise _not_for_tensors(
+        name, f"use nx.functional, or {name}(np.asarray(t)) for plain values off the tape"
+    )
 
 
 def _not_for_tensors(received: str, instead: str) -> DTypeError:
-    if received.endswith("(..., out=...)"):
-        instead = "write y = y + t instead of y += t, so that the result can be recorded"
     return DTypeError("NumPy functions on tensors must be recorded", received, instead)
 
 
@@ -986,10 +995,17 @@ def divide_db(ct: A, y: A, a: A, b: A) -> A:
     return -ct * y / b
 
 
+def _of_numbers(y: Array, a: Any, b: Any) -> Array:
+    """y = f(a, b), unless NumPy took two booleans for numbers of eight bits."""
+    if y.dtype == np.int8 and np.result_type(a, b) == np.bool_:
+        raise DTypeError("// % ** take numbers", "two booleans", "use .astype('int64')")
+    return y
+
+
 @primitive(np.floor_divide, broadcasts=True)
 def floor_divide(a: Array, b: Array) -> Array:
     """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
-    return np.floor_divide(a, b)
+    return _of_numbers(np.floor_divide(a, b), a, b)
 
 
 @floor_divide.vjp("a")
@@ -1005,7 +1021,7 @@ def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
 @primitive(np.remainder, broadcasts=True)
 def remainder(a: Array, b: Array) -> Array:
     """a - b ⌊a / b⌋, elementwise and broadcasting."""
-    return np.remainder(a, b)
+    return _of_numbers(np.remainder(a, b), a, b)
 
 
 @remainder.vjp("a")
@@ -1030,26 +1046,27 @@ def negative_dx(ct: A, y: A, x: A) -> A:
 
 
 @primitive(np.power, broadcasts=True)
-def power(a: Array, b: Array) -> Array:
+def power(a: Array | Scalar, b: Array | Scalar) -> Array:
     """aᵇ, elementwise and broadcasting.
 
-    At b = 0 the derivative by ``a`` is 0, and at a = 0 < b the derivative by ``b`` is 0.
+    At b = 0 the derivative by ``a`` is 0, and at a = 0 ≤ b the derivative by ``b`` is 0.
     """
-    if isinstance(a, np.ndarray):
-        return a**b  # type: ignore[no-any-return]
-    return np.power(a, b)
+    return _of_numbers(a**b if isinstance(a, np.ndarray) else np.power(a, b), a, b)
 
 
 @power.vjp("a")
-def power_da(ct: A, y: A, a: A, b: A) -> A:
+def power_da(ct: A, y: A, a: A, b: A | float) -> A:
     if isinstance(b, bool | int | float):
         return ct * b * a ** (b - 1) if b else ct * 0
-    return where(b == 0, 0.0, ct * b * a ** where(b == 0, 1.0, b - 1))
+    constant: A = b == 0
+    da: A = ct * b * a ** where(constant, 1.0, b - 1)
+    return where(constant, 0.0, da)
 
 
 @power.vjp("b")
 def power_db(ct: A, y: A, a: A, b: A) -> A:
-    return ct * y * log(where(equal(a, 0), 1.0, a))
+    certain = logical_and(equal(a, 0), greater_equal(b, 0))  # y ln a, not inf · ln 1, where b < 0
+    return ct * y * log(where(certain, 1.0, a))
 
 
 @primitive(np.absolute)
@@ -1092,7 +1109,8 @@ def log_dx(ct: A, y: A, x: A) -> A:
 # Choosing
 
 
-@primitive(np.where, broadcasts=True)
+@namesake(np.where)
+@primitive(broadcasts=True)
 def where(condition: Array, a: Array, b: Array) -> Array:
     """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting."""
     return np.where(condition, a, b)
@@ -1242,7 +1260,8 @@ def logical_not(x: Array) -> Array:
 @primitive(np.matmul, broadcasts=True)
 def matmul(a: Array, b: Array) -> Array:
     """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy."""
-    return np.matmul(a, b)
+    y: Array = np.matmul(a, b)
+    return y
 
 
 @matmul.vjp("a")
@@ -1305,8 +1324,10 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     """The axes in another order: axis i of the result is axis ``axes[i]`` of x."""
     if axes is None:
         return _transpose(x, axes=tuple(range(x.ndim))[::-1])
-    order = tuple([_axis(axis, x.ndim) for axis in axes])
-    if sorted(order) != list(range(x.ndim)):
+    order = tuple(axes)
+    if sorted(order) != [*range(x.ndim)]:
+        order = tuple([_axis(axis, x.ndim) for axis in axes])
+    if len(order) != x.ndim or len(set(order)) != x.ndim:
         raise ShapeError(
             f"the order of {x.ndim} axes names each of them once",
             str(tuple(axes)),
@@ -1381,7 +1402,8 @@ def astype(x: A, dtype: DTypeLike) -> A:
 @primitive
 def getitem(x: Array, *, index: Any) -> Array:
     """x[index], NumPy's indexing: integers, slices, None, Ellipsis, integer arrays, masks."""
-    return x[index]
+    part: Array = x[index]
+    return part
 
 
 @getitem.vjp("x")
@@ -1408,10 +1430,15 @@ def scatter_dx(ct: A, y: A, x: A, *, index: Any, shape: Shape) -> A:
 
 # Reductions
 
+# NumPy's own, under types that leave ``keepdims`` open until the call.
+_add_reduce: Callable[..., Array] = np.add.reduce
+_maximum_reduce: Callable[..., Array] = np.maximum.reduce
+_minimum_reduce: Callable[..., Array] = np.minimum.reduce
+
 
 @primitive
 def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return _add_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @_sum.vjp("x")
@@ -1450,24 +1477,26 @@ def var(
     axis = _reduced(x, axis, dim)
     count = _count(x, axis) - ddof
     centred = x - mean(x, axis, keepdims=True)
-    return sum(centred * centred, axis, keepdims or keepdim) / (count if count > 0 else math.nan)
+    y: A = sum(centred * centred, axis, keepdims or keepdim) / (count if count > 0 else math.nan)
+    return y
 
 
 @primitive
 def _max(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+    return _maximum_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @primitive
 def _min(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+    return _minimum_reduce(x, axis=axis, keepdims=keepdims)
 
 
 def extremum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
     """Where several values are the extremum, they share the cotangent equally."""
     shape = kept_shape(x.shape, axis)
     chosen = equal(x, y.reshape(shape)).astype(ct.dtype)
-    return ct.reshape(shape) * chosen / sum(chosen, axis, keepdims=True)
+    dx: A = ct.reshape(shape) * chosen / sum(chosen, axis, keepdims=True)
+    return dx
 
 
 _max.vjp("x")(extremum_dx)
@@ -1499,9 +1528,9 @@ def prod(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
     """Π x over ``axis``: multiplied in pairs, then pairs of pairs, so that zeros do no harm."""
-    gone = axes_of(_reduced(x, axis, dim), x.ndim)
+    gone: Shape = axes_of(_reduced(x, axis, dim), x.ndim)
     shape = kept_shape(x.shape, gone) if keepdims or keepdim else None
-    kept = [i for i in range(x.ndim) if i not in gone]
+    kept: list[int] = [i for i in range(x.ndim) if i not in gone]
     lengths = [x.shape[i] for i in kept]
     x = transpose(x, (*gone, *kept)).reshape(math.prod(x.shape[i] for i in gone), *lengths)
     if x.dtype.kind in "ib":

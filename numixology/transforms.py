@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .array import Array, Scalar
-from .autograd import sweep
+from .autograd import copy_of, record, sweep
 from .errors import DTypeError, ShapeError, TapeError
 from .tensors import Tensor, as_dtype, cotangent_for, leaf, tensor
 
-__all__ = ["Pullback", "grad", "jacobian", "jvp", "vjp"]
+__all__ = ["Pullback", "grad", "jacobian", "jvp", "pull", "vjp"]
 
 #: What an input may be.
 Input: TypeAlias = Tensor | Array | Scalar | Sequence[Any]
@@ -57,9 +57,9 @@ def grad(
     """
     outs, ins = _listed(outputs, "outputs"), _listed(inputs, "inputs")
     seeds = [None] * len(outs) if grad_outputs is None else grad_outputs
-    if isinstance(seeds, Tensor | np.ndarray | bool | int | float) or (
-        len(outs) == 1 and isinstance(outputs, Tensor) and grad_outputs is not None
-    ):
+    alone = isinstance(seeds, Tensor | np.ndarray | np.generic | bool | int | float)
+    listed = isinstance(seeds, list | tuple) and len(seeds) == 1 and isinstance(seeds[0], Tensor)
+    if alone or (isinstance(outputs, Tensor) and grad_outputs is not None and not listed):
         seeds = [seeds]
     if len(seeds) != len(outs):
         raise ShapeError(
@@ -68,7 +68,7 @@ def grad(
             "pass None for 1",
         )
     cotangents = [cotangent_for(output, seed) for output, seed in zip(outs, seeds, strict=True)]
-    found = _pull(outs, cotangents, ins, create_graph)
+    found = pull(outs, cotangents, ins, create_graph)
     for i, (one, gradient) in enumerate(zip(ins, found, strict=True)):
         if gradient is None:
             raise TapeError(
@@ -102,7 +102,8 @@ def vjp(fn: Callable[..., Any], *inputs: Input) -> tuple[Any, Pullback]:
         (Tensor([  2.,  40., 600.]),)
     """
     tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
-    output = fn(*tracked)
+    with record():
+        output = fn(*tracked)
     outs = _outputs(output)
 
     def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
@@ -159,11 +160,12 @@ def jvp(
         cotangent_for(one, np.asarray(u, one.dtype))
         for one, u in zip(tracked, directions, strict=True)
     ]
-    output = fn(*tracked)
+    with record():
+        output = fn(*tracked)
     outs = _outputs(output)
     v = [leaf(np.zeros(out.shape, out.dtype), requires_grad=True) for out in outs]
     dependent = [(out, one) for out, one in zip(outs, v, strict=True) if out.requires_grad]
-    pulled = _pull([out for out, _ in dependent], [one for _, one in dependent], tracked, True)
+    pulled = pull([out for out, _ in dependent], [one for _, one in dependent], tracked, True)
     linear = [
         (g, u) for g, u in zip(pulled, units, strict=True) if g is not None and g.requires_grad
     ]
@@ -193,7 +195,14 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
                 [0., 0., 6.]])
     """
     tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
-    (output,) = _outputs(fn(*tracked))
+    with record():
+        output = fn(*tracked)
+    if not isinstance(output, Tensor):
+        raise DTypeError(
+            "jacobian takes a function that returns one tensor",
+            type(output).__name__,
+            "return one of them, or use nx.vjp",
+        )
     rows = [np.zeros((output.size, *one.shape), one.dtype) for one in tracked]
     unit = np.zeros(output.shape, output.dtype)
     for i in range(output.size):
@@ -207,21 +216,23 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def _pull(
+def pull(
     outputs: Sequence[Tensor],
     cotangents: Sequence[Tensor],
     inputs: Sequence[Tensor],
-    create_graph: bool,
+    create_graph: bool = False,
 ) -> list[Tensor | None]:
-    """The cotangent of each input, or None where no output depends on it."""
+    """The cotangent of each input, or None where no output depends on it; nothing is checked."""
     seeds = list(cotangents) if create_graph else [one.value for one in cotangents]
     found = {id(n): g for n, g in sweep(outputs, seeds, inputs, create_graph=create_graph)}
     gradients: list[Tensor | None] = []
     for i, one in enumerate(inputs):
         gradient = found.get(id(one))
-        if gradient is not None and not create_graph:
-            repeated = any(one is other for other in inputs[:i])
-            gradient = leaf(gradient.copy() if repeated else gradient)
+        if gradient is not None:
+            if any(one is other for other in inputs[:i]):
+                with record():
+                    gradient = copy_of(gradient)  # not the memory that the first one got
+            gradient = gradient if create_graph else leaf(gradient)
         gradients.append(gradient)
     return gradients
 
@@ -233,7 +244,7 @@ def _pull_or_zero(
     for output, cotangent in zip(outputs, cotangents, strict=True):
         if output.requires_grad:
             checked.append((output, cotangent_for(output, cotangent)))
-    found = _pull([out for out, _ in checked], [ct for _, ct in checked], inputs, False)
+    found = pull([out for out, _ in checked], [ct for _, ct in checked], inputs, False)
     return tuple(
         leaf(np.zeros(one.shape, one.dtype)) if gradient is None else gradient
         for one, gradient in zip(inputs, found, strict=True)
@@ -256,7 +267,7 @@ def _tracked(value: Any, position: int) -> Tensor:
 
 
 def _listed(tensors: Tensor | Sequence[Tensor], name: str) -> list[Tensor]:
-    listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    listed = [*tensors] if isinstance(tensors, list | tuple) else [tensors]
     for one in listed:
         if not isinstance(one, Tensor):
             raise DTypeError(f"{name} are tensors", type(one).__name__, "wrap them with nx.tensor")

@@ -18,18 +18,19 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
     ("errors", "array"),
-    ("observe",),
+    ("observe", "text"),
     ("autograd",),
     ("tensors",),
     ("transforms",),
     (
         "functional._gaussian",
+        "functional.elementary",
         "functional.special",
         "functional.activations",
         "functional.normalization",
         "functional.affine",
         "functional.mixing",
-        "functional.attention",
+        "functional.dot_product",
         "functional.losses",
         "functional.__init__",
     ),
@@ -45,7 +46,7 @@ ROOMS = (
         "nn.rankmixer",
         "nn.__init__",
     ),
-    ("explain.trace", "explain.scene", "explain.complexity", "explain.__init__"),
+    ("explain.trace", "explain.scene", "explain.flow", "explain.complexity", "explain.__init__"),
     (
         "verify.gradients",
         "verify.suite",

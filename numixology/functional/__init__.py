@@ -66,4 +66,81 @@ from .mixing import (
 from .normalization import layer_norm
 from .special import erf, normal_cdf, normal_pdf
 
+__all__ = [
+    # Arithmetic
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "negative",
+    "power",
+    "absolute",
+    "abs",
+    "sign",
+    "matmul",
+    "einsum",
+    # Elementary functions
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "square",
+    "erf",
+    "normal_cdf",
+    "normal_pdf",
+    # Choosing
+    "clip",
+    "maximum",
+    "minimum",
+    "where",
+    # Reductions
+    "sum",
+    "mean",
+    "var",
+    "max",
+    "min",
+    "prod",
+    "cumsum",
+    # Shapes and dtypes
+    "astype",
+    "broadcast_to",
+    "contiguous",
+    "expand_dims",
+    "reshape",
+    "squeeze",
+    "transpose",
+    # Joining and cutting
+    "concatenate",
+    "split",
+    "stack",
+    # Activations
+    "gelu",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "tanh",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+    # Layers
+    "attention",
+    "dropout",
+    "embedding",
+    "layer_norm",
+    "linear",
+    # Token mixing
+    "mixing_steps",
+    "token_mix",
+    "chunk_cycles",
+    "chunk_destinations",
+    "depth_to_mix",
+    "mixing_order",
+    # Losses
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "mse_loss",
+]
+
 abs = absolute

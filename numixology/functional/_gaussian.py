@@ -34,7 +34,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, quietly
 
 __all__ = ["erf", "gaussian", "gelu"]
 
@@ -273,9 +273,12 @@ def _polynomial(x: Array, coefficients: tuple[Array, ...]) -> Array:
 
 def _in_chunks(kernel: Callable[[Array], tuple[Array, ...]], x: Array) -> tuple[Array, ...]:
     """Apply a kernel for one-dimensional float64 or complex128 data to an array of any kind."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fc":
+        x = x.astype(np.float64)  # integers, as NumPy's own functions take them
     wide = np.complex128 if x.dtype.kind == "c" else np.float64
     flat = x.reshape(-1)
-    with np.errstate(under="ignore", invalid="ignore"):
+    with quietly():
         first = kernel(flat[:CHUNK].astype(wide, copy=False))
         if flat.size <= CHUNK:
             return tuple(part.astype(x.dtype, copy=False).reshape(x.shape) for part in first)

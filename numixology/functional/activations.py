@@ -1,7 +1,7 @@
 """Activations: ReLU, sigmoid, tanh, SiLU, GELU in both forms, and softmax with its logarithms.
 
-SiLU and both GELUs are one family, x·g(x) with a gate g between 0 and 1. Its slope is
-g(x) + x g'(x): the gate, and its tilt. The forward has both at hand and keeps them.
+SiLU and both GELUs are one family, x·g(x) with a gate g between 0 and 1, and slope g(x) + x g'(x).
+The forward has the slope at hand and keeps it.
 """
 
 import math
@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..array import Array, kept_shape, real_part
+from ..array import Array, kept_shape, real_part, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, ShapeError
-from ..tensors import A, greater, where
-from ._gaussian import gaussian
+from ..tensors import A, clip, greater, where
+from ._gaussian import gelu as gelu_values
 from .elementary import exp
 from .special import normal_cdf, normal_pdf
 
@@ -45,7 +45,7 @@ def relu(x: Array) -> Array:
         >>> nx.functional.relu(nx.tensor([-1.0, 0.0, 2.0]))
         Tensor([0., 0., 2.], from=relu)
     """
-    return np.where(x.real > 0, x, 0) if np.iscomplexobj(x) else np.maximum(x, 0)
+    return np.where(x.real <= 0, 0, x) if np.iscomplexobj(x) else np.maximum(x, 0)
 
 
 @relu.vjp("x")
@@ -56,13 +56,18 @@ def relu_dx(ct: A, y: A, x: A) -> A:
 def _sigmoid_values(x: Array) -> tuple[Array, Array]:
     """σ(x) and 1 - σ(x) = σ(-x), both from exp(-|x|), so that neither is a difference."""
     positive = np.greater_equal(real_part(x), 0)
-    e = np.exp(np.where(positive, -x, x))
+    e = np.exp(np.where(positive, np.negative(x), x))
     larger = 1 / (1 + e)
     smaller = e * larger
     return np.where(positive, larger, smaller), np.where(positive, smaller, larger)
 
 
-@primitive(keeps=lambda x: (sigmoid(-x),))
+def _complement(x: A) -> tuple[A]:
+    """1 - σ(x), without the difference."""
+    return (sigmoid(-x),)
+
+
+@primitive(keeps=_complement)
 def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     """σ(x) = 1 / (1 + e⁻ˣ), elementwise.
 
@@ -100,15 +105,9 @@ def tanh(x: Array) -> tuple[Array, tuple[Array]]:
     return np.tanh(x), (4 * s * complement,)
 
 
-@tanh.vjp("x")
-def tanh_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
-    (slope,) = kept
-    return ct * slope
-
-
-@primitive(keeps=lambda x: (sigmoid(x), x * sigmoid(x) * sigmoid(-x)))
-def silu(x: Array) -> tuple[Array, tuple[Array, Array]]:
-    """SiLU(x) = x σ(x), elementwise; also called swish.
+@primitive(keeps=lambda x: (sigmoid(x) + clip(x, -1e3, 1e3) * sigmoid(x) * sigmoid(-x),))
+def silu(x: Array) -> tuple[Array, tuple[Array]]:
+    """SiLU(x) = x σ(x), elementwise; also called swish. Its slope is σ(x) + x σ(x) σ(-x).
 
     Args:
         x: any shape, floating-point.
@@ -122,46 +121,44 @@ def silu(x: Array) -> tuple[Array, tuple[Array, Array]]:
         Tensor([-0.26894142,  0.        ,  0.73105858], from=silu)
     """
     gate, complement = _sigmoid_values(x)
-    return _not_below(x) * gate, (gate, _bounded(x) * gate * complement)
+    return _not_below(x) * gate, (gate + _bounded(x) * gate * complement,)
 
 
-@primitive(keeps=lambda x: (normal_cdf(x), x * normal_pdf(x)))
-def _gelu(x: Array) -> tuple[Array, tuple[Array, Array]]:
-    cdf, pdf = gaussian(x)
-    return _not_below(x) * cdf, (cdf, _bounded(x) * pdf)
+@primitive(keeps=lambda x: (normal_cdf(x) + clip(x, -1e3, 1e3) * normal_pdf(x),))
+def _gelu(x: Array) -> tuple[Array, tuple[Array]]:
+    y, slope = gelu_values(x)
+    return y, (slope,)
 
 
-def _tanh_gate(x: A) -> tuple[Any, Any]:
+def _tanh_gate(x: A) -> tuple[A, A]:
     """The argument 2u of the gate σ(2u) = ½ (1 + tanh u), and its derivative."""
+    scale = 2 * _ROOT_TWO_OVER_PI
     x2 = x * x
-    return (
-        2 * _ROOT_TWO_OVER_PI * x * (1 + _CUBIC * x2),
-        2 * _ROOT_TWO_OVER_PI * (1 + 3 * _CUBIC * x2),
-    )
+    return scale * x * (1 + _CUBIC * x2), scale * (1 + 3 * _CUBIC * x2)
 
 
-def _gelu_tanh_keeps(x: A) -> tuple[A, A]:
-    inner, slope = _tanh_gate(x)
-    return sigmoid(inner), x * sigmoid(inner) * sigmoid(-inner) * slope
+def _gelu_tanh_slope(x: A) -> tuple[A]:
+    x = clip(x, -1e3, 1e3)  # as _bounded
+    inner, inner_slope = _tanh_gate(x)
+    return (sigmoid(inner) + x * sigmoid(inner) * sigmoid(-inner) * inner_slope,)
 
 
-@primitive(keeps=_gelu_tanh_keeps)
-def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array, Array]]:
+@primitive(keeps=_gelu_tanh_slope)
+def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array]]:
     near = _bounded(x)
-    inner, slope = _tanh_gate(near)
+    inner, inner_slope = _tanh_gate(near)
     gate, complement = _sigmoid_values(inner)
-    return _not_below(x) * gate, (gate, near * gate * complement * slope)
+    return _not_below(x) * gate, (gate + near * gate * complement * inner_slope,)
 
 
-def gated_dx(ct: A, y: A, x: A, *, kept: tuple[A, A]) -> A:
-    """The slope of x·g(x): the gate g, and its tilt x g'."""
-    gate, tilt = kept
-    return ct * (gate + tilt)
-
-
-silu.vjp("x")(gated_dx)
-_gelu.vjp("x")(gated_dx)
-_gelu_tanh.vjp("x")(gated_dx)
+@tanh.vjp("x")
+@silu.vjp("x")
+@_gelu.vjp("x")
+@_gelu_tanh.vjp("x")
+def kept_slope_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
+    """The rule of every function whose forward keeps its slope."""
+    (slope,) = kept
+    return ct * slope
 
 
 def _not_below(x: Array) -> Array:
@@ -170,7 +167,7 @@ def _not_below(x: Array) -> Array:
 
 
 def _bounded(x: Array) -> Array:
-    """Beyond ±1,000 every tilt is 0, and inf · 0 shall be 0, not NaN."""
+    """Beyond ±1,000 every gate is flat, and inf · 0 shall be 0, not NaN."""
     return x if np.iscomplexobj(x) else np.minimum(np.maximum(x, -1e3), 1e3)
 
 
@@ -224,10 +221,7 @@ def softplus(x: Array) -> tuple[Array, tuple[Array]]:
     return np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x))), (s,)
 
 
-@softplus.vjp("x")
-def softplus_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
-    (s,) = kept
-    return ct * s
+softplus.vjp("x")(kept_slope_dx)
 
 
 def _shift(x: Array, axis: int) -> Array:
@@ -239,12 +233,14 @@ def _shift(x: Array, axis: int) -> Array:
 @primitive
 def _softmax(x: Array, *, axis: int) -> Array:
     e = np.exp(x - _shift(x, axis))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    y: Array = e / np.add.reduce(e, axis=axis, keepdims=True)
+    return y
 
 
 @_softmax.vjp("x")
 def _softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
-    return y * (ct - (ct * y).sum(axis=axis, keepdims=True))
+    dx: A = y * (ct - (ct * y).sum(axis=axis, keepdims=True))
+    return dx
 
 
 def softmax(x: A, axis: int = -1) -> A:
@@ -275,7 +271,8 @@ def _log_softmax(x: Array, *, axis: int) -> Array:
 
 @_log_softmax.vjp("x")
 def _log_softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
-    return ct - exp(y) * ct.sum(axis=axis, keepdims=True)
+    dx: A = ct - exp(y) * ct.sum(axis=axis, keepdims=True)
+    return dx
 
 
 def log_softmax(x: A, axis: int = -1) -> A:
@@ -329,11 +326,12 @@ def logsumexp(x: A, axis: int = -1, keepdims: bool = False) -> A:
 
 
 def _filled_axis(x: Any, axis: int, name: str) -> int:
-    ndim = np.ndim(x)
-    if not -ndim <= axis < ndim or x.shape[axis] == 0:
+    shape = shape_of(x, name)
+    ndim = len(shape)
+    if not -ndim <= axis < ndim or shape[axis] == 0:
         raise ShapeError(
             f"{name} needs an axis with at least one value",
-            f"axis {axis} of shape {np.shape(x)}",
+            f"axis {axis} of shape {shape}",
             "name another axis, or check the input first",
         )
     return axis % ndim

@@ -1,23 +1,23 @@
 """Linear maps of features, rows of a table looked up by id, and dropout."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from ..tensors import A, Tensor, scatter, transpose
+from ..tensors import A, Tensor, multiply, scatter
 
 __all__ = ["dropout", "embedding", "linear"]
 
 
 @primitive
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    rows = x.reshape(-1, x.shape[-1])  # (N, in)
-    y = rows @ weight.T  # (N, out)
+    y = _rows(x) @ weight.T  # (N, out)
     if bias is not None:
-        y = np.add(y, bias, out=y if y.dtype == np.result_type(y, bias) else None)
+        y = np.add(y, bias, out=y) if y.dtype == bias.dtype else y + bias
     return y.reshape(*x.shape[:-1], len(weight))  # (..., out)
 
 
@@ -28,17 +28,17 @@ def _linear_dx(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
 
 @_linear.vjp("weight")
 def _linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
-    return transpose(_rows(ct)) @ _rows(x)  # (out, in)
+    return _rows(ct).T @ _rows(x)  # (out, in)
 
 
 @_linear.vjp("bias")
 def _linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
-    return _rows(ct).sum(axis=0)  # (out,)
+    dbias: A = _rows(ct).sum(axis=0)  # (out,)
+    return dbias
 
 
 def _rows(x: A) -> A:
-    count = x.size // x.shape[-1] if x.size else 0
-    return x.reshape(count, x.shape[-1])  # (N, features)
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (N, features)
 
 
 def linear(x: A, weight: A, bias: A | None = None) -> A:
@@ -62,10 +62,11 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
         >>> nx.functional.linear(nx.tensor([[1.0, 2.0]]), nx.tensor([[3.0, 4.0], [5.0, 6.0]]))
         Tensor([[11., 17.]], from=linear)
     """
-    if np.ndim(weight) != 2 or np.ndim(x) == 0 or x.shape[-1] != weight.shape[1]:
+    shape, table = shape_of(x, "linear"), shape_of(weight, "linear")
+    if len(table) != 2 or len(shape) == 0 or shape[-1] != table[1]:
         raise ShapeError(
             "linear maps x of shape (..., in) with a weight of shape (out, in)",
-            f"{np.shape(x)} and {np.shape(weight)}",
+            f"{shape} and {table}",
             "make the last axes of both equal; a weight stored as (in, out) needs transposing",
         )
     if bias is not None and bias.shape != weight.shape[:1]:
@@ -100,7 +101,7 @@ def embedding(ids: Any, weight: A) -> A:
     Raises:
         DTypeError: ids that are not integers.
         IndexRangeError: a negative id, or one of at least V.
-        ShapeError: a weight that is not a table.
+        ShapeError: a weight that is not a table, or lists of ids of unequal lengths.
 
     Source: guide, Multi-Layer Model (Token Embeddings).
 
@@ -112,16 +113,15 @@ def embedding(ids: Any, weight: A) -> A:
                 [0., 1.],
                 [4., 5.]], from=embedding)
     """
-    places = np.array(ids.value if isinstance(ids, Tensor) else ids)
-    if places.size == 0 and not isinstance(ids, Tensor | np.ndarray):
-        places = places.astype(np.int64)
+    places = as_ids(ids)
     if places.dtype.kind not in "iu":
         raise DTypeError(
             "ids are integers", str(places.dtype), "convert them with .astype('int64')"
         )
-    if np.ndim(weight) != 2:
-        raise ShapeError("an embedding table has shape (V, D)", str(np.shape(weight)), "reshape it")
-    count = weight.shape[0]
+    table = shape_of(weight, "embedding")
+    if len(table) != 2:
+        raise ShapeError("an embedding table has shape (V, D)", str(table), "reshape it")
+    count = table[0]
     outside = (places < 0) | (places >= count)
     if outside.any():
         raise IndexRangeError(
@@ -130,6 +130,19 @@ def embedding(ids: Any, weight: A) -> A:
             "check the vocabulary size, and that padding has a row of its own",
         )
     return _embedding(weight, ids=places)
+
+
+def as_ids(ids: Any) -> Array:
+    """A fresh array of ids; an empty list is taken for integers."""
+    try:
+        places = np.array(ids.value if isinstance(ids, Tensor) else ids)
+    except ValueError as error:
+        raise ShapeError(
+            "ids in nested lists have equal lengths", str(error).split(".")[0], "pad or cut them"
+        ) from error
+    if places.size == 0 and not isinstance(ids, Tensor | np.ndarray):
+        places = places.astype(np.int64)
+    return places
 
 
 def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int | None" = None) -> A:
@@ -158,13 +171,14 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
     if not training or p == 0:
         return x
     generator = np.random.default_rng(rng)
-    mask = (generator.random(x.shape) >= p) / (1 - p)
-    return x * mask.astype(real_dtype(x.dtype))
+    mask = (generator.random(x.shape) >= p) / (1 - float(p))
+    kept: A = multiply(x, mask.astype(real_dtype(x.dtype)))
+    return kept
 
 
 def check_probability(p: float) -> None:
     """Raise unless p is a number in [0, 1)."""
-    if not isinstance(p, int | float) or not 0 <= p < 1:
+    if not isinstance(p, int | float | np.floating) or not 0 <= p < 1:
         raise ArgumentError("the dropout probability p lies in [0, 1)", repr(p), "use e.g. 0.1")
 
 

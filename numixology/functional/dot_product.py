@@ -1,12 +1,10 @@
 """Scaled dot-product attention, the baseline that the guide compares with."""
 
 import math
-from typing import Any
 
-import numpy as np
-
+from ..array import Shape, shape_of
 from ..errors import ShapeError
-from ..tensors import A, transpose
+from ..tensors import A, matmul, transpose
 from .activations import softmax
 
 __all__ = ["attention"]
@@ -36,7 +34,7 @@ def attention(query: A, key: A, value: A) -> A:
         >>> nx.functional.attention(q, k, nx.tensor([[2.0], [4.0]]))
         Tensor([[3.]], from=matmul)
     """
-    shapes = [np.shape(x) for x in (query, key, value)]
+    shapes: list[Shape] = [shape_of(x, "attention") for x in (query, key, value)]
     if (
         any(len(shape) < 2 for shape in shapes)
         or shapes[0][-1] != shapes[1][-1]
@@ -48,9 +46,9 @@ def attention(query: A, key: A, value: A) -> A:
             ", ".join(str(shape) for shape in shapes),
             "check the last two axes of each",
         )
-    scores = query @ _swap_last(key) / math.sqrt(shapes[0][-1])  # (..., T, S)
-    return softmax(scores) @ value  # (..., T, e)
+    scores = matmul(query, _swap_last(key)) / math.sqrt(shapes[0][-1])  # (..., T, S)
+    return matmul(softmax(scores), value)  # (..., T, e)
 
 
-def _swap_last(x: Any) -> Any:
+def _swap_last(x: A) -> A:
     return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

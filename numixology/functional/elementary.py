@@ -1,7 +1,6 @@
 """Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -81,7 +80,8 @@ def log1p(x: Array) -> Array:
 
 @log1p.vjp("x")
 def log1p_dx(ct: A, y: A, x: A) -> A:
-    return ct / (1 + x)
+    dx: A = ct / (1 + x)
+    return dx
 
 
 @primitive(np.sqrt)
@@ -101,7 +101,8 @@ def sqrt(x: Array) -> Array:
 
 @sqrt.vjp("x")
 def sqrt_dx(ct: A, y: A, x: A) -> A:
-    return ct / (2 * y)
+    dx: A = ct / (2 * y)
+    return dx
 
 
 @primitive(np.square)
@@ -137,7 +138,7 @@ def expand_dims(x: A, axis: int | Sequence[int]) -> A:
         >>> nx.functional.expand_dims(nx.tensor([1.0, 2.0]), 0).shape
         (1, 2)
     """
-    places = [axis] if isinstance(axis, int) else list(axis)
+    places = [axis] if isinstance(axis, int | np.integer) else list(axis)
     ndim = x.ndim + len(places)
     new = {place % ndim for place in places if -ndim <= place < ndim}
     if len(new) < len(places):
@@ -178,8 +179,8 @@ def concatenate(parts: Sequence[A], axis: int = 0) -> A:
         >>> nx.functional.concatenate([nx.tensor([1.0]), nx.tensor([2.0, 3.0])])
         Tensor([1., 2., 3.], from=concatenate)
     """
-    first, *_ = _several(parts, "concatenate")
-    return _concatenate(*parts, axis=_place(axis, first.ndim))
+    listed = _several(parts, "concatenate")
+    return _concatenate(*listed, axis=_place(axis, listed[0].ndim))
 
 
 @namesake(np.stack)
@@ -199,11 +200,11 @@ def stack(parts: Sequence[A], axis: int = 0) -> A:
         Tensor([[1., 2.],
                 [3., 4.]], from=concatenate)
     """
-    _several(parts, "stack")
-    shapes = {part.shape for part in parts}
+    listed = _several(parts, "stack")
+    shapes = {part.shape for part in listed}
     if len(shapes) > 1:
         raise ShapeError("stack joins parts of one shape", str(sorted(shapes)), "use concatenate")
-    return concatenate([expand_dims(part, axis) for part in parts], axis)
+    return concatenate([expand_dims(part, axis) for part in listed], axis)
 
 
 @namesake(np.split)
@@ -225,25 +226,26 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     """
     axis = _place(axis, x.ndim)
     length = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        sections = indices_or_sections
+    if isinstance(indices_or_sections, int | np.integer):
+        sections = int(indices_or_sections)
         if sections < 1 or length % sections:
             raise ShapeError(
                 "split cuts an axis into equal parts",
                 f"{length} in {sections}",
                 "give the places to cut at, as a list",
             )
-        cuts = [length // sections * i for i in range(1, sections)]
+        cuts: list[int] = [length // sections * i for i in range(1, sections)]
     else:
         cuts = [int(cut) for cut in indices_or_sections]
     bounds = zip([0, *cuts], [*cuts, length], strict=True)
-    before = (slice(None),) * axis
+    before: tuple[slice, ...] = (slice(None),) * axis
     return [x[(*before, slice(start, stop))] for start, stop in bounds]
 
 
 @primitive
 def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
-    return np.einsum(f"{','.join(inputs)}->{output}", *operands)
+    y: Array = np.einsum(f"{','.join(inputs)}->{output}", *operands)
+    return y
 
 
 @_einsum.vjp("*operands")
@@ -252,7 +254,7 @@ def _einsum_doperand(
 ) -> A:
     """Exchange the operand with the output; letters that it alone has were summed: repeat."""
     mine = inputs[position]
-    others = [
+    others: list[tuple[str, A]] = [
         (s, x) for i, (s, x) in enumerate(zip(inputs, operands, strict=True)) if i != position
     ]
     known = set(output).union(*(s for s, _ in others))
@@ -279,11 +281,12 @@ def einsum(subscripts: str, *operands: A) -> A:
 
     Example:
         >>> import numixology as nx
-        >>> nx.functional.einsum("ij,j->i", nx.tensor([[1.0, 2.0], [3.0, 4.0]]), nx.tensor([1.0, 1.0]))
+        >>> matrix = nx.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> nx.functional.einsum("ij,j->i", matrix, nx.tensor([1.0, 1.0]))
         Tensor([3., 7.], from=einsum)
     """
     left, arrow, output = subscripts.replace(" ", "").partition("->")
-    inputs = tuple(left.split(","))
+    inputs: tuple[str, ...] = tuple(left.split(","))
     if not arrow:
         letters = "".join(inputs)
         output = "".join(sorted(s for s in set(letters) if letters.count(s) == 1))
@@ -302,6 +305,15 @@ def einsum(subscripts: str, *operands: A) -> A:
             f"{subscripts!r} with shapes {', '.join(str(np.shape(x)) for x in operands)}",
             "count the letters",
         )
+    lengths: dict[str, int] = {}
+    for group, x in zip(inputs, operands, strict=True):
+        for letter, n in zip(group, np.shape(x), strict=True):
+            if lengths.setdefault(letter, n) != n:
+                raise ShapeError(
+                    "a letter of einsum stands for one length",
+                    f"{subscripts!r} in which {letter} is both {lengths[letter]} and {n}",
+                    "check the operands' shapes",
+                )
     return _einsum(*operands, inputs=inputs, output=output)
 
 
@@ -315,9 +327,9 @@ def _place(axis: int, ndim: int) -> int:
     return axis % ndim
 
 
-def _several(parts: Any, name: str) -> Sequence[Any]:
+def _several(parts: Sequence[A], name: str) -> list[A]:
     if isinstance(parts, Tensor | np.ndarray) or not len(parts):
         raise ShapeError(
             f"{name} takes a list of parts", "none" if not len(parts) else "one tensor", "list them"
         )
-    return parts  # type: ignore[no-any-return]
+    return [part if isinstance(part, Tensor) else np.asarray(part) for part in parts]

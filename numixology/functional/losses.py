@@ -4,6 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..array import quietly, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..tensors import A, Tensor, mean, reshape, sum
 from .activations import log_softmax, softplus
@@ -14,6 +15,7 @@ __all__ = ["Reduction", "binary_cross_entropy_with_logits", "cross_entropy", "ms
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
+@quietly()
 def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     """-log_softmax(logits)[target]: the surprise at the right class.
 
@@ -39,13 +41,14 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     ids = np.array(target.value if isinstance(target, Tensor) else target)
     if ids.dtype.kind not in "iu" and ids.size:
         raise DTypeError("a target class is an integer", str(ids.dtype), "use .astype('int64')")
-    if np.ndim(logits) == 0 or ids.shape != logits.shape[:-1]:
+    shape = shape_of(logits, "cross_entropy")
+    if not shape or ids.shape != shape[:-1]:
         raise ShapeError(
             "cross_entropy takes logits (..., C) and target (...)",
-            f"{np.shape(logits)} and {ids.shape}",
+            f"{shape} and {ids.shape}",
             "put the classes on the last axis",
         )
-    classes = logits.shape[-1]
+    classes = shape[-1]
     if ids.size and (ids.min() < 0 or ids.max() >= classes):
         raise IndexRangeError(
             f"a target class lies from 0 to {classes - 1}",
@@ -57,6 +60,7 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     return _reduced(reshape(losses, ids.shape), reduction)
 
 
+@quietly()
 def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     """-t ln σ(x) - (1 - t) ln σ(-x), as (1 - t) softplus(x) + t softplus(-x).
 
@@ -77,10 +81,11 @@ def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reductio
         Tensor(0.69314718, from=divide)
     """
     target = _target(logits, target, "binary_cross_entropy_with_logits")
-    losses = (1 - target) * softplus(logits) + target * softplus(-logits)
+    losses: A = (1 - target) * softplus(logits) + target * softplus(-logits)
     return _reduced(losses, reduction)
 
 
+@quietly()
 def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
     """(x - t)².
 
@@ -98,7 +103,7 @@ def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
         >>> nx.functional.mse_loss(nx.tensor([1.0, 2.0]), nx.tensor([1.0, 4.0]))
         Tensor(2., from=divide)
     """
-    difference = x - _target(x, target, "mse_loss")
+    difference: A = x - _target(x, target, "mse_loss")
     return _reduced(difference * difference, reduction)
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..array import Array, Shape
+from ..array import Array, Shape, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, ShapeError
 from ..observe import step
@@ -70,7 +70,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
         >>> nx.functional.mixing_steps(x, 2)["merge"][0].tolist()
         [['a1', 'a2', 'b1', 'b2'], ['a3', 'a4', 'b3', 'b4']]
     """
-    d = head_dim(x.shape, num_heads, mixing)
+    d = head_dim(shape_of(x, "mixing_steps"), num_heads, mixing)
     B, T, D = x.shape
     H = num_heads
     stages = {"input": step("input", x)}
@@ -113,7 +113,7 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
     Args:
         x: (B, T, D).
         num_heads: H, a divisor of D.
-        mixing: ``"rankmixer"`` or ``"guide"``, which returns a copy of x.
+        mixing: ``"rankmixer"`` or ``"guide"``, which moves nothing.
 
     Returns:
         (B, T, D), a permutation of the values of ``x`` within each batch row.
@@ -131,14 +131,24 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
         array([[[0, 1, 4, 5],
                 [2, 3, 6, 7]]])
     """
-    head_dim(x.shape, num_heads, mixing)
+    head_dim(shape_of(x, "token_mix"), num_heads, mixing)
     return _token_mix(x, num_heads=num_heads, mixing=mixing)
+
+
+def _check_counts(**counts: int) -> None:
+    for name, n in counts.items():
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+            raise ArgumentError(f"{name} is a positive integer", repr(n), "use e.g. 1")
+
+
+def _check_word(mixing: str) -> None:
+    if mixing not in ("rankmixer", "guide"):
+        raise ArgumentError("mixing is 'rankmixer' or 'guide'", repr(mixing), "use one of the two")
 
 
 def head_dim(shape: Shape, num_heads: int, mixing: str = "rankmixer") -> int:
     """d = D / H, after checking that x of this shape can be mixed with H heads."""
-    if mixing not in ("rankmixer", "guide"):
-        raise ArgumentError("mixing is 'rankmixer' or 'guide'", repr(mixing), "use one of the two")
+    _check_word(mixing)
     if len(shape) != 3:
         raise ShapeError("x has shape (B, T, D)", str(shape), "add or merge axes first")
     if shape[1] == 0 or shape[2] == 0:
@@ -148,8 +158,7 @@ def head_dim(shape: Shape, num_heads: int, mixing: str = "rankmixer") -> int:
 
 def divided(hidden_dim: int, num_heads: int) -> int:
     """D / H, where H divides D."""
-    if not isinstance(num_heads, int | np.integer) or isinstance(num_heads, bool) or num_heads < 1:
-        raise ArgumentError("num_heads is a positive integer", repr(num_heads), "use e.g. 1")
+    _check_counts(num_heads=num_heads)
     if hidden_dim % num_heads:
         divisors = [str(n) for n in range(1, hidden_dim + 1) if hidden_dim % n == 0]
         known = ", ".join(divisors[:-1]) + f" or {divisors[-1]}" if len(divisors) > 1 else "1"
@@ -176,6 +185,7 @@ def chunk_destinations(num_tokens: int, num_heads: int) -> Array:
         >>> nx.functional.chunk_destinations(2, 3)
         array([0, 2, 4, 1, 3, 5])
     """
+    _check_counts(num_tokens=num_tokens, num_heads=num_heads)
     t, h = np.divmod(np.arange(num_tokens * num_heads), num_heads)
     return h * num_tokens + t
 
@@ -222,6 +232,7 @@ def mixing_order(num_tokens: int, num_heads: int) -> int:
         >>> nx.functional.mixing_order(4, 4), nx.functional.mixing_order(8, 3)
         (2, 11)
     """
+    _check_counts(num_tokens=num_tokens, num_heads=num_heads)
     modulus = num_tokens * num_heads - 1
     if modulus <= 1:
         return 1
@@ -248,6 +259,8 @@ def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer
         >>> nx.functional.depth_to_mix(12, 2), nx.functional.depth_to_mix(12, 12)
         (4, 1)
     """
+    _check_counts(num_tokens=num_tokens, num_heads=num_heads)
+    _check_word(mixing)
     if num_tokens == 1:
         return 0
     if num_heads == 1 or mixing == "guide":

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, ShapeError
 from ..tensors import A
@@ -43,9 +43,10 @@ def _layer_norm_dx(
 ) -> A:
     h, rstd = kept
     dh = ct if weight is None else ct * weight
-    mean_dh = dh.sum(axis=-1, keepdims=True) / x.shape[-1]
-    mean_dh_h = (dh * h).sum(axis=-1, keepdims=True) / x.shape[-1]
-    return (dh - mean_dh - h * mean_dh_h) * rstd
+    mean_dh: A = dh.sum(axis=-1, keepdims=True) / x.shape[-1]
+    mean_dh_h: A = (dh * h).sum(axis=-1, keepdims=True) / x.shape[-1]
+    dx: A = (dh - mean_dh - h * mean_dh_h) * rstd
+    return dx
 
 
 @_layer_norm.vjp("weight")
@@ -53,14 +54,16 @@ def _layer_norm_dweight(
     ct: A, y: A, x: A, weight: A, bias: A | None, *, eps: float, kept: tuple[A, A]
 ) -> A:
     h, _ = kept
-    return (ct * h).sum(axis=tuple(range(x.ndim - 1)))  # (D,)
+    dweight: A = (ct * h).sum(axis=tuple(range(x.ndim - 1)))  # (D,)
+    return dweight
 
 
 @_layer_norm.vjp("bias")
 def _layer_norm_dbias(
     ct: A, y: A, x: A, weight: A | None, bias: A, *, eps: float, kept: tuple[A, A]
 ) -> A:
-    return ct.sum(axis=tuple(range(x.ndim - 1)))  # (D,)
+    dbias: A = ct.sum(axis=tuple(range(x.ndim - 1)))  # (D,)
+    return dbias
 
 
 def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
@@ -94,16 +97,17 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
 
 
 def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:
-    if np.ndim(x) == 0 or x.shape[-1] == 0:
+    shape = shape_of(x, "layer_norm")
+    if not shape or shape[-1] == 0:
         raise ShapeError(
             "layer_norm needs a last axis of at least one feature",
-            f"shape {np.shape(x)}",
+            f"shape {shape}",
             "pass x of shape (..., D)",
         )
     for name, value in (("weight", weight), ("bias", bias)):
-        if value is not None and value.shape != x.shape[-1:]:
+        if value is not None and value.shape != shape[-1:]:
             raise ShapeError(
-                f"the {name} of layer_norm has shape {x.shape[-1:]}, as x has features",
+                f"the {name} of layer_norm has shape {shape[-1:]}, as x has features",
                 str(value.shape),
                 "check which axis holds the features",
             )

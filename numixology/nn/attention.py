@@ -6,7 +6,7 @@ from ..array import DTypeLike
 from ..functional.dot_product import attention
 from ..functional.mixing import divided
 from ..observe import step
-from ..tensors import A, transpose
+from ..tensors import Tensor, transpose
 from .linear import Linear
 from .module import Module, Rng, check_input, positive
 
@@ -59,18 +59,18 @@ class SelfAttention(Module):
         self.value = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
         self.output = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
 
-    def forward(self, x: A) -> A:
-        check_input(
-            x, self.query.weight, self, "(B, T, D)", [None, None, self.query.weight.shape[1]]
-        )
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D): every token attends to all of its row."""
+        check_input(x, self, self.query.weight, "(B, T, D)", None, None, self.query.weight.shape[1])
         q = step("query", self._heads(self.query(x)))  # (B, H, T, d)
         k = step("key", self._heads(self.key(x)))  # (B, H, T, d)
         v = step("value", self._heads(self.value(x)))  # (B, H, T, d)
         y = step("attention", attention(q, k, v))  # (B, H, T, d)
         y = transpose(y, (0, 2, 1, 3)).reshape(*x.shape)  # (B, T, D)
-        return step("output", self.output(y))
+        out: Tensor = self.output(y)
+        return step("output", out)
 
-    def _heads(self, x: A) -> A:
+    def _heads(self, x: Tensor) -> Tensor:
         B, T, D = x.shape
         heads = x.reshape(B, T, self.num_heads, D // self.num_heads)  # (B, T, H, d)
         return transpose(heads, (0, 2, 1, 3))  # (B, H, T, d)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..functional.affine import check_probability, dropout
-from ..tensors import A
+from ..tensors import Tensor
 from .module import Module, Rng
 
 __all__ = ["Dropout"]
@@ -40,7 +40,8 @@ class Dropout(Module):
         self.p = p
         self.rng = np.random.default_rng(rng)
 
-    def forward(self, x: A) -> A:
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same shape."""
         return dropout(x, self.p, training=self.training, rng=self.rng)
 
     def __repr__(self) -> str:

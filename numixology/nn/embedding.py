@@ -48,4 +48,5 @@ class Embedding(Module):
         self.weight = parameter(rng.standard_normal((num_embeddings, embedding_dim)), dtype)
 
     def forward(self, ids: Any) -> Tensor:
+        """Ids of any shape (B, T) to rows (B, T, D)."""
         return embedding(ids, self.weight)

@@ -9,7 +9,7 @@ from ..array import DTypeLike
 from ..errors import ArgumentError
 from ..functional.activations import gelu, relu, silu
 from ..observe import step
-from ..tensors import A
+from ..tensors import Tensor
 from .dropout import Dropout
 from .layer_norm import LayerNorm
 from .linear import Linear
@@ -87,9 +87,10 @@ class FeedForward(Module):
         self.linear2 = Linear(ff_dim, hidden_dim, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
-    def forward(self, x: A) -> A:
-        check_input(x, self.norm.weight, self, "(..., D)", [self.norm.weight.shape[0]])
-        h = step("norm", self.norm(x))  # (..., D)
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., D), through (..., F)."""
+        check_input(x, self, self.norm.weight, "(..., D)", self.norm.weight.shape[0])
+        h: Tensor = step("norm", self.norm(x))  # (..., D)
         h = step("linear1", self.linear1(h))  # (..., F)
         h = step("activation", _ACTIVATIONS[self.activation](h))
         h = step("dropout", self.dropout(h))
@@ -148,9 +149,10 @@ class SwiGLUFeedForward(Module):
         self.w3 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
-    def forward(self, x: A) -> A:
-        check_input(x, self.norm.weight, self, "(..., D)", [self.norm.weight.shape[0]])
-        h = step("norm", self.norm(x))  # (..., D)
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., D), through (..., F)."""
+        check_input(x, self, self.norm.weight, "(..., D)", self.norm.weight.shape[0])
+        h: Tensor = step("norm", self.norm(x))  # (..., D)
         gate = step("silu", silu(step("w1", self.w1(h))))  # (..., F)
         h = step("multiply", gate * step("w3", self.w3(h)))  # (..., F)
         h = step("w2", self.w2(h))  # (..., D)

@@ -5,7 +5,7 @@ import numpy as np
 from ..array import DTypeLike
 from ..errors import ArgumentError
 from ..functional.normalization import layer_norm
-from ..tensors import A, Tensor
+from ..tensors import Tensor
 from .module import Module, Rng, check_input, parameter, positive
 
 __all__ = ["LayerNorm"]
@@ -55,6 +55,7 @@ class LayerNorm(Module):
         self.bias = parameter(np.zeros(features), dtype)
         self.eps = eps
 
-    def forward(self, x: A) -> A:
-        check_input(x, self.weight, self, "(..., D)", [self.weight.shape[0]])
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., D)."""
+        check_input(x, self, self.weight, "(..., D)", self.weight.shape[0])
         return layer_norm(x, self.weight, self.bias, self.eps)

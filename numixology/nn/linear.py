@@ -6,7 +6,7 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..functional.affine import linear
-from ..tensors import A, Tensor
+from ..tensors import Tensor
 from .module import Module, Rng, check_input, parameter, positive
 
 __all__ = ["Linear"]
@@ -55,6 +55,7 @@ class Linear(Module):
         self.weight = parameter(rng.uniform(-bound, bound, (out_features, in_features)), dtype)
         self.bias = parameter(rng.uniform(-bound, bound, out_features), dtype) if bias else None
 
-    def forward(self, x: A) -> A:
-        check_input(x, self.weight, self, "(..., in)", [self.weight.shape[1]])
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out)."""
+        check_input(x, self, self.weight, "(..., in)", self.weight.shape[1])
         return linear(x, self.weight, self.bias)

@@ -5,12 +5,13 @@ part of it, and so is every module in a list. Nothing else needs to be declared.
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..array import Array, DTypeLike, Shape, speak, whisper
+from ..array import Array, DTypeLike, Shape, quietly, speak, whisper
 from ..errors import ArgumentError, DTypeError, ShapeError, StateDictError
 from ..tensors import Tensor, as_dtype, leaf
 from ..text import columns
@@ -23,13 +24,17 @@ Rng: TypeAlias = np.random.Generator | int | None
 M = TypeVar("M", bound="Module")
 
 
-class ParameterRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
     """One parameter of a module: its name, shape, count, and share of all in percent."""
 
     name: str
     shape: Shape
     count: int
     share: float
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.name, self.shape, self.count, self.share))
 
 
 class ParameterTable(tuple[ParameterRow, ...]):
@@ -79,6 +84,7 @@ class Module:
         raise TypeError(f"{type(self).__name__} must define forward(): got none; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """:meth:`forward`, without NumPy's warnings about infinities and NaN."""
         token = whisper()
         try:
             return self.forward(*inputs, **options)
@@ -152,7 +158,8 @@ class Module:
             elif values.shape != parameter.shape:
                 problems.append(f"{name} of shape {values.shape}, not {parameter.shape}")
             else:
-                loaded[name] = values.astype(parameter.dtype)
+                with quietly():  # what float32 cannot hold becomes infinite
+                    loaded[name] = values.astype(parameter.dtype)
         if problems:
             raise StateDictError(
                 "a state dict has one entry of the right shape per parameter",
@@ -278,33 +285,41 @@ def positive(**sizes: Any) -> None:
             raise ArgumentError(f"{name} is a positive integer", repr(size), "use e.g. 8")
 
 
-def check_input(
-    x: Any, like: Any, module: Module, axes: str, lengths: Sequence[int | None]
-) -> None:
-    """Raise unless ``x`` has the given trailing axes and the dtype of the parameter ``like``."""
-    name = type(module).__name__
+def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int | None) -> None:
+    """Raise unless ``x`` has the trailing lengths (None: any) and the dtype of a parameter.
+
+    Args:
+        x: what the module was called with.
+        module: the module, for the message.
+        like: a parameter of it.
+        axes: the axes of x, like ``"(B, T, D)"``; a leading ``...`` stands for any number.
+        *lengths: the lengths of the named axes.
+    """
+    count = len(lengths)
     if not isinstance(x, Tensor | np.ndarray):
         raise DTypeError(
-            f"{name} takes a tensor or an array", type(x).__name__, "wrap it with nx.tensor"
+            f"{type(module).__name__} takes a tensor or an array",
+            type(x).__name__,
+            "wrap it with nx.tensor",
         )
-    fits = x.ndim >= len(lengths) and all(
-        n is None or n == m for n, m in zip(lengths, x.shape[x.ndim - len(lengths) :], strict=True)
-    )
-    if not fits or (axes.startswith("(B") and x.ndim != len(lengths)):
+    shape = x.shape
+    fits = len(shape) == count or (axes.startswith("(...") and len(shape) > count)
+    if not fits or any(
+        [n is not None and n != m for n, m in zip(lengths, shape[-count:], strict=True)]
+    ):
+        names = axes.strip("(.) ").split(", ")[-count:]
         known = ", ".join(
-            f"{a} = {n}"
-            for a, n in zip(axes.strip("(.) ").split(", ")[-len(lengths) :], lengths, strict=False)
-            if n is not None
+            f"{a} = {n}" for a, n in zip(names, lengths, strict=True) if n is not None
         )
         raise ShapeError(
-            f"{name} takes x of shape {axes} with {known}",
-            str(x.shape),
+            f"{type(module).__name__} takes x of shape {axes} with {known}",
+            str(shape),
             "reshape the input, or make the module with other sizes",
         )
-    kinds = {x.dtype.kind, like.dtype.kind}
-    if "c" not in kinds and x.dtype != like.dtype:
+    wanted = like.dtype
+    if x.dtype != wanted and "c" not in (x.dtype.kind, wanted.kind):
         raise DTypeError(
-            f"{name} has {like.dtype} parameters and takes {like.dtype} input",
+            f"{type(module).__name__} has {wanted} parameters and takes {wanted} input",
             str(x.dtype),
-            f"use x.astype('{like.dtype}'), or make the module with dtype='{x.dtype}'",
+            f"use x.astype('{wanted}'), or make the module with dtype='{x.dtype}'",
         )

@@ -6,9 +6,10 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..errors import ArgumentError, ShapeError
+from ..functional.affine import as_ids
 from ..functional.mixing import Mixing
 from ..observe import step
-from ..tensors import A, Tensor
+from ..tensors import Tensor
 from .embedding import Embedding
 from .feed_forward import Activation, FeedForward, SwiGLUFeedForward
 from .module import Module, Rng, positive
@@ -104,8 +105,10 @@ class RankMixerBlock(Module):
         else:
             raise ArgumentError("ffn is 'standard' or 'swiglu'", repr(ffn), "use one of the two")
 
-    def forward(self, x: A) -> A:
-        return self.ffn(self.mixer(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        y: Tensor = self.ffn(self.mixer(x))
+        return y
 
 
 class RankMixerModel(Module):
@@ -159,7 +162,12 @@ class RankMixerModel(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(vocab_size=vocab_size, num_tokens=num_tokens, num_layers=num_layers)
+        positive(
+            vocab_size=vocab_size,
+            num_tokens=num_tokens,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+        )
         rng = np.random.default_rng(rng)
         self.num_tokens = num_tokens
         self.token_embedding = Embedding(vocab_size, hidden_dim, rng=rng, dtype=dtype)
@@ -183,15 +191,17 @@ class RankMixerModel(Module):
         ]
 
     def forward(self, ids: Any) -> Tensor:
-        shape = np.shape(ids.value if isinstance(ids, Tensor) else ids)
+        """Ids (B, T) to hidden states (B, T, D)."""
+        ids = as_ids(ids)
+        shape = ids.shape
         if len(shape) != 2 or shape[1] != self.num_tokens:
             raise ShapeError(
                 f"ids have shape (B, T) with T = {self.num_tokens}",
                 str(shape),
                 "pad or cut the sequences",
             )
-        tokens = step("token_embedding", self.token_embedding(ids))  # (B, T, D)
-        positions = step(
+        tokens: Tensor = step("token_embedding", self.token_embedding(ids))  # (B, T, D)
+        positions: Tensor = step(
             "position_embedding", self.position_embedding(np.arange(shape[1]))
         )  # (T, D)
         x = step("embedding", tokens + positions)  # (B, T, D)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..array import DTypeLike
+from ..array import DTypeLike, quietly
 from ..functional.mixing import (
     Mixing,
     chunk_cycles,
@@ -14,7 +14,7 @@ from ..functional.mixing import (
 )
 from ..observe import educational as printing
 from ..observe import silence, step
-from ..tensors import A
+from ..tensors import Tensor
 from .layer_norm import LayerNorm
 from .module import Module, Rng, check_input, positive
 
@@ -82,23 +82,23 @@ class TokenMixer(Module):
         self.educational = educational
         self.norm = LayerNorm(hidden_dim, eps, rng=rng, dtype=dtype)
 
-    def forward(self, x: A) -> A:
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
         if self.educational:
             with printing():
                 return self._mixed(x)
         return self._mixed(x)
 
-    def forward_production(self, x: A) -> A:
+    def forward_production(self, x: Tensor) -> Tensor:
         """The same forward, printing nothing even in educational mode."""
-        with silence():
+        with silence(), quietly():
             return self._mixed(x)
 
-    def _mixed(self, x: A) -> A:
-        check_input(
-            x, self.norm.weight, self, "(B, T, D)", [None, self.num_tokens, self.hidden_dim]
-        )
+    def _mixed(self, x: Tensor) -> Tensor:
+        check_input(x, self, self.norm.weight, "(B, T, D)", None, self.num_tokens, self.hidden_dim)
         mixed = token_mix(x, self.num_heads, mixing=self.mixing)  # (B, T, D)
-        return step("norm", self.norm(step("residual", x + mixed)))
+        y: Tensor = self.norm(step("residual", x + mixed))
+        return step("norm", y)
 
     # The laws of its mixing
 

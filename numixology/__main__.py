@@ -1,0 +1,8 @@
+"""``python -m numixology`` is the command ``numixology``."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

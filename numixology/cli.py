@@ -1,0 +1,246 @@
+"""The command ``numixology``: check this machine, explain the layers, count their parameters."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import __version__, nn
+from .errors import NumixologyError
+from .explain import Scene, feed_forward_scene, mixer_scene, model_scene
+from .text import columns
+from .verify.suite import Result, every_primitive, results
+
+__all__ = ["main"]
+
+PASS, FAIL, USAGE = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: the arguments; those of the process if None.
+
+    Returns:
+        0 if all is well, 1 if a check failed, 2 for arguments that make no sense.
+    """
+    try:
+        options = _parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return int(stop.code or 0)
+    try:
+        return int(options.run(options))
+    except NumixologyError as error:
+        print(f"numixology {options.command}: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return PASS
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="numixology",
+        description="The reference for the RankMixer token mixer: check it, or have it explained.",
+    )
+    parser.add_argument("--version", action="version", version=f"numixology {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="check gradients and laws on this machine")
+    check.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    check.set_defaults(run=_check)
+
+    explain = commands.add_parser("explain", help="print what a layer does, step by step")
+    subjects = explain.add_subparsers(dest="subject", required=True, metavar="WHAT")
+    mixer = subjects.add_parser("mixer", help="the token mixer, with the values a1, a2, ...")
+    _sizes(mixer, batch=2, tokens=4, dim=8, heads=4)
+    _mixing(mixer)
+    mixer.set_defaults(run=_explain, scene=_mixer)
+    ffn = subjects.add_parser("ffn", help="a feed-forward network, with the shapes")
+    _sizes(ffn, batch=4, tokens=8, dim=768)
+    _network(ffn)
+    ffn.set_defaults(run=_explain, scene=_ffn)
+    model = subjects.add_parser("model", help="the model from ids to hidden states")
+    _sizes(model, batch=2, tokens=4, dim=8, heads=4, layers=2, vocab=1000)
+    _network(model)
+    _mixing(model)
+    model.set_defaults(run=_explain, scene=_model)
+
+    params = commands.add_parser("params", help="print the parameter table of a layer")
+    subjects = params.add_subparsers(dest="subject", required=True, metavar="WHAT")
+    for name, sizes in {
+        "ffn": {"dim": 768},
+        "mixer": {"tokens": 8, "dim": 768, "heads": 8},
+        "attention": {"dim": 768, "heads": 8},
+        "block": {"tokens": 8, "dim": 768, "heads": 8},
+        "model": {"tokens": 8, "dim": 768, "heads": 8, "layers": 2, "vocab": 1000},
+    }.items():
+        subject = subjects.add_parser(name, help=f"of the {name}")
+        _sizes(subject, **sizes)
+        if name in ("ffn", "block", "model"):
+            _network(subject)
+        subject.set_defaults(run=_params)
+    return parser
+
+
+def _sizes(parser: argparse.ArgumentParser, **defaults: int) -> None:
+    meanings = {
+        "batch": "B, sequences in a batch",
+        "tokens": "T, tokens in a sequence",
+        "dim": "D, features of a token",
+        "heads": "H, a divisor of D",
+        "layers": "number of blocks",
+        "vocab": "V, number of different ids",
+    }
+    for name, default in defaults.items():
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            default=default,
+            metavar="N",
+            help=f"{meanings[name]} ({default})",
+        )
+
+
+def _network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ffn", choices=["standard", "swiglu"], default="standard", help="which network (standard)"
+    )
+    parser.add_argument("--ff-dim", type=int, metavar="N", help="F, its inner features (4D)")
+
+
+def _mixing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mixing",
+        choices=["rankmixer", "guide"],
+        default="rankmixer",
+        help="the paper's, or the guide's literal reading, which mixes nothing (rankmixer)",
+    )
+
+
+# explain
+
+
+def _explain(options: argparse.Namespace) -> int:
+    scene: Scene = options.scene(options)
+    _print(scene.text())
+    return PASS
+
+
+def _mixer(o: argparse.Namespace) -> Scene:
+    return mixer_scene(o.tokens, o.dim, o.heads, batch=o.batch, mixing=o.mixing)
+
+
+def _ffn(o: argparse.Namespace) -> Scene:
+    return feed_forward_scene(o.dim, o.ff_dim, batch=o.batch, num_tokens=o.tokens, ffn=o.ffn)
+
+
+def _model(o: argparse.Namespace) -> Scene:
+    return model_scene(
+        o.vocab,
+        o.tokens,
+        o.dim,
+        o.heads,
+        o.layers,
+        batch=o.batch,
+        ff_dim=o.ff_dim,
+        ffn=o.ffn,
+        mixing=o.mixing,
+    )
+
+
+# params
+
+
+def _params(options: argparse.Namespace) -> int:
+    _print(str(_layer(options).parameter_table()))
+    return PASS
+
+
+def _layer(o: argparse.Namespace) -> nn.Module:
+    if o.subject == "mixer":
+        return nn.TokenMixer(o.tokens, o.dim, o.heads)
+    if o.subject == "attention":
+        return nn.SelfAttention(o.dim, o.heads, rng=0)
+    if o.subject == "ffn":
+        kind = nn.SwiGLUFeedForward if o.ffn == "swiglu" else nn.FeedForward
+        return kind(o.dim, o.ff_dim, rng=0)
+    how: dict[str, Any] = {"ff_dim": o.ff_dim, "ffn": o.ffn, "rng": 0}
+    if o.subject == "block":
+        return nn.RankMixerBlock(o.tokens, o.dim, o.heads, **how)
+    return nn.RankMixerModel(o.vocab, o.tokens, o.dim, o.heads, o.layers, **how)
+
+
+# check
+
+
+def _check(options: argparse.Namespace) -> int:
+    start = time.perf_counter()
+    done: list[Result] = []
+    for result in results():
+        done.append(result)
+        _progress(f"{len(done)} checks, {result.what}")
+    _progress("")
+    failed = [result for result in done if not result.passed]
+    summary = _summary(done, failed, time.perf_counter() - start)
+    if options.json:
+        _print(json.dumps(_as_json(done, summary), indent=2))
+    else:
+        rows = [
+            (r.what, r.dtype, f"{r.error:.1e}", f"{r.limit:.0e}" if r.limit else "0", r.verdict)
+            for r in done
+        ]
+        _print(columns(("what", "dtype", "worst error", "limit", "verdict"), rows, "<<>><"))
+        _print(f"\n{summary}")
+    return FAIL if failed else PASS
+
+
+def _summary(done: Sequence[Result], failed: Sequence[Result], seconds: float) -> str:
+    where = f"numixology {__version__} on NumPy {np.__version__}, {seconds:.1f} s"
+    if failed:
+        names = ", ".join(result.what for result in failed[:3])
+        return f"FAILED: {len(failed)} of {len(done)} checks ({where}): {names}"
+    worst = max(r.error for r in done if r.dtype == "float64")
+    return (
+        f"PASSED: {len(done)} checks ({where}): first and second gradients of all "
+        f"{len(every_primitive())} primitives, the functions, modules, block and model equal "
+        f"complex steps, fused gradients equal their compositions up to third order, all within "
+        f"{worst:.0e} in float64, and the laws of mixing hold."
+    )
+
+
+def _as_json(done: Sequence[Result], summary: str) -> dict[str, Any]:
+    return {
+        "numixology": __version__,
+        "numpy": np.__version__,
+        "passed": all(result.passed for result in done),
+        "summary": summary,
+        "checks": [
+            {**r._asdict(), "error": r.error if np.isfinite(r.error) else str(r.error)}
+            for r in done
+        ],
+    }
+
+
+def _progress(message: str) -> None:
+    """One line that overwrites itself, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{message[:78]}", end="", file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    """Print, with a question mark for what the output cannot encode."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))

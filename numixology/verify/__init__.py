@@ -1,0 +1,5 @@
+"""Checks that can fail: gradients against the functions they belong to, and the laws of mixing."""
+
+from .gradients import GradcheckReport, gradcheck
+
+__all__ = ["GradcheckReport", "gradcheck"]

@@ -1,0 +1,173 @@
+"""Words for plain data, and letting infinities pass in silence."""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numixology import array
+from numixology.array import axes_of, kept_shape, quietly, real_part, speak, whisper
+
+# axes
+
+
+@st.composite
+def shapes_and_axes(draw) -> tuple[tuple[int, ...], int | tuple[int, ...] | None]:
+    shape = draw(st.permutations([1, 2, 3, 5]))[: draw(st.integers(0, 4))]
+    ndim = len(shape)
+    if not ndim or draw(st.booleans()):
+        return tuple(shape), None
+    if draw(st.booleans()):
+        return tuple(shape), draw(st.integers(-ndim, ndim - 1))
+    chosen = draw(st.lists(st.integers(0, ndim - 1), unique=True))
+    return tuple(shape), tuple(draw(st.sampled_from([i, i - ndim])) for i in chosen)
+
+
+@given(shapes_and_axes())
+def test_kept_shape_is_what_numpy_keeps(case) -> None:
+    shape, axis = case
+    assert kept_shape(shape, axis) == np.zeros(shape).sum(axis=axis, keepdims=True).shape
+
+
+@given(shapes_and_axes())
+def test_axes_are_counted_from_zero(case) -> None:
+    shape, axis = case
+    found = axes_of(axis, len(shape))
+    reduced = np.zeros(shape).sum(axis=axis).shape
+    assert tuple(n for i, n in enumerate(shape) if i not in found) == reduced
+    assert all(0 <= i < len(shape) for i in found)
+
+
+def test_axes_keep_the_order_in_which_they_are_named() -> None:
+    assert axes_of((-1, 0), 3) == (2, 0)
+    assert axes_of(-1, 3) == (2,)
+    assert axes_of(None, 3) == (0, 1, 2)
+
+
+def test_a_single_number_has_no_axes_to_name() -> None:
+    assert axes_of(0, 0) == axes_of((0, -1), 0) == axes_of(None, 0) == ()
+    assert kept_shape((), 0) == ()
+
+
+# what a branch may look at
+
+
+def test_the_real_part_of_complex_data_only() -> None:
+    z = np.array([1 + 2j, -3 - 4j])
+    np.testing.assert_array_equal(real_part(z), [1.0, -3.0])
+    assert real_part(2 + 3j) == 2
+    x = np.array([1.0, 2.0])
+    assert real_part(x) is x
+    assert real_part(2.5) == 2.5
+
+
+# silence
+
+SETTINGS = [
+    {},
+    {"all": "raise"},
+    {"all": "warn", "divide": "ignore"},
+    {"all": "print", "over": "raise"},
+]
+
+
+def loud() -> Iterator[str]:
+    """Four calculations, one for each kind of floating-point error."""
+    tiny, huge = np.float64(1e-300), np.float64(1e300)
+    for name, calculation in {
+        "divide": lambda: np.float64(1) / np.float64(0),
+        "invalid": lambda: np.float64(np.inf) - np.float64(np.inf),
+        "over": lambda: huge * huge,
+        "under": lambda: tiny * tiny,
+    }.items():
+        try:
+            with np.errstate(**{name: np.geterr()[name]}):
+                calculation()
+        except (FloatingPointError, RuntimeWarning):
+            yield name
+
+
+@pytest.mark.parametrize("around", SETTINGS, ids=str)
+def test_whispering_is_numpys_own_ignore(around) -> None:
+    with np.errstate(all="ignore", call=None):
+        ignored, callback = np.geterr(), np.geterrcall()
+    with np.errstate(**around):
+        token = whisper()
+        try:
+            assert np.geterr() == ignored == dict.fromkeys(ignored, "ignore")
+            assert np.geterrcall() is callback is None
+            assert list(loud()) == []
+        finally:
+            speak(token)
+
+
+@pytest.mark.parametrize("around", SETTINGS, ids=str)
+def test_speaking_restores_what_was_before(around) -> None:
+    complaints: list[object] = []
+    with np.errstate(**around, call=complaints.append):
+        before, callback = np.geterr(), np.geterrcall()
+        speak(whisper())
+        assert np.geterr() == before
+        assert np.geterrcall() is callback
+        with quietly():
+            pass
+        assert np.geterr() == before
+
+
+def test_infinities_are_loud_again_afterwards() -> None:
+    with np.errstate(all="raise"):
+        with quietly():
+            assert np.isposinf(np.float64(1) / np.float64(0))
+        assert list(loud()) == ["divide", "invalid", "over", "under"]
+
+
+def test_silence_ends_when_the_block_fails() -> None:
+    before = np.geterr()
+    with pytest.raises(KeyError, match="mine"), quietly():
+        assert np.geterr() != before
+        raise KeyError("mine")
+    assert np.geterr() == before
+
+
+def test_silences_nest() -> None:
+    before = np.geterr()
+    outer = whisper()
+    inner = whisper()
+    speak(inner)
+    assert set(np.geterr().values()) == {"ignore"}
+    speak(outer)
+    assert np.geterr() == before
+
+
+def test_the_users_own_strictness_holds_inside() -> None:
+    with quietly(), np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        np.float64(1) / np.float64(0)
+
+
+def test_other_threads_stay_loud() -> None:
+    seen: list[dict[str, str]] = []
+    before = np.geterr()
+    with quietly():
+        thread = threading.Thread(target=lambda: seen.append(np.geterr()))
+        thread.start()
+        thread.join()
+    assert seen == [before]
+
+
+def test_a_numpy_that_keeps_its_settings_elsewhere_is_left_alone(monkeypatch) -> None:
+    monkeypatch.setattr(np, "errstate", lambda **_: nullcontext())
+    variable, value = array._floating_point_errors()
+    monkeypatch.setattr(array, "_errors", variable)
+    monkeypatch.setattr(array, "_ignored", value)
+    before = np.geterr()
+    speak(whisper())
+    with quietly(), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert np.geterr() == before
+        np.float64(1) / np.float64(0)
+    assert [one.category for one in warned] == [RuntimeWarning]
