@@ -1,10 +1,10 @@
 """The tape, and nothing else.
 
-A :class:`Node` is a value and where it came from. A :class:`Primitive` is a function of plain
+A :class:`.Node` is a value and where it came from. A :class:`.Primitive` is a function of plain
 arrays together with one rule per argument, its vector-Jacobian product (vjp): given the
 cotangent of the output, the rule returns the cotangent of that argument. Called with a node, a
 primitive computes the value and writes on the new node which inputs it came from. That is the
-tape. :func:`sweep` reads it backwards.
+tape. :func:`.sweep` reads it backwards.
 
 Only one thing about shapes is known here: a primitive that broadcasts is undone by summing.
 """
@@ -37,6 +37,9 @@ Constant: TypeAlias = Array | Scalar | Sequence[Any] | None
 
 F = TypeVar("F", bound=Callable[..., Any])
 N = TypeVar("N", bound="Node")
+
+# What NumPy makes of booleans, small integers and half floats among themselves.
+_UNFIT = "".join(np.dtype(name).char for name in ("e", "b", "h", "B", "H", "I", "L", "Q"))
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
@@ -83,7 +86,7 @@ class Node:
 class Primitive:
     """A forward on plain arrays, and below it one rule per differentiable argument.
 
-    Made by :func:`primitive`. Called with arrays only it returns an array and records nothing;
+    Made by :func:`.primitive`. Called with arrays only it returns an array and records nothing;
     called with at least one node it returns a node of the same class. Positional arguments may
     be differentiable; keyword-only ones are options.
     """
@@ -207,6 +210,12 @@ class Primitive:
             node.kept = kept
             node.depth = depth
         else:
+            if value.dtype.char in _UNFIT:
+                raise DTypeError(
+                    f"{self.__name__} must not lead to half floats, small or unsigned integers",
+                    f"arguments that make NumPy answer in {value.dtype}, as booleans do",
+                    "convert them first, with .astype('float64') or .astype('int64')",
+                )
             node.tracked = False
             node.inputs = None
             node.depth = 0
@@ -259,7 +268,7 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
 
     Args:
         *namesakes: NumPy's ufuncs that this one stands in for when they meet a tensor; for
-            NumPy's other functions there is :func:`namesake`.
+            NumPy's other functions there is ``namesake``.
         broadcasts: the arguments broadcast against each other, so each cotangent is summed back
             to its argument's shape.
         keeps: a composition of primitives that returns the forward's by-products. The forward
@@ -268,7 +277,7 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
             returns, which can be differentiated again, under ``create_graph=True``.
 
     Returns:
-        A :class:`Primitive`.
+        A :class:`.Primitive`.
 
     Example:
         >>> import numpy as np
@@ -285,7 +294,7 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
         Tensor([ 3., 12.])
     """
     if namesakes and not isinstance(namesakes[0], np.ufunc):
-        return Primitive(*namesakes)
+        return Primitive(*namesakes, **how)
 
     def decorate(forward: Callable[..., Any]) -> Primitive:
         made = Primitive(forward, **how)
@@ -447,8 +456,9 @@ def _between(outputs: Sequence[Node], inputs: Sequence[Node]) -> set[int]:
         node = stack.pop()
         if id(node) not in seen:
             seen[id(node)] = node
-            if node.inputs is None and any(one.depth < node.depth for one in inputs):
-                raise _freed(node.primitive)  # what lies below it is forgotten
+            made_by = node.primitive
+            if made_by and node.inputs is None and any(n.depth < node.depth for n in inputs):
+                raise _freed(made_by)  # what lies below it is forgotten
             stack.extend(n for n in node.inputs or () if isinstance(n, Node) and n.tracked)
     useful = {id(node) for node in inputs if id(node) in seen}
     for node in sorted(seen.values(), key=lambda node: node.depth):
@@ -481,10 +491,12 @@ def _is_new(part: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> 
     """Whether a rule's result is an array of its own, not one that it was handed."""
     if part.__class__ is not np.ndarray or part.base is not None:
         return False
-    handed = list(arguments)
-    for option in options.values():
-        handed.extend(option if isinstance(option, list | tuple) else (option,))
-    return not any(part is other for other in handed)
+    for other in (*arguments, *options.values()):
+        if part is other:
+            return False
+        if isinstance(other, (list, tuple)) and any(part is one for one in other):
+            return False
+    return True
 
 
 def _undo_broadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:

@@ -8,6 +8,7 @@ and methods need, each a forward in plain NumPy with its vjp rules directly belo
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from inspect import Parameter, signature
 from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -76,8 +77,8 @@ Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
 #: One axis, several, or all (None).
 Axis: TypeAlias = int | tuple[int, ...] | None
 
-#: Keywords of NumPy's functions that have no meaning on the tape.
-_REFUSED = ("out", "where", "dtype", "casting", "order", "subok", "initial", "copy")
+#: Arguments that NumPy's functions name in another way.
+_RENAMED = {"a_min": "min", "a_max": "max", "newshape": "shape"}
 
 #: Arrays in, arrays out; tensors in, tensors out.
 A = TypeVar("A", Array, "Tensor")
@@ -410,7 +411,7 @@ class Tensor(Node):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Operand) -> bool:
-        return bool((self == value).value.any())
+        return _is_operand(value) and bool((self == value).value.any())
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -437,7 +438,8 @@ class Tensor(Node):
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if spec else str(self), spec)
+        whole = self.ndim > 0 and not spec
+        return format(str(self) if whole else self._only_element("a format"), spec)
 
     def _only_element(self, asked: str) -> Any:
         if self.size != 1:
@@ -464,7 +466,7 @@ class Tensor(Node):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if dtype is not None and np.dtype(dtype) != self.dtype:
             if copy is False:
-                raise DTypeError(
+                raise ArgumentError(
                     "another dtype needs a copy", "copy=False", "leave copy out, or dtype"
                 )
             return self.value.astype(dtype)
@@ -484,6 +486,7 @@ class Tensor(Node):
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
+        args, kwargs = _by_name(function, args, kwargs)
         return _stand_in(function, kwargs)(*args, **kwargs)
 
     # Shapes, with torch's meaning
@@ -782,7 +785,8 @@ def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
     """Values outside float32's range become infinite; a NaN or infinity is not an integer."""
     if dtype.kind == "i" and array.dtype.kind == "f":
         info = np.iinfo(dtype)
-        if not ((array >= info.min) & (array <= info.max)).all():
+        wide = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
+        if not ((wide >= info.min) & (wide < info.max + 1)).all():  # max itself may round up
             raise ArgumentError(
                 f"values must fit {dtype}", "NaN, infinity or a number beyond it", "clip them first"
             )
@@ -820,6 +824,10 @@ def _operand(other: object) -> Tensor | Array | Scalar:
             type(other).__name__,
             "convert it with nx.tensor, or join tensors with nx.functional.stack",
         )
+    if isinstance(other, np.ma.MaskedArray):
+        raise DTypeError(
+            "an operand has a value everywhere", "a masked array", "fill it first, with .filled(...)"
+        )
     array = np.asarray(other)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise DTypeError("an operand must hold real numbers", str(array.dtype), "convert it first")
@@ -847,10 +855,30 @@ namesake(np.ndim)(lambda t: t.ndim)
 namesake(np.size)(lambda t: t.size)
 
 
+def _by_name(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """All arguments but the first by name: the order of NumPy's arguments is not ours."""
+    try:
+        parameters = signature(function).parameters if function in NAMESAKES else {}
+    except ValueError:  # a function written in C
+        return args, kwargs
+    if not parameters or any(p.kind is Parameter.VAR_POSITIONAL for p in parameters.values()):
+        return args, kwargs
+    given = dict(zip(parameters, args, strict=False)) | kwargs
+    first = given.pop(next(iter(parameters)))
+    return (first,), {
+        _RENAMED.get(name, name): value
+        for name, value in given.items()
+        if name not in parameters or value is not parameters[name].default
+    }
+
+
 def _stand_in(function: Any, kwargs: Any) -> Callable[..., Any]:
     """Our function of the same meaning as NumPy's."""
     ours = NAMESAKES.get(function)
-    refused = [word for word in _REFUSED if word in kwargs]
+    known = () if ours is None or isinstance(function, np.ufunc) else signature(ours).parameters
+    refused = [word for word in kwargs if word not in known]
     if ours is not None and not refused:
         return ours
     room = getattr(function, "__module__", None) or "numpy"
@@ -859,7 +887,7 @@ def _stand_in(function: Any, kwargs: Any) -> Callable[..., Any]:
         raise _not_for_tensors(
             f"{name}(..., out=...)", "write y = y + t, not y += t, so that the result is recorded"
         )
-    if refused:
+    if refused and ours is not None:
         raise _not_for_tensors(f"{name}(..., {refused[0]}=...)", f"leave {refused[0]} out")
     raise _not_for_tensors(
         name, f"use nx.functional, or {name}(np.asarray(t)) for plain values off the tape"
@@ -918,7 +946,12 @@ def _index(index: Any) -> Any:
     if isinstance(index, Tensor):
         index = index.value
     if isinstance(index, list | np.ndarray):
-        index = np.array(index)
+        try:
+            index = np.array(index)
+        except ValueError as error:
+            raise IndexRangeError(
+                "an index array holds integers or booleans", "lists of unequal lengths", "pad them"
+            ) from error
         if index.size == 0 and index.dtype.kind == "f":
             index = index.astype(np.int64)
         if index.dtype.kind not in "iub":
@@ -1005,6 +1038,8 @@ def _of_numbers(y: Array, a: Any, b: Any) -> Array:
 @primitive(np.floor_divide, broadcasts=True)
 def floor_divide(a: Array, b: Array) -> Array:
     """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        return np.floor_divide(real_part(a), real_part(b)).astype(np.result_type(a, b))
     return _of_numbers(np.floor_divide(a, b), a, b)
 
 
@@ -1021,6 +1056,9 @@ def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
 @primitive(np.remainder, broadcasts=True)
 def remainder(a: Array, b: Array) -> Array:
     """a - b ⌊a / b⌋, elementwise and broadcasting."""
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        y: Array = a - b * np.floor_divide(real_part(a), real_part(b))  # analytic in each piece
+        return y
     return _of_numbers(np.remainder(a, b), a, b)
 
 
@@ -1071,7 +1109,7 @@ def power_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.absolute)
 def absolute(x: Array) -> Array:
-    """|x|; its derivative at 0 is taken as 0.
+    """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
 
     Of complex arrays it is the analytic continuation ±x, not the modulus, as complex-step
     differentiation needs it.
@@ -1130,38 +1168,40 @@ def where_db(ct: A, y: A, condition: A, a: A, b: A) -> A:
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, elementwise and broadcasting; NaN if either is.
 
-    Where the two are equal, each gets half of the cotangent.
+    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
+    it, so that a NaN is not hidden.
     """
     return np.maximum(a, b)
 
 
 @maximum.vjp("a")
 def maximum_da(ct: A, y: A, a: A, b: A) -> A:
-    return where(greater(a, b), ct, where(equal(a, b), 0.5 * ct, 0.0))
+    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
 @maximum.vjp("b")
 def maximum_db(ct: A, y: A, a: A, b: A) -> A:
-    return where(less(a, b), ct, where(equal(a, b), 0.5 * ct, 0.0))
+    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
 @primitive(np.minimum, broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, elementwise and broadcasting; NaN if either is.
 
-    Where the two are equal, each gets half of the cotangent.
+    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
+    it, so that a NaN is not hidden.
     """
     return np.minimum(a, b)
 
 
 @minimum.vjp("a")
 def minimum_da(ct: A, y: A, a: A, b: A) -> A:
-    return where(less(a, b), ct, where(equal(a, b), 0.5 * ct, 0.0))
+    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
 @minimum.vjp("b")
 def minimum_db(ct: A, y: A, a: A, b: A) -> A:
-    return where(greater(a, b), ct, where(equal(a, b), 0.5 * ct, 0.0))
+    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
 @primitive
@@ -1230,19 +1270,19 @@ def greater_equal(a: Array, b: Array) -> Array:
     return np.greater_equal(real_part(a), real_part(b))
 
 
-@primitive(np.logical_and, np.bitwise_and, broadcasts=True)
+@primitive(np.logical_and, broadcasts=True)
 def logical_and(a: Array, b: Array) -> Array:
     """Both hold, elementwise and broadcasting."""
     return np.logical_and(a, b)
 
 
-@primitive(np.logical_or, np.bitwise_or, broadcasts=True)
+@primitive(np.logical_or, broadcasts=True)
 def logical_or(a: Array, b: Array) -> Array:
     """At least one holds, elementwise and broadcasting."""
     return np.logical_or(a, b)
 
 
-@primitive(np.logical_xor, np.bitwise_xor, broadcasts=True)
+@primitive(np.logical_xor, broadcasts=True)
 def logical_xor(a: Array, b: Array) -> Array:
     """Exactly one holds, elementwise and broadcasting."""
     return np.logical_xor(a, b)
@@ -1252,6 +1292,13 @@ def logical_xor(a: Array, b: Array) -> Array:
 def logical_not(x: Array) -> Array:
     """It does not hold, elementwise."""
     return np.logical_not(x)
+
+
+# Bit by bit NumPy's & | ^ ~ agree with these on booleans, and on nothing else.
+namesake(np.bitwise_and)(lambda a, b: logical_and(_mask(a), _mask(b)))
+namesake(np.bitwise_or)(lambda a, b: logical_or(_mask(a), _mask(b)))
+namesake(np.bitwise_xor)(lambda a, b: logical_xor(_mask(a), _mask(b)))
+namesake(np.invert)(lambda x: logical_not(_mask(x)))
 
 
 # Matrices
@@ -1460,7 +1507,7 @@ def mean(
 ) -> A:
     """Σ x / n over ``axis``, of n values each."""
     axis = _reduced(x, axis, dim)
-    return sum(x, axis, keepdims or keepdim) / _count(x, axis)
+    return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
 
 
 @namesake(np.var)
@@ -1476,9 +1523,9 @@ def var(
     """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each: NumPy's default ddof = 0."""
     axis = _reduced(x, axis, dim)
     count = _count(x, axis) - ddof
-    centred = x - mean(x, axis, keepdims=True)
-    y: A = sum(centred * centred, axis, keepdims or keepdim) / (count if count > 0 else math.nan)
-    return y
+    centred = subtract(x, mean(x, axis, keepdims=True))
+    squares = sum(multiply(centred, centred), axis, keepdims or keepdim)
+    return divide(squares, count if count > 0 else 0)
 
 
 @primitive
@@ -1533,13 +1580,13 @@ def prod(
     kept: list[int] = [i for i in range(x.ndim) if i not in gone]
     lengths = [x.shape[i] for i in kept]
     x = transpose(x, (*gone, *kept)).reshape(math.prod(x.shape[i] for i in gone), *lengths)
-    if x.dtype.kind in "ib":
+    if x.dtype.kind in "iub":
         x = astype(x, np.int64)
     if len(x) == 0:
         x = sum(x, 0, keepdims=True) + 1
     while len(x) > 1:
         half = len(x) // 2
-        pairs = x[:half] * x[half : 2 * half]  # (n // 2, ...)
+        pairs = multiply(x[:half], x[half : 2 * half])  # (n // 2, ...)
         x = pairs if len(x) == 2 * half else _append(pairs, x[2 * half :])
     return x.reshape(shape if shape is not None else tuple(lengths))
 

@@ -3,7 +3,7 @@
 None of them touches any ``.grad``. All of them read the tape that calling the function left.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -267,7 +267,8 @@ def _tracked(value: Any, position: int) -> Tensor:
 
 
 def _listed(tensors: Tensor | Sequence[Tensor], name: str) -> list[Tensor]:
-    listed = [*tensors] if isinstance(tensors, list | tuple) else [tensors]
+    alone = isinstance(tensors, Tensor | np.ndarray) or not isinstance(tensors, Iterable)
+    listed: list[Any] = [tensors] if alone else list(tensors)
     for one in listed:
         if not isinstance(one, Tensor):
             raise DTypeError(f"{name} are tensors", type(one).__name__, "wrap them with nx.tensor")

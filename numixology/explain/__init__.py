@@ -2,7 +2,7 @@
 
 from .flow import feed_forward_scene, mixer_scene, model_scene
 from .scene import Panel, Scene
-from .trace import Step, trace
+from .trace import Step, steps_of
 
 __all__ = [
     "Panel",
@@ -11,5 +11,5 @@ __all__ = [
     "feed_forward_scene",
     "mixer_scene",
     "model_scene",
-    "trace",
+    "steps_of",
 ]

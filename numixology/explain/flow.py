@@ -5,7 +5,6 @@ and what they hold is looked up: the mixer is run on 0, 1, 2, …, so that every
 says which feature of which token it was.
 """
 
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..array import Array, Shape
 from ..functional.mixing import Mixing
 from ..tensors import tensor
 from .scene import Panel, Scene
-from .trace import Step, trace
+from .trace import Step, steps_of
 
 __all__ = ["feed_forward_scene", "mixer_scene", "model_scene"]
 
@@ -80,7 +79,7 @@ def mixer_scene(
     Example:
         >>> import numixology as nx
         >>> scene = nx.explain.mixer_scene(2, 4, 2)
-        >>> for left, right in scene.panels[4].lines:
+        >>> for left, right in scene.panels[4].lines[:2]:
         ...     print(left)
         Token 0: [a1,a2,b1,b2]
         Token 1: [a3,a4,b3,b4]
@@ -88,7 +87,7 @@ def mixer_scene(
     mixer = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing)
     nn.module.positive(batch=batch)
     x = np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
-    steps = trace(mixer, tensor(x))
+    steps = steps_of(mixer, tensor(x))
     names = _feature_names(num_tokens, hidden_dim)
     sizes = {"H": num_heads, "d": hidden_dim // num_heads, "HT": num_heads * num_tokens}
     numbers = _GUIDE_NUMBERS if mixing == "guide" else _NUMBERS
@@ -139,7 +138,7 @@ def feed_forward_scene(
     *,
     batch: int = 4,
     num_tokens: int = 8,
-    ffn: str = "standard",
+    ffn: nn.rankmixer.Network = "standard",
     activation: nn.feed_forward.Activation = "gelu",
 ) -> Scene:
     """The flow through a feed-forward network, with the shape after every step.
@@ -180,10 +179,10 @@ def feed_forward_scene(
         ff_dim=ff_dim,
         ffn=ffn,
         activation=activation,
-        rng=0,  # type: ignore[arg-type]
+        rng=0,
     )
     network = block.ffn
-    steps = trace(network, tensor(np.zeros((batch, num_tokens, hidden_dim))))
+    steps = steps_of(network, tensor(np.zeros((batch, num_tokens, hidden_dim))))
     kind = f"standard, {activation}" if ffn == "standard" else ffn
     title = f"Feed-forward network ({kind}): {network.parameter_table().total:,} parameters"
     return Scene(title, (_flow("input", (batch, num_tokens, hidden_dim), steps),))
@@ -198,7 +197,7 @@ def model_scene(
     *,
     batch: int = 2,
     ff_dim: int | None = None,
-    ffn: str = "standard",
+    ffn: nn.rankmixer.Network = "standard",
     mixing: Mixing = "rankmixer",
 ) -> Scene:
     """The flow through the model, from ids to final hidden states, with every shape.
@@ -239,10 +238,10 @@ def model_scene(
         ff_dim=ff_dim,
         ffn=ffn,
         mixing=mixing,
-        rng=0,  # type: ignore[arg-type]
+        rng=0,
     )
     ids = np.arange(batch * num_tokens).reshape(batch, num_tokens) % vocab_size
-    steps = trace(model.eval(), ids)
+    steps = steps_of(model.eval(), ids)
     panels = [_flow("input ids", ids.shape, steps[:3])._replace(title="Embeddings")]
     ends = [i for i, step in enumerate(steps) if step.name.startswith("block ")]
     title = "Layer 1: token mixer, then feed-forward"
@@ -275,7 +274,7 @@ def _lines(rows: Sequence[tuple[str, Shape, str]]) -> tuple[tuple[str, str], ...
 
 def _feature_names(num_tokens: int, hidden_dim: int) -> Array:
     """a1, a2, … for the first token, b1, … for the second; after z comes aa."""
-    letters = string.ascii_lowercase
+    letters = "abcdefghijklmnopqrstuvwxyz"
     tokens = []
     for t in range(num_tokens):
         name, rest = letters[t % 26], t // 26

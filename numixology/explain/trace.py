@@ -8,7 +8,7 @@ import numpy as np
 from ..array import Array, Shape
 from ..observe import observing
 
-__all__ = ["Step", "trace"]
+__all__ = ["Step", "steps_of"]
 
 
 class Step(NamedTuple):
@@ -30,7 +30,7 @@ class Step(NamedTuple):
         return self.value.shape
 
 
-def trace(fn: Callable[..., Any], *inputs: Any) -> list[Step]:
+def steps_of(fn: Callable[..., Any], *inputs: Any) -> list[Step]:
     """Call ``fn`` and return the steps that it took.
 
     Args:
@@ -41,7 +41,7 @@ def trace(fn: Callable[..., Any], *inputs: Any) -> list[Step]:
         >>> import numpy as np
         >>> import numixology as nx
         >>> mixer = nx.nn.TokenMixer(3, 4, 2)
-        >>> for step in nx.explain.trace(mixer, nx.tensor(np.zeros((1, 3, 4)))):
+        >>> for step in nx.explain.steps_of(mixer, nx.tensor(np.zeros((1, 3, 4)))):
         ...     print(step.name, step.shape)
         input (1, 3, 4)
         partition (1, 3, 2, 2)

@@ -12,7 +12,7 @@ import numpy as np
 from ..array import Array, kept_shape, real_part, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, ShapeError
-from ..tensors import A, clip, greater, where
+from ..tensors import A, clip, less_equal, where
 from ._gaussian import gelu as gelu_values
 from .elementary import exp
 from .special import normal_cdf, normal_pdf
@@ -50,7 +50,7 @@ def relu(x: Array) -> Array:
 
 @relu.vjp("x")
 def relu_dx(ct: A, y: A, x: A) -> A:
-    return where(greater(x, 0), ct, 0.0)
+    return where(less_equal(x, 0), 0.0, ct)
 
 
 def _sigmoid_values(x: Array) -> tuple[Array, Array]:

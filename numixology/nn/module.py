@@ -296,7 +296,7 @@ def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int |
         *lengths: the lengths of the named axes.
     """
     count = len(lengths)
-    if not isinstance(x, Tensor | np.ndarray):
+    if not isinstance(x, (Tensor, np.ndarray)):
         raise DTypeError(
             f"{type(module).__name__} takes a tensor or an array",
             type(x).__name__,
@@ -304,9 +304,9 @@ def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int |
         )
     shape = x.shape
     fits = len(shape) == count or (axes.startswith("(...") and len(shape) > count)
-    if not fits or any(
-        [n is not None and n != m for n, m in zip(lengths, shape[-count:], strict=True)]
-    ):
+    for wanted, length in zip(reversed(lengths), reversed(shape), strict=False):
+        fits = fits and (wanted is None or wanted == length)
+    if not fits:
         names = axes.strip("(.) ").split(", ")[-count:]
         known = ", ".join(
             f"{a} = {n}" for a, n in zip(names, lengths, strict=True) if n is not None
@@ -316,10 +316,9 @@ def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int |
             str(shape),
             "reshape the input, or make the module with other sizes",
         )
-    wanted = like.dtype
-    if x.dtype != wanted and "c" not in (x.dtype.kind, wanted.kind):
+    if x.dtype != like.dtype and "c" not in (x.dtype.kind, like.dtype.kind):
         raise DTypeError(
-            f"{type(module).__name__} has {wanted} parameters and takes {wanted} input",
+            f"{type(module).__name__} has {like.dtype} parameters and takes {like.dtype} input",
             str(x.dtype),
-            f"use x.astype('{wanted}'), or make the module with dtype='{x.dtype}'",
+            f"use x.astype('{like.dtype}'), or make the module with dtype='{x.dtype}'",
         )

@@ -1,6 +1,6 @@
 """The block, token mixer then feed-forward, and the model, embeddings then blocks."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from .feed_forward import Activation, FeedForward, SwiGLUFeedForward
 from .module import Module, Rng, positive
 from .token_mixer import TokenMixer
 
-__all__ = ["RankMixerBlock", "RankMixerModel"]
+__all__ = ["Network", "RankMixerBlock", "RankMixerModel"]
+
+#: The feed-forward networks that a block may have.
+Network: TypeAlias = Literal["standard", "swiglu"]
 
 
 class RankMixerBlock(Module):
@@ -63,7 +66,7 @@ class RankMixerBlock(Module):
         num_heads: int,
         *,
         ff_dim: int | None = None,
-        ffn: Literal["standard", "swiglu"] = "standard",
+        ffn: Network = "standard",
         activation: Activation = "gelu",
         dropout: float = 0.1,
         mixing: Mixing = "rankmixer",
@@ -153,7 +156,7 @@ class RankMixerModel(Module):
         num_layers: int,
         *,
         ff_dim: int | None = None,
-        ffn: Literal["standard", "swiglu"] = "standard",
+        ffn: Network = "standard",
         activation: Activation = "gelu",
         dropout: float = 0.1,
         mixing: Mixing = "rankmixer",

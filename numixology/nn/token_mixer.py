@@ -104,7 +104,7 @@ class TokenMixer(Module):
 
     @property
     def depth_to_mix(self) -> int | None:
-        """Layers until every token sees every token: ⌈log_H T⌉, or None if it never happens."""
+        """⌈log_H T⌉ layers let every token see every token; None if none do."""
         return depth_to_mix(self.num_tokens, self.num_heads, mixing=self.mixing)
 
     @property
@@ -114,14 +114,14 @@ class TokenMixer(Module):
 
     @property
     def fixed_chunks(self) -> int:
-        """How many of the T·H chunks stay where they are: gcd(T - 1, H - 1) + 1."""
+        """How many of the T·H chunks stay where they are, which is gcd(T - 1, H - 1) + 1."""
         if self.mixing == "guide":
             return self.num_tokens * self.num_heads
         return sum(len(cycle) == 1 for cycle in chunk_cycles(self.num_tokens, self.num_heads))
 
     @property
     def lost_dimensions(self) -> int:
-        """The null space of x + token_mix(x), of T·D dimensions: d for each even cycle."""
+        """How many of the T·D dimensions x + token_mix(x) loses, d for each even cycle."""
         if self.mixing == "guide":
             return 0
         even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(self.num_tokens, self.num_heads))

@@ -485,13 +485,12 @@ def test_max_over_an_axis_shares_among_ties_where_torch_s_max_with_dim_picks_one
     assert values_torch(lambda x: x.max(1).values, x) == ([3.0], [[1.0, 0.0, 0.0]])
 
 
-def test_a_nan_gets_no_gradient_from_maximum_and_relu_where_torch_gives_it_all():
+def test_a_nan_gets_all_of_the_gradient_from_maximum_minimum_and_relu():
     a, b = [nan, 1.0], [1.0, nan]
-    y, da, db = values(F.maximum, a, b)
-    assert np.isnan(y).all() and (da, db) == ([0.0, 0.0], [0.0, 0.0])
-    y, da, db = values_torch(torch.maximum, a, b)
-    assert np.isnan(y).all() and (da, db) == ([1.0, 1.0], [1.0, 1.0])
-    assert values(F.relu, [nan])[1] == [0.0]
+    for ours, theirs in ((F.maximum, torch.maximum), (F.minimum, torch.minimum)):
+        for y, da, db in (values(ours, a, b), values_torch(theirs, a, b)):
+            assert np.isnan(y).all() and (da, db) == ([1.0, 1.0], [1.0, 1.0])
+    assert values(F.relu, [nan])[1] == [1.0]
     assert values_torch(torch.relu, [nan])[1] == [1.0]
 
 

@@ -146,9 +146,7 @@ COMPOSITIONS = {
     "softplus": lambda x: F.log(1 + F.exp(x)),
     "silu": lambda x: x / (1 + F.exp(-x)),
     "gelu": lambda x: x * 0.5 * (1 + F.erf(x / 2**0.5)),
-    "gelu_tanh": lambda x: (
-        0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x * x * x)))
-    ),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x * x * x))),
 }
 
 

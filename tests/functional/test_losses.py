@@ -40,7 +40,9 @@ class TestCrossEntropy:
     @reductions
     def test_values(self, reduction):
         got = F.cross_entropy(LOGITS, CLASSES, reduction=reduction)
-        np.testing.assert_allclose(got, REDUCTIONS[reduction](surprise(LOGITS, CLASSES)), rtol=1e-14)
+        np.testing.assert_allclose(
+            got, REDUCTIONS[reduction](surprise(LOGITS, CLASSES)), rtol=1e-14
+        )
 
     def test_the_mean_is_the_default(self):
         got = F.cross_entropy(LOGITS, CLASSES)

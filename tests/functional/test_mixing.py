@@ -315,9 +315,7 @@ class TestRefusals:
     def test_number_of_dimensions(self, call, shape):
         with pytest.raises(ShapeError) as caught:
             call(np.zeros(shape), 2)
-        assert str(caught.value) == (
-            f"x has shape (B, T, D): got {shape}; add or merge axes first"
-        )
+        assert str(caught.value) == (f"x has shape (B, T, D): got {shape}; add or merge axes first")
 
     @pytest.mark.parametrize("call", [F.token_mix, F.mixing_steps])
     @pytest.mark.parametrize("shape", [(2, 0, 4), (2, 3, 0)])
@@ -355,7 +353,13 @@ class TestRefusals:
     )
     @pytest.mark.parametrize(
         ("T", "H", "name"),
-        [(0, 2, "tokens"), (4, 0, "heads"), (4, -1, "heads"), (2.0, 2, "tokens"), (4, True, "heads")],
+        [
+            (0, 2, "tokens"),
+            (4, 0, "heads"),
+            (4, -1, "heads"),
+            (2.0, 2, "tokens"),
+            (4, True, "heads"),
+        ],
     )
     def test_laws_of_no_tokens_or_no_heads(self, law, T, H, name):
         with pytest.raises(ArgumentError, match=f"num_{name} is a positive integer: got .*; use"):

@@ -267,6 +267,8 @@ class TestParameterTable:
             "linear2.weight": ((768, 3072), 2_359_296),
             "linear2.bias": ((768,), 768),
         }
+        name, shape, count, _ = rows["linear1.bias"]
+        assert (name, shape, count) == ("linear1.bias", (3072,), 3072)
         share = {name: row.share for name, row in rows.items()}
         norm = share.pop("norm.weight") + share.pop("norm.bias")
         assert [f"{s:.3f}" for s in share.values()] == ["49.943", "0.065", "49.943", "0.016"]
@@ -361,7 +363,9 @@ class TestFunctionalCall:
 
     def test_all_problems_are_listed(self, stack):
         with pytest.raises(StateDictError) as caught:
-            nn.functional_call(stack, {"nobody": 1.0, "shift": np.zeros(2), "first": np.zeros(3)}, X)
+            nn.functional_call(
+                stack, {"nobody": 1.0, "shift": np.zeros(2), "first": np.zeros(3)}, X
+            )
         assert str(caught.value) == (
             "functional_call replaces parameters of the module by name: got unexpected nobody; "
             "unexpected first; shift of shape (2,), not (3,); "
@@ -453,7 +457,8 @@ class TestEveryModule:
                 with pytest.raises(DTypeError) as caught:
                     module(given)
                 assert str(caught.value) == (
-                    f"{CHECKED_BY.get(name, name)} has {mine} parameters and takes {mine} input: got {theirs}; "
+                    f"{CHECKED_BY.get(name, name)} has {mine} parameters and takes {mine} input: "
+                    f"got {theirs}; "
                     f"use x.astype('{mine}'), or make the module with dtype='{theirs}'"
                 )
                 assert isinstance(caught.value, TypeError)
@@ -470,7 +475,9 @@ class TestEveryModule:
     @pytest.mark.parametrize("x", [[[[1.0] * 4] * 3], None, 2.0])
     def test_input_that_is_no_array(self, name, x):
         name_shown = CHECKED_BY.get(name, name)
-        with pytest.raises(DTypeError, match=f"{name_shown} takes a tensor or an array: got .*; wrap"):
+        with pytest.raises(
+            DTypeError, match=f"{name_shown} takes a tensor or an array: got .*; wrap"
+        ):
             MODULES[name](rng=0)(x)
 
     @modules

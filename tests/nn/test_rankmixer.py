@@ -1,0 +1,269 @@
+"""The block and the model."""
+
+import numpy as np
+import pytest
+
+import numixology as nx
+from numixology import functional as F
+from numixology import nn
+from numixology.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+
+RNG = np.random.default_rng(31)
+
+
+def model(**options):
+    arguments = dict(
+        vocab_size=11, num_tokens=3, hidden_dim=8, num_heads=4, num_layers=2, rng=0, dropout=0.0
+    )
+    return nn.RankMixerModel(**{**arguments, **options})
+
+
+IDS = np.array([[1, 10, 3], [3, 3, 0]])
+
+
+class TestBlock:
+    def test_names_and_shapes(self):
+        block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, rng=0)
+        assert {name: p.shape for name, p in block.named_parameters()} == {
+            "mixer.norm.weight": (8,),
+            "mixer.norm.bias": (8,),
+            "ffn.norm.weight": (8,),
+            "ffn.norm.bias": (8,),
+            "ffn.linear1.weight": (5, 8),
+            "ffn.linear1.bias": (5,),
+            "ffn.linear2.weight": (8, 5),
+            "ffn.linear2.bias": (8,),
+        }
+        assert isinstance(block.mixer, nn.TokenMixer)
+        assert isinstance(block.ffn, nn.FeedForward)
+
+    def test_mixer_then_network(self):
+        block = nn.RankMixerBlock(3, 8, 4, rng=0).eval()
+        x = RNG.normal(size=(2, 3, 8))
+        mixed = F.layer_norm(x + F.token_mix(x, 4))
+        np.testing.assert_array_equal(block(nx.tensor(x)).data, block.ffn(mixed).data)
+
+    def test_options_reach_their_parts(self):
+        block = nn.RankMixerBlock(
+            3,
+            8,
+            4,
+            activation="relu",
+            dropout=0.3,
+            mixing="guide",
+            eps=0.25,
+            educational=True,
+            rng=0,
+        )
+        assert block.ffn.activation == "relu"
+        assert block.ffn.dropout.p == 0.3
+        assert block.mixer.mixing == "guide"
+        assert block.mixer.norm.eps == block.ffn.norm.eps == 0.25
+        assert block.mixer.educational
+        assert nn.RankMixerBlock(3, 8, 4).ffn.linear1.weight.shape == (32, 8)
+        assert nn.RankMixerBlock(3, 8, 4).ffn.dropout.p == 0.1
+
+    def test_swiglu(self):
+        block = nn.RankMixerBlock(3, 8, 4, ffn="swiglu", ff_dim=5, dropout=0.3, eps=0.25, rng=0)
+        assert isinstance(block.ffn, nn.SwiGLUFeedForward)
+        assert block.ffn.w1.weight.shape == (5, 8)
+        assert block.ffn.dropout.p == 0.3
+        assert block.mixer.norm.eps == block.ffn.norm.eps == 0.25
+        assert "ffn.w1.bias" not in block.state_dict()
+
+    def test_swiglu_has_an_activation_of_its_own(self):
+        for activation in ("relu", "silu", "gelu_tanh"):
+            with pytest.raises(ArgumentError) as caught:
+                nn.RankMixerBlock(3, 8, 4, ffn="swiglu", activation=activation)
+            assert str(caught.value) == (
+                f"the swiglu network has an activation of its own: got {activation!r}; "
+                "leave activation out"
+            )
+
+    @pytest.mark.parametrize(
+        ("option", "text"),
+        [
+            ({"ffn": "moe"}, "ffn is 'standard' or 'swiglu': got 'moe'; use one of the two"),
+            ({"ffn": None}, "ffn is 'standard' or 'swiglu': got None"),
+            ({"mixing": "x"}, "mixing is 'rankmixer' or 'guide': got 'x'; use one of the two"),
+            ({"activation": "x"}, "activation is one of .*: got 'x'; use one of them"),
+            ({"dropout": 1.0}, r"the dropout probability p lies in \[0, 1\): got 1.0"),
+            ({"ff_dim": 0}, "ff_dim is a positive integer: got 0"),
+            ({"eps": -1}, "eps must be at least 0: got -1"),
+        ],
+    )
+    def test_unknown_words_and_values_outside(self, option, text):
+        for make in (lambda **k: nn.RankMixerBlock(3, 8, 4, **k), lambda **k: model(**k)):
+            with pytest.raises(ArgumentError, match=text):
+                make(**option)
+
+    def test_input_of_other_shapes(self):
+        block = nn.RankMixerBlock(3, 8, 4, rng=0)
+        for shape in [(2, 4, 8), (2, 3, 4), (3, 8), (2, 0, 8)]:
+            with pytest.raises(ShapeError, match=r"takes x of shape \(B, T, D\) with T = 3, D = 8"):
+                block(nx.tensor(np.zeros(shape)))
+
+    def test_educational_prints_the_mixer_s_steps(self, capsys):
+        nn.RankMixerBlock(3, 8, 4, educational=True, rng=0)(nx.tensor(np.zeros((1, 3, 8))))
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.partition(":")[0] for line in lines] == [
+            "input", "partition", "permute", "flatten", "merge", "residual", "norm",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(("mixing", "sees"), [("rankmixer", True), ("guide", False)])
+    def test_whether_one_token_sees_the_other(self, mixing, sees):
+        block = nn.RankMixerBlock(2, 8, 2, mixing=mixing, rng=0).eval()
+        J = nx.jacobian(block, RNG.normal(size=(1, 2, 8))).data.reshape(2, 8, 2, 8)
+        assert J[0, :, 1].any() == J[1, :, 0].any() == sees
+        assert J[0, :, 0].all()
+
+
+class TestModel:
+    def test_names_and_shapes(self):
+        block = nn.RankMixerBlock(3, 8, 4, rng=0)
+        want = {"token_embedding.weight": (11, 8), "position_embedding.weight": (3, 8)}
+        for i in range(2):
+            want |= {f"blocks.{i}.{n}": p.shape for n, p in block.named_parameters()}
+        assert {name: p.shape for name, p in model().named_parameters()} == want
+        assert len(model(num_layers=5).blocks) == 5
+
+    def test_embeddings_then_blocks(self):
+        one = model()
+        h = one.token_embedding.weight.data[IDS] + one.position_embedding.weight.data
+        for block in one.blocks:
+            h = block(h)
+        np.testing.assert_array_equal(one(IDS).data, h.data)
+        assert one(IDS).shape == (2, 3, 8)
+
+    def test_ids_of_many_kinds(self):
+        one = model()
+        want = one(IDS).data
+        for ids in (IDS.tolist(), nx.tensor(IDS), IDS.astype("uint8")):
+            np.testing.assert_array_equal(one(ids).data, want)
+
+    def test_no_two_blocks_start_alike(self):
+        state = model(num_layers=3).state_dict()
+        for name in ("ffn.linear1.weight", "ffn.linear1.bias", "ffn.linear2.weight"):
+            first, second, third = (state[f"blocks.{i}.{name}"] for i in range(3))
+            assert (first != second).all()
+            assert (first != third).all()
+            assert (second != third).all()
+
+    @pytest.mark.parametrize("ffn", ["standard", "swiglu"])
+    def test_the_same_seed_makes_the_same_model_and_the_same_masks(self, ffn):
+        one, same, other = (model(rng=seed, ffn=ffn, dropout=0.5) for seed in (1, 1, 2))
+        first = one(IDS).data
+        np.testing.assert_array_equal(same(IDS).data, first)
+        np.testing.assert_array_equal(same(IDS).data, one(IDS).data)
+        assert (one(IDS).data != first).any()
+        assert (other.token_embedding.weight.data != one.token_embedding.weight.data).all()
+
+    def test_options_reach_every_block(self):
+        one = model(
+            ff_dim=5, activation="silu", dropout=0.3, mixing="guide", eps=0.25, educational=True
+        )
+        for block in one.blocks:
+            assert block.ffn.linear1.weight.shape == (5, 8)
+            assert (block.ffn.activation, block.ffn.dropout.p) == ("silu", 0.3)
+            assert (block.mixer.mixing, block.mixer.num_heads) == ("guide", 4)
+            assert block.mixer.norm.eps == block.ffn.norm.eps == 0.25
+            assert block.mixer.educational
+        swiglu = model(ffn="swiglu")
+        assert all(isinstance(block.ffn, nn.SwiGLUFeedForward) for block in swiglu.blocks)
+        plain = nn.RankMixerModel(11, 3, 8, 4, 1)
+        assert plain.blocks[0].ffn.dropout.p == 0.1
+        assert not plain.blocks[0].mixer.educational
+
+    def test_the_position_table_is_broadcast_over_the_batch(self):
+        one = model()
+        seen = {}
+        with nx.observe.observing(seen.__setitem__):
+            y = one(IDS)
+        assert seen["position_embedding"].shape == (3, 8)
+        ct = RNG.normal(size=y.shape)
+        at_sum, table, tokens = nx.grad(
+            y,
+            [seen["embedding"], one.position_embedding.weight, one.token_embedding.weight],
+            ct,
+        )
+        np.testing.assert_allclose(table.data, at_sum.data.sum(0), rtol=1e-12)
+        want = np.zeros((11, 8))
+        for b in range(2):
+            for t in range(3):
+                want[IDS[b, t]] += at_sum.data[b, t]
+        np.testing.assert_allclose(tokens.data, want, rtol=1e-12, atol=1e-15)
+
+    def test_a_position_matters(self):
+        swapped = model()(IDS[:, [1, 0, 2]]).data
+        assert not np.allclose(swapped[0, [1, 0, 2]], model()(IDS).data[0])
+
+    def test_steps_of_the_embeddings_and_blocks(self):
+        seen = []
+        with nx.observe.observing(lambda name, value: seen.append(name)):
+            model()(IDS)
+        assert seen[:3] == ["token_embedding", "position_embedding", "embedding"]
+        assert [name for name in seen if name.startswith("block")] == ["block 1", "block 2"]
+        assert seen[-1] == "block 2"
+
+    def test_silent_unless_asked(self, capsys):
+        model()(IDS)
+        assert capsys.readouterr().out == ""
+
+    def test_an_empty_batch(self):
+        one = model()
+        y = one(np.zeros((0, 3), int))
+        assert y.shape == (0, 3, 8)
+        y.sum().backward()
+        for p in one.parameters():
+            np.testing.assert_array_equal(p.grad.data, np.zeros(p.shape))
+
+    def test_gradients_against_differences_of_functional_calls(self):
+        one = model(num_layers=1)
+        state = one.state_dict()
+        ct = RNG.normal(size=(2, 3, 8))
+        tiny = 2.0**-66
+        y = one(IDS)
+        names = [name for name, _ in one.named_parameters()]
+        gradients = nx.grad(y, list(one.parameters()), ct)
+        for name, gradient in zip(names, gradients, strict=True):
+            direction = RNG.normal(size=gradient.shape)
+            moved = {**state, name: state[name] + 1j * tiny * direction}
+            slope = (nn.functional_call(one, moved, IDS).imag / tiny * ct).sum()
+            np.testing.assert_allclose((gradient.data * direction).sum(), slope, rtol=1e-11)
+
+    @pytest.mark.parametrize("shape", [(), (3,), (2, 4), (2, 3, 1), (2, 0), (0,)])
+    def test_ids_of_other_shapes(self, shape):
+        with pytest.raises(ShapeError) as caught:
+            model()(np.zeros(shape, int))
+        assert str(caught.value) == (
+            f"ids have shape (B, T) with T = 3: got {shape}; pad or cut the sequences"
+        )
+
+    def test_ragged_ids(self):
+        with pytest.raises(ShapeError, match="ids in nested lists have equal lengths: got .*; pad"):
+            model()([[1, 2, 3], [4]])
+
+    @pytest.mark.parametrize(("bad", "place"), [(11, "(1, 2)"), (-1, "(1, 2)"), (10**12, "(1, 2)")])
+    def test_ids_outside_the_vocabulary(self, bad, place):
+        ids = IDS.copy()
+        ids[1, 2] = bad
+        with pytest.raises(IndexRangeError) as caught:
+            model()(ids)
+        assert str(caught.value).startswith(f"ids lie from 0 to 10: got {bad} at {place}; check")
+
+    @pytest.mark.parametrize("kind", [float, bool, complex, str])
+    def test_ids_that_are_no_integers(self, kind):
+        with pytest.raises(DTypeError, match=r"ids are integers: got .*; convert them with"):
+            model()(np.ones((2, 3)).astype(kind))
+
+    def test_heads_that_do_not_divide(self):
+        with pytest.raises(ShapeError, match="hidden_dim must be divisible by num_heads: got 8"):
+            model(num_heads=3)
+
+    def test_it_learns_to_copy_only_if_it_mixes(self):
+        """Without mixing no token's output depends on its neighbour at all."""
+        ids = np.array([[0, 1, 2], [7, 1, 2]])
+        for mixing, depends in (("rankmixer", True), ("guide", False)):
+            y = model(mixing=mixing)(ids).data
+            assert (y[0, 1] != y[1, 1]).any() == depends
+            assert (y[0, 0] != y[1, 0]).any()

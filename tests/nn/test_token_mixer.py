@@ -1,0 +1,276 @@
+"""The token mixer as a layer."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import numixology as nx
+from numixology import functional as F
+from numixology import nn
+from numixology.errors import ArgumentError, ShapeError
+
+RNG = np.random.default_rng(17)
+
+STEPS = """\
+input: (2, 3, 8), contiguous: True
+partition: (2, 3, 4, 2), contiguous: True
+permute: (2, 4, 3, 2), contiguous: False
+flatten: (2, 12, 2), contiguous: True
+merge: (2, 3, 8), contiguous: True
+residual: (2, 3, 8), contiguous: True
+norm: (2, 3, 8), contiguous: True
+"""
+GUIDE_STEPS = STEPS.replace(
+    "merge",
+    "unflatten: (2, 4, 3, 2), contiguous: True\nrestore: (2, 3, 4, 2), contiguous: False\nmerge",
+)
+
+
+def which_tokens_see_which(layers, T, D):
+    """[s, t]: whether token s of the output becomes NaN where token t of the input is."""
+    sees = np.zeros((T, T), bool)
+    for t in range(T):
+        y = np.arange(1.0 * T * D).reshape(1, T, D)
+        y[0, t] = np.nan
+        for layer in layers:
+            y = layer(y)
+        sees[:, t] = np.isnan(np.asarray(y)[0]).any(-1)
+    return sees
+
+
+def jacobian(layers, T, D):
+    """Of tokens to tokens: [s, i, t, j] = ∂ y_si / ∂ x_tj."""
+
+    def through(x):
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    x = np.random.default_rng(2).normal(size=(1, T, D))
+    return nx.jacobian(through, x).data.reshape(T, D, T, D)
+
+
+class TestForward:
+    @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
+    def test_it_normalises_the_input_plus_the_mixed_tokens(self, T, H, d):
+        x = RNG.normal(size=(2, T, H * d))
+        mixer = nn.TokenMixer(T, H * d, H)
+        want = F.layer_norm(x + F.token_mix(x, H))
+        np.testing.assert_array_equal(mixer(nx.tensor(x)).data, want)
+
+    def test_its_norm_has_the_parameters(self):
+        mixer = nn.TokenMixer(3, 8, 4, eps=0.5)
+        assert list(mixer.state_dict()) == ["norm.weight", "norm.bias"]
+        weight, bias = RNG.normal(size=8), RNG.normal(size=8)
+        mixer.load_state_dict({"norm.weight": weight, "norm.bias": bias})
+        x = RNG.normal(size=(2, 3, 8))
+        want = F.layer_norm(x + F.token_mix(x, 4), weight, bias, eps=0.5)
+        np.testing.assert_array_equal(mixer(nx.tensor(x)).data, want)
+
+    @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
+    def test_the_guide_s_is_the_norm_of_twice_the_input(self, T, H, d):
+        x = RNG.normal(size=(2, T, H * d))
+        mixer = nn.TokenMixer(T, H * d, H, mixing="guide")
+        np.testing.assert_array_equal(mixer(nx.tensor(x)).data, F.layer_norm(2 * x))
+
+    @pytest.mark.parametrize(
+        ("B", "T", "D", "H"), [(2, 4, 8, 4), (4, 8, 768, 8), (2, 8, 256, 8), (1, 512, 768, 256)]
+    )
+    def test_the_guide_s_sizes(self, B, T, D, H):
+        x = RNG.normal(size=(B, T, D)).astype(np.float32)
+        mixer = nn.TokenMixer(num_tokens=T, hidden_dim=D, num_heads=H, dtype="float32")
+        y = mixer(nx.tensor(x))
+        assert y.shape == (B, T, D)
+        want = F.layer_norm(x.astype(float) + F.token_mix(x, H))
+        np.testing.assert_allclose(y.data, want, rtol=1e-4, atol=1e-5)
+
+    def test_512_heads_do_not_divide_768(self):
+        with pytest.raises(ShapeError, match="hidden_dim must be divisible by num_heads: got 768"):
+            nn.TokenMixer(512, 768, 512)
+
+
+class TestWhoSeesWhom:
+    @pytest.mark.parametrize("T", [2, 3, 5])
+    def test_with_the_guide_s_mixing_no_token_sees_another(self, T):
+        layers = [nn.TokenMixer(T, 8, 4, mixing="guide") for _ in range(3)]
+        np.testing.assert_array_equal(which_tokens_see_which(layers, T, 8), np.eye(T))
+        J = jacobian(layers, T, 8)
+        for s in range(T):
+            for t in range(T):
+                assert J[s, :, t].any() == (s == t)
+
+    @pytest.mark.parametrize(
+        ("T", "H"),
+        [(2, 2), (2, 5), (3, 2), (4, 4), (5, 2), (6, 3), (9, 3), (10, 3), (16, 2), (8, 16)],
+    )
+    def test_after_depth_to_mix_layers_every_token_sees_every_token_and_not_before(self, T, H):
+        D = 2 * H
+        depth = nn.TokenMixer(T, D, H).depth_to_mix
+        assert depth == math.ceil(math.log(T, H) - 1e-9)
+        layers = [nn.TokenMixer(T, D, H) for _ in range(depth)]
+        assert which_tokens_see_which(layers, T, D).all()
+        assert not which_tokens_see_which(layers[:-1], T, D).all()
+
+    @pytest.mark.parametrize(("T", "H"), [(2, 2), (2, 3), (3, 2), (5, 2), (4, 4)])
+    def test_the_jacobian_says_the_same(self, T, H):
+        D = 4 * H
+        layers = [nn.TokenMixer(T, D, H) for _ in range(nn.TokenMixer(T, D, H).depth_to_mix)]
+        blocks = np.abs(jacobian(layers, T, D)).max(axis=(1, 3))  # [s, t]
+        assert (blocks > 0).all()
+        fewer = np.abs(jacobian(layers[:-1], T, D)).max(axis=(1, 3))
+        np.testing.assert_array_equal(fewer > 0, which_tokens_see_which(layers[:-1], T, D))
+        assert not fewer.all()
+
+    @pytest.mark.parametrize(("T", "H"), [(2, 2), (3, 2), (4, 4)])
+    def test_every_channel_takes_one_layer_more(self, T, H):
+        D = 4 * H
+        depth = nn.TokenMixer(T, D, H).depth_to_mix
+        layers = [nn.TokenMixer(T, D, H) for _ in range(depth + 1)]
+        assert not jacobian(layers[:-1], T, D).all()
+        assert jacobian(layers, T, D).all()
+
+    def test_batch_rows_do_not_see_each_other(self):
+        x = RNG.normal(size=(2, 3, 8))
+        x[1] = np.nan
+        y = np.asarray(nn.TokenMixer(3, 8, 4)(x))
+        assert np.isfinite(y[0]).all()
+        assert np.isnan(y[1]).all()
+
+
+class TestLaws:
+    def test_of_the_guide_s_example(self):
+        mixer = nn.TokenMixer(4, 8, 4)
+        assert (mixer.depth_to_mix, mixer.order) == (1, 2)
+        assert (mixer.fixed_chunks, mixer.lost_dimensions) == (4, 12)
+
+    @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3))
+    def test_they_are_the_function_s(self, T, H, d):
+        mixer = nn.TokenMixer(T, H * d, H)
+        assert mixer.depth_to_mix == F.depth_to_mix(T, H)
+        assert mixer.order == F.mixing_order(T, H)
+        assert mixer.fixed_chunks == (math.gcd(T - 1, H - 1) + 1 if T * H > 1 else 1)
+        even = [cycle for cycle in F.chunk_cycles(T, H) if len(cycle) % 2 == 0]
+        assert mixer.lost_dimensions == len(even) * d
+
+    @pytest.mark.parametrize(("T", "H", "d"), [(3, 3, 2), (2, 4, 3), (4, 2, 1), (3, 8, 1)])
+    def test_lost_dimensions_are_those_of_the_residual(self, T, H, d):
+        D = H * d
+        residual = nx.jacobian(lambda x: x + F.token_mix(x, H), np.zeros((1, T, D))).data
+        rank = np.linalg.matrix_rank(residual.reshape(T * D, T * D))
+        assert T * D - rank == nn.TokenMixer(T, D, H).lost_dimensions
+
+    def test_a_chunk_antisymmetric_input_does_not_change_the_output(self):
+        T, d = 3, 2
+        A = RNG.integers(-9, 9, (T, T, d))
+        A = (A - A.transpose(1, 0, 2)).reshape(1, T, T * d)
+        x = RNG.integers(-9, 9, (1, T, T * d))
+        mixer = nn.TokenMixer(T, T * d, T)
+        np.testing.assert_array_equal(mixer(x + 1.0 * A).data, mixer(1.0 * x).data)
+        assert A.any()
+
+    def test_of_the_guide_s_mixing(self):
+        mixer = nn.TokenMixer(4, 8, 2, mixing="guide")
+        assert mixer.depth_to_mix is None
+        assert (mixer.order, mixer.fixed_chunks, mixer.lost_dimensions) == (1, 8, 0)
+
+    def test_one_head_never_mixes_and_one_token_need_not(self):
+        assert nn.TokenMixer(2, 8, 1).depth_to_mix is None
+        assert nn.TokenMixer(1, 8, 1).depth_to_mix == 0
+        assert nn.TokenMixer(1, 8, 4).depth_to_mix == 0
+
+
+class TestEducational:
+    x = nx.tensor(RNG.normal(size=(2, 3, 8)))
+
+    def test_silent_unless_asked(self, capsys):
+        mixer = nn.TokenMixer(3, 8, 4)
+        mixer(self.x)
+        mixer.forward_production(self.x)
+        assert capsys.readouterr() == ("", "")
+
+    @pytest.mark.parametrize(("mixing", "text"), [("rankmixer", STEPS), ("guide", GUIDE_STEPS)])
+    def test_it_prints_every_step_in_order(self, capsys, mixing, text):
+        mixer = nn.TokenMixer(3, 8, 4, mixing=mixing, educational=True)
+        mixer(self.x)
+        assert capsys.readouterr().out == text
+        mixer(self.x.data)
+        assert capsys.readouterr().out == text
+
+    def test_the_with_block_prints_the_same(self, capsys):
+        mixer = nn.TokenMixer(3, 8, 4)
+        with nx.educational():
+            mixer(self.x)
+        assert capsys.readouterr().out == STEPS
+        mixer(self.x)
+        assert capsys.readouterr().out == ""
+
+    def test_asked_twice_it_prints_once(self, capsys):
+        mixer = nn.TokenMixer(3, 8, 4, educational=True)
+        with nx.educational():
+            mixer(self.x)
+        assert capsys.readouterr().out == STEPS
+
+    def test_production_never_prints_but_lets_others_watch(self, capsys):
+        mixer = nn.TokenMixer(3, 8, 4, educational=True)
+        seen = []
+        with nx.educational(), nx.observe.observing(lambda name, value: seen.append(name)):
+            y = mixer.forward_production(self.x)
+        assert capsys.readouterr().out == ""
+        assert seen == re.findall(r"^(\w+):", STEPS, re.MULTILINE)
+        np.testing.assert_array_equal(y.data, mixer(self.x).data)
+
+    def test_printing_changes_neither_values_nor_gradients(self):
+        ct = RNG.normal(size=(2, 3, 8))
+        found = []
+        for educational in (False, True):
+            x = nx.tensor(self.x.data, requires_grad=True)
+            y = nn.TokenMixer(3, 8, 4, educational=educational)(x)
+            found.append((y.data, nx.grad(y, x, ct)[0].data))
+        np.testing.assert_array_equal(found[0], found[1])
+
+    def test_a_backward_prints_nothing(self, capsys):
+        x = nx.tensor(self.x.data, requires_grad=True)
+        y = nn.TokenMixer(3, 8, 4)(x).sum()
+        with nx.educational():
+            nx.grad(y, x)
+        assert capsys.readouterr().out == ""
+
+    def test_production_makes_no_warning_about_infinities(self):
+        x = np.array([[[np.inf, np.inf, -np.inf, -np.inf]] * 2])
+        for given_x in (x, nx.tensor(x)):
+            y = nn.TokenMixer(2, 4, 2).forward_production(given_x)
+            assert np.isnan(np.asarray(y)).all()
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "shape",
+        [(), (8,), (3, 8), (1, 2, 3, 8), (2, 4, 8), (2, 3, 4), (2, 8, 3), (2, 0, 8), (2, 3, 0)],
+    )
+    def test_other_shapes(self, shape):
+        for call in ("__call__", "forward_production"):
+            with pytest.raises(ShapeError) as caught:
+                getattr(nn.TokenMixer(3, 8, 4), call)(nx.tensor(np.zeros(shape)))
+            assert str(caught.value) == (
+                f"TokenMixer takes x of shape (B, T, D) with T = 3, D = 8: got {shape}; "
+                "reshape the input, or make the module with other sizes"
+            )
+
+    def test_heads_that_do_not_divide(self):
+        with pytest.raises(ShapeError) as caught:
+            nn.TokenMixer(3, 8, 3)
+        assert str(caught.value) == (
+            "hidden_dim must be divisible by num_heads: got 8 and 3; try 1, 2, 4 or 8"
+        )
+
+    def test_unknown_mixing(self):
+        with pytest.raises(ArgumentError, match="mixing is 'rankmixer' or 'guide': got 'paper'"):
+            nn.TokenMixer(3, 8, 4, mixing="paper")
+
+    def test_eps_below_zero(self):
+        with pytest.raises(ArgumentError, match="eps must be at least 0: got -1.0"):
+            nn.TokenMixer(3, 8, 4, eps=-1.0)
