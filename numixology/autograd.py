@@ -134,6 +134,12 @@ class Primitive:
         star, serves them all and gets the position first. If the primitive ``keeps``
         by-products, the rule gets them as ``kept=``.
 
+        Args:
+            argument: its name; ``"*arguments"`` if the forward has those.
+
+        Returns:
+            A decorator, which returns the rule unchanged.
+
         Raises:
             ArgumentError: the forward has no such positional argument.
         """
@@ -279,6 +285,9 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
     Returns:
         A :class:`.Primitive`.
 
+    Raises:
+        ArgumentError: the forward has named arguments beside ``*arguments``.
+
     Example:
         >>> import numpy as np
         >>> import numixology as nx
@@ -321,6 +330,9 @@ def no_grad() -> Iterator[None]:
     """Record nothing inside the ``with`` block, in this thread or task only.
 
     Also a decorator: ``@nx.no_grad()``.
+
+    Returns:
+        A context manager.
 
     Example:
         >>> import numixology as nx
@@ -520,9 +532,7 @@ def _undo_broadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:
             str(part.shape),
             "mend the rule, or declare broadcasts=True if the forward broadcasts",
         )
-    if added or stretched:
-        part = part.sum(axis=(*range(added), *stretched), keepdims=True)
-    return part.reshape(shape)
+    return part.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
 
 
 def _freed(made_by: Primitive) -> TapeError:

@@ -2,15 +2,16 @@
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from . import __version__, nn
-from .errors import NumixologyError
+from .errors import ArgumentError, NumixologyError
 from .explain import Scene, feed_forward_scene, mixer_scene, model_scene
 from .text import columns
 from .verify.suite import Result, every_primitive, results
@@ -45,9 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NumixologyError as error:
         print(f"numixology {options.command}: {error}", file=sys.stderr)
         return USAGE
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
-        return PASS
 
 
 def _parser() -> _Parser:
@@ -134,9 +132,19 @@ def _mixing(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    scene: Scene = options.scene(options)
+    scene: Scene = _fitting(options.scene, options)
     _print(scene.text())
     return PASS
+
+
+def _fitting(build: Callable[[argparse.Namespace], Any], options: argparse.Namespace) -> Any:
+    """What ``build`` builds, unless it is larger than memory."""
+    try:
+        return build(options)
+    except NumixologyError:
+        raise
+    except (MemoryError, OverflowError, ValueError) as error:  # NumPy raises all three
+        raise ArgumentError("the sizes must fit in memory", str(error), "choose smaller") from error
 
 
 def _mixer(o: argparse.Namespace) -> Scene:
@@ -165,7 +173,8 @@ def _model(o: argparse.Namespace) -> Scene:
 
 
 def _params(options: argparse.Namespace) -> int:
-    _print(str(_layer(options).parameter_table()))
+    layer: nn.Module = _fitting(_layer, options)
+    _print(str(layer.parameter_table()))
     return PASS
 
 
@@ -228,10 +237,14 @@ def _as_json(done: Sequence[Result], summary: str) -> dict[str, Any]:
         "passed": all(result.passed for result in done),
         "summary": summary,
         "checks": [
-            {**r._asdict(), "error": r.error if np.isfinite(r.error) else str(r.error)}
-            for r in done
+            {name: _finite(value) for name, value in result._asdict().items()} for result in done
         ],
     }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they are words."""
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _progress(message: str) -> None:
@@ -243,4 +256,7 @@ def _progress(message: str) -> None:
 def _print(text: str) -> None:
     """Print, with a question mark for what the output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

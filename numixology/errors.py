@@ -39,23 +39,58 @@ class NumixologyError(Exception):
 
 
 class ShapeError(NumixologyError, ValueError):
-    """A number of dimensions, an axis or a length does not fit."""
+    """A number of dimensions, an axis or a length does not fit.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.nn.TokenMixer(num_tokens=4, hidden_dim=8, num_heads=3)
+        Traceback (most recent call last):
+        numixology.errors.ShapeError: hidden_dim must be divisible by num_heads: got 8 and 3; ...
+    """
 
 
 class ArgumentError(NumixologyError, ValueError):
-    """A value lies outside its range, or a name is not one of those known."""
+    """A value lies outside its range, or a name is not one of those known.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.gelu(nx.tensor([1.0]), approximate="sigmoid")
+        Traceback (most recent call last):
+        numixology.errors.ArgumentError: approximate is 'none' or 'tanh': got 'sigmoid'; ...
+    """
 
 
 class DTypeError(NumixologyError, TypeError):
-    """A type or dtype does not fit, or an operation is not one that tensors have."""
+    """A type or dtype does not fit, or an operation is not one that tensors have.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.tensor([1, 2], requires_grad=True)
+        Traceback (most recent call last):
+        numixology.errors.DTypeError: only floating-point tensors can require gradients: ...
+    """
 
 
 class IndexRangeError(NumixologyError, IndexError):
-    """An index, or an id looked up in a table, lies outside it."""
+    """An index, or an id looked up in a table, lies outside it.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.embedding([3], nx.tensor([[1.0], [2.0]]))
+        Traceback (most recent call last):
+        numixology.errors.IndexRangeError: ids lie from 0 to 1: got 3 at (0,); ...
+    """
 
 
 class TapeError(NumixologyError, RuntimeError):
-    """The tape cannot answer: nothing was recorded, it was freed, or a value on it changed."""
+    """The tape cannot answer: nothing was recorded, it was freed, or a value on it changed.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.tensor(2.0).backward()
+        Traceback (most recent call last):
+        numixology.errors.TapeError: a backward starts from a tensor computed from one that ...
+    """
 
 
 class StateDictError(NumixologyError, KeyError, ValueError):
@@ -63,8 +98,24 @@ class StateDictError(NumixologyError, KeyError, ValueError):
 
     A missing name is a KeyError and a misshapen entry a ValueError; one message lists both, so
     this class is both.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.nn.LayerNorm(2).load_state_dict({"weight": [1.0, 1.0, 1.0]})
+        Traceback (most recent call last):
+        numixology.errors.StateDictError: ... got missing bias; weight of shape (3,), not (2,); ...
     """
 
 
 class GradientError(NumixologyError, RuntimeError):
-    """A gradient check did not pass, and was asked to raise."""
+    """A gradient check did not pass, and was asked to raise.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> try:
+        ...     nx.gradcheck(np.exp, np.ones(2), vjp=lambda ct, x: ct, raise_on_failure=True)
+        ... except nx.errors.GradientError as error:
+        ...     print(error.args[0])
+        a gradient must say what the function does
+    """

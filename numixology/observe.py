@@ -23,7 +23,22 @@ _observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=(
 
 
 def step(name: str, value: V) -> V:
-    """Show ``value`` to whoever is watching, under ``name``, and return it unchanged."""
+    """Show ``value`` to whoever is watching, under ``name``, and return it unchanged.
+
+    Args:
+        name: what to call the step.
+        value: an array or a tensor.
+
+    Returns:
+        ``value`` itself.
+
+    Example:
+        >>> import numixology as nx
+        >>> from numixology.observe import step
+        >>> with nx.educational():
+        ...     doubled = step("doubled", 2 * nx.tensor([1.0, 2.0]))
+        doubled: (2,), contiguous: True
+    """
     for observer in _observers.get():
         observer(name, value)
     return value
@@ -35,6 +50,9 @@ def observing(observer: Observer) -> Iterator[None]:
 
     Args:
         observer: a function of a step's name and its value. It must not change the value.
+
+    Returns:
+        A context manager, which holds in this thread or task only.
 
     Example:
         >>> import numpy as np
@@ -54,7 +72,12 @@ def observing(observer: Observer) -> Iterator[None]:
 
 @contextmanager
 def educational() -> Iterator[None]:
-    """Print every step, as it happens, inside the ``with`` block (guide, Educational Mode).
+    """Print every step, as it happens, inside the ``with`` block.
+
+    Returns:
+        A context manager, which holds in this thread or task only.
+
+    Source: guide, Educational Mode.
 
     Example:
         >>> import numpy as np
@@ -77,7 +100,17 @@ def educational() -> Iterator[None]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Print nothing inside the ``with`` block; other observers keep watching."""
+    """Print nothing inside the ``with`` block; other observers keep watching.
+
+    Returns:
+        A context manager, which holds in this thread or task only.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> with nx.educational(), nx.observe.silence():
+        ...     _ = nx.functional.token_mix(np.zeros((2, 4, 8)), 4)
+    """
     token = _observers.set(tuple(o for o in _observers.get() if o is not _print_step))
     try:
         yield
@@ -89,8 +122,11 @@ def debug_shapes(x: V, step_name: str) -> V:
     """Print the shape of ``x`` and whether it is contiguous, and return ``x`` itself.
 
     Args:
-        x: an array or a tensor of any shape.
+        x: an array or a tensor of any shape and dtype.
         step_name: what to call it.
+
+    Returns:
+        ``x`` itself.
 
     Source: guide, Debugging Tensor Shapes.
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 import numpy as np
 
 from .array import Array, DTypeLike, Scalar, Shape, axes_of, kept_shape, quietly, real_part
-from .autograd import NAMESAKES, Node, namesake, primitive, sweep
+from .autograd import NAMESAKES, Node, Primitive, namesake, primitive, sweep
 from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError
 
 __all__ = [
@@ -96,6 +96,8 @@ class Tensor(Node):
         DTypeError: the data is not numbers, or of another dtype, or an integer tensor is asked
             to require gradients.
         ShapeError: nested lists of unequal lengths.
+        ArgumentError: values that do not fit the integers asked for.
+        TapeError: the data is a tensor that requires a gradient, which a copy would lose.
 
     Source: guide, Tensor Shape Basics.
 
@@ -222,11 +224,27 @@ class Tensor(Node):
     # Leaving the tape
 
     def detach(self) -> "Tensor":
-        """The same values, in the same memory, without a past."""
+        """The same values, in the same memory, without a past.
+
+        Returns:
+            A tensor that requires no gradient.
+
+        Example:
+            >>> import numixology as nx
+            >>> x = nx.tensor([1.0, 2.0], requires_grad=True)
+            >>> (x * x).detach()
+            Tensor([1., 4.])
+        """
         return leaf(self.value)
 
     def numpy(self) -> Array:
-        """A copy of the values as a NumPy array. ``np.asarray(t)`` is a read-only view."""
+        """A copy of the values as a NumPy array. ``np.asarray(t)`` is a read-only view.
+
+        Example:
+            >>> import numixology as nx
+            >>> nx.tensor([1.0, 2.0], requires_grad=True).numpy()
+            array([1., 2.])
+        """
         return np.array(self.value)
 
     def item(self) -> Any:
@@ -521,22 +539,91 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         return result
 
     def reshape(self, *shape: int | Sequence[int]) -> "Tensor":
-        """The same values, in the same order, under another shape; one length may be -1."""
+        """The same values, in the same order, under another shape.
+
+        Args:
+            *shape: the new lengths, as numbers or one sequence; one may be -1.
+
+        Returns:
+            A view where strides can express it, else a copy.
+
+        Raises:
+            ShapeError: another number of values, or more than one -1.
+            DTypeError: a length that is not an integer.
+        """
         return _reshape(self, shape=_resolved(_unpacked(shape), self.shape, "reshape"))
 
     def permute(self, *dims: int | Sequence[int]) -> "Tensor":
-        """The axes in another order: axis i of the result is axis ``dims[i]`` of this tensor."""
+        """The axes in another order: axis i of the result is axis ``dims[i]`` of this tensor.
+
+        Args:
+            *dims: every axis once, as numbers or one sequence.
+
+        Returns:
+            A view; only the strides change.
+
+        Raises:
+            ShapeError: an axis that is missing, named twice or not there.
+            DTypeError: an axis that is not an integer.
+
+        Source: guide, Token Mixer Step-by-Step (Step 2: Permutation).
+
+        Example:
+            >>> import numixology as nx
+            >>> x = nx.tensor([[1, 2, 3], [4, 5, 6]])
+            >>> x.permute(1, 0)
+            Tensor([[1, 4],
+                    [2, 5],
+                    [3, 6]], from=transpose)
+        """
         return transpose(self, _unpacked(dims))
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
-        """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's)."""
+        """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's).
+
+        Args:
+            dim0: an axis, counted from 0, or from the end if negative.
+            dim1: likewise.
+
+        Returns:
+            A view; only the strides change.
+
+        Raises:
+            ShapeError: no such axis.
+            DTypeError: an axis that is not an integer.
+
+        Example:
+            >>> import numixology as nx
+            >>> nx.tensor([[[1, 2]], [[3, 4]]]).transpose(0, 2).shape
+            (2, 1, 2)
+        """
         order = list(range(self.ndim))
         a, b = _axis(dim0, self.ndim), _axis(dim1, self.ndim)
         order[a], order[b] = order[b], order[a]
         return transpose(self, tuple(order))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
-        """Axes ``start_dim`` to ``end_dim``, both included, as one."""
+        """Axes ``start_dim`` to ``end_dim``, both included, as one.
+
+        Args:
+            start_dim: the first of them.
+            end_dim: the last of them; a single number becomes one axis of length one.
+
+        Returns:
+            A view where strides can express it, else a copy.
+
+        Raises:
+            ShapeError: no such axis, or the last before the first.
+            DTypeError: an axis that is not an integer.
+
+        Source: guide, Token Mixer Step-by-Step (Step 3: Flatten for Mixing).
+
+        Example:
+            >>> import numpy as np
+            >>> import numixology as nx
+            >>> nx.tensor(np.zeros((2, 4, 4, 2))).flatten(1, 2).shape
+            (2, 16, 2)
+        """
         if self.ndim == 0:
             return self.reshape(1)
         start, end = _axis(start_dim, self.ndim), _axis(end_dim, self.ndim)
@@ -550,13 +637,42 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         return _reshape(self, shape=(*self.shape[:start], middle, *self.shape[end + 1 :]))
 
     def unflatten(self, dim: int, sizes: Sequence[int]) -> "Tensor":
-        """Axis ``dim`` cut into axes of the given lengths, of which one may be -1."""
+        """Axis ``dim`` cut into axes of the given lengths.
+
+        Args:
+            dim: the axis.
+            sizes: the lengths, of which one may be -1; their product is the axis's length.
+
+        Returns:
+            A view, since any axis can be cut without moving a value.
+
+        Raises:
+            ShapeError: no such axis, or lengths of another product.
+            DTypeError: an axis or a length that is not an integer.
+
+        Source: guide, Token Mixer Step-by-Step (Step 4: Unflatten).
+
+        Example:
+            >>> import numpy as np
+            >>> import numixology as nx
+            >>> nx.tensor(np.zeros((2, 16, 2))).unflatten(1, (4, 4)).shape
+            (2, 4, 4, 2)
+        """
         axis = _axis(dim, self.ndim)
         parts = _resolved(_unpacked((sizes,)), (self.shape[axis],), "unflatten")
         return _reshape(self, shape=(*self.shape[:axis], *parts, *self.shape[axis + 1 :]))
 
     def contiguous(self) -> "Tensor":
-        """This tensor if its values lie in memory in order, else a copy in which they do."""
+        """This tensor if its values lie in memory in order, else a copy in which they do.
+
+        Source: guide, Implementation Tips (Memory Optimization).
+
+        Example:
+            >>> import numixology as nx
+            >>> x = nx.tensor([[1, 2, 3], [4, 5, 6]]).permute(1, 0)
+            >>> x.is_contiguous(), x.contiguous().is_contiguous()
+            (False, True)
+        """
         return contiguous(self)
 
     def is_contiguous(self) -> bool:
@@ -568,16 +684,33 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
     @overload
     def stride(self, dim: int) -> int: ...
     def stride(self, dim: int | None = None) -> Shape | int:
-        """The steps in memory from one element to the next along each axis, in elements."""
+        """The steps in memory from one element to the next along each axis, in elements.
+
+        Args:
+            dim: one axis, or None for all of them.
+
+        Returns:
+            A tuple, or a single integer for one axis.
+
+        Raises:
+            ShapeError: no such axis.
+            DTypeError: an axis that is not an integer.
+
+        Example:
+            >>> import numixology as nx
+            >>> x = nx.tensor([[1, 2, 3], [4, 5, 6]])
+            >>> x.stride(), x.permute(1, 0).stride(), x.stride(0)
+            ((3, 1), (1, 3), 3)
+        """
         strides = tuple(step // self.value.itemsize for step in self.value.strides)
         return strides if dim is None else strides[_axis(dim, self.ndim)]
 
     def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> "Tensor":
-        """Without its axes of length one, or those of them that ``axis`` names."""
+        """Without its axes of length one; see :func:`numixology.functional.squeeze`."""
         return squeeze(self, axis, dim=dim)
 
     def astype(self, dtype: DTypeLike) -> "Tensor":
-        """The values in another of the five dtypes."""
+        """The values in another of the five dtypes; see :func:`numixology.functional.astype`."""
         return astype(self, dtype)
 
     # Reductions: axis= or dim=, keepdims= or keepdim=
@@ -609,13 +742,17 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
     def max(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
     ) -> "Tensor":
-        """The largest value over ``axis``, without its index."""
+        """The largest value over ``axis``, without its index; see
+        :func:`numixology.functional.max`.
+        """
         return max(self, axis, keepdims, dim=dim, keepdim=keepdim)
 
     def min(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
     ) -> "Tensor":
-        """The smallest value over ``axis``, without its index."""
+        """The smallest value over ``axis``, without its index; see
+        :func:`numixology.functional.min`.
+        """
         return min(self, axis, keepdims, dim=dim, keepdim=keepdim)
 
     def prod(
@@ -629,7 +766,9 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         return cumsum(self, axis, dim=dim)
 
     def clip(self, min: Scalar | None = None, max: Scalar | None = None) -> "Tensor":
-        """The values cut off below ``min`` and above ``max``."""
+        """The values cut off below ``min`` and above ``max``; see
+        :func:`numixology.functional.clip`.
+        """
         return clip(self, min, max)
 
 
@@ -641,10 +780,15 @@ def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = F
         dtype: float64, float32, int64, int32 or bool; by default that of the data.
         requires_grad: whether ``backward`` fills ``.grad``; floating-point dtypes only.
 
+    Returns:
+        A leaf, of the shape of the data.
+
     Raises:
         DTypeError: the data is not numbers, or of another dtype, or an integer tensor is asked
             to require gradients.
         ShapeError: nested lists of unequal lengths.
+        ArgumentError: values that do not fit the integers asked for.
+        TapeError: the data is a tensor that requires a gradient, which a copy would lose.
 
     Source: guide, Tensor Shape Basics.
 
@@ -826,7 +970,9 @@ def _operand(other: object) -> Tensor | Array | Scalar:
         )
     if isinstance(other, np.ma.MaskedArray):
         raise DTypeError(
-            "an operand has a value everywhere", "a masked array", "fill it first, with .filled(...)"
+            "an operand has a value everywhere",
+            "a masked array",
+            "fill it first, with .filled(...)",
         )
     array = np.asarray(other)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
@@ -859,11 +1005,14 @@ def _by_name(
     function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Sequence[Any], dict[str, Any]]:
     """All arguments but the first by name: the order of NumPy's arguments is not ours."""
+    ours = NAMESAKES.get(function)
+    if ours is None or isinstance(ours, Primitive):  # a primitive has NumPy's order
+        return args, kwargs
     try:
-        parameters = signature(function).parameters if function in NAMESAKES else {}
+        parameters = signature(function).parameters
     except ValueError:  # a function written in C
         return args, kwargs
-    if not parameters or any(p.kind is Parameter.VAR_POSITIONAL for p in parameters.values()):
+    if any(p.kind is Parameter.VAR_POSITIONAL for p in parameters.values()):
         return args, kwargs
     given = dict(zip(parameters, args, strict=False)) | kwargs
     first = given.pop(next(iter(parameters)))
@@ -966,7 +1115,24 @@ def _index(index: Any) -> Any:
 
 @primitive(np.add, broadcasts=True)
 def add(a: Array, b: Array) -> Array:
-    r"""a + b, elementwise and broadcasting."""
+    """a + b, elementwise and broadcasting.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.add(nx.tensor([[1.0], [2.0]]), nx.tensor([10.0, 20.0]))
+        Tensor([[11., 21.],
+                [12., 22.]], from=add)
+    """
     return np.add(a, b)
 
 
@@ -982,7 +1148,24 @@ def add_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.subtract, broadcasts=True)
 def subtract(a: Array, b: Array) -> Array:
-    """a - b, elementwise and broadcasting."""
+    """a - b, elementwise and broadcasting.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DTypeError: both are boolean.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.subtract(nx.tensor([5.0, 7.0]), 2.0)
+        Tensor([3., 5.], from=subtract)
+    """
     return np.subtract(a, b)
 
 
@@ -998,7 +1181,23 @@ def subtract_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.multiply, broadcasts=True)
 def multiply(a: Array, b: Array) -> Array:
-    """a · b, elementwise and broadcasting."""
+    """a · b, elementwise and broadcasting.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.multiply(nx.tensor([2.0, 3.0]), nx.tensor([4.0, 5.0]))
+        Tensor([ 8., 15.], from=multiply)
+    """
     return np.multiply(a, b)
 
 
@@ -1014,7 +1213,23 @@ def multiply_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.true_divide, broadcasts=True)
 def divide(a: Array, b: Array) -> Array:
-    """a / b, elementwise and broadcasting."""
+    """a / b, elementwise and broadcasting; x / 0 is ±inf, and 0 / 0 is NaN.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype; float64 for integers.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.divide(nx.tensor([1, 2]), 4)
+        Tensor([0.25, 0.5 ], from=divide)
+    """
     return np.true_divide(a, b)
 
 
@@ -1074,7 +1289,22 @@ def remainder_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.negative)
 def negative(x: Array) -> Array:
-    """-x."""
+    """-x, elementwise.
+
+    Args:
+        x: any shape; numbers, not booleans.
+
+    Returns:
+        The shape and dtype of ``x``.
+
+    Raises:
+        DTypeError: booleans.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.negative(nx.tensor([1.0, -2.0]))
+        Tensor([-1.,  2.], from=negative)
+    """
     return np.negative(x)
 
 
@@ -1088,6 +1318,22 @@ def power(a: Array | Scalar, b: Array | Scalar) -> Array:
     """aᵇ, elementwise and broadcasting.
 
     At b = 0 the derivative by ``a`` is 0, and at a = 0 ≤ b the derivative by ``b`` is 0.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype; NaN for a < 0 and a b that is not whole.
+
+    Raises:
+        ShapeError: the shapes do not broadcast, or integers are raised to negative integers.
+        DTypeError: both are boolean.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.power(nx.tensor([2.0, 3.0]), nx.tensor([3.0, -1.0]))
+        Tensor([8.        , 0.33333333], from=power)
     """
     return _of_numbers(a**b if isinstance(a, np.ndarray) else np.power(a, b), a, b)
 
@@ -1112,7 +1358,18 @@ def absolute(x: Array) -> Array:
     """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
 
     Of complex arrays it is the analytic continuation ±x, not the modulus, as complex-step
-    differentiation needs it.
+    differentiation needs it. ``nx.functional.abs`` is the same function.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The shape and dtype of ``x``.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.absolute(nx.tensor([-1.5, 0.0, 2.0]))
+        Tensor([1.5, 0. , 2. ], from=absolute)
     """
     return np.where(x.real < 0, -x, x) if np.iscomplexobj(x) else np.absolute(x)
 
@@ -1124,7 +1381,22 @@ def absolute_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.sign)
 def sign(x: Array) -> Array:
-    """-1, 0 or 1; piecewise constant, so its gradient is 0."""
+    """-1, 0 or 1, elementwise; piecewise constant, so its gradient is 0.
+
+    Args:
+        x: any shape; numbers, not booleans.
+
+    Returns:
+        The shape and dtype of ``x``; NaN stays NaN.
+
+    Raises:
+        DTypeError: booleans.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.sign(nx.tensor([-1.5, 0.0, 2.0]))
+        Tensor([-1.,  0.,  1.], from=sign)
+    """
     return np.sign(real_part(x)) + 0 * x if np.iscomplexobj(x) else np.sign(x)
 
 
@@ -1135,7 +1407,22 @@ def sign_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.log)
 def log(x: Array) -> Array:
-    """ln x, elementwise: -inf at 0 and NaN below."""
+    """ln x, elementwise: -inf at 0 and NaN below.
+
+    Args:
+        x: any shape, floating-point.
+
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.log(nx.tensor([1.0, 10.0]))
+        Tensor([0.        , 2.30258509], from=log)
+    """
     return np.log(x)
 
 
@@ -1150,7 +1437,25 @@ def log_dx(ct: A, y: A, x: A) -> A:
 @namesake(np.where)
 @primitive(broadcasts=True)
 def where(condition: Array, a: Array, b: Array) -> Array:
-    """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting."""
+    """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting.
+
+    Args:
+        condition: booleans of any shape; of numbers, all but 0 hold. It has no gradient.
+        a: an array, a tensor or a number, of a shape that broadcasts with the others.
+        b: likewise.
+
+    Returns:
+        The broadcast shape, of the common dtype of ``a`` and ``b``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([-1.0, 2.0])
+        >>> nx.functional.where(x > 0, x, 0.0)
+        Tensor([0., 2.], from=where)
+    """
     return np.where(condition, a, b)
 
 
@@ -1170,6 +1475,21 @@ def maximum(a: Array, b: Array) -> Array:
 
     Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
     it, so that a NaN is not hidden.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.maximum(nx.tensor([1.0, 5.0]), nx.tensor([3.0, 2.0]))
+        Tensor([3., 5.], from=maximum)
     """
     return np.maximum(a, b)
 
@@ -1190,6 +1510,21 @@ def minimum(a: Array, b: Array) -> Array:
 
     Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
     it, so that a NaN is not hidden.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.minimum(nx.tensor([1.0, 5.0]), nx.tensor([3.0, 2.0]))
+        Tensor([1., 2.], from=minimum)
     """
     return np.minimum(a, b)
 
@@ -1221,7 +1556,25 @@ def _clip_dx(ct: A, y: A, x: A, *, low: Scalar | None, high: Scalar | None) -> A
 
 @namesake(np.clip)
 def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
-    """x cut off below ``min`` and above ``max``; the derivative is 1 on both bounds."""
+    """x cut off below ``min`` and above ``max``; the derivative is 1 on both bounds.
+
+    Args:
+        x: any shape and dtype.
+        min: the lower bound, a number, or None for none.
+        max: the upper bound, likewise; it wins where it is below ``min``.
+
+    Returns:
+        The shape of ``x``, of the common dtype with the bounds; NaN stays NaN.
+
+    Raises:
+        ArgumentError: neither bound is given.
+        DTypeError: a bound is a tensor.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.clip(nx.tensor([-2.0, 0.5, 3.0]), 0.0, 1.0)
+        Tensor([0. , 0.5, 1. ], from=clip)
+    """
     if min is None and max is None:
         raise ArgumentError("clip needs a bound", "neither min nor max", "give one of them")
     for bound in (min, max):
@@ -1306,7 +1659,26 @@ namesake(np.invert)(lambda x: logical_not(_mask(x)))
 
 @primitive(np.matmul, broadcasts=True)
 def matmul(a: Array, b: Array) -> Array:
-    """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy."""
+    """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy.
+
+    Args:
+        a: (..., n, k), or (k,) for a row.
+        b: (..., k, m), or (k,) for a column; the leading axes broadcast.
+
+    Returns:
+        (..., n, m), without the n of a row and the m of a column; of NumPy's common dtype.
+
+    Raises:
+        ShapeError: a number instead of a matrix, sums of two lengths, or leading axes that do
+            not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> a = nx.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> nx.functional.matmul(a, nx.tensor([[1.0], [10.0]]))
+        Tensor([[21.],
+                [43.]], from=matmul)
+    """
     y: Array = np.matmul(a, b)
     return y
 
@@ -1352,7 +1724,27 @@ def _reshape_dx(ct: A, y: A, x: A, *, shape: Shape) -> A:
 
 @namesake(np.reshape)
 def reshape(x: A, shape: int | Sequence[int]) -> A:
-    """The same values, in the same order, under another shape; one length may be -1."""
+    """The same values, in the same order, under another shape.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        shape: the new lengths, or one number; one of them may be -1, for what is left.
+
+    Returns:
+        That shape, of the dtype of ``x``; a view where strides can express it, else a copy.
+
+    Raises:
+        ShapeError: another number of values, or more than one -1.
+        DTypeError: a length that is not an integer.
+
+    Source: guide, Token Mixer Step-by-Step (Step 1: Head Partitioning).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.reshape(nx.tensor([1, 2, 3, 4, 5, 6]), (2, -1))
+        Tensor([[1, 2, 3],
+                [4, 5, 6]], from=reshape)
+    """
     return _reshape(x, shape=_resolved(_unpacked((shape,)), x.shape, "reshape"))
 
 
@@ -1368,7 +1760,28 @@ def _transpose_dx(ct: A, y: A, x: A, *, axes: Shape) -> A:
 
 @namesake(np.transpose)
 def transpose(x: A, axes: Sequence[int] | None = None) -> A:
-    """The axes in another order: axis i of the result is axis ``axes[i]`` of x."""
+    """The axes in another order: axis i of the result is axis ``axes[i]`` of x.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axes: every axis of ``x`` once; None for the reverse order.
+
+    Returns:
+        A view in that order, of the dtype of ``x``.
+
+    Raises:
+        ShapeError: an axis that is missing, named twice or not there.
+        DTypeError: an axis that is not an integer.
+
+    Source: guide, Token Mixer Step-by-Step (Step 2: Permutation).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.transpose(nx.tensor([[1, 2, 3], [4, 5, 6]]), (1, 0))
+        Tensor([[1, 4],
+                [2, 5],
+                [3, 6]], from=transpose)
+    """
     if axes is None:
         return _transpose(x, axes=tuple(range(x.ndim))[::-1])
     order = tuple(axes)
@@ -1395,13 +1808,50 @@ def _broadcast_to_dx(ct: A, y: A, x: A, *, shape: Shape) -> A:
 
 @namesake(np.broadcast_to)
 def broadcast_to(x: A, shape: int | Sequence[int]) -> A:
-    """x repeated along axes of length one, and along new leading axes, up to ``shape``."""
+    """x repeated along axes of length one, and along new leading axes, up to ``shape``.
+
+    Args:
+        x: any shape and dtype.
+        shape: the lengths wanted, or one number.
+
+    Returns:
+        That shape, of the dtype of ``x``; a view that cannot be written to.
+
+    Raises:
+        ShapeError: ``x`` does not broadcast to ``shape``.
+        DTypeError: a length that is not an integer.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.broadcast_to(nx.tensor([1.0, 2.0]), (2, 2))
+        Tensor([[1., 2.],
+                [1., 2.]], from=broadcast_to)
+    """
     return _broadcast_to(x, shape=_unpacked((shape,)))
 
 
 @namesake(np.squeeze)
 def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
-    """x without its axes of length one, or those of them that ``axis`` names."""
+    """x without its axes of length one, or without those of them that ``axis`` names.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for every axis of length one.
+        dim: torch's name for ``axis``.
+
+    Returns:
+        The shape without those axes, of the dtype of ``x``.
+
+    Raises:
+        ShapeError: an axis of another length, one that is not there, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.squeeze(nx.tensor([[[1.0, 2.0]]]), 0).shape
+        (1, 2)
+    """
     axis = _either("axis", axis, "dim", dim)
     if axis is None:
         return reshape(x, [n for n in x.shape if n != 1])
@@ -1424,7 +1874,22 @@ def _contiguous_dx(ct: A, y: A, x: A) -> A:
 
 
 def contiguous(x: A) -> A:
-    """x itself if its values lie in memory in order, else a copy in which they do."""
+    """x itself if its values lie in memory in order, else a copy in which they do.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+
+    Returns:
+        The shape and dtype of ``x``.
+
+    Source: guide, Implementation Tips (Memory Optimization).
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).T
+        >>> x.stride(), nx.functional.contiguous(x).stride()
+        ((1, 3), (2, 1))
+    """
     values = x.value if isinstance(x, Tensor) else x
     return x if values.flags.c_contiguous else _contiguous(x)
 
@@ -1440,7 +1905,27 @@ def _astype_dx(ct: A, y: A, x: A, *, dtype: np.dtype[Any]) -> A:
 
 
 def astype(x: A, dtype: DTypeLike) -> A:
-    """The values in another of the five dtypes; the cotangent comes back in x's own."""
+    """A copy of the values in another of the five dtypes; the cotangent comes back in x's own.
+
+    From floating-point to integers what follows the point is cut off, and what float32 cannot
+    hold becomes infinite. Complex arrays are returned as they are.
+
+    Args:
+        x: an array or a tensor of any shape.
+        dtype: float64, float32, int64, int32 or bool, or its name.
+
+    Returns:
+        The shape of ``x``, of that dtype; integers and booleans carry no gradient.
+
+    Raises:
+        DTypeError: another dtype.
+        ArgumentError: a NaN, an infinity or a number that does not fit the integers asked for.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.astype(nx.tensor([1.7, -1.7]), "int64")
+        Tensor([ 1, -1], from=astype)
+    """
     if x.dtype.kind == "c":
         return x
     return _astype(x, dtype=as_dtype(dtype))
@@ -1497,7 +1982,28 @@ def _sum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
 def sum(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """Σ x over ``axis``."""
+    """Σ x over ``axis``.
+
+    Args:
+        x: any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
+        sum of no values is 0.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.sum(nx.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+        Tensor([4., 6.], from=sum)
+    """
     return _sum(x, axis=_reduced(x, axis, dim), keepdims=keepdims or keepdim)
 
 
@@ -1505,7 +2011,29 @@ def sum(
 def mean(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """Σ x / n over ``axis``, of n values each."""
+    """Σ x / n over ``axis``, of n values each.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
+        The mean of no values is NaN.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.mean(nx.tensor([[1.0, 2.0], [3.0, 5.0]]), axis=1, keepdims=True)
+        Tensor([[1.5],
+                [4. ]], from=divide)
+    """
     axis = _reduced(x, axis, dim)
     return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
 
@@ -1520,7 +2048,30 @@ def var(
     dim: Axis = None,
     keepdim: bool = False,
 ) -> A:
-    """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each: NumPy's default ddof = 0."""
+    """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        ddof: 0, NumPy's default, for the biased variance; 1, torch's, for the unbiased one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
+        Infinite or NaN where n ≤ ddof.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([1.0, 2.0, 3.0, 6.0])
+        >>> nx.functional.var(x).item(), nx.functional.var(x, ddof=1).item()
+        (3.5, 4.666666666666667)
+    """
     axis = _reduced(x, axis, dim)
     count = _count(x, axis) - ddof
     centred = subtract(x, mean(x, axis, keepdims=True))
@@ -1554,7 +2105,28 @@ _min.vjp("x")(extremum_dx)
 def max(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """The largest x over ``axis``; equal values share its gradient equally."""
+    """The largest x over ``axis``; equal values share its gradient equally.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; the values alone, without their
+        indices. NaN where any of them is.
+
+    Raises:
+        ShapeError: no such axis, one named twice, or no values to choose from.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.max(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
+        Tensor([5., 3.], from=max)
+    """
     axis = _reduced(x, axis, dim)
     _refuse_empty(x, axis, "max")
     return _max(x, axis=axis, keepdims=keepdims or keepdim)
@@ -1564,7 +2136,28 @@ def max(
 def min(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """The smallest x over ``axis``; equal values share its gradient equally."""
+    """The smallest x over ``axis``; equal values share its gradient equally.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; the values alone, without their
+        indices. NaN where any of them is.
+
+    Raises:
+        ShapeError: no such axis, one named twice, or no values to choose from.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.min(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
+        Tensor([1., 2.], from=min)
+    """
     axis = _reduced(x, axis, dim)
     _refuse_empty(x, axis, "min")
     return _min(x, axis=axis, keepdims=keepdims or keepdim)
@@ -1574,7 +2167,30 @@ def min(
 def prod(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """Π x over ``axis``: multiplied in pairs, then pairs of pairs, so that zeros do no harm."""
+    """Π x over ``axis``: multiplied in pairs, then pairs of pairs, so that zeros do no harm.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
+        product of no values is 1.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([2.0, 0.0, 3.0], requires_grad=True)
+        >>> nx.functional.prod(x).backward()
+        >>> x.grad
+        Tensor([0., 6., 0.])
+    """
     gone: Shape = axes_of(_reduced(x, axis, dim), x.ndim)
     shape = kept_shape(x.shape, gone) if keepdims or keepdim else None
     kept: list[int] = [i for i in range(x.ndim) if i not in gone]
@@ -1612,7 +2228,26 @@ def _cumsum_dx(ct: A, y: A, x: A, *, axis: int) -> A:
 
 @namesake(np.cumsum)
 def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
-    """y_i = x_0 + … + x_i along ``axis``; of all values in order if it is None."""
+    """y_i = x_0 + … + x_i along ``axis``.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis; None for all values in order, as one sequence.
+        dim: torch's name for ``axis``.
+
+    Returns:
+        The shape of ``x``, or (size,) for None; of its dtype, and int64 for int32 and booleans.
+
+    Raises:
+        ShapeError: no such axis.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.cumsum(nx.tensor([1.0, 2.0, 3.0]))
+        Tensor([1., 3., 6.], from=cumsum)
+    """
     axis = _either("axis", axis, "dim", dim)
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)

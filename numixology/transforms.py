@@ -45,7 +45,7 @@ def grad(
     Raises:
         TapeError: an output does not depend on an input, or the tape was freed.
         ShapeError: a cotangent is missing or has another shape.
-        DTypeError: a cotangent has another dtype.
+        DTypeError: a cotangent has another dtype, or what should be a tensor is none.
 
     Example:
         >>> import numixology as nx

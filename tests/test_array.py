@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import refused
 
+import numixology as nx
 from numixology import array
-from numixology.array import axes_of, kept_shape, quietly, real_part, speak, whisper
+from numixology.array import axes_of, kept_shape, quietly, real_part, shape_of, speak, whisper
+from numixology.errors import DTypeError
 
 # axes
 
@@ -52,6 +55,14 @@ def test_axes_keep_the_order_in_which_they_are_named() -> None:
 def test_a_single_number_has_no_axes_to_name() -> None:
     assert axes_of(0, 0) == axes_of((0, -1), 0) == axes_of(None, 0) == ()
     assert kept_shape((), 0) == ()
+
+
+def test_the_shape_of_arrays_and_tensors() -> None:
+    assert shape_of(np.zeros((2, 3)), "f") == shape_of(nx.tensor(np.zeros((2, 3))), "f") == (2, 3)
+    assert shape_of(np.float64(1.0), "f") == ()
+    for other, name in (([1.0, 2.0], "list"), (1.0, "float"), (None, "NoneType")):
+        with refused(DTypeError, "mixer takes arrays or tensors", name, "np.asarray", "nx.tensor"):
+            shape_of(other, "mixer")
 
 
 # what a branch may look at

@@ -188,7 +188,13 @@ def test_a_node_waits_until_everything_has_arrived() -> None:
     assert gradient(x) == ((b_ * b_) + (b_ + 1) * 2 * b_ + 1) * 6
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.sampled_from("+-*")), min_size=1, max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 30), st.sampled_from("+-*")),
+        min_size=1,
+        max_size=12,
+    )
+)
 def test_any_graph_agrees_with_dual_numbers(steps) -> None:
     """Whole numbers modulo nothing: exact while they stay small."""
     x = leaf(2.0)
@@ -394,6 +400,11 @@ def test_the_derivative_by_the_cotangent_is_the_slope() -> None:
     (pulled,) = nx.grad(x**3, x, v, create_graph=True)
     (by_v,) = nx.grad(pulled.sum(), v)
     np.testing.assert_array_equal(by_v.numpy(), 3 * x.numpy() ** 2)
+    (x**3).backward(v, create_graph=True)
+    assert x.grad is not None
+    (by_v,) = nx.grad(x.grad.sum(), v)
+    np.testing.assert_array_equal(by_v.numpy(), 3 * x.numpy() ** 2)
+    x.grad = None
 
 
 # Memory
@@ -613,6 +624,14 @@ def test_changed_values_are_noticed(change) -> None:
         nx.grad(z, x, create_graph=True)
     with refused(TapeError, "must stay as it was"):
         z.backward()
+
+
+def test_a_changed_output_is_noticed_where_the_backward_starts() -> None:
+    x = leaf([1.0, 2.0])
+    y = F.exp(x)
+    y.data = np.array([5.0, 6.0])
+    with refused(TapeError, "must stay as it was", "exp()"):
+        y.backward(np.ones(2))
 
 
 def test_changing_values_after_the_backward_is_how_one_trains() -> None:
@@ -895,6 +914,8 @@ def test_missing_and_surplus_arguments_are_refused() -> None:
         cube(leaf(1.0), 2.0)
     with refused(DTypeError, "cube", "unexpected keyword"):
         cube(leaf(1.0), z=2.0)
+    with refused(DTypeError, "cube", "keyword"):
+        cube(z=2.0)
 
 
 @pytest.mark.parametrize(

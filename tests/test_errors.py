@@ -50,7 +50,9 @@ class TestEveryException:
         with pytest.raises(TypeError, match="instead"):
             kind("heads divide the width", "8 and 3")
 
-    @pytest.mark.parametrize("through", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+    @pytest.mark.parametrize(
+        "through", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+    )
     def test_survives_a_process_boundary(self, kind, through) -> None:
         error = through(kind("a", "b", "c"))
         assert type(error) is kind

@@ -40,7 +40,9 @@ def test_observers_nest_and_leave_one_by_one() -> None:
     assert seen == ["outer a", "inner a", "outer b"]
 
 
-@pytest.mark.parametrize("watching", [lambda: observing(print), educational], ids=["observing", "educational"])
+@pytest.mark.parametrize(
+    "watching", [lambda: observing(print), educational], ids=["observing", "educational"]
+)
 def test_nobody_watches_after_an_error(watching, capsys) -> None:
     with pytest.raises(KeyError, match="mine"), watching():
         raise KeyError("mine")
@@ -71,9 +73,7 @@ def test_educational_mode_prints_each_step_once_even_when_nested(capsys) -> None
             step("a", np.zeros((2, 3)).T)
         step("b", nx.tensor([1.0]))
     step("c", np.zeros(2))
-    assert capsys.readouterr().out == (
-        "a: (3, 2), contiguous: False\nb: (1,), contiguous: True\n"
-    )
+    assert capsys.readouterr().out == ("a: (3, 2), contiguous: False\nb: (1,), contiguous: True\n")
 
 
 def test_educational_mode_keeps_the_other_observers(capsys) -> None:
@@ -102,7 +102,11 @@ def test_silence_ends_with_an_error(capsys) -> None:
     assert capsys.readouterr().out == "loud: (2,), contiguous: True\n"
 
 
-@pytest.mark.parametrize("make", [np.asarray, nx.tensor, lambda x: nx.tensor(x, requires_grad=True)], ids=["array", "tensor", "tracked"])
+@pytest.mark.parametrize(
+    "make",
+    [np.asarray, nx.tensor, lambda x: nx.tensor(x, requires_grad=True)],
+    ids=["array", "tensor", "tracked"],
+)
 def test_debug_shapes_prints_always_and_returns_its_argument(make, capsys) -> None:
     x = make([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     assert debug_shapes(x, "x") is x

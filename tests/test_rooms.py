@@ -27,6 +27,7 @@ ROOMS = (
         "functional.elementary",
         "functional.special",
         "functional.activations",
+        "functional.distributions",
         "functional.normalization",
         "functional.affine",
         "functional.mixing",

@@ -9,12 +9,11 @@ WORD = st.text("abcdefxyz0123456789.", min_size=1, max_size=12)
 
 
 def test_a_table_word_by_word() -> None:
-    table = columns(["name", "count", "note"], [["weight", "12", "a"], ["bias", "30000000", ""]], "<><")
+    table = columns(
+        ["name", "count", "note"], [["weight", "12", "a"], ["bias", "30000000", ""]], "<><"
+    )
     assert table == (
-        "name       count  note\n"
-        "------  --------  ----\n"
-        "weight        12  a\n"
-        "bias    30000000"
+        "name       count  note\n------  --------  ----\nweight        12  a\nbias    30000000"
     )
 
 

@@ -156,7 +156,12 @@ def test_a_tape_that_was_freed_says_so() -> None:
 def test_what_is_no_tensor_is_refused() -> None:
     x = leaf([1.0, 2.0])
     y = x.sum()
-    for wrong, name in ((5.0, "float"), (np.ones(2), "ndarray"), (np.ones(()), "ndarray"), (None, "NoneType")):
+    for wrong, name in (
+        (5.0, "float"),
+        (np.ones(2), "ndarray"),
+        (np.ones(()), "ndarray"),
+        (None, "NoneType"),
+    ):
         with refused(DTypeError, "outputs", name, "nx.tensor"):
             nx.grad(wrong, x)
         with refused(DTypeError, "inputs", name):
@@ -203,7 +208,9 @@ def jacobians(fn, arrays) -> list[np.ndarray]:
         unit = np.zeros(output.shape)
         unit[place] = 1.0
         rows.append(complex_step(fn, arrays, unit))
-    return [np.reshape([row[i] for row in rows], output.shape + a.shape) for i, a in enumerate(arrays)]
+    return [
+        np.reshape([row[i] for row in rows], output.shape + a.shape) for i, a in enumerate(arrays)
+    ]
 
 
 def listed(found) -> list[np.ndarray]:
@@ -245,7 +252,7 @@ def test_a_pullback_of_several_outputs() -> None:
 
 
 def test_a_pullback_takes_a_list_of_numbers_for_one_output() -> None:
-    output, pullback = nx.vjp(lambda x: x * x, [1.0, 2.0])
+    _, pullback = nx.vjp(lambda x: x * x, [1.0, 2.0])
     assert pullback([1.0, 10.0])[0].tolist() == [2.0, 40.0]
     with refused(ShapeError, "(2,)", "(3,)"):
         pullback(np.ones(3))
@@ -461,7 +468,11 @@ def test_what_the_function_does_not_record_is_constant(name) -> None:
 
 @pytest.mark.parametrize("name", THREE)
 def test_inputs_are_floating_point(name) -> None:
-    for x, dtype in (([1, 2], "int64"), ([True, False], "bool"), (nx.tensor([1, 2], dtype="int32"), "int32")):
+    for x, dtype in (
+        ([1, 2], "int64"),
+        ([True, False], "bool"),
+        (nx.tensor([1, 2], dtype="int32"), "int32"),
+    ):
         with refused(DTypeError, "inputs[0]", dtype, "float64"):
             THREE[name](lambda x: x, x)
 

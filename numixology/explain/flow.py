@@ -71,6 +71,9 @@ def mixer_scene(
         batch: B; the values shown are those of the first sequence.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
+    Returns:
+        A :class:`.Scene`, whose ``text()`` is the figure.
+
     Raises:
         ArgumentError, ShapeError: sizes that no mixer has.
 
@@ -118,9 +121,8 @@ def mixer_scene(
         panels.append(Panel(title, (*_shown(rows), ("", ""), (remark.format(**sizes), ""))))
         before = step
     title = (
-        f"Token mixer, step by step ({mixing}): "
-        f"T = {num_tokens} tokens of D = {hidden_dim} features, H = {num_heads} heads of d = "
-        f"{sizes['d']}"
+        f"Token mixer ({mixing}): T = {num_tokens} tokens, D = {hidden_dim} features, "
+        f"H = {num_heads} heads of d = {sizes['d']}"
     )
     return Scene(title, tuple(panels))
 
@@ -150,6 +152,9 @@ def feed_forward_scene(
         num_tokens: T.
         ffn: ``"standard"`` or ``"swiglu"``.
         activation: of the standard network.
+
+    Returns:
+        A :class:`.Scene`, whose ``text()`` is the figure.
 
     Raises:
         ArgumentError: sizes or words that no network has.
@@ -213,6 +218,9 @@ def model_scene(
         ffn: ``"standard"`` or ``"swiglu"``.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
+    Returns:
+        A :class:`.Scene`, whose ``text()`` is the figure.
+
     Raises:
         ArgumentError, ShapeError: sizes or words that no model has.
 
@@ -251,9 +259,14 @@ def model_scene(
         panels.append(Panel(f"Layer {layer}", (line,)))
     panels.append(Panel("Final hidden states", ((str(steps[-1].shape), ""),)))
     depth = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing).depth_to_mix
-    sees = f"after {depth} of them every token sees every token" if depth else "tokens never meet"
-    if depth == 0:
+    if depth is None:
+        sees = "tokens never meet"
+    elif depth == 0:
         sees = "there is one token"
+    elif depth <= num_layers:
+        sees = f"after {depth} of them every token sees every token"
+    else:
+        sees = f"every token sees every token only after {depth}"
     title = f"Model of {num_layers} layers, {model.parameter_table().total:,} parameters; {sees}"
     return Scene(title, tuple(panels))
 

@@ -18,6 +18,14 @@ class Step(NamedTuple):
         name: what the layer calls it.
         value: a copy of its values.
         contiguous: whether they lay in memory in order.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> mixer = nx.nn.TokenMixer(2, 4, 2)
+        >>> step = nx.explain.steps_of(mixer, nx.tensor(np.zeros((1, 2, 4))))[2]
+        >>> step.name, step.shape, step.contiguous
+        ('permute', (1, 2, 2, 2), False)
     """
 
     name: str
@@ -36,6 +44,9 @@ def steps_of(fn: Callable[..., Any], *inputs: Any) -> list[Step]:
     Args:
         fn: a module, or a function that names its steps.
         *inputs: what to call it with.
+
+    Returns:
+        A list of :class:`.Step`, in the order in which they happened.
 
     Example:
         >>> import numpy as np

@@ -29,18 +29,9 @@ from ..tensors import (
     var,
     where,
 )
-from .activations import (
-    gelu,
-    log_softmax,
-    logsumexp,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    tanh,
-)
+from .activations import gelu, relu, sigmoid, silu, softplus, tanh
 from .affine import dropout, embedding, linear
+from .distributions import log_softmax, logsumexp, softmax
 from .dot_product import attention
 from .elementary import (
     concatenate,

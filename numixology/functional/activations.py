@@ -5,26 +5,22 @@ The forward has the slope at hand and keeps it.
 """
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from ..array import Array, kept_shape, real_part, shape_of
+from ..array import Array, real_part
 from ..autograd import primitive
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError
 from ..tensors import A, clip, less_equal, where
 from ._gaussian import gelu as gelu_values
-from .elementary import exp
 from .special import normal_cdf, normal_pdf
 
 __all__ = [
     "gelu",
-    "log_softmax",
-    "logsumexp",
     "relu",
     "sigmoid",
     "silu",
-    "softmax",
     "softplus",
     "tanh",
 ]
@@ -38,7 +34,12 @@ def relu(x: Array) -> Array:
     """max(x, 0), elementwise; its derivative at 0 is taken as 0.
 
     Args:
-        x: any shape.
+        x: any shape and dtype.
+
+    Returns:
+        The shape and dtype of ``x``; NaN stays NaN.
+
+    Source: guide, Feed Forward Network Flow.
 
     Example:
         >>> import numixology as nx
@@ -74,6 +75,12 @@ def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     Args:
         x: any shape, floating-point.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: booleans.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.sigmoid(nx.tensor([-800.0, 0.0, 2.0]))
@@ -96,6 +103,12 @@ def tanh(x: Array) -> tuple[Array, tuple[Array]]:
     Args:
         x: any shape, floating-point.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.tanh(nx.tensor([-20.0, 0.0, 0.5]))
@@ -111,6 +124,12 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
 
     Args:
         x: any shape, floating-point.
+
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: booleans.
 
     Source: guide, Feed Forward Network Flow; Elfwing, Uchibe and Doya 2017, equation 8
     (arXiv 1702.03118).
@@ -182,7 +201,7 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
         approximate: ``"none"`` for the exact form, ``"tanh"`` for the approximation.
 
     Returns:
-        The shape and dtype of ``x``. -0 at -inf.
+        The shape and dtype of ``x``, float64 for integers; -0 at -inf.
 
     Raises:
         ArgumentError: another word for ``approximate``.
@@ -211,6 +230,12 @@ def softplus(x: Array) -> tuple[Array, tuple[Array]]:
     Args:
         x: any shape, floating-point.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: booleans.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.softplus(nx.tensor([-800.0, 0.0, 800.0]))
@@ -222,116 +247,3 @@ def softplus(x: Array) -> tuple[Array, tuple[Array]]:
 
 
 softplus.vjp("x")(kept_slope_dx)
-
-
-def _shift(x: Array, axis: int) -> Array:
-    """The largest real part along ``axis``, or 0 where that is infinite or NaN."""
-    largest = np.maximum.reduce(real_part(x), axis=axis, keepdims=True)
-    return np.where(np.isfinite(largest), largest, 0)
-
-
-@primitive
-def _softmax(x: Array, *, axis: int) -> Array:
-    e = np.exp(x - _shift(x, axis))
-    y: Array = e / np.add.reduce(e, axis=axis, keepdims=True)
-    return y
-
-
-@_softmax.vjp("x")
-def _softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
-    dx: A = y * (ct - (ct * y).sum(axis=axis, keepdims=True))
-    return dx
-
-
-def softmax(x: A, axis: int = -1) -> A:
-    """y_i = e^{x_i} / Σ_j e^{x_j} along ``axis``.
-
-    Args:
-        x: at least one axis, floating-point.
-        axis: the axis whose values add up to 1.
-
-    Raises:
-        ShapeError: no such axis, or one of length 0.
-
-    Source: guide, Complexity Comparison (attention weights).
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.softmax(nx.tensor([1000.0, 1000.0, 1000.0 - 800.0]))
-        Tensor([0.5, 0.5, 0. ], from=softmax)
-    """
-    return _softmax(x, axis=_filled_axis(x, axis, "softmax"))
-
-
-@primitive
-def _log_softmax(x: Array, *, axis: int) -> Array:
-    z = x - _shift(x, axis)
-    return z - np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True))
-
-
-@_log_softmax.vjp("x")
-def _log_softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
-    dx: A = ct - exp(y) * ct.sum(axis=axis, keepdims=True)
-    return dx
-
-
-def log_softmax(x: A, axis: int = -1) -> A:
-    """y_i = x_i - ln Σ_j e^{x_j} along ``axis``.
-
-    Args:
-        x: at least one axis, floating-point.
-        axis: the axis whose exponentials add up to 1.
-
-    Raises:
-        ShapeError: no such axis, or one of length 0.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.log_softmax(nx.tensor([0.0, 0.0]))
-        Tensor([-0.69314718, -0.69314718], from=log_softmax)
-    """
-    return _log_softmax(x, axis=_filled_axis(x, axis, "log_softmax"))
-
-
-@primitive
-def _logsumexp(x: Array, *, axis: int, keepdims: bool) -> Array:
-    shift = _shift(x, axis)
-    y = shift + np.log(np.add.reduce(np.exp(x - shift), axis=axis, keepdims=True))
-    return y if keepdims else np.squeeze(y, axis)
-
-
-@_logsumexp.vjp("x")
-def _logsumexp_dx(ct: A, y: A, x: A, *, axis: int, keepdims: bool) -> A:
-    shape = kept_shape(x.shape, axis)
-    return ct.reshape(shape) * exp(x - y.reshape(shape))
-
-
-def logsumexp(x: A, axis: int = -1, keepdims: bool = False) -> A:
-    """ln Σ_j e^{x_j} along ``axis``.
-
-    Args:
-        x: at least one axis, floating-point.
-        axis: the axis to sum over.
-        keepdims: leave that axis in, at length one.
-
-    Raises:
-        ShapeError: no such axis, or one of length 0.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.logsumexp(nx.tensor([1000.0, 1000.0]))
-        Tensor(1000.69314718, from=logsumexp)
-    """
-    return _logsumexp(x, axis=_filled_axis(x, axis, "logsumexp"), keepdims=keepdims)
-
-
-def _filled_axis(x: Any, axis: int, name: str) -> int:
-    shape = shape_of(x, name)
-    ndim = len(shape)
-    if not -ndim <= axis < ndim or shape[axis] == 0:
-        raise ShapeError(
-            f"{name} needs an axis with at least one value",
-            f"axis {axis} of shape {shape}",
-            "name another axis, or check the input first",
-        )
-    return axis % ndim

@@ -46,14 +46,15 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
 
     Args:
         x: (..., in), floating-point.
-        weight: (out, in).
-        bias: (out,) or None.
+        weight: (out, in), of that dtype.
+        bias: (out,), of that dtype, or None for zeros.
 
     Returns:
-        (..., out).
+        (..., out), of NumPy's common dtype.
 
     Raises:
         ShapeError: the features of ``x`` and ``weight`` differ, or the bias does not fit.
+        DTypeError: ``x`` or ``weight`` is neither an array nor a tensor.
 
     Source: guide, Feed Forward Network Flow (Linear1, Linear2).
 
@@ -93,13 +94,13 @@ def embedding(ids: Any, weight: A) -> A:
 
     Args:
         ids: integers of any shape (B, T), each from 0 to V - 1.
-        weight: (V, D).
+        weight: (V, D), floating-point.
 
     Returns:
-        (B, T, D).
+        (B, T, D), of the dtype of ``weight``.
 
     Raises:
-        DTypeError: ids that are not integers.
+        DTypeError: ids that are not integers, or a weight that is neither an array nor a tensor.
         IndexRangeError: a negative id, or one of at least V.
         ShapeError: a weight that is not a table, or lists of ids of unequal lengths.
 
@@ -156,8 +157,11 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
         training: whether anything is dropped.
         rng: a Generator, whose state moves on, or a seed; None draws a fresh seed.
 
+    Returns:
+        The shape and dtype of ``x``; ``x`` itself if nothing is dropped.
+
     Raises:
-        ArgumentError: p lies outside [0, 1).
+        ArgumentError: p lies outside [0, 1) or is not a number.
 
     Source: Srivastava et al. 2014, section 4; guide, Feed Forward Network Flow (Dropout).
 

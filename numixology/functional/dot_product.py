@@ -5,7 +5,7 @@ import math
 from ..array import Shape, shape_of
 from ..errors import ShapeError
 from ..tensors import A, matmul, transpose
-from .activations import softmax
+from .distributions import softmax
 
 __all__ = ["attention"]
 
@@ -15,15 +15,17 @@ def attention(query: A, key: A, value: A) -> A:
 
     Args:
         query: (..., T, d), floating-point.
-        key: (..., S, d).
-        value: (..., S, e).
+        key: (..., S, d), of that dtype; the leading axes of all three broadcast.
+        value: (..., S, e), of that dtype.
 
     Returns:
-        (..., T, e).
+        (..., T, e), of that dtype.
 
     Raises:
         ShapeError: fewer than two axes, features that differ between query and key, tokens that
-            differ between key and value, or nothing to attend to.
+            differ between key and value, nothing to attend to, or leading axes that do not
+            broadcast.
+        DTypeError: an argument that is neither an array nor a tensor.
 
     Source: Vaswani et al. 2017, equation 1 (arXiv 1706.03762); guide, Computational Complexity.
 

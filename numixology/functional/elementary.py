@@ -30,6 +30,12 @@ def exp(x: Array) -> Array:
     Args:
         x: any shape, floating-point.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.exp(nx.tensor([0.0, 1.0]))
@@ -50,6 +56,12 @@ def expm1(x: Array) -> Array:
     Args:
         x: any shape, floating-point.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.expm1(nx.tensor(1e-20))
@@ -69,6 +81,12 @@ def log1p(x: Array) -> Array:
 
     Args:
         x: any shape, floating-point.
+
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
 
     Example:
         >>> import numixology as nx
@@ -91,6 +109,12 @@ def sqrt(x: Array) -> Array:
     Args:
         x: any shape, floating-point.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.sqrt(nx.tensor([4.0, 9.0]))
@@ -110,7 +134,13 @@ def square(x: Array) -> Array:
     """x², elementwise.
 
     Args:
-        x: any shape.
+        x: any shape; numbers, not booleans.
+
+    Returns:
+        The shape and dtype of ``x``.
+
+    Raises:
+        DTypeError: a boolean tensor.
 
     Example:
         >>> import numixology as nx
@@ -130,8 +160,14 @@ def expand_dims(x: A, axis: int | Sequence[int]) -> A:
     """x with an axis of length one wherever ``axis`` says, counted in the result.
 
     Args:
-        x: any shape.
+        x: an array or a tensor of any shape and dtype.
         axis: one place or several.
+
+    Returns:
+        The same values, of the dtype of ``x``.
+
+    Raises:
+        ShapeError: a place that the result does not have, or one named twice.
 
     Example:
         >>> import numixology as nx
@@ -171,8 +207,11 @@ def concatenate(parts: Sequence[A], axis: int = 0) -> A:
         parts: tensors or arrays, equal in shape but for ``axis``.
         axis: where to join them.
 
+    Returns:
+        The shape of the parts, their lengths added along ``axis``; of NumPy's common dtype.
+
     Raises:
-        ShapeError: no parts, or shapes that do not fit.
+        ShapeError: no parts or one that is not in a list, shapes that do not fit, or no such axis.
 
     Example:
         >>> import numixology as nx
@@ -191,8 +230,12 @@ def stack(parts: Sequence[A], axis: int = 0) -> A:
         parts: tensors or arrays of one shape.
         axis: the new axis, counted in the result.
 
+    Returns:
+        The shape of the parts with one axis more, as long as there are parts; of NumPy's common
+        dtype.
+
     Raises:
-        ShapeError: no parts, or shapes that differ.
+        ShapeError: no parts or one that is not in a list, shapes that differ, or no such axis.
 
     Example:
         >>> import numixology as nx
@@ -212,12 +255,15 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     """x cut along an axis.
 
     Args:
-        x: at least one axis.
+        x: an array or a tensor of any dtype, with at least one axis.
         indices_or_sections: a number of equal parts, or the places to cut at.
         axis: the axis to cut.
 
+    Returns:
+        A list of views, of the dtype of ``x``.
+
     Raises:
-        ShapeError: the axis cannot be cut into that many equal parts.
+        ShapeError: the axis cannot be cut into that many equal parts, or is not there.
 
     Example:
         >>> import numixology as nx
@@ -275,9 +321,12 @@ def einsum(subscripts: str, *operands: A) -> A:
             occur once, in alphabetical order. No letter twice in one operand, and no ellipsis.
         *operands: one tensor or array per group of letters.
 
+    Returns:
+        One axis per letter of the output, in its order; of NumPy's common dtype.
+
     Raises:
         ArgumentError: subscripts that this function does not know.
-        ShapeError: operands that do not fit them.
+        ShapeError: another number of operands or axes, or a letter that stands for two lengths.
 
     Example:
         >>> import numixology as nx

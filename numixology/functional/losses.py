@@ -7,7 +7,8 @@ import numpy as np
 from ..array import quietly, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..tensors import A, Tensor, mean, reshape, sum
-from .activations import log_softmax, softplus
+from .activations import softplus
+from .distributions import log_softmax
 
 __all__ = ["Reduction", "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
 
@@ -25,11 +26,12 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
         reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
 
     Returns:
-        A single number, or (...) with ``"none"``.
+        A single number, or (...) with ``"none"``; of the dtype of ``logits``.
 
     Raises:
         ShapeError: target has another shape than logits without the last axis.
-        DTypeError: a target that is not integers.
+        DTypeError: a target that is not integers, or logits that are neither an array nor a
+            tensor.
         IndexRangeError: a target outside the classes.
         ArgumentError: another word for ``reduction``.
 
@@ -69,6 +71,9 @@ def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reductio
         target: t, of that shape, between 0 and 1.
         reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
 
+    Returns:
+        A single number, or the shape of ``logits`` with ``"none"``; of NumPy's common dtype.
+
     Raises:
         ShapeError: the shapes differ.
         ArgumentError: another word for ``reduction``.
@@ -93,6 +98,9 @@ def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
         x: any shape, floating-point.
         target: t, of that shape.
         reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+
+    Returns:
+        A single number, or the shape of ``x`` with ``"none"``; of NumPy's common dtype.
 
     Raises:
         ShapeError: the shapes differ.

@@ -50,7 +50,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
     partition. Its merge is its input: no token sees another. It is kept as an exhibit.
 
     Args:
-        x: (B, T, D), an array or a tensor.
+        x: (B, T, D), an array or a tensor of any dtype.
         num_heads: H, a divisor of D. It need not equal T.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
@@ -59,7 +59,8 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
 
     Raises:
         ShapeError: x is not (B, T, D), or T or D is 0, or H does not divide D.
-        ArgumentError: another word for ``mixing``.
+        ArgumentError: H is not a positive integer, or another word for ``mixing``.
+        DTypeError: ``x`` is neither an array nor a tensor.
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
 
@@ -111,7 +112,7 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
     concatenated.
 
     Args:
-        x: (B, T, D).
+        x: (B, T, D), an array or a tensor of any dtype.
         num_heads: H, a divisor of D.
         mixing: ``"rankmixer"`` or ``"guide"``, which moves nothing.
 
@@ -120,7 +121,8 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
 
     Raises:
         ShapeError: x is not (B, T, D), or T or D is 0, or H does not divide D.
-        ArgumentError: another word for ``mixing``.
+        ArgumentError: H is not a positive integer, or another word for ``mixing``.
+        DTypeError: ``x`` is neither an array nor a tensor.
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
 
@@ -174,11 +176,16 @@ def chunk_destinations(num_tokens: int, num_heads: int) -> Array:
     """Where each chunk goes: place hT + t for chunk tH + h.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens: T, a positive integer.
+        num_heads: H, likewise.
 
     Returns:
         (T·H,) of int64. With N = T·H, chunk i < N - 1 goes to iT mod (N - 1), the last stays.
+
+    Raises:
+        ArgumentError: a number that is not a positive integer.
+
+    Source: RankMixer, section 3.2 (arXiv 2507.15551), where T = H.
 
     Example:
         >>> import numixology as nx
@@ -194,8 +201,15 @@ def chunk_cycles(num_tokens: int, num_heads: int) -> list[list[int]]:
     """The cycles of the chunk permutation, each from its smallest chunk on.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens: T, a positive integer.
+        num_heads: H, likewise.
+
+    Returns:
+        One list per cycle. Each chunk of it moves to the place of the next, and the last to that of
+        the first; a chunk that is alone stays.
+
+    Raises:
+        ArgumentError: a number that is not a positive integer.
 
     Example:
         >>> import numixology as nx
@@ -221,11 +235,14 @@ def mixing_order(num_tokens: int, num_heads: int) -> int:
     """How many mixings in a row give back the input: the order of T modulo TH - 1.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens: T, a positive integer.
+        num_heads: H, likewise.
 
     Returns:
-        2 where T = H > 1, the involution.
+        The smallest n ≥ 1 with Tⁿ = 1 modulo TH - 1. It is 2 where T = H > 1, the involution.
+
+    Raises:
+        ArgumentError: a number that is not a positive integer.
 
     Example:
         >>> import numixology as nx
@@ -246,13 +263,16 @@ def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer
     """The number of layers after which every token sees every token: ⌈log_H T⌉.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens: T, a positive integer.
+        num_heads: H, likewise.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
     Returns:
         The smallest n with Hⁿ ≥ T, found by integer arithmetic; None where it never happens,
         which is for H = 1 < T and for ``"guide"`` with T > 1.
+
+    Raises:
+        ArgumentError: a number that is not a positive integer, or another word for ``mixing``.
 
     Example:
         >>> import numixology as nx

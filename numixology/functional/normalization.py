@@ -4,13 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, shape_of
+from ..array import Array, real_part, shape_of
 from ..autograd import primitive
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tensors import A
 from .elementary import sqrt
 
 __all__ = ["layer_norm"]
+
+
+#: Variances beyond these have lost digits to underflow, or all of them to overflow.
+_SMALL, _LARGE = 1e-280, 1e290
 
 
 def _normalised(x: A, weight: A | None, bias: A | None, *, eps: float) -> tuple[A, A]:
@@ -25,16 +29,45 @@ def _normalised(x: A, weight: A | None, bias: A | None, *, eps: float) -> tuple[
 def _layer_norm(
     x: Array, weight: Array | None, bias: Array | None, *, eps: float
 ) -> tuple[Array, tuple[Array, Array]]:
-    n = x.shape[-1]
-    h = x - x[..., :1]  # exact where a row is nearly constant
-    h -= np.add.reduce(h, axis=-1, keepdims=True) / n
-    h -= np.add.reduce(h, axis=-1, keepdims=True) / n  # what the first mean rounded away
-    rstd = 1 / np.sqrt(np.add.reduce(h * h, axis=-1, keepdims=True) / n + eps)
+    wide = x.astype(np.result_type(x.dtype, np.float64), copy=False)  # float32 is rounded once
+    h, variance = _centred(wide)
+    rstd = 1 / np.sqrt(variance + eps)
     h *= rstd
+    unsafe = ~(variance < _LARGE)
+    if eps < _SMALL:
+        unsafe |= variance < _SMALL
+    if unsafe.any():
+        h_scaled, rstd_scaled = _rescaled(wide, eps)
+        h, rstd = np.where(unsafe, h_scaled, h), np.where(unsafe, rstd_scaled, rstd)
     y = h if weight is None else h * weight
     if bias is not None:
         y = y + bias
-    return y, (h, rstd)
+    dtype = np.result_type(x, *(p for p in (weight, bias) if p is not None))
+    return y.astype(dtype, copy=False), (h, rstd)
+
+
+def _centred(x: Array) -> tuple[Array, Array]:
+    """x - mean and the variance of every row, as true for rows of mean 1e8 as for others."""
+    n, first = x.shape[-1], x[..., :1]
+    mean = first + np.add.reduce(x - first, axis=-1, keepdims=True) / n  # exact in constant rows
+    h = x - mean
+    h -= np.add.reduce(h, axis=-1, keepdims=True) / n  # what the mean's rounding left
+    return h, np.add.reduce(h * h, axis=-1, keepdims=True) / n
+
+
+def _rescaled(x: Array, eps: float) -> tuple[Array, Array]:
+    """h and 1 / √(var + eps) of rows whose squares leave the range, scaled by powers of two."""
+    largest = np.maximum.reduce(np.abs(real_part(x)), axis=-1, keepdims=True)
+    exponent = np.frexp(np.where(np.isfinite(largest), largest, 1))[1]
+    h, variance = _centred(_times_two_to(x, -exponent))
+    rstd = 1 / np.sqrt(variance + np.ldexp(eps, -2 * exponent))
+    return h * rstd, _times_two_to(rstd, -exponent)
+
+
+def _times_two_to(x: Array, exponent: Array) -> Array:
+    """x · 2ⁿ in two steps, since 2ⁿ alone may leave the range."""
+    half = exponent // 2
+    return x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
 
 
 @_layer_norm.vjp("x")
@@ -82,7 +115,8 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
 
     Raises:
         ShapeError: no last axis, or one of length 0, or a weight or bias of another shape.
-        ArgumentError: eps is negative or not a number.
+        ArgumentError: eps is negative or NaN.
+        DTypeError: ``x`` is neither an array nor a tensor, or not floating-point.
 
     Source: Ba, Kiros and Hinton 2016, equation 4 (arXiv 1607.06450); guide, Residual +
     Normalization.
@@ -103,6 +137,10 @@ def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:
             "layer_norm needs a last axis of at least one feature",
             f"shape {shape}",
             "pass x of shape (..., D)",
+        )
+    if x.dtype.kind not in "fc":
+        raise DTypeError(
+            "layer_norm takes floating-point rows", str(x.dtype), "use .astype('float64')"
         )
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and value.shape != shape[-1:]:

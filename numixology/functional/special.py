@@ -26,6 +26,11 @@ def erf(x: Array) -> Array:
         x: any shape, floating-point. Complex arrays give the analytic continuation near the
             real axis, for complex-step differentiation.
 
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Source: NIST Digital Library of Mathematical Functions, equation 7.2.1.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.erf(nx.tensor([0.0, 0.5, 1.0]))
@@ -45,6 +50,9 @@ def normal_cdf(x: Array) -> Array:
 
     Args:
         x: any shape, floating-point.
+
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
 
     Example:
         >>> import numixology as nx
@@ -66,6 +74,9 @@ def normal_pdf(x: Array) -> Array:
 
     Args:
         x: any shape, floating-point.
+
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
 
     Example:
         >>> import numixology as nx

@@ -26,10 +26,13 @@ class SelfAttention(Module):
         rng: a seed or a Generator for the initial values.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (B, T, D), of its own dtype, y (B, T, D).
+
     Raises:
         ArgumentError: a size is not a positive integer.
         ShapeError: H does not divide D; when called, for input that is not (B, T, D).
-        DTypeError: when called, for input of another dtype.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: Vaswani et al. 2017, section 3.2.2 (arXiv 1706.03762); guide, Computational
     Complexity.

@@ -18,8 +18,11 @@ class Dropout(Module):
         rng: a seed or a Generator for the masks; the same seed gives the same masks in turn.
         dtype: taken like every module's; the output has the input's dtype.
 
+    Returns:
+        When called with x of any shape, the shape and dtype of x.
+
     Raises:
-        ArgumentError: p lies outside [0, 1).
+        ArgumentError: p lies outside [0, 1) or is not a number.
 
     Source: guide, Feed Forward Network Flow (Dropout).
 

@@ -21,9 +21,13 @@ class Embedding(Module):
         rng: a seed or a Generator for the initial values.
         dtype: float64 or float32.
 
+    Returns:
+        When called with ids of any shape (B, T), the rows (B, T, D).
+
     Raises:
         ArgumentError: a size is not a positive integer.
-        DTypeError, IndexRangeError: when called, for ids that are not integers or lie outside.
+        DTypeError: a ``dtype`` other than those two; when called, for ids that are not integers.
+        IndexRangeError: when called, for ids that do not lie from 0 to V - 1.
 
     Source: guide, Multi-Layer Model (Token Embeddings, Position Embeddings).
 

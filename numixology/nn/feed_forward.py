@@ -44,10 +44,14 @@ class FeedForward(Module):
         rng: a seed or a Generator for the initial values and the dropout masks.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (..., D), of its own dtype, y (..., D).
+
     Raises:
-        ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), or
-            another word for ``activation``.
-        ShapeError, DTypeError: when called, for input of other features or another dtype.
+        ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), eps is
+            negative or NaN, or another word for ``activation``.
+        ShapeError: when called, for input of other features.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: guide, Feed Forward Network Flow.
 
@@ -114,9 +118,14 @@ class SwiGLUFeedForward(Module):
         rng: a seed or a Generator for the initial values and the dropout masks.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (..., D), of its own dtype, y (..., D).
+
     Raises:
-        ArgumentError: a size is not a positive integer, or the dropout lies outside [0, 1).
-        ShapeError, DTypeError: when called, for input of other features or another dtype.
+        ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), or eps is
+            negative or NaN.
+        ShapeError: when called, for input of other features.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: guide, SwiGLU Variant Comparison; Shazeer 2020, equation 6 (arXiv 2002.05202).
 

@@ -22,9 +22,13 @@ class LayerNorm(Module):
         rng: taken like every module's; nothing here is random.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (..., D), of its own dtype, y (..., D).
+
     Raises:
-        ArgumentError: D is not a positive integer, or eps is negative.
-        ShapeError, DTypeError: when called, for input of other features or another dtype.
+        ArgumentError: D is not a positive integer, or eps is negative or NaN.
+        ShapeError: when called, for input of other features.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: Ba, Kiros and Hinton 2016, equation 4 (arXiv 1607.06450).
 

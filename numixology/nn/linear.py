@@ -24,9 +24,13 @@ class Linear(Module):
         rng: a seed or a Generator for the initial values.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (..., in), of its own dtype, y (..., out).
+
     Raises:
         ArgumentError: a size is not a positive integer.
-        ShapeError, DTypeError: when called, for input of other features or another dtype.
+        ShapeError: when called, for input of other features.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: guide, Feed Forward Network Flow.
 

@@ -26,7 +26,22 @@ M = TypeVar("M", bound="Module")
 
 @dataclass(frozen=True, slots=True)
 class ParameterRow:
-    """One parameter of a module: its name, shape, count, and share of all in percent."""
+    """One parameter of a module: its name, shape, count, and share of all in percent.
+
+    Attributes:
+        name: its dotted name.
+        shape: the lengths of its axes.
+        count: how many numbers it has.
+        share: that count in percent of the module's.
+
+    Source: guide, Parameter Distribution.
+
+    Example:
+        >>> import numixology as nx
+        >>> row = nx.nn.Linear(3, 1, rng=0).parameter_table()[0]
+        >>> row.name, row.shape, row.count, row.share
+        ('weight', (1, 3), 3, 75.0)
+    """
 
     name: str
     shape: Shape
@@ -38,7 +53,24 @@ class ParameterRow:
 
 
 class ParameterTable(tuple[ParameterRow, ...]):
-    """The parameters of a module; prints as an aligned table with three decimals of share."""
+    """The parameters of a module; prints as an aligned table with three decimals of share.
+
+    A tuple of :class:`.ParameterRow`, made by ``Module.parameter_table()``.
+
+    Source: guide, Parameter Distribution.
+
+    Example:
+        >>> import numixology as nx
+        >>> table = nx.nn.Linear(3, 1, rng=0).parameter_table()
+        >>> table
+        parameter  shape  count      share
+        ---------  -----  -----  ---------
+        weight     1 x 3      3   75.000 %
+        bias       1          1   25.000 %
+        total                 4  100.000 %
+        >>> table.total
+        4
+    """
 
     __slots__ = ()
 
@@ -80,7 +112,17 @@ class Module:
     training: bool = True
 
     def forward(self, *inputs: Any) -> Any:
-        """What the module computes; subclasses define it."""
+        """What the module computes; subclasses define it.
+
+        Args:
+            *inputs: what the module is called with.
+
+        Returns:
+            What the subclass says.
+
+        Raises:
+            TypeError: the subclass does not define it.
+        """
         raise TypeError(f"{type(self).__name__} must define forward(): got none; write one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
@@ -116,7 +158,16 @@ class Module:
             yield from part._entries(f"{prefix}{name}.")
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Pairs of a dotted name and a parameter; one that is used twice comes once."""
+        """Pairs of a dotted name and a parameter; one that is used twice comes once.
+
+        Returns:
+            An iterator, in the order in which the attributes were assigned.
+
+        Example:
+            >>> import numixology as nx
+            >>> [name for name, _ in nx.nn.TokenMixer(4, 8, 4).named_parameters()]
+            ['norm.weight', 'norm.bias']
+        """
         seen: set[int] = set()
         for name, parameter in self._entries():
             if id(parameter) not in seen:
@@ -128,7 +179,16 @@ class Module:
         return (parameter for _, parameter in self.named_parameters())
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter's values, by name, as NumPy arrays."""
+        """A copy of every parameter's values, by name, as NumPy arrays.
+
+        Returns:
+            A dict; a parameter that is used twice has an entry under each of its names.
+
+        Example:
+            >>> import numixology as nx
+            >>> nx.nn.LayerNorm(2).state_dict()
+            {'weight': array([1., 1.]), 'bias': array([0., 0.])}
+        """
         return {name: parameter.numpy() for name, parameter in self._entries()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -141,6 +201,13 @@ class Module:
         Raises:
             StateDictError: names are missing or unknown, or entries do not fit; the message
                 lists all of them, and no parameter has changed.
+
+        Example:
+            >>> import numixology as nx
+            >>> norm = nx.nn.LayerNorm(2)
+            >>> norm.load_state_dict({"weight": [2.0, 3.0], "bias": [0.0, 1.0]})
+            >>> norm.weight
+            Tensor([2., 3.], requires_grad=True)
         """
         own = dict(self._entries())
         problems = [f"missing {name}" for name in own if name not in state]
@@ -175,14 +242,30 @@ class Module:
             parameter.zero_grad()
 
     def train(self: M, mode: bool = True) -> M:
-        """Switch this module and its parts to training mode (dropout active); return it."""
+        """Switch this module and its parts to training mode (dropout active); return it.
+
+        Args:
+            mode: False switches to evaluation mode instead.
+
+        Returns:
+            The module itself.
+        """
         self.training = bool(mode)
         for _, part in self._parts():
             part.train(mode)
         return self
 
     def eval(self: M) -> M:
-        """Switch this module and its parts to evaluation mode (no dropout); return it."""
+        """Switch this module and its parts to evaluation mode (no dropout); return it.
+
+        Returns:
+            The module itself.
+
+        Example:
+            >>> import numixology as nx
+            >>> nx.nn.Dropout(0.5, rng=0).eval()(nx.tensor([1.0, 2.0]))
+            Tensor([1., 2.])
+        """
         return self.train(False)
 
     def parameter_table(self) -> ParameterTable:

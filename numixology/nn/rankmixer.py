@@ -41,10 +41,13 @@ class RankMixerBlock(Module):
         rng: a seed or a Generator for the initial values and the dropout masks.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (B, T, D), of its own dtype, y (B, T, D).
+
     Raises:
         ArgumentError: a value outside its range or an unknown word.
         ShapeError: H does not divide D; when called, for input that is not (B, T, D).
-        DTypeError: when called, for input of another dtype.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: guide, RankMixer Block Structure; RankMixer, section 3.1 (arXiv 2507.15551).
 
@@ -136,7 +139,8 @@ class RankMixerModel(Module):
     Raises:
         ArgumentError: a value outside its range or an unknown word.
         ShapeError: H does not divide D; when called, for ids that are not (B, T).
-        DTypeError, IndexRangeError: when called, for ids that are not integers from 0 to V - 1.
+        DTypeError: a ``dtype`` other than those two; when called, for ids that are not integers.
+        IndexRangeError: when called, for ids that do not lie from 0 to V - 1.
 
     Source: guide, Multi-Layer Model.
 

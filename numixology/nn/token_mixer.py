@@ -40,10 +40,14 @@ class TokenMixer(Module):
         rng: taken like every module's; nothing here is random.
         dtype: float64 or float32.
 
+    Returns:
+        When called with x (B, T, D), of its own dtype, y (B, T, D).
+
     Raises:
-        ArgumentError: a size is not a positive integer, or another word for ``mixing``.
+        ArgumentError: a size is not a positive integer, eps is negative or NaN, or another word for
+            ``mixing``.
         ShapeError: H does not divide D; when called, for input that is not (B, T, D).
-        DTypeError: when called, for input of another dtype.
+        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
 
@@ -90,7 +94,27 @@ class TokenMixer(Module):
         return self._mixed(x)
 
     def forward_production(self, x: Tensor) -> Tensor:
-        """The same forward, printing nothing even in educational mode."""
+        """The same forward, printing nothing even in educational mode.
+
+        Args:
+            x: (B, T, D), of the mixer's dtype.
+
+        Returns:
+            (B, T, D), of that dtype.
+
+        Raises:
+            ShapeError: x is not (B, T, D).
+            DTypeError: x is of another dtype, or neither a tensor nor an array.
+
+        Source: guide, Educational Mode.
+
+        Example:
+            >>> import numpy as np
+            >>> import numixology as nx
+            >>> mixer = nx.nn.TokenMixer(4, 8, 4, educational=True)
+            >>> mixer.forward_production(nx.tensor(np.ones((2, 4, 8)))).shape
+            (2, 4, 8)
+        """
         with silence(), quietly():
             return self._mixed(x)
 

@@ -18,6 +18,7 @@ the right one (zero, negated, rolled, scaled) are rejected by the same compariso
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,6 +46,7 @@ Place: TypeAlias = tuple[int, tuple[int, ...], float, float]
 _STEP = {"float64": 2.0**-66, "float32": 2.0**-24}
 _DIRECTIONS = 4
 _LEVELS = 10
+_SHORTER = 40
 
 #: Up to how many roundings of ⟨v, f⟩, seen as a slope, a gradient may be nothing but rounding.
 _ROUNDINGS = {"complex": 1e2, "central": 1e4}
@@ -63,6 +65,15 @@ class GradcheckReport(NamedTuple):
         coordinates: how many derivatives were compared.
         worst: input, index, gradient and difference where they are farthest apart.
         reason: why the verdict is what it is, in a sentence.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> report = nx.gradcheck(np.exp, np.ones(2), vjp=lambda ct, x: 2 * ct * np.exp(x))
+        >>> bool(report), report.verdict, report.method, report.coordinates
+        (False, 'fail', 'complex', 2)
+        >>> report.reason
+        'the gradient of inputs[0] is wrong'
     """
 
     verdict: Verdict
@@ -211,6 +222,8 @@ class _Subject:
         self.points = [values[i] for i in self.places]
         self.precision = "float32" if any(p.dtype == np.float32 for p in self.points) else "float64"
         output, _ = self._call(self.points, tracked=False)
+        if output.dtype.kind == "c":
+            raise DTypeError("fn must be real", str(output.dtype), "check its parts one by one")
         self.first = rng.standard_normal(output.shape).astype(output.dtype)  # v
         self.cotangents = [self.first]
         if order == 2:
@@ -266,13 +279,16 @@ class _Subject:
         """Σ ⟨v, output⟩."""
         return sum((v * out).sum() for v, out in zip(self.cotangents, outputs, strict=True))
 
-    def noise(self, method: str) -> list[float]:
-        """What the roundings of ⟨v, f⟩ look like as a slope, for every input."""
+    @cached_property
+    def rounding(self) -> float:
+        """How far the roundings of its terms move Σ ⟨v, output⟩."""
         outputs = self.run(self.points)
-        size = float(
-            sum(np.abs(v * y).sum() for v, y in zip(self.cotangents, outputs, strict=True))
-        )
-        rounding = _ROUNDINGS[method] * float(np.finfo(self.precision).eps) * size
+        terms = [np.abs(v * y).sum() for v, y in zip(self.cotangents, outputs, strict=True)]
+        return float(np.finfo(self.precision).eps * sum(terms))
+
+    def noise(self, method: str) -> list[float]:
+        """What many such roundings look like as a slope, for every input."""
+        rounding = _ROUNDINGS[method] * self.rounding
         return [rounding / _largest([point], [point]) for point in self.points]
 
 
@@ -284,8 +300,12 @@ def _numbers(found: Any, giver: str) -> Array:
         array = np.asarray(None)
     if array.dtype.kind not in "fciub" or (giver == "vjp" and array.dtype.kind == "c"):
         kind = type(found).__name__ if array.dtype.kind == "O" else str(array.dtype)
-        raise DTypeError(f"{giver} must return arrays of real numbers", kind, "see its description")
-    return array
+        raise DTypeError(
+            f"{giver} must return arrays of real numbers",
+            kind,
+            "return one array" + (" per floating-point input" if giver == "vjp" else ""),
+        )
+    return array.astype(np.float64) if array.dtype.kind in "iub" else array
 
 
 def _gradients(
@@ -333,7 +353,7 @@ def _checked(
         ours, theirs, noise = _directional(subject, method, ours, noise)
     verdict, reason, error, worst = _judged(ours, theirs, noise, limit)
     if verdict == "fail":
-        for difference in (_repetition(subject) for _ in range(8)):  # random, but seldom
+        for difference in (_repetition(subject) for _ in range(16)):  # random, but seldom
             if difference:
                 return is_random(difference)
     return GradcheckReport(
@@ -432,11 +452,10 @@ def _keeps_derivative(subject: _Subject, which: int) -> bool:
     directions: list[Any] = [None] * len(subject.points)
     directions[which] = subject.rng.choice([-1.0, 1.0], subject.points[which].shape)
     complex_slope = _complex_step(subject, directions)
-    real_slope, moved = _extrapolated(subject, directions)
+    real_slope, doubt = _extrapolated(subject, directions)
     scale = max(abs(complex_slope), abs(real_slope))
-    doubt = 10 * moved + math.sqrt(directions[which].size) * subject.noise("central")[which]
     limit = TOLERANCES["central", subject.precision] * scale
-    return abs(complex_slope - real_slope) <= limit + doubt
+    return abs(complex_slope - real_slope) <= limit + 10 * doubt
 
 
 def _repetition(subject: _Subject) -> float:
@@ -500,22 +519,27 @@ def _complex_step(subject: _Subject, directions: Sequence[Array | None]) -> floa
 def _extrapolated(subject: _Subject, directions: Sequence[Array | None]) -> tuple[float, float]:
     """Central differences at h, h/4, h/16, …, extrapolated to h = 0 (Ridders 1982).
 
-    Returns the most settled entry of the table, and by how much it differs from its neighbours.
+    Returns the most settled entry of the table, and its doubt: by how much it differs from its
+    neighbours, and what rounding does to a difference over that step.
     """
     h = 0.02 * _largest(subject.points, directions)
-    best, settled = math.nan, math.inf
-    row: list[float] = []
-    for level in range(_LEVELS):
+    slope = _central(subject, directions, h)
+    for _ in range(_SHORTER):
+        if math.isfinite(slope):
+            break
+        h /= 4  # the step was too long for the function's domain
+        slope = _central(subject, directions, h)
+    best, doubt = math.nan, math.inf
+    row = [slope]
+    for level in range(1, _LEVELS):
         previous, row = row, [_central(subject, directions, h / 4**level)]
-        if not math.isfinite(row[0]):  # a step too long for the function's domain
-            row = []
-            continue
+        rounding = subject.rounding / (h / 4**level)
         for k, coarser in enumerate(previous):
             row.append(row[k] + (row[k] - coarser) / (16 ** (k + 1) - 1))
             change = max(abs(row[k + 1] - row[k]), abs(row[k + 1] - coarser))
-            if change < settled:
-                best, settled = row[k + 1], change
-    return best, settled
+            if change + rounding < doubt:
+                best, doubt = row[k + 1], change + rounding
+    return best, doubt
 
 
 def _central(subject: _Subject, directions: Sequence[Array | None], h: float) -> float:

@@ -10,12 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import autograd, nn, tensors
 from .. import functional as F
-from .. import nn, tensors
 from ..array import Array
 from ..autograd import Node, Primitive
 from ..errors import NumixologyError
-from ..functional import activations, affine, elementary, mixing, normalization, special
+from ..functional import (
+    activations,
+    affine,
+    distributions,
+    elementary,
+    mixing,
+    normalization,
+    special,
+)
 from ..tensors import Tensor, tensor
 from ..transforms import grad, jacobian
 from .gradients import gradcheck
@@ -107,6 +115,7 @@ CASES: tuple[Case, ...] = (
     Case("contiguous", lambda x: x.permute(1, 0).contiguous(), [_x]),
     Case("indexing", lambda x: x[_repeated, 1:] * x[:, None, 0], [_x]),
     Case("scatter", lambda x: tensors.scatter(x, index=_repeated, shape=(5, 4)), [_x]),
+    Case("copy_of", autograd.copy_of, [_x]),
     Case("astype", lambda x: F.astype(x, x.dtype) * x, [_x]),
     Case("concatenate", lambda a, b: F.concatenate([a, b, a], axis=0), [_x, _y]),
     Case("stack", lambda a, b: F.stack([a, b], axis=1), [_x, _y]),
@@ -217,7 +226,17 @@ COMPOSITIONS: tuple[tuple[str, Callable[..., Any], Callable[..., Any], Sequence[
 
 def every_primitive() -> set[Primitive]:
     """Every primitive of the package that has a rule."""
-    rooms = (tensors, activations, affine, elementary, mixing, normalization, special)
+    rooms = (
+        autograd,
+        tensors,
+        activations,
+        affine,
+        distributions,
+        elementary,
+        mixing,
+        normalization,
+        special,
+    )
     things = [thing for room in rooms for thing in vars(room).values()]
     return {thing for thing in things if isinstance(thing, Primitive) and any(thing.rules)}
 

@@ -211,6 +211,10 @@ class TestRelu:
     def test_complex_step(self):
         assert_matches_complex_step(F.relu, X[X != 0])
 
+    def test_the_imaginary_part_does_not_decide_the_side_of_the_kink(self):
+        x = np.array([1e-20j, -1e-20j, 1 - 1e-20j, -1 + 1e-20j])
+        assert F.relu(x).tolist() == [0, 0, 1 - 1e-20j, 0]
+
     def test_nan_propagates_in_real_and_complex_arrays(self):
         assert np.isnan(F.relu(np.array([np.nan, 1.0]))).tolist() == [True, False]
         assert np.isnan(F.relu(np.array([np.nan + 0j, 1.0]))).tolist() == [True, False]

@@ -267,3 +267,21 @@ class TestModel:
             y = model(mixing=mixing)(ids).data
             assert (y[0, 1] != y[1, 1]).any() == depends
             assert (y[0, 0] != y[1, 0]).any()
+
+
+class TestDefaults:
+    def test_silence_and_eps(self, capsys):
+        block = nn.RankMixerBlock(3, 8, 4, rng=0)
+        plain = nn.RankMixerModel(11, 3, 8, 4, 1, rng=0)
+        block(np.zeros((1, 3, 8)))
+        plain(IDS)
+        assert capsys.readouterr().out == ""
+        for one in (block, *plain.blocks, nn.RankMixerBlock(3, 8, 4, ffn="swiglu", rng=0)):
+            assert one.mixer.norm.eps == one.ffn.norm.eps == 1e-5
+            assert one.mixer.mixing == "rankmixer"
+
+    @pytest.mark.parametrize("ffn", ["standard", "swiglu"])
+    def test_float32_reaches_every_part(self, ffn):
+        one = model(ffn=ffn, dtype="float32")
+        assert {p.dtype for p in one.parameters()} == {np.dtype(np.float32)}
+        assert one(IDS).dtype == np.float32

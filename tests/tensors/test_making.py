@@ -123,7 +123,9 @@ def test_what_is_none_of_the_five_dtypes_is_refused(data) -> None:
         nx.tensor(data)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, "uint8", complex, "U3", object, "nonsense", {"a": 1}])
+@pytest.mark.parametrize(
+    "dtype", [np.float16, "uint8", complex, "U3", object, "nonsense", {"a": 1}]
+)
 def test_no_other_dtype_can_be_asked_for(dtype) -> None:
     with refused(DTypeError, "float64, float32, int64, int32 or bool"):
         nx.tensor([1.0], dtype=dtype)
@@ -146,10 +148,14 @@ def test_the_five_dtypes_by_any_name() -> None:
         assert nx.tensor([1], dtype=name).dtype == dtype
 
 
-@pytest.mark.parametrize("data", [np.float16([1.5]), np.array([3], np.uint8), np.array([3], np.int16)], ids=str)
+@pytest.mark.parametrize(
+    "data", [np.float16([1.5]), np.array([3], np.uint8), np.array([3], np.int16)], ids=str
+)
 def test_other_dtypes_are_converted_on_request(data) -> None:
     for dtype in DTYPES:
-        np.testing.assert_array_equal(nx.tensor(data, dtype=dtype).numpy(), data.astype(dtype), strict=True)
+        np.testing.assert_array_equal(
+            nx.tensor(data, dtype=dtype).numpy(), data.astype(dtype), strict=True
+        )
 
 
 @pytest.mark.parametrize("data", [[1j], np.array(["1"]), [None]], ids=str)
@@ -159,7 +165,7 @@ def test_what_are_no_real_numbers_is_not_converted(data) -> None:
 
 
 def test_ragged_lists_are_refused() -> None:
-    with refused(ShapeError, "equal lengths", "inhomogeneous", "pad"):
+    with refused(ShapeError, "equal lengths", "sequence", "pad"):
         nx.tensor([[1, 2], [3]])
     with refused(ShapeError, "equal lengths"):
         nx.tensor([[1, 2], [3]], dtype=np.float64)
@@ -177,7 +183,9 @@ def test_something_else_that_has_a_mask_is_data() -> None:
     assert nx.tensor(np.array([1.0, 2.0]).view(Masked)).tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("nest", [lambda t: [t, t], lambda t: (t, 1.0), lambda t: [[1.0], [t]], lambda t: [(t,)]])
+@pytest.mark.parametrize(
+    "nest", [lambda t: [t, t], lambda t: (t, 1.0), lambda t: [[1.0], [t]], lambda t: [(t,)]]
+)
 def test_lists_of_tensors_are_refused(nest) -> None:
     with refused(DTypeError, "list of tensors", "nx.functional.stack"):
         nx.tensor(nest(nx.tensor(1.0)))
@@ -195,7 +203,9 @@ def test_lists_of_tensors_are_refused(nest) -> None:
     st.sampled_from(DTYPES),
 )
 def test_astype_is_numpys(array, dtype) -> None:
-    np.testing.assert_array_equal(nx.tensor(array, dtype=dtype).numpy(), array.astype(dtype), strict=True)
+    np.testing.assert_array_equal(
+        nx.tensor(array, dtype=dtype).numpy(), array.astype(dtype), strict=True
+    )
     if array.dtype in DTYPES:
         t = nx.tensor(array)
         np.testing.assert_array_equal(t.astype(dtype).numpy(), array.astype(dtype), strict=True)
@@ -259,7 +269,9 @@ def test_conversion_between_floats_is_differentiated() -> None:
 
 
 def test_astype_of_plain_arrays() -> None:
-    np.testing.assert_array_equal(F.astype(np.array([1.5]), np.float32), np.float32([1.5]), strict=True)
+    np.testing.assert_array_equal(
+        F.astype(np.array([1.5]), np.float32), np.float32([1.5]), strict=True
+    )
     z = np.array([1 + 1e-30j])
     assert F.astype(z, np.float32) is z, "a complex step goes through"
 
@@ -407,7 +419,12 @@ def test_copies_are_leaves_of_their_own(through) -> None:
     (3 * y).sum().backward()
     assert x.grad.tolist() == (2 * x.numpy()).tolist(), "the original keeps its gradient"
     plain = through(nx.tensor([1, 2]))
-    assert (plain.tolist(), plain.dtype, plain.requires_grad, plain.grad) == ([1, 2], np.int64, False, None)
+    assert (plain.tolist(), plain.dtype, plain.requires_grad, plain.grad) == (
+        [1, 2],
+        np.int64,
+        False,
+        None,
+    )
 
 
 @pytest.mark.parametrize("through", COPIES, ids=["copy", "deepcopy", "pickle"])
@@ -443,7 +460,10 @@ def test_deepcopy_keeps_one_tensor_one() -> None:
         (lambda: leaf([1.0]) * 2, "Tensor([2.], from=multiply, requires_grad=True)"),
         (lambda: nx.tensor([1.0]) + 1, "Tensor([2.], from=add)"),
         (lambda: (leaf([1.0]) * 2).detach(), "Tensor([2.])"),
-        (lambda: leaf(1.0, "float32").reshape(1), "Tensor([1.], dtype=float32, from=reshape, requires_grad=True)"),
+        (
+            lambda: leaf(1.0, "float32").reshape(1),
+            "Tensor([1.], dtype=float32, from=reshape, requires_grad=True)",
+        ),
     ],
 )
 def test_repr(make, words) -> None:

@@ -1,0 +1,55 @@
+"""What the kernels in plain arrays share: constants, |x|, polynomials, and work in chunks."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..array import Array, quietly
+
+__all__ = ["CHUNK", "constants", "distance", "in_chunks", "polynomial"]
+
+#: Points per step: what a step needs stays in the processor's cache.
+CHUNK = 8192
+
+
+def constants(*values: float) -> tuple[Array, ...]:
+    """Arrays of no dimension, for NumPy converts a Python float anew in every operation."""
+    return tuple(np.array(value) for value in values)
+
+
+def distance(x: Array, far: Array) -> Array:
+    """Return |x|, at most far; of a complex x, ±x with a positive real part, at most far."""
+    if x.dtype.kind == "c":
+        t = np.where(np.signbit(x.real), -x, x)
+        return np.where(t.real > far, far, t)
+    result: Array = np.minimum(np.abs(x), far)
+    return result
+
+
+def polynomial(x: Array, coefficients: tuple[Array, ...]) -> Array:
+    """Return c[0] xⁿ + c[1] xⁿ⁻¹ + ... + c[n-1] x, the polynomial less its constant term."""
+    result = x * coefficients[0]
+    for c in coefficients[1:]:
+        result += c
+        result *= x
+    return result
+
+
+def in_chunks(kernel: Callable[[Array], tuple[Array, ...]], x: Array) -> tuple[Array, ...]:
+    """Apply a kernel for one-dimensional float64 or complex128 data to an array of any kind."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fc":
+        x = x.astype(np.float64)  # integers, as NumPy's own functions take them
+    wide = np.complex128 if x.dtype.kind == "c" else np.float64
+    flat = x.reshape(-1)
+    with quietly():
+        first = kernel(flat[:CHUNK].astype(wide, copy=False))
+        if flat.size <= CHUNK:
+            return tuple(part.astype(x.dtype, copy=False).reshape(x.shape) for part in first)
+        results = tuple(np.empty(flat.shape, x.dtype) for _ in first)
+        for start in range(0, flat.size, CHUNK):
+            piece = slice(start, start + CHUNK)
+            parts = kernel(flat[piece].astype(wide, copy=False)) if start else first
+            for result, part in zip(results, parts, strict=True):
+                result[piece] = part
+    return tuple(result.reshape(x.shape) for result in results)

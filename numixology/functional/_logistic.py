@@ -1,0 +1,244 @@
+r"""The logistic function and its kin in plain arrays, accurate far into the tails.
+
+Everything is made of one exponential that cannot overflow: for t = |x| and e = exp(-t),
+
+    σ(x) = 1 / (1 + e)  or  e / (1 + e),      σ'(x) = e / (1 + e)²,
+    softplus(x) = max(x, 0) + ln(1 + e),
+
+the first for x ≥ 0, the second for x < 0.  The slope of tanh x is 4 σ'(2x).  No 1 - σ and no
+1 - tanh² occurs, which round to 0 where the truth is still far from it.
+
+**SiLU and tanh-GELU** are x σ(w(x)) with an odd, increasing w: w(x) = x for SiLU, and
+w(x) = a x + b x³ with a = 2√(2/π), b = 0.044715 a for tanh-GELU, as ½ (1 + tanh u) = σ(2u).
+With e = exp(-w(t)), to the left, at x = -t,
+
+    y = -t e / (1 + e),      y' = e / (1 + e)² · (1 + e - t w'(t));
+
+and to the right y(x) = x + y(-x), y'(x) = 1 - y'(-x).  Three things need care.
+
+*The zero of the slope.*  At one point t = r the last factor, the balance, vanishes:
+1 + exp(-w(r)) = r w'(r).  Subtracted from the balance, with d = t - r, this leaves
+
+    balance = exp(-w(r)) (exp(w(r) - w(t)) - 1) - (t w'(t) - r w'(r)),
+    w(t) - w(r)         = d (a +   b (t² + t r + r²)),
+    t w'(t) - r w'(r)   = d (a + 3 b (t² + t r + r²)).
+
+Both terms have the sign of -d, and expm1 gives the first: nothing cancels any more, for no t, as
+long as d is formed from r to twice the digits of a double.
+
+*The exponent.*  An error of one ulp in w = 700 would be one of hundreds in e.  Let T be t rounded
+to 9 binary places, and let A and B be a and b to 34 and 16 places.  Then A T + B T³ is exact, and
+
+    w(t) = A T + B T³ + rest,
+    rest = (a - A) T + (b - B) T³ + (t - T) (a + b (t² + t T + T²)),
+
+with a rest below 0.2, so that exp(-w) = exp(-A T - B T³) (1 + expm1(-rest)).
+
+*Subnormal numbers* have few digits.  Where e would be one, e is the product of exp(-700) and a
+second exponential, and the second is applied last, so that only the result is rounded to them.
+
+Each step is analytic within its piece, and pieces are chosen by real parts alone.  So for a
+complex x + ih with a tiny h, the imaginary part is h times the derivative.  float32 is computed in
+float64 and rounded once.
+
+The constants are evaluated in 60 digits by `tests/oracle/fit_logistic.py`.  Source of the split of
+an exponent: W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23
+(1969).
+"""
+
+import numpy as np
+
+from ..array import Array
+from ._kernels import constants, distance, in_chunks
+
+__all__ = ["gelu_tanh", "sigmoid", "silu", "softplus", "tanh"]
+
+ZERO, HALF, ONE, TWO, THREE, FOUR = constants(0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
+# Adding 1.5 * 2**(52 - n), and taking it away again, rounds a smaller number to n binary places.
+TO_9_PLACES = np.array(1.5 * 2**43)
+
+LOWEST = np.array(-700.0)  # an exponent whose exp is not yet subnormal
+SILU_FAR = np.array(800.0)  # from t = 752 on, SiLU and its slope are 0 to the left
+GELU_FAR = np.array(22.0)  # and from t = 21.5 on, those of tanh-GELU
+
+# r, the zero of the slope: a double and what it leaves out; exp(-w(r)) and r².
+SILU_ROOT = constants(1.2784645427610737, 1.0946994183093437e-16)
+SILU_EXP = np.array(0.2784645427610738)
+GELU_ROOT = constants(0.7524614220710163, -3.635560509207687e-17)
+GELU_EXP = np.array(0.29195521191476714)
+GELU_SQUARE = np.array(0.5661981917051361)
+# a and b, and the pairs (A, a - A) and (B, b - B).
+LINEAR = np.array(1.5957691216057308)
+CUBIC = np.array(0.07135481627260025)
+LINEAR_PARTS = constants(1.5957691216026433, 3.0874305383944692e-12)
+CUBIC_PARTS = constants(0.07135009765625, 4.718616350248776e-06)
+
+
+def sigmoid(x: Array) -> tuple[Array, Array]:
+    r"""Return the logistic function and its slope.
+
+    .. math:: y = \frac{1}{1 + \exp(-x)}, \qquad y' = y (1 - y)
+
+    Args:
+        x: Floating-point or complex array of any shape.
+
+    Returns:
+        y and y', each of the shape and dtype of x.
+    """
+    value, slope = in_chunks(_sigmoid, x)
+    return value, slope
+
+
+def tanh(x: Array) -> tuple[Array, Array]:
+    r"""Return the hyperbolic tangent and its slope.
+
+    .. math:: y = \tanh x, \qquad y' = \frac{1}{\cosh^2 x}
+
+    Args:
+        x: Floating-point or complex array of any shape.
+
+    Returns:
+        y and y', each of the shape and dtype of x; a zero keeps its sign.
+    """
+    value, slope = in_chunks(_tanh, x)
+    return value, slope
+
+
+def softplus(x: Array) -> tuple[Array, Array]:
+    r"""Return the integral of the logistic function, and that function as its slope.
+
+    .. math:: y = \ln(1 + \exp x), \qquad y' = \frac{1}{1 + \exp(-x)}
+
+    Args:
+        x: Floating-point or complex array of any shape.
+
+    Returns:
+        y and y', each of the shape and dtype of x.
+    """
+    value, slope = in_chunks(_softplus, x)
+    return value, slope
+
+
+def silu(x: Array) -> tuple[Array, Array]:
+    r"""Return the sigmoid linear unit and its slope.
+
+    .. math:: y = x \sigma(x), \qquad y' = \sigma(x) (1 + x \sigma(-x))
+
+    Args:
+        x: Floating-point or complex array of any shape.
+
+    Returns:
+        y and y', each of the shape and dtype of x.  At minus infinity they are -0.0 and 0.
+
+    Source: S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", arXiv:1702.03118, equations 8 and 9.
+    """
+    value, slope = in_chunks(_silu, x)
+    return value, slope
+
+
+def gelu_tanh(x: Array) -> tuple[Array, Array]:
+    r"""Return the approximation of GELU by tanh, and the slope of that approximation.
+
+    .. math:: y = \tfrac12 x \left(1 + \tanh\left(\sqrt{2 / \pi}
+              \left(x + 0.044715 \, x^3\right)\right)\right)
+
+    Args:
+        x: Floating-point or complex array of any shape.
+
+    Returns:
+        y and y', each of the shape and dtype of x.  At minus infinity they are -0.0 and 0.
+
+    Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415.
+    """
+    value, slope = in_chunks(_gelu_tanh, x)
+    return value, slope
+
+
+def _sigmoid(x: Array) -> tuple[Array, Array]:
+    e = np.exp(_below(x))
+    value = np.where(np.signbit(x.real), _smaller(e), ONE / (ONE + e))
+    return value, e / _squared(e)
+
+
+def _tanh(x: Array) -> tuple[Array, Array]:
+    e = np.exp(TWO * _below(x))
+    return np.tanh(x), FOUR * e / _squared(e)
+
+
+def _softplus(x: Array) -> tuple[Array, Array]:
+    negative = np.signbit(x.real)
+    e = np.exp(_below(x))
+    return (
+        np.where(negative, ZERO, x) + _log_1_plus(e),
+        np.where(negative, e, ONE) / (ONE + e),
+    )
+
+
+def _silu(x: Array) -> tuple[Array, Array]:
+    t = distance(x, SILU_FAR)
+    head, last = _exponential(-t)
+    d = (t - SILU_ROOT[0]) - SILU_ROOT[1]
+    balance = SILU_EXP * np.expm1(-d) - d
+    return _gated(x, t, head, last, balance)
+
+
+def _gelu_tanh(x: Array) -> tuple[Array, Array]:
+    t = distance(x, GELU_FAR)
+    exponent, rest = _split(t)
+    head, last = _exponential(exponent)
+    d = (t - GELU_ROOT[0]) - GELU_ROOT[1]
+    curved = CUBIC * (t * (t + GELU_ROOT[0]) + GELU_SQUARE)
+    balance = GELU_EXP * np.expm1(-d * (LINEAR + curved)) - d * (LINEAR + THREE * curved)
+    return _gated(x, t, head + head * np.expm1(rest), last, balance)
+
+
+def _gated(
+    x: Array, t: Array, head: Array, last: Array, balance: Array
+) -> tuple[Array, Array]:
+    """Return x σ(w(x)) and its slope, where exp(-w(t)) = head last; last is 1 or head tiny."""
+    left = t * _smaller(head) * last
+    slope = head * balance / _squared(head) * last
+    negative = np.signbit(x.real)
+    return np.where(negative, -left, x - left), np.where(negative, slope, ONE - slope)
+
+
+def _split(t: Array) -> tuple[Array, Array]:
+    """Return (exponent, rest): -w(t) = exponent + rest, the exponent exact, the rest below 0.2."""
+    rounded = (t.real + TO_9_PLACES) - TO_9_PLACES
+    square = rounded * rounded
+    cube = square * rounded
+    rest = (rounded - t) * (LINEAR + CUBIC * (t * (t + rounded) + square))
+    rest = rest - (LINEAR_PARTS[1] * rounded + CUBIC_PARTS[1] * cube)
+    return -(LINEAR_PARTS[0] * rounded + CUBIC_PARTS[0] * cube), rest
+
+
+def _exponential(exponent: Array) -> tuple[Array, Array]:
+    """Return (head, last): exp(exponent) = head last, head not subnormal, last mostly 1."""
+    normal = np.maximum(exponent, LOWEST)
+    return np.exp(normal), np.exp(exponent - normal)
+
+
+def _below(x: Array) -> Array:
+    """Return -|x|; of a complex x, ±x with a negative real part."""
+    if x.dtype.kind == "c":
+        return np.where(np.signbit(x.real), x, -x)
+    return -np.abs(x)
+
+
+def _smaller(e: Array) -> Array:
+    """Return e / (1 + e) so that the error of a rounded 1 + e counts only times e."""
+    return e - e * (e / (ONE + e))
+
+
+def _squared(e: Array) -> Array:
+    """Return (1 + e)², with half the error that the square of a rounded 1 + e has."""
+    return ONE + e * (TWO + e)
+
+
+def _log_1_plus(e: Array) -> Array:
+    """Return ln(1 + e); NumPy's own log1p of a complex e loses the digits of a small one."""
+    if e.dtype.kind == "c":
+        square = e.real * (TWO + e.real) + e.imag * e.imag  # |1 + e|² - 1
+        return HALF * np.log1p(square) + 1j * np.arctan2(e.imag, ONE + e.real)
+    return np.log1p(e)

@@ -1,0 +1,93 @@
+"""Derive every constant of ``numixology/functional/_logistic.py`` that is not a round number.
+
+Nothing is fitted: each is a real number, evaluated with 60 digits and rounded to double once, at
+the end. One that is needed beyond double is a pair, the double and what it leaves.
+
+- ``LINEAR`` and ``CUBIC``: a = 2 √(2/π) and b = 0.044715 a, of w(t) = a t + b t³; and the pairs
+  ``LINEAR_PARTS`` and ``CUBIC_PARTS``, whose first parts have so few binary places that they
+  times t and t³ are exact for t < 22 of 9 binary places;
+- ``SILU_ROOT`` and ``GELU_ROOT``: the zeros of 1 + exp(-w(t)) - t w'(t), with w(t) = t for SiLU;
+- ``SILU_EXP`` and ``GELU_EXP``: exp(-w(t)) there; ``GELU_SQUARE``: the root's square.
+
+Run the script to print the literals; run it with ``--check`` to compare them with those in the
+module (exit status 1 if any differs).
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mpmath as mp
+
+DIGITS = 60
+LINEAR_PLACES = 34  # binary places of the first part of a: with the 9 of t they make 43
+CUBIC_PLACES = 16  # and of b: with the 27 of t³ the same, and w(22) < 2¹⁰ fills the other 10 bits
+
+MODULE = Path(__file__).resolve().parents[2] / "numixology" / "functional" / "_logistic.py"
+
+
+def pair(value: mp.mpf, places: int | None = None) -> list[float]:
+    """The double nearest to value, or that of so many binary places; and what is left."""
+    high = float(value) if places is None else float(mp.nint(value * 2**places)) / 2**places
+    return [high, float(value - mp.mpf(high))]
+
+
+def root(w: Callable[[mp.mpf], mp.mpf], dw: Callable[[mp.mpf], mp.mpf]) -> mp.mpf:
+    """The zero of 1 + exp(-w(t)) - t w'(t), which falls for all t > 0."""
+    return mp.findroot(
+        lambda t: 1 + mp.exp(-w(t)) - t * dw(t),
+        (mp.mpf("0.5"), mp.mpf("1.5")),
+        solver="anderson",
+    )
+
+
+def constants() -> dict[str, list[float]]:
+    """The constants by the names they have in the module."""
+    a = 2 * mp.sqrt(2 / mp.pi)
+    b = mp.mpf("0.044715") * a
+    silu = root(lambda t: t, lambda t: mp.mpf(1))
+    gelu = root(lambda t: a * t + b * t**3, lambda t: a + 3 * b * t**2)
+    return {
+        "SILU_ROOT": pair(silu),
+        "SILU_EXP": [float(mp.exp(-silu))],
+        "LINEAR": [float(a)],
+        "CUBIC": [float(b)],
+        "LINEAR_PARTS": pair(a, LINEAR_PLACES),
+        "CUBIC_PARTS": pair(b, CUBIC_PLACES),
+        "GELU_ROOT": pair(gelu),
+        "GELU_SQUARE": [float(gelu**2)],
+        "GELU_EXP": [float(mp.exp(-a * gelu - b * gelu**3))],
+    }
+
+
+def literal(name: str, values: list[float]) -> str:
+    """The assignment as the module has it."""
+    if len(values) == 1:
+        return f"{name} = np.array({values[0]!r})\n"
+    return f"{name} = constants({', '.join(map(repr, values))})\n"
+
+
+def main() -> int:
+    """Print the literals, or with ``--check`` compare them; return the exit status."""
+    parser = argparse.ArgumentParser(description="Derive the constants of _logistic.py.")
+    parser.add_argument("--check", action="store_true", help="compare with the module's literals")
+    check = parser.parse_args().check
+
+    with mp.workdps(DIGITS):
+        literals = {name: literal(name, values) for name, values in constants().items()}
+    if not check:
+        print("".join(literals.values()), end="")
+        return 0
+
+    module = MODULE.read_text(encoding="utf-8")
+    different = [name for name, text in literals.items() if text not in module]
+    for name in different:
+        print(f"{name} is not what {MODULE.name} has: run without --check and paste the result")
+    if not different:
+        print(f"identical: {', '.join(literals)}")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

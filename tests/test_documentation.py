@@ -1,0 +1,135 @@
+"""The reference is complete: every public name is on its page, described and shown at work.
+
+What the examples print is checked where they are run; here only what a docstring must have.
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import numixology as nx
+
+API = Path(__file__).resolve().parents[1] / "docs" / "api.rst"
+ROOMS = (nx, nx.functional, nx.nn, nx.verify, nx.explain, nx.observe, nx.errors)
+
+#: Sections in which arguments, or the fields of a record, are described.
+ARGUMENTS = ("Args", "Attributes")
+#: The sections of a docstring, in the order in which they stand.
+ORDER = (*ARGUMENTS, "Returns", "Raises", "Source", "Example")
+
+# Arguments that the docstring need not name, each for a reason.
+UNNAMED = {
+    "ParameterTable": "made by parameter_table(), and a tuple in all else",
+    **dict.fromkeys(
+        (name for name in nx.errors.__all__ if name != "NumixologyError"),
+        "takes the three arguments of its base, NumixologyError",
+    ),
+}
+
+
+def names() -> list[tuple[str, str]]:
+    """Room and name of everything public."""
+    return [(room.__name__, name) for room in ROOMS for name in room.__all__]
+
+
+def things() -> list[Any]:
+    """Every public function and class, once; a type alias is neither."""
+    found: dict[int, Any] = {}
+    for room, name in names():
+        thing = getattr(sys.modules[room], name)
+        if inspect.isclass(thing) or inspect.isfunction(inspect.unwrap(thing)):
+            found.setdefault(id(thing), pytest.param(thing, id=f"{room}.{name}"))
+    return list(found.values())
+
+
+def on_the_page() -> set[str]:
+    """The full names that docs/api.rst describes, and the modules it is about."""
+    room, found = "", set()
+    for line in API.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\.\. currentmodule:: (\S+)", line):
+            room = match[1]
+            found.add(room)
+        elif match := re.match(r"\.\. (?:auto)?(?:function|class|exception|data):: (\w+)", line):
+            found.add(f"{room}.{match[1]}")
+    return found
+
+
+def sections(thing: Any) -> dict[str, str]:
+    """The text of each section of a docstring, in order."""
+    parts = re.split(rf"^({'|'.join(ORDER)}):", inspect.getdoc(thing) or "", flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def described_names(text: str) -> set[str]:
+    """The names before the colons of a section; several may share one: ``dim, keepdim: ...``."""
+    entries = re.findall(r"^ {4}(\*{0,2}\w+(?:, *\*{0,2}\w+)*):", text, flags=re.MULTILINE)
+    return {name.strip(" *") for entry in entries for name in entry.split(",")}
+
+
+def arguments(thing: Any) -> dict[str, inspect.Parameter]:
+    """What a function, or the making of a class, takes; nothing where that is excepted."""
+    if thing.__name__ in UNNAMED:
+        return {}
+    return dict(inspect.signature(inspect.unwrap(thing)).parameters)
+
+
+@pytest.mark.parametrize(("room", "name"), names())
+def test_every_public_name_is_on_the_reference_page(room: str, name: str) -> None:
+    homes = {f"{home}.{one}" for home, one in names() if one == name}
+    assert homes & on_the_page(), f"{room}.{name} is not in docs/api.rst"
+
+
+@pytest.mark.parametrize("thing", things())
+def test_every_public_name_has_an_example(thing: Any) -> None:
+    assert ">>> " in sections(thing).get("Example", ""), "the docstring shows no example"
+
+
+@pytest.mark.parametrize("thing", things())
+def test_every_argument_is_described(thing: Any) -> None:
+    taken, found = arguments(thing), sections(thing)
+    known = {name for part in ARGUMENTS for name in described_names(found.get(part, ""))}
+    options = {name for name, one in taken.items() if one.kind is one.VAR_KEYWORD}
+    missing = [name for name in taken if name not in known | options]
+    assert not missing, f"not described: {', '.join(missing)}"
+    # Only what stands for any keyword, like **how, may be described by other names.
+    extra = [name for name in known if name not in taken]
+    assert options or not extra, f"described, but not there: {', '.join(extra)}"
+
+
+@pytest.mark.parametrize("thing", things())
+def test_every_function_says_what_it_returns(thing: Any) -> None:
+    if not inspect.isclass(thing):
+        assert "Returns" in sections(thing), "the docstring does not say what is returned"
+
+
+@pytest.mark.parametrize("thing", things())
+def test_the_sections_stand_in_one_order(thing: Any) -> None:
+    found = list(sections(thing))
+    assert found == sorted(found, key=ORDER.index), f"the sections are {', '.join(found)}"
+
+
+def test_no_exception_is_left_over() -> None:
+    public = {thing.values[0].__name__ for thing in things()}
+    assert set(UNNAMED) <= public, f"not public: {', '.join(set(UNNAMED) - public)}"
+
+
+def test_an_undescribed_argument_would_be_found() -> None:
+    def scale(x: float, by: float) -> float:
+        """Return x · by.
+
+        Args:
+            x: a number.
+        """
+        return x * by
+
+    with pytest.raises(AssertionError, match="not described: by"):
+        test_every_argument_is_described(scale)
+    with pytest.raises(AssertionError, match="no example"):
+        test_every_public_name_has_an_example(scale)
+    with pytest.raises(AssertionError, match="what is returned"):
+        test_every_function_says_what_it_returns(scale)
+    assert scale(2.0, 3.0) == 6.0

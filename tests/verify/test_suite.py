@@ -1,0 +1,343 @@
+"""What ``numixology check`` runs: every check passes, and each fails where something is broken."""
+
+import importlib
+import math
+import pkgutil
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+import numixology as nx
+from numixology import functional as F
+from numixology import tensors
+from numixology.autograd import Primitive
+from numixology.functional import mixing
+from numixology.verify import suite
+from numixology.verify.suite import CASES, COMPOSITIONS, Case, Result, every_primitive, results
+
+PRIMITIVES = sorted(every_primitive(), key=lambda primitive: primitive.__name__)
+RULES = [
+    pytest.param(primitive, i, id=f"{primitive.__name__}-{i}")
+    for primitive in PRIMITIVES
+    for i, rule in enumerate(primitive.rules)
+    if rule is not None
+]
+KEEPING = [primitive for primitive in PRIMITIVES if primitive.keeps is not None]
+name_of = pytest.mark.parametrize("primitive", KEEPING, ids=lambda p: p.__name__)
+
+
+@pytest.fixture(scope="module")
+def all_results() -> list[Result]:
+    return list(results())
+
+
+@pytest.fixture(scope="module")
+def users() -> dict[tuple[Primitive, int], list[Case]]:
+    """The cases in whose backward each rule is run, seen by running them."""
+    found = defaultdict(list)
+    met = set()
+
+    def recording(primitive, i, rule):
+        def recorded(*arguments, **options):
+            met.add((primitive, i))
+            return rule(*arguments, **options)
+
+        return recorded
+
+    with pytest.MonkeyPatch.context() as patch:
+        for primitive in PRIMITIVES:
+            rules = [
+                rule and recording(primitive, i, rule) for i, rule in enumerate(primitive.rules)
+            ]
+            patch.setattr(primitive, "rules", rules)
+        for case in CASES:
+            met.clear()
+            inputs = [nx.tensor(x, requires_grad=x.dtype.kind == "f") for x in case.inputs]
+            output = case.fn(*inputs)
+            output.backward(np.ones(output.shape))
+            for one in met:
+                found[one].append(case)
+    return found
+
+
+def only(monkeypatch, cases=(), compositions=()):
+    """Leave of all cases these alone; the laws stay."""
+    monkeypatch.setattr(suite, "CASES", tuple(cases))
+    monkeypatch.setattr(suite, "_module_cases", lambda: iter(()))
+    monkeypatch.setattr(suite, "COMPOSITIONS", tuple(compositions))
+
+
+def first_failure() -> Result:
+    """The first result that failed; the checks after it are not run."""
+    return next(result for result in results() if not result.passed)
+
+
+def gradients_of(cases) -> set[str]:
+    return {f"{case.name}: {what}" for case in cases for what in ("gradient", "second order")}
+
+
+# As it is --------------------------------------------------------------------------
+
+
+def test_every_check_passes_with_room_to_spare(all_results) -> None:
+    assert [result for result in all_results if not result.passed] == []
+    for result in all_results:
+        assert 0 <= result.error <= result.limit
+        if result.dtype == "float64" and result.limit:
+            assert result.error < 1e-13
+
+
+def test_every_case_is_checked_three_ways(all_results) -> None:
+    checked = defaultdict(list)
+    for result in all_results:
+        checked[result.what].append(result.dtype)
+    for case in CASES:
+        assert checked[f"{case.name}: gradient"] == ["float64", "float32"]
+        assert checked[f"{case.name}: second order"] == ["float64"]
+    for name, *_ in COMPOSITIONS:
+        for order in (1, 2, 3):
+            assert checked[f"{name} = its composition, order {order}"] == ["float64"]
+    names = [result.what for result in all_results]
+    for part in ("RankMixerBlock", "RankMixerModel on ids", "SwiGLUFeedForward", "SelfAttention"):
+        assert any(name.startswith(part) for name in names)
+    assert sum(result.dtype == "int64" for result in all_results) == 8
+
+
+def test_names_are_unique() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+def test_results_are_alike_every_time(all_results) -> None:
+    again = results()
+    assert [next(again) for _ in range(9)] == all_results[:9]
+
+
+def test_every_primitive_of_the_package_is_found() -> None:
+    found = set()
+    for module in pkgutil.walk_packages(nx.__path__, "numixology."):
+        if not module.name.endswith("__main__"):
+            found |= {
+                thing
+                for thing in vars(importlib.import_module(module.name)).values()
+                if isinstance(thing, Primitive) and any(thing.rules)
+            }
+    assert found == every_primitive()
+
+
+def test_a_result_has_passed_if_its_verdict_says_so() -> None:
+    assert Result("what", "float64", 0.0, 1.0, "pass").passed
+    for verdict in ("fail", "inconclusive"):
+        assert not Result("what", "float64", 0.0, 1.0, verdict).passed
+
+
+# With a broken rule -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("primitive", "i"), RULES)
+def test_a_rule_that_is_off_by_a_thousandth_fails(primitive, i, users, monkeypatch) -> None:
+    cases = users[primitive, i]
+    assert cases, f"no case runs rule {i} of {primitive}"
+    rule = primitive.rules[i]
+
+    def broken(*arguments, **options):
+        right = rule(*arguments, **options)
+        ct = arguments[1 if primitive.variadic else 0]
+        if primitive.__name__ in ("sign", "floor_divide"):  # whose gradient is 0
+            return right + 0.001 * ct
+        return right * 1.001
+
+    only(monkeypatch, cases[:1])
+    rules = [*primitive.rules]
+    rules[i] = broken
+    monkeypatch.setattr(primitive, "rules", rules)
+    failure = first_failure()
+    assert failure.what in gradients_of(cases[:1])
+    assert failure.verdict == "fail"
+    assert failure.error > failure.limit
+
+
+@name_of
+def test_a_kept_by_product_that_is_off_fails(primitive, users, monkeypatch) -> None:
+    cases = [case for (p, _), found in users.items() if p is primitive for case in found][:1]
+    forward = primitive.forward
+
+    def broken(*arguments, **options):
+        y, kept = forward(*arguments, **options)
+        off = tuple(k * 1.001 for k in kept) if isinstance(kept, tuple) else kept * 1.001
+        return y, off
+
+    only(monkeypatch, cases)
+    monkeypatch.setattr(primitive, "forward", broken)
+    failure = first_failure()
+    assert failure.what == f"{cases[0].name}: gradient"
+    assert failure.error > failure.limit
+
+
+@name_of
+def test_a_composition_of_by_products_that_is_off_fails(primitive, users, monkeypatch) -> None:
+    """What is kept for higher orders is checked by them."""
+    cases = [case for (p, _), found in users.items() if p is primitive for case in found][:1]
+    keeps = primitive.keeps
+
+    def broken(*arguments, **options):
+        kept = keeps(*arguments, **options)
+        return tuple(k * 1.001 for k in kept) if isinstance(kept, tuple) else kept * 1.001
+
+    only(monkeypatch, cases)
+    monkeypatch.setattr(primitive, "keeps", broken)
+    failure = first_failure()
+    assert failure.what == f"{cases[0].name}: second order"
+    assert failure.error > failure.limit
+
+
+def test_a_rule_that_raises_is_a_failure_and_not_the_end(monkeypatch) -> None:
+    case = next(case for case in CASES if case.name == "exp")
+    only(monkeypatch, [case])
+    monkeypatch.setattr(F.exp, "rules", [lambda ct, y, x: (ct * y).sum()])
+    found = list(results())
+    failures = [result for result in found if not result.passed and "exp" in result.what]
+    assert len(failures) == 3
+    for failure in failures:
+        assert failure.verdict == "fail"
+        assert failure.what.startswith("exp: ")
+        assert "exp" in failure.what.partition("(")[2]  # what the error says names the primitive
+        assert math.isnan(failure.error)
+    assert found[-1].passed
+
+
+def test_a_primitive_without_a_case_fails(monkeypatch) -> None:
+    @nx.primitive
+    def brand_new(x):
+        return 2 * x
+
+    @brand_new.vjp("x")
+    def brand_new_dx(ct, y, x):
+        return 2 * ct
+
+    monkeypatch.setattr(tensors, "brand_new", brand_new, raising=False)
+    assert brand_new in every_primitive()
+    only(monkeypatch, CASES[:1])
+    result = next(r for r in results() if r.what == "primitives without a check")
+    assert not result.passed
+    before = len(every_primitive()) - 1
+    assert result.error > before - 5  # only those that the first case uses are met
+    assert brand_new(3) == brand_new_dx(3, 0, 0) == 6
+
+
+def test_a_fused_function_that_is_not_its_composition_fails(monkeypatch) -> None:
+    x = np.array([0.3, -1.2, 2.0])
+    only(monkeypatch, (), [("planted", F.tanh, lambda x: F.tanh(x) + 1e-9 * x * x * x, [x])])
+    found = [r for r in results() if r.what.startswith("planted = its composition")]
+    assert [r.what[-1] for r in found] == ["1", "2", "3"]
+    assert not any(r.passed for r in found)
+
+
+def test_a_composition_that_differs_in_its_third_derivative_only_fails(monkeypatch) -> None:
+    """The first-order gradient may be right with a wrong tape behind it."""
+
+    @nx.primitive
+    def cube(x):
+        return x * x * x
+
+    @cube.vjp("x")
+    def cube_dx(ct, y, x):
+        return ct * 3 * square(x)
+
+    @nx.primitive
+    def square(x):
+        return x * x
+
+    @square.vjp("x")
+    def square_dx(ct, y, x):
+        return ct * np.asarray(x) * 2  # x is a constant to the tape here
+
+    x = np.array([0.3, -1.2, 2.0])
+    only(monkeypatch, (), [("cube", cube, lambda x: x * x * x, [x])])
+    found = [r for r in results() if r.what.startswith("cube = its composition")]
+    assert [r.passed for r in found] == [True, True, False]
+
+
+# With broken mixing -----------------------------------------------------------------------
+
+LAWS = {
+    "permutation": "mixing is a permutation",
+    "inverse": "mixing with T and H exchanged undoes it",
+    "involution": "mixing twice is the identity where T = H",
+    "paper": "mixing is the paper's formula where T = H",
+    "chunks": "chunk i moves to iT mod (TH - 1)",
+    "order": "mixing_order mixings are the identity, and no fewer",
+    "depth": "after depth_to_mix layers every token sees every token, and not before",
+    "guide": "the guide's mixing mixes nothing",
+}
+right_mix = F.token_mix
+
+
+def rolled(x, num_heads, *, mixing="rankmixer"):
+    """A permutation, and the wrong one."""
+    y = right_mix(x, num_heads, mixing=mixing)
+    return F.concatenate([y[:, 1:], y[:, :1]], axis=1)
+
+
+def not_mixing(x, num_heads, *, mixing="rankmixer"):
+    return x
+
+
+def averaging(x, num_heads, *, mixing="rankmixer"):
+    y = right_mix(x, num_heads, mixing=mixing)
+    return y if mixing == "guide" or y.shape[1] == 1 else (y + y[:, ::-1]) // 2
+
+
+def mixing_always(x, num_heads, *, mixing="rankmixer"):
+    return right_mix(x, num_heads)
+
+
+@pytest.mark.parametrize(
+    ("mix", "broken"),
+    [
+        (not_mixing, {"paper", "depth", "order"}),
+        (mixing_always, {"guide"}),
+        (rolled, {"inverse", "involution", "paper", "guide"}),
+    ],
+)
+def test_broken_mixing_breaks_these_laws(mix, broken, monkeypatch) -> None:
+    only(monkeypatch)
+    monkeypatch.setattr(F, "token_mix", mix)
+    found = {r.what: r for r in results() if r.dtype == "int64"}
+    assert set(found) == set(LAWS.values())
+    failed = {law for law, what in LAWS.items() if not found[what].passed}
+    assert failed >= broken
+    assert "chunks" not in failed
+    if mix is not rolled:
+        assert failed == broken
+    for law in failed:
+        result = found[LAWS[law]]
+        assert (result.error, result.limit, result.verdict) == (1.0, 0.0, "fail")
+
+
+def test_values_that_get_lost_break_the_permutation(monkeypatch) -> None:
+    only(monkeypatch)
+    monkeypatch.setattr(F, "token_mix", averaging)
+    assert first_failure_of_the_laws() == LAWS["permutation"]
+
+
+def first_failure_of_the_laws() -> str:
+    return next(r.what for r in results() if r.dtype == "int64" and not r.passed)
+
+
+@pytest.mark.parametrize(
+    ("function", "law"),
+    [("chunk_destinations", "chunks"), ("mixing_order", "order"), ("depth_to_mix", "depth")],
+)
+def test_arithmetic_that_is_off_breaks_its_law(function, law, monkeypatch) -> None:
+    only(monkeypatch)
+    right = getattr(mixing, function)
+
+    def off(num_tokens, num_heads):
+        answer = right(num_tokens, num_heads)
+        return answer if answer is None or (num_tokens, num_heads) != (5, 3) else answer + 1
+
+    monkeypatch.setattr(mixing, function, off)
+    failed = [r.what for r in results() if r.dtype == "int64" and not r.passed]
+    assert failed == [LAWS[law]]
