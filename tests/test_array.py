@@ -172,11 +172,11 @@ def test_other_threads_stay_loud() -> None:
 
 def test_a_numpy_that_keeps_its_settings_elsewhere_is_left_alone(monkeypatch) -> None:
     monkeypatch.setattr(np, "errstate", lambda **_: nullcontext())
-    variable, value = array._floating_point_errors()
-    monkeypatch.setattr(array, "_errors", variable)
-    monkeypatch.setattr(array, "_ignored", value)
+    hush, loud = array._whisper_and_speak()
+    monkeypatch.setattr(array, "whisper", hush)
+    monkeypatch.setattr(array, "speak", loud)
     before = np.geterr()
-    speak(whisper())
+    loud(hush())
     with quietly(), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert np.geterr() == before

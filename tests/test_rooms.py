@@ -23,7 +23,9 @@ ROOMS = (
     ("tensors",),
     ("transforms",),
     (
+        "functional._kernels",
         "functional._gaussian",
+        "functional._logistic",
         "functional.elementary",
         "functional.special",
         "functional.activations",

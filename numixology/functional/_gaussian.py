@@ -30,26 +30,16 @@ Sources: W. J. Cody, "Rational Chebyshev approximations for the error function",
 of (1 + 2x) exp(x²) erfc x in 0 ≤ x < ∞", Math. Comp. 36 (1981), for the variable u.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ..array import Array, quietly
+from ..array import Array
+from ._kernels import constants, distance, in_chunks
 
 __all__ = ["erf", "gaussian", "gelu"]
 
-#: Points per step: what a step needs stays in the processor's cache.
-CHUNK = 8192
-
-
-def _constants(*values: float) -> tuple[Array, ...]:
-    """Arrays of no dimension, for NumPy converts a Python float anew in every operation."""
-    return tuple(np.array(value) for value in values)
-
-
-ONE, TWO, MINUS_ONE, MINUS_HALF = _constants(1.0, 2.0, -1.0, -0.5)
+ONE, TWO, MINUS_ONE, MINUS_HALF = constants(1.0, 2.0, -1.0, -0.5)
 # Adding 1.5 * 2**(52 - n), and taking it away again, rounds a smaller number to n binary places.
-TO_20_PLACES, TO_26_PLACES = _constants(1.5 * 2**32, 1.5 * 2**26)
+TO_20_PLACES, TO_26_PLACES = constants(1.5 * 2**32, 1.5 * 2**26)
 
 FAR = np.array(39.0)  # from t = 38.6 on, Q and φ are 0 in double precision
 MIDDLE = np.array(5.5)  # m, chosen so that TAIL_0 is a double to within 0.03 ulp
@@ -62,15 +52,15 @@ ROOT_2 = np.array(1.4142135623730951)
 # Polynomials, from the highest power down to the first, and the constant term X_0 apart:
 #   TAIL: (1 + t) R(t) in u;  CENTRE: erf(x) / x - 1 in x²;
 #   SLOPE: (Q(t) - t φ(t)) / (t - ROOT) in t - ROOT.
-PEAK = _constants(
+PEAK = constants(
     0.3989422804014327,
     -2.49232720227773e-17,
 )
-ROOT = _constants(
+ROOT = constants(
     0.7517915246935645,
     -1.4956759177009883e-17,
 )
-TAIL = _constants(
+TAIL = constants(
     -1.1554336766981895e-09,
     -4.1077760395592395e-09,
     6.1126146290250285e-09,
@@ -95,7 +85,7 @@ TAIL = _constants(
     -0.08833898904448793,
 )
 TAIL_0 = np.array(0.45722751116333127)
-CENTRE = _constants(
+CENTRE = constants(
     5.957176147748911e-11,
     -1.1372848856791674e-09,
     1.4659775274047436e-08,
@@ -110,7 +100,7 @@ CENTRE = _constants(
     -0.3761263890318375,
 )
 CENTRE_0 = np.array(0.1283791670955126)
-SLOPE = _constants(
+SLOPE = constants(
     -1.1168740228603108e-05,
     -8.534620974406548e-05,
     0.00018633794128868772,
@@ -142,7 +132,7 @@ def gaussian(x: Array) -> tuple[Array, Array]:
     Returns:
         Φ(x) and φ(x), each of the shape and dtype of x.
     """
-    cdf, pdf = _in_chunks(_gaussian, x)
+    cdf, pdf = in_chunks(_gaussian, x)
     return cdf, pdf
 
 
@@ -161,7 +151,7 @@ def gelu(x: Array) -> tuple[Array, Array]:
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415.
     """
-    value, slope = _in_chunks(_gelu, x)
+    value, slope = in_chunks(_gelu, x)
     return value, slope
 
 
@@ -178,19 +168,19 @@ def erf(x: Array) -> Array:
 
     Source: NIST Digital Library of Mathematical Functions, 7.2.1, https://dlmf.nist.gov/7.2.E1.
     """
-    (result,) = _in_chunks(_erf, x)
+    (result,) = in_chunks(_erf, x)
     return result
 
 
 def _gaussian(x: Array) -> tuple[Array, Array]:
-    exponent, ratio, density = _factors(_distance(x))
+    exponent, ratio, density = _factors(distance(x, FAR))
     head = np.exp(exponent)
     tail = head * ratio
     return np.where(np.signbit(x.real), tail, ONE - tail), head * density
 
 
 def _gelu(x: Array) -> tuple[Array, Array]:
-    t = _distance(x)
+    t = distance(x, FAR)
     exponent, ratio, density = _factors(t)
     normal = np.maximum(exponent, LOWEST)
     head = np.exp(normal)
@@ -204,7 +194,7 @@ def _gelu(x: Array) -> tuple[Array, Array]:
 
 
 def _erf(x: Array) -> tuple[Array]:
-    t = _distance(x)
+    t = distance(x, FAR)
     near = t + t * (CENTRE_0 + _polynomial(t * t, CENTRE))
     exponent, rest = _exponential(t, _rounded(t), MINUS_ONE)
     head = np.exp(exponent)
@@ -248,15 +238,6 @@ def _scaled_tail(t: Array) -> Array:
     return _polynomial((t - MIDDLE) / (t + MIDDLE), TAIL)
 
 
-def _distance(x: Array) -> Array:
-    """Return |x|, at most FAR; of a complex x, ±x with a positive real part, at most FAR."""
-    if x.dtype.kind == "c":
-        t = np.where(np.signbit(x.real), -x, x)
-        return np.where(t.real > FAR, FAR, t)
-    distance: Array = np.minimum(np.abs(x), FAR)
-    return distance
-
-
 def _rounded(t: Array) -> Array:
     """Return the real part of t to 20 binary places."""
     return (t.real + TO_20_PLACES) - TO_20_PLACES
@@ -269,23 +250,3 @@ def _polynomial(x: Array, coefficients: tuple[Array, ...]) -> Array:
         result += c
         result *= x
     return result
-
-
-def _in_chunks(kernel: Callable[[Array], tuple[Array, ...]], x: Array) -> tuple[Array, ...]:
-    """Apply a kernel for one-dimensional float64 or complex128 data to an array of any kind."""
-    x = np.asarray(x)
-    if x.dtype.kind not in "fc":
-        x = x.astype(np.float64)  # integers, as NumPy's own functions take them
-    wide = np.complex128 if x.dtype.kind == "c" else np.float64
-    flat = x.reshape(-1)
-    with quietly():
-        first = kernel(flat[:CHUNK].astype(wide, copy=False))
-        if flat.size <= CHUNK:
-            return tuple(part.astype(x.dtype, copy=False).reshape(x.shape) for part in first)
-        results = tuple(np.empty(flat.shape, x.dtype) for _ in first)
-        for start in range(0, flat.size, CHUNK):
-            piece = slice(start, start + CHUNK)
-            parts = kernel(flat[piece].astype(wide, copy=False)) if start else first
-            for result, part in zip(results, parts, strict=True):
-                result[piece] = part
-    return tuple(result.reshape(x.shape) for result in results)

@@ -1,4 +1,4 @@
-"""What the kernels in plain arrays share: constants, |x|, polynomials, and work in chunks."""
+"""What the kernels in plain arrays share: constants, |x|, and work in chunks."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ..array import Array, quietly
 
-__all__ = ["CHUNK", "constants", "distance", "in_chunks", "polynomial"]
+__all__ = ["CHUNK", "constants", "distance", "in_chunks"]
 
 #: Points per step: what a step needs stays in the processor's cache.
 CHUNK = 8192
@@ -23,15 +23,6 @@ def distance(x: Array, far: Array) -> Array:
         t = np.where(np.signbit(x.real), -x, x)
         return np.where(t.real > far, far, t)
     result: Array = np.minimum(np.abs(x), far)
-    return result
-
-
-def polynomial(x: Array, coefficients: tuple[Array, ...]) -> Array:
-    """Return c[0] xⁿ + c[1] xⁿ⁻¹ + ... + c[n-1] x, the polynomial less its constant term."""
-    result = x * coefficients[0]
-    for c in coefficients[1:]:
-        result += c
-        result *= x
     return result
 
 

@@ -2,11 +2,11 @@ r"""The logistic function and its kin in plain arrays, accurate far into the tai
 
 Everything is made of one exponential that cannot overflow: for t = |x| and e = exp(-t),
 
-    σ(x) = 1 / (1 + e)  or  e / (1 + e),      σ'(x) = e / (1 + e)²,
-    softplus(x) = max(x, 0) + ln(1 + e),
+    σ(-t) = e / (1 + e) = e - e (e / (1 + e)),      σ(t) = 1 - σ(-t),
+    σ'(x) = e / (1 + e)²,      softplus(x) = max(x, 0) + ln(1 + e).
 
-the first for x ≥ 0, the second for x < 0.  The slope of tanh x is 4 σ'(2x).  No 1 - σ and no
-1 - tanh² occurs, which round to 0 where the truth is still far from it.
+The slope of tanh x is 4 σ'(2x).  No 1 - σ(t) and no 1 - tanh² is taken where it is small, for these
+round to 0 where the truth is far from it.
 
 **SiLU and tanh-GELU** are x σ(w(x)) with an odd, increasing w: w(x) = x for SiLU, and
 w(x) = a x + b x³ with a = 2√(2/π), b = 0.044715 a for tanh-GELU, as ½ (1 + tanh u) = σ(2u).
@@ -14,25 +14,26 @@ With e = exp(-w(t)), to the left, at x = -t,
 
     y = -t e / (1 + e),      y' = e / (1 + e)² · (1 + e - t w'(t));
 
-and to the right y(x) = x + y(-x), y'(x) = 1 - y'(-x).  Three things need care.
+and to the right y(t) = t + y(-t), y'(t) = 1 - y'(-t).  Three things need care.
 
-*The zero of the slope.*  At one point t = r the last factor, the balance, vanishes:
-1 + exp(-w(r)) = r w'(r).  Subtracted from the balance, with d = t - r, this leaves
+*The zero of the slope* is where 1 + e = t w'(t), at one t = r.  Take 1 + exp(-w(r)) - r w'(r) = 0
+away from the last factor, the balance, and with d = r - t it reads
 
-    balance = exp(-w(r)) (exp(w(r) - w(t)) - 1) - (t w'(t) - r w'(r)),
-    w(t) - w(r)         = d (a +   b (t² + t r + r²)),
-    t w'(t) - r w'(r)   = d (a + 3 b (t² + t r + r²)).
+    balance = exp(-w(r)) (exp(w(r) - w(t)) - 1) + (r w'(r) - t w'(t)),
+    w(r) - w(t) = d (a + b (t² + t r + r²)),      r w'(r) - t w'(t) = d (a + 3 b (t² + t r + r²)).
 
-Both terms have the sign of -d, and expm1 gives the first: nothing cancels any more, for no t, as
-long as d is formed from r to twice the digits of a double.
+Both terms have the sign of d, and expm1 gives the first.  So nothing cancels any more, at no t,
+if only d is formed from an r of twice the digits of a double.
 
-*The exponent.*  An error of one ulp in w = 700 would be one of hundreds in e.  Let T be t rounded
-to 9 binary places, and let A and B be a and b to 34 and 16 places.  Then A T + B T³ is exact, and
+*The exponent* w may be 700, and an error of one ulp there would be one of hundreds in e.  Let T be
+t rounded to 9 binary places, and let A and B be a and b to 34 and 16 places.  Then A T + B T³ is
+exact, and
 
     w(t) = A T + B T³ + rest,
-    rest = (a - A) T + (b - B) T³ + (t - T) (a + b (t² + t T + T²)),
+    rest = (a - A) T + (b - B) T³ + (t - T) (a + b (t² + t T + T²)).
 
-with a rest below 0.2, so that exp(-w) = exp(-A T - B T³) (1 + expm1(-rest)).
+The rest is below 0.2, and exp(-w) = exp(-A T - B T³) (1 + expm1(-rest)).  That a and b are real
+numbers, not doubles, is taken care of along the way.
 
 *Subnormal numbers* have few digits.  Where e would be one, e is the product of exp(-700) and a
 second exponential, and the second is applied last, so that only the result is rounded to them.
@@ -41,9 +42,9 @@ Each step is analytic within its piece, and pieces are chosen by real parts alon
 complex x + ih with a tiny h, the imaginary part is h times the derivative.  float32 is computed in
 float64 and rounded once.
 
-The constants are evaluated in 60 digits by `tests/oracle/fit_logistic.py`.  Source of the split of
-an exponent: W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23
-(1969).
+The constants are evaluated in 60 digits by `tests/oracle/fit_logistic.py`.  Source: W. J. Cody,
+"Rational Chebyshev approximations for the error function", Math. Comp. 23 (1969), for the split of
+an exponent.
 """
 
 import numpy as np
@@ -53,7 +54,8 @@ from ._kernels import constants, distance, in_chunks
 
 __all__ = ["gelu_tanh", "sigmoid", "silu", "softplus", "tanh"]
 
-ZERO, HALF, ONE, TWO, THREE, FOUR = constants(0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
+ZERO, MINUS_ZERO, HALF = constants(0.0, -0.0, 0.5)
+ONE, TWO, THREE, FOUR = constants(1.0, 2.0, 3.0, 4.0)
 # Adding 1.5 * 2**(52 - n), and taking it away again, rounds a smaller number to n binary places.
 TO_9_PLACES = np.array(1.5 * 2**43)
 
@@ -61,11 +63,12 @@ LOWEST = np.array(-700.0)  # an exponent whose exp is not yet subnormal
 SILU_FAR = np.array(800.0)  # from t = 752 on, SiLU and its slope are 0 to the left
 GELU_FAR = np.array(22.0)  # and from t = 21.5 on, those of tanh-GELU
 
-# r, the zero of the slope: a double and what it leaves out; exp(-w(r)) and r².
+# r, the zero of the slope: a double and what it leaves out; exp(-w(r)), moved by one or two units in
+# the last place, so that the slope at 0 is 1/2 exactly; and r².
 SILU_ROOT = constants(1.2784645427610737, 1.0946994183093437e-16)
-SILU_EXP = np.array(0.2784645427610738)
+SILU_EXP = np.array(0.2784645427610739)
 GELU_ROOT = constants(0.7524614220710163, -3.635560509207687e-17)
-GELU_EXP = np.array(0.29195521191476714)
+GELU_EXP = np.array(0.2919552119147671)
 GELU_SQUARE = np.array(0.5661981917051361)
 # a and b, and the pairs (A, a - A) and (B, b - B).
 LINEAR = np.array(1.5957691216057308)
@@ -157,8 +160,7 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
 
 def _sigmoid(x: Array) -> tuple[Array, Array]:
     e = np.exp(_below(x))
-    value = np.where(np.signbit(x.real), _smaller(e), ONE / (ONE + e))
-    return value, e / _squared(e)
+    return _either(x, _smaller(e)), e / _squared(e)
 
 
 def _tanh(x: Array) -> tuple[Array, Array]:
@@ -167,19 +169,15 @@ def _tanh(x: Array) -> tuple[Array, Array]:
 
 
 def _softplus(x: Array) -> tuple[Array, Array]:
-    negative = np.signbit(x.real)
     e = np.exp(_below(x))
-    return (
-        np.where(negative, ZERO, x) + _log_1_plus(e),
-        np.where(negative, e, ONE) / (ONE + e),
-    )
+    return _ramp(x) + _log_1_plus(e), _either(x, _smaller(e))
 
 
 def _silu(x: Array) -> tuple[Array, Array]:
     t = distance(x, SILU_FAR)
     head, last = _exponential(-t)
-    d = (t - SILU_ROOT[0]) - SILU_ROOT[1]
-    balance = SILU_EXP * np.expm1(-d) - d
+    d = (SILU_ROOT[0] - t) + SILU_ROOT[1]
+    balance = SILU_EXP * np.expm1(d) + d
     return _gated(x, t, head, last, balance)
 
 
@@ -187,20 +185,17 @@ def _gelu_tanh(x: Array) -> tuple[Array, Array]:
     t = distance(x, GELU_FAR)
     exponent, rest = _split(t)
     head, last = _exponential(exponent)
-    d = (t - GELU_ROOT[0]) - GELU_ROOT[1]
+    d = (GELU_ROOT[0] - t) + GELU_ROOT[1]
     curved = CUBIC * (t * (t + GELU_ROOT[0]) + GELU_SQUARE)
-    balance = GELU_EXP * np.expm1(-d * (LINEAR + curved)) - d * (LINEAR + THREE * curved)
+    balance = GELU_EXP * np.expm1(d * (LINEAR + curved)) + d * (LINEAR + THREE * curved)
     return _gated(x, t, head + head * np.expm1(rest), last, balance)
 
 
-def _gated(
-    x: Array, t: Array, head: Array, last: Array, balance: Array
-) -> tuple[Array, Array]:
-    """Return x σ(w(x)) and its slope, where exp(-w(t)) = head last; last is 1 or head tiny."""
+def _gated(x: Array, t: Array, head: Array, last: Array, balance: Array) -> tuple[Array, Array]:
+    """Return x σ(w(x)) and its slope; exp(-w(t)) = head last, and last is 1 or head is tiny."""
     left = t * _smaller(head) * last
     slope = head * balance / _squared(head) * last
-    negative = np.signbit(x.real)
-    return np.where(negative, -left, x - left), np.where(negative, slope, ONE - slope)
+    return _ramp(x) - left, _either(x, slope)
 
 
 def _split(t: Array) -> tuple[Array, Array]:
@@ -224,6 +219,19 @@ def _below(x: Array) -> Array:
     if x.dtype.kind == "c":
         return np.where(np.signbit(x.real), x, -x)
     return -np.abs(x)
+
+
+def _ramp(x: Array) -> Array:
+    """Return max(x, 0), and -0.0 for a negative x or zero."""
+    if x.dtype.kind == "c":
+        return np.where(np.signbit(x.real), MINUS_ZERO, x)
+    return np.copysign(np.maximum(x, ZERO), x)
+
+
+def _either(x: Array, left: Array) -> Array:
+    """Return left where x is negative, and 1 - left elsewhere; a `where` would cost twice that."""
+    sign = np.copysign(HALF, x.real)
+    return (HALF + sign) - (sign + sign) * left
 
 
 def _smaller(e: Array) -> Array:

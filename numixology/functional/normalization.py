@@ -67,7 +67,8 @@ def _rescaled(x: Array, eps: float) -> tuple[Array, Array]:
 def _times_two_to(x: Array, exponent: Array) -> Array:
     """x · 2ⁿ in two steps, since 2ⁿ alone may leave the range."""
     half = exponent // 2
-    return x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
+    scaled: Array = x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
+    return scaled
 
 
 @_layer_norm.vjp("x")

@@ -45,7 +45,7 @@ class FeedForward(Module):
         dtype: float64 or float32.
 
     Returns:
-        When called with x (..., D), of its own dtype, y (..., D).
+        When called with x (..., D), of the module's dtype, y (..., D).
 
     Raises:
         ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), eps is
@@ -119,7 +119,7 @@ class SwiGLUFeedForward(Module):
         dtype: float64 or float32.
 
     Returns:
-        When called with x (..., D), of its own dtype, y (..., D).
+        When called with x (..., D), of the module's dtype, y (..., D).
 
     Raises:
         ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), or eps is

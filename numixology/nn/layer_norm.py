@@ -23,7 +23,7 @@ class LayerNorm(Module):
         dtype: float64 or float32.
 
     Returns:
-        When called with x (..., D), of its own dtype, y (..., D).
+        When called with x (..., D), of the module's dtype, y (..., D).
 
     Raises:
         ArgumentError: D is not a positive integer, or eps is negative or NaN.

@@ -25,7 +25,7 @@ class Linear(Module):
         dtype: float64 or float32.
 
     Returns:
-        When called with x (..., in), of its own dtype, y (..., out).
+        When called with x (..., in), of the module's dtype, y (..., out).
 
     Raises:
         ArgumentError: a size is not a positive integer.

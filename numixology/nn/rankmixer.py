@@ -42,7 +42,7 @@ class RankMixerBlock(Module):
         dtype: float64 or float32.
 
     Returns:
-        When called with x (B, T, D), of its own dtype, y (B, T, D).
+        When called with x (B, T, D), of the module's dtype, y (B, T, D).
 
     Raises:
         ArgumentError: a value outside its range or an unknown word.

@@ -41,7 +41,7 @@ class TokenMixer(Module):
         dtype: float64 or float32.
 
     Returns:
-        When called with x (B, T, D), of its own dtype, y (B, T, D).
+        When called with x (B, T, D), of the module's dtype, y (B, T, D).
 
     Raises:
         ArgumentError: a size is not a positive integer, eps is negative or NaN, or another word for

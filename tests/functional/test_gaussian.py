@@ -9,7 +9,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from numixology.functional._gaussian import CHUNK, REACH, ROOT, erf, gaussian, gelu
+from numixology.functional._gaussian import REACH, ROOT, erf, gaussian, gelu
+from numixology.functional._kernels import CHUNK
 
 FIT = Path(__file__).resolve().parents[1] / "oracle" / "fit_gaussian.py"
 H = 2.0**-66

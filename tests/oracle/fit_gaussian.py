@@ -94,7 +94,7 @@ def literal(name: str, values: list[float]) -> str:
     if len(values) == 1:
         return f"{name} = np.array({values[0]!r})\n"
     lines = "".join(f"    {value!r},\n" for value in values)
-    return f"{name} = _constants(\n{lines})\n"
+    return f"{name} = constants(\n{lines})\n"
 
 
 def main() -> int:

@@ -1,0 +1,451 @@
+"""The command: what it prints, where, and with which exit status."""
+
+import importlib
+import io
+import json
+import math
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numixology as nx
+from numixology import functional as F
+from numixology.cli import main
+from numixology.verify import suite
+
+# The guide's listings of steps 1 to 3, as they are indented here.
+LISTINGS = """\
+  Token 0: [a1,a2,a3,a4,a5,a6,a7,a8]
+  Token 1: [b1,b2,b3,b4,b5,b6,b7,b8]
+  Token 2: [c1,c2,c3,c4,c5,c6,c7,c8]
+  Token 3: [d1,d2,d3,d4,d5,d6,d7,d8]
+
+  Token 0: [[a1,a2], [a3,a4], [a5,a6], [a7,a8]]
+  Token 1: [[b1,b2], [b3,b4], [b5,b6], [b7,b8]]
+  Token 2: [[c1,c2], [c3,c4], [c5,c6], [c7,c8]]
+  Token 3: [[d1,d2], [d3,d4], [d5,d6], [d7,d8]]
+
+  Head 0: [[a1,a2], [b1,b2], [c1,c2], [d1,d2]]
+  Head 1: [[a3,a4], [b3,b4], [c3,c4], [d3,d4]]
+  Head 2: [[a5,a6], [b5,b6], [c5,c6], [d5,d6]]
+  Head 3: [[a7,a8], [b7,b8], [c7,c8], [d7,d8]]
+
+  [a1,a2] [b1,b2] [c1,c2] [d1,d2]   <- head 0
+  [a3,a4] [b3,b4] [c3,c4] [d3,d4]   <- head 1
+  [a5,a6] [b5,b6] [c5,c6] [d5,d6]   <- head 2
+  [a7,a8] [b7,b8] [c7,c8] [d7,d8]   <- head 3"""
+IDENTITY = """\
+Step 5b: Merge  (2, 4, 4, 2) -> (2, 4, 8), contiguous
+  Token 0: [a1,a2,a3,a4,a5,a6,a7,a8]
+  Token 1: [b1,b2,b3,b4,b5,b6,b7,b8]
+  Token 2: [c1,c2,c3,c4,c5,c6,c7,c8]
+  Token 3: [d1,d2,d3,d4,d5,d6,d7,d8]
+
+  every token is what it was: no token sees another"""
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command in this process: exit status, standard output, standard error."""
+
+    def command(line):
+        capsys.readouterr()
+        status = main(line.split())
+        return status, *capsys.readouterr()
+
+    return command
+
+
+def printed(run, line) -> str:
+    status, out, err = run(line)
+    assert (status, err) == (0, "")
+    assert out.isascii()
+    assert out.endswith("\n")
+    return out
+
+
+def refused(run, line) -> str:
+    """The one line on standard error of a command that makes no sense."""
+    status, out, err = run(line)
+    assert (status, out) == (2, "")
+    assert err.endswith("\n")
+    assert len(err.splitlines()) == 1
+    assert err.startswith("numixology")
+    return err
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A process with the package that is tested here, in an empty folder."""
+    package = str(Path(nx.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    names = ("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8")
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    return {"env": {**kept, "PYTHONPATH": path}, "cwd": tmp_path, "timeout": 120}
+
+
+def python(*arguments):
+    return [sys.executable, "-m", "numixology", *arguments]
+
+
+# explain -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", ["", " --mixing guide"])
+def test_the_mixer_shows_the_guides_listings(run, more) -> None:
+    out = printed(run, "explain mixer --tokens 4 --dim 8 --heads 4" + more)
+    for listing in LISTINGS.split("\n\n"):
+        assert f"\n{listing}\n" in out
+    assert out == printed(run, "explain mixer" + more)
+
+
+def test_the_guides_mixing_is_the_identity(run) -> None:
+    assert IDENTITY in printed(run, "explain mixer --mixing guide")
+    assert IDENTITY not in printed(run, "explain mixer")
+
+
+def test_the_mixer_with_more_tokens_than_heads(run) -> None:
+    out = printed(run, "explain mixer --tokens 3 --dim 4 --heads 2 --batch 5")
+    merge = "  Token 0: [a1,a2,b1,b2]\n  Token 1: [c1,c2,a3,a4]\n  Token 2: [b3,b4,c3,c4]\n"
+    assert merge in out
+    assert "(5, 3, 4)" in out
+
+
+def test_feed_forward_networks(run) -> None:
+    out = printed(run, "explain ffn")
+    assert "4,723,968 parameters" in out
+    assert "  linear1     (4, 8, 3072)  expand\n" in out
+    out = printed(run, "explain ffn --ffn swiglu")
+    assert "7,079,424 parameters" in out
+    assert "w3        (4, 8, 3072)  up: reads the norm's output too\n" in out
+    out = printed(run, "explain ffn --dim 4 --ff-dim 6 --batch 1 --tokens 2")
+    assert "  linear1     (1, 2, 6)  expand\n" in out
+
+
+def test_the_model(run) -> None:
+    out = printed(run, "explain model")
+    assert out.startswith("Model of 2 layers, 9,200 parameters")
+    assert "  position_embedding  (4, 8)  one table, broadcast over the batch\n" in out
+    assert "Layer 2\n" in out
+    out = printed(
+        run,
+        "explain model --batch 1 --tokens 6 --dim 4 --heads 2 --layers 3 --vocab 5 --ff-dim 3 "
+        "--ffn swiglu --mixing guide",
+    )
+    assert "  input ids           (1, 6)\n" in out
+    assert "  multiply   (1, 6, 3)  gate times up\n" in out
+    assert "unflatten" in out
+    assert "Layer 3\n" in out
+
+
+# params --------------------------------------------------------------------------------
+
+TOTALS = {
+    "ffn": 8 * 768**2 + 7 * 768,
+    "ffn --ffn swiglu": 12 * 768**2 + 2 * 768,
+    "mixer": 2 * 768,
+    "attention": 4 * 768**2 + 4 * 768,
+    "block": 8 * 768**2 + 9 * 768,
+    "block --ffn swiglu": 12 * 768**2 + 4 * 768,
+    "model": 1000 * 768 + 8 * 768 + 2 * (8 * 768**2 + 9 * 768),
+    "model --layers 1 --vocab 10 --tokens 4 --dim 8 --heads 2 --ff-dim 3": (
+        80 + 32 + 2 * 16 + 2 * 8 * 3 + 3 + 8
+    ),
+}
+
+
+@pytest.mark.parametrize("subject", TOTALS)
+def test_parameter_tables(run, subject) -> None:
+    lines = printed(run, f"params {subject}").splitlines()
+    assert lines[0].split() == ["parameter", "shape", "count", "share"]
+    rows = [re.split(r"  +", line) for line in lines[2:-1]]
+    counts = [int(row[2].replace(",", "")) for row in rows]
+    assert counts == [math.prod(map(int, row[1].split(" x "))) for row in rows]
+    assert sum(counts) == TOTALS[subject]
+    assert lines[-1].split() == ["total", f"{TOTALS[subject]:,}", "100.000", "%"]
+
+
+def test_the_shares_of_the_guides_network(run) -> None:
+    shares = [line.split()[-2] for line in printed(run, "params ffn").splitlines()[2:-1]]
+    assert shares == ["0.016", "0.016", "49.943", "0.065", "49.943", "0.016"]
+
+
+# What makes no sense ---------------------------------------------------------------------
+
+SENSELESS = {
+    "": "required: COMMAND",
+    "dance": "invalid choice: 'dance'",
+    "explain": "required: WHAT",
+    "params": "required: WHAT",
+    "explain attention": "invalid choice: 'attention'",
+    "check --xml": "unrecognized arguments: --xml",
+    "explain mixer --dim eight": "--dim: invalid int value: 'eight'",
+    "explain mixer --dim": "--dim: expected one argument",
+    "explain mixer --mixing none": "--mixing: invalid choice: 'none'",
+    "explain ffn --heads 2": "--heads",
+    "explain ffn --ffn moe": "--ffn: invalid choice: 'moe'",
+    "explain mixer --dim 0": "hidden_dim is a positive integer: got 0",
+    "explain mixer --heads 3": "must be divisible by num_heads: got 8 and 3; try 1, 2, 4 or 8",
+    "explain mixer --tokens -1": "num_tokens is a positive integer: got -1",
+    "explain mixer --batch 0": "batch is a positive integer: got 0",
+    "explain model --layers 0": "num_layers is a positive integer: got 0",
+    "explain model --vocab 0": "vocab_size is a positive integer: got 0",
+    "explain ffn --ff-dim 0": "got 0",
+    "params attention --heads 5": "divisible",
+    "params block --dim 10": "divisible",
+    "params model --tokens 0": "num_tokens is a positive integer: got 0",
+    "params ffn --dim -3": "hidden_dim is a positive integer: got -3",
+}
+
+
+@pytest.mark.parametrize("line", SENSELESS)
+def test_senseless_arguments_are_one_line_on_standard_error(run, line) -> None:
+    assert SENSELESS[line] in refused(run, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "explain mixer --tokens 99999999999999999999",
+        "explain mixer --tokens 10000000000000",
+        "explain mixer --dim 99999999999999999999 --heads 1",
+        "explain ffn --dim 10000000000000",
+        "params ffn --dim 99999999999999999999",
+        "params attention --dim 10000000000000 --heads 1",
+    ],
+)
+def test_sizes_beyond_memory_are_one_line_too(run, line) -> None:
+    message = refused(run, line)
+    assert "the sizes must fit in memory: got " in message
+    assert "; choose smaller" in message
+
+
+def test_what_argparse_says_names_the_way_to_help(run) -> None:
+    assert refused(run, "explain mixer --dim x").endswith("; see numixology explain mixer --help\n")
+
+
+def test_help_and_version(run) -> None:
+    status, out, err = run("--help")
+    assert (status, err) == (0, "")
+    for word in ("check", "explain", "params"):
+        assert word in out
+    status, out, err = run("explain mixer --help")
+    assert (status, err) == (0, "")
+    assert "H, a divisor of D (4)" in out
+    assert run("--version") == (0, f"numixology {nx.__version__}\n", "")
+
+
+# check ----------------------------------------------------------------------------------
+
+NAMES = ("exp", "multiply", "token_mix")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """A check of three functions, and of the laws."""
+    cases = tuple(case for case in suite.CASES if case.name in NAMES)
+    monkeypatch.setattr(suite, "CASES", cases)
+    monkeypatch.setattr(suite, "_module_cases", lambda: iter(()))
+    monkeypatch.setattr(suite, "COMPOSITIONS", suite.COMPOSITIONS[:1])
+    met = {F.exp, F.multiply} | suite._primitives_of(cases[-1])
+    everything = lambda: met  # noqa: E731
+    monkeypatch.setattr(suite, "every_primitive", everything)
+    monkeypatch.setattr("numixology.cli.every_primitive", everything)
+
+
+@pytest.fixture
+def broken(few, monkeypatch):
+    right = F.exp.rules[0]
+    monkeypatch.setattr(F.exp, "rules", [lambda ct, y, x: right(ct, y, x) * (1 + 1e-9)])
+
+
+def table(out):
+    """The rows of the table: what, dtype, error, limit, verdict."""
+    lines = out.splitlines()
+    assert lines[0].split() == ["what", "dtype", "worst", "error", "limit", "verdict"]
+    assert set(lines[1]) == {"-", " "}
+    end = lines.index("")
+    assert len(lines) == end + 2
+    return [re.split(r"  +", line) for line in lines[2:end]], lines[-1]
+
+
+def test_check_passes(run, few) -> None:
+    out = printed(run, "check")
+    rows, last = table(out)
+    assert [row[0] for row in rows[:3]] == [
+        "multiply: gradient",
+        "multiply: second order",
+        "multiply: gradient",
+    ]
+    assert {row[-1] for row in rows} == {"pass"}
+    assert {row[1] for row in rows} == {"float64", "float32", "int64"}
+    for _, _, error, limit, _ in rows:
+        assert float(error) <= float(limit)
+    where = rf"\(numixology {re.escape(nx.__version__)} on NumPy {re.escape(np.__version__)}, "
+    assert re.match(rf"PASSED: {len(rows)} checks {where}\d+\.\d s\): ", last)
+    assert "first and second gradients of all 3 primitives" in last
+    assert "the laws of mixing hold" in last
+    worst = max(float(row[2]) for row in rows if row[1] == "float64")
+    assert f"within {worst:.0e} in float64" in last
+
+
+def test_check_fails_with_a_broken_rule(run, broken) -> None:
+    status, out, err = run("check")
+    assert (status, err) == (1, "")
+    rows, last = table(out)
+    failed = [row for row in rows if row[-1] == "fail"]
+    assert {row[0] for row in failed} >= {"exp: gradient", "exp: second order"}
+    assert all("exp" in row[0] or "sigmoid" in row[0] or "add" in row[0] for row in failed)
+    assert last.startswith(f"FAILED: {len(failed)} of {len(rows)} checks (numixology ")
+    assert last.endswith("): " + ", ".join(row[0] for row in failed[:3]))
+
+
+def strict(text):
+    """JSON as the standard has it, without NaN."""
+    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+@pytest.mark.parametrize("state", ["few", "broken"])
+def test_json_agrees_with_the_table(run, state, request) -> None:
+    request.getfixturevalue(state)
+    status, out, err = run("check --json")
+    found = strict(out)
+    assert (status, err) == (int(state == "broken"), "")
+    assert found["passed"] is (state == "few")
+    assert (found["numixology"], found["numpy"]) == (nx.__version__, np.__version__)
+    rows, last = table(run("check")[1])
+    assert len(found["checks"]) == len(rows)
+    for check, row in zip(found["checks"], rows, strict=True):
+        assert [check["what"], check["dtype"], check["verdict"]] == [row[0], row[1], row[4]]
+        assert f"{check['error']:.1e}" == row[2]
+        assert check["limit"] == pytest.approx(float(row[3]), rel=0.5)
+    timeless = [re.sub(r"[0-9.]+ s\)", "s)", text) for text in (found["summary"], last)]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_rule_that_raises_is_still_a_table_and_json(run, few, monkeypatch) -> None:
+    monkeypatch.setattr(F.exp, "rules", [lambda ct, y, x: (ct * y).sum()])
+    monkeypatch.setattr(suite, "COMPOSITIONS", ())
+    status, out, _ = run("check")
+    assert status == 1
+    assert "nan" in out
+    status, out, _ = run("check --json")
+    assert status == 1
+    found = [check for check in strict(out)["checks"] if check["what"].startswith("exp: ")]
+    assert len(found) == 3
+    assert {(check["error"], check["limit"]) for check in found} == {("nan", "nan")}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_one_line_that_is_wiped(run, few, monkeypatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert main(["check"]) == 0
+    lines = terminal.getvalue().split("\r\x1b[K")
+    assert lines[0] == ""
+    assert lines[-1] == ""
+    assert lines[1] == "1 checks, multiply: gradient"
+    assert all(0 < len(line) <= 78 and "\n" not in line for line in lines[1:-1])
+
+
+def test_the_command_on_a_terminal(environment) -> None:
+    """The whole check, as a user runs it: progress on the terminal, the table in a pipe."""
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    ours, theirs = pty.openpty()
+    process = subprocess.run(python("check"), stdout=-1, stderr=theirs, text=True, **environment)
+    os.set_blocking(ours, False)
+    progress = os.read(ours, 1 << 20).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0
+    assert progress.startswith("\r\x1b[K1 checks, ")
+    rows, last = table(process.stdout)
+    assert len(rows) > 200
+    assert last.startswith(f"PASSED: {len(rows)} checks")
+    assert f"all {len(suite.every_primitive())} primitives" in last
+    assert "\x1b" not in process.stdout
+
+
+# The process around it --------------------------------------------------------------------
+
+
+def test_python_m_numixology(environment) -> None:
+    shell = {"capture_output": True, "text": True, **environment}
+    assert subprocess.run(python("--version"), **shell).stdout == f"numixology {nx.__version__}\n"
+    wrong = subprocess.run(python("explain", "mixer", "--heads", "3"), **shell)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_the_module_runs_the_command(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["numixology", "params", "mixer", "--dim", "8"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("numixology", run_name="__main__")
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["total", "16"]
+    importlib.import_module("numixology.__main__")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("line", ["explain mixer", "explain ffn --ffn swiglu", "params model"])
+def test_output_where_only_ascii_can_be_printed(environment, line) -> None:
+    environment["env"]["PYTHONIOENCODING"] = "ascii:strict"
+    done = subprocess.run(python(*line.split()), capture_output=True, **environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+    assert done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", None])
+def test_what_cannot_be_encoded_becomes_a_question_mark(run, encoding, monkeypatch) -> None:
+    class Output(io.StringIO):
+        pass
+
+    Output.encoding = encoding
+    output = Output()
+    monkeypatch.setattr(sys, "stdout", output)
+    scene = nx.explain.Scene("2 × π", ())
+    monkeypatch.setattr("numixology.cli.mixer_scene", lambda *args, **options: scene)
+    assert main(["explain", "mixer"]) == 0
+    expected = {"ascii": "2 ? ?", "latin-1": "2 × ?"}.get(encoding, "2 × π")
+    assert output.getvalue() == expected + "\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["explain mixer", "explain mixer --tokens 60 --dim 64 --heads 32", "params ffn"]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_error(environment, line, unbuffered) -> None:
+    environment["env"]["PYTHONUNBUFFERED"] = unbuffered
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(python(*line.split()), stdout=theirs, stderr=-1, **environment)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_failed_check_fails_without_a_reader_too(broken, monkeypatch, tmp_path) -> None:
+    """What the check found is its status, whoever reads it."""
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+        def fileno(self):
+            return file.fileno()
+
+    with open(tmp_path / "out", "w") as file:
+        monkeypatch.setattr(sys, "stdout", Gone())
+        assert main(["check"]) == 1
+        file.write("lost")
+    assert (tmp_path / "out").read_text() == ""

@@ -1,0 +1,98 @@
+"""The names that users may rely on, and what importing them costs."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import numixology as nx
+
+#: The contract. A name may be added; none may go.
+NAMES = {
+    nx: """Tensor tensor grad vjp jvp jacobian no_grad primitive gradcheck debug_shapes educational
+        functional nn verify explain observe errors __version__""",
+    nx.functional: """exp expm1 log log1p sqrt square abs sign maximum minimum clip where power tanh
+        matmul einsum sum mean var max min prod cumsum concatenate stack split reshape transpose
+        squeeze expand_dims broadcast_to erf relu sigmoid silu gelu softmax log_softmax logsumexp
+        layer_norm linear dropout embedding attention token_mix mixing_steps cross_entropy
+        binary_cross_entropy_with_logits mse_loss""",
+    nx.nn: """Module Linear LayerNorm Embedding Dropout TokenMixer FeedForward SwiGLUFeedForward
+        SelfAttention RankMixerBlock RankMixerModel functional_call""",
+    nx.verify: "gradcheck GradcheckReport",
+    nx.explain: "Panel Scene Step feed_forward_scene mixer_scene model_scene steps_of",
+    nx.Tensor: """data shape ndim dtype size grad requires_grad T view reshape permute transpose
+        flatten unflatten contiguous is_contiguous stride sum mean max item numpy detach backward
+        zero_grad astype""",
+    nx.nn.Module: """parameters named_parameters state_dict load_state_dict zero_grad train eval
+        parameter_table""",
+    nx.nn.TokenMixer: "depth_to_mix forward_production",
+    nx.verify.GradcheckReport: "passed verdict max_error",
+}
+PROMISED = [(owner, name) for owner, names in NAMES.items() for name in names.split()]
+ROOMS = [nx, nx.functional, nx.nn, nx.verify, nx.explain, nx.observe, nx.errors]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), PROMISED, ids=[f"{o.__name__}.{name}" for o, name in PROMISED]
+)
+def test_promised_names_exist(owner, name) -> None:
+    assert hasattr(owner, name)
+    if isinstance(owner, types.ModuleType):
+        assert name in owner.__all__
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_what_a_room_lists_is_there_once_and_is_no_stray(room) -> None:
+    assert len(set(room.__all__)) == len(room.__all__)
+    for name in room.__all__:
+        thing = getattr(room, name)
+        assert name == "__version__" or not name.startswith("_")
+        if isinstance(thing, types.ModuleType):
+            assert thing.__name__ == f"{room.__name__}.{name}"
+
+
+def test_star_imports_give_what_is_listed() -> None:
+    names: dict[str, object] = {}
+    exec("from numixology import *", names)
+    assert set(names) - {"__builtins__"} == set(nx.__all__)
+
+
+def test_gradcheck_is_one_function() -> None:
+    assert nx.gradcheck is nx.verify.gradcheck
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    numbers = nx.__version__.split(".")
+    assert len(numbers) == 3
+    assert all(part.isdecimal() for part in numbers)
+
+
+def loaded(code: str) -> list[str]:
+    """The modules that a fresh interpreter has loaded after running `code`."""
+    package = str(Path(nx.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json, sys\n{code}\nprint(json.dumps(list(sys.modules)))"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout)
+
+
+def test_importing_loads_numpy_and_the_standard_library_only() -> None:
+    numpy_alone = set(loaded("import numpy.random"))
+    added = set(loaded("import numpy.random, numixology")) - numpy_alone
+    assert "numixology.nn" in added
+    tops = {name.partition(".")[0] for name in added}
+    assert tops - {"numixology", "numpy"} <= sys.stdlib_module_names
+    unwanted = {"argparse", "subprocess", "unittest", "scipy", "torch", "jax", "hypothesis"}
+    assert not tops & unwanted
+    assert "numixology.cli" not in added
+    assert "numixology.verify.suite" not in added
