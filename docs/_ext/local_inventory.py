@@ -65,7 +65,9 @@ NUMPY = {
         "reference/generated/$.html#$": "numpy.dtype numpy.ndarray numpy.ufunc",
         "reference/random/generator.html#$": "numpy.random.Generator",
         # where Generator says that it is defined
-        "reference/random/generator.html#numpy.random.Generator": "numpy.random._generator.Generator",
+        "reference/random/generator.html#numpy.random.Generator": """
+            numpy.random._generator.Generator
+        """,
         # Sphinx takes every name in a signature for a class
         "reference/typing.html#$": "numpy.typing.ArrayLike numpy.typing.DTypeLike",
     },
