@@ -1,10 +1,10 @@
-"""The words for plain NumPy data that every room uses."""
+"""The words for NumPy data that every room uses, and what is common to arrays and tensors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -12,10 +12,13 @@ from numpy.typing import DTypeLike, NDArray
 from .errors import DTypeError
 
 __all__ = [
+    "A",
     "Array",
+    "Axis",
     "DTypeLike",
     "Scalar",
     "Shape",
+    "Value",
     "axes_of",
     "kept_shape",
     "quietly",
@@ -31,6 +34,71 @@ Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 #: A single number, Python's or NumPy's.
 Scalar: TypeAlias = bool | int | float | complex | np.generic
+#: One axis, several, or all (None).
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+
+class Value(Protocol):
+    """What arrays and tensors have in common: with the primitives, all that a rule may use.
+
+    What else the two share by name, like ``transpose`` or ``max``, means one thing in NumPy and
+    another in torch.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        """The lengths of the axes."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the values."""
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+
+    @property
+    def T(self) -> Self:
+        """The same values with the axes in reverse order."""
+
+    def reshape(self, shape: Any, /, *lengths: Any) -> Self:
+        """The same values, in the same order, under another shape."""
+
+    def sum(self, *, axis: Any = ..., keepdims: bool = ...) -> Self:
+        """The sum over ``axis``."""
+
+    def astype(self, dtype: Any, /) -> Self:
+        """The values in another dtype."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> Self: ...
+    def __neg__(self) -> Self: ...
+    def __add__(self, other: Any, /) -> Self: ...
+    def __radd__(self, other: Any, /) -> Self: ...
+    def __sub__(self, other: Any, /) -> Self: ...
+    def __rsub__(self, other: Any, /) -> Self: ...
+    def __mul__(self, other: Any, /) -> Self: ...
+    def __rmul__(self, other: Any, /) -> Self: ...
+    def __truediv__(self, other: Any, /) -> Self: ...
+    def __rtruediv__(self, other: Any, /) -> Self: ...
+    def __pow__(self, other: Any, /) -> Self: ...
+    def __rpow__(self, other: Any, /) -> Self: ...
+    def __matmul__(self, other: Any, /) -> Self: ...
+    # A comparison has a dtype of its own, which NumPy's types tell from that of Self.
+    def __eq__(self, other: object, /) -> Any: ...
+    def __ne__(self, other: object, /) -> Any: ...
+    def __lt__(self, other: Any, /) -> Any: ...
+    def __le__(self, other: Any, /) -> Any: ...
+    def __gt__(self, other: Any, /) -> Any: ...
+    def __ge__(self, other: Any, /) -> Any: ...
+
+
+#: Arrays in, arrays out; tensors in, tensors out.
+A = TypeVar("A", bound=Value)
 
 
 def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The tape, and nothing else.
+"""The tape.
 
 A :class:`.Node` is a value and where it came from. A :class:`.Primitive` is a function of plain
 arrays together with one rule per argument, its vector-Jacobian product (vjp): given the
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from .array import Array, Scalar, Shape, quietly, speak, whisper
+from .array import A, Array, Scalar, Shape, quietly, speak, whisper
 from .errors import (
     ArgumentError,
     DTypeError,
@@ -41,6 +41,9 @@ N = TypeVar("N", bound="Node")
 # float64, float32, int32, int64 (which is l or q) and bool.
 _FIT = frozenset("dfilq?")
 
+# Constants that need no second look.
+_PLAIN = frozenset((np.ndarray, float, int, bool, type(None), np.float64))
+
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 #: NumPy's function or ufunc -> ours: what ``np.exp(tensor)`` is looked up in.
@@ -48,17 +51,19 @@ NAMESAKES: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 class Node:
-    """A value and where it came from.
+    """A value and where it came from: the tape's own words for what users of a tensor call
+    ``data`` and ``requires_grad``, and below them the record of the call that made it.
 
     Attributes:
         value: the array.
         tracked: whether gradients flow to this node.
         primitive: what made it; None for a leaf.
-        inputs: the arguments it was made from, nodes and constants; None once freed.
-        options: the keyword options of that call.
-        saved: the arrays of that call: the output, then the arguments.
-        kept: by-products of the forward for the rules.
         depth: 0 for a leaf, else one more than the deepest tracked input.
+        inputs: the arguments it was made from, nodes and constants; None if it is not tracked,
+            or once the tape was freed.
+        options: the keyword options of that call, on tracked nodes.
+        saved: the arrays of that call, the output and then the arguments, on tracked nodes.
+        kept: by-products of the forward for the rules, on tracked nodes.
     """
 
     __slots__ = (
@@ -120,6 +125,9 @@ class Primitive:
         self.__module__ = forward.__module__
         self.__doc__ = forward.__doc__
         self.__wrapped__ = forward
+        # Our own rules return arrays of their own or those they were handed; of others' rules
+        # that is not known, and what they return is copied before it is handed out.
+        self.ours = forward.__module__.partition(".")[0] == __package__
 
     def __repr__(self) -> str:
         return f"<primitive {self.__name__}>"
@@ -174,11 +182,20 @@ class Primitive:
     def __call__(self, x: Constant, y: Constant, z: N, /, **options: Any) -> N: ...
     @overload
     def __call__(self, /, *arguments: Constant, **options: Any) -> Array: ...
+    @overload
+    def __call__(self, x: A, /, *rest: Any, **options: Any) -> A: ...
+    @overload
+    def __call__(self, x: Constant, y: A, /, *rest: Any, **options: Any) -> A: ...
+    @overload
+    def __call__(self, x: Constant, y: Constant, z: A, /, **options: Any) -> A: ...
     def __call__(self, /, *arguments: Any, **options: Any) -> Any:
         """The value; called with a node, a new node that holds it and what it came from."""
         if options or self.has_defaults:
             arguments, options = self._bind(arguments, options)
-        values = []
+            for name, option in options.items():
+                if isinstance(option, Node):
+                    raise self._hidden(name)
+        values: list[Any] = []
         kind = None
         depth = 0
         for argument in arguments:
@@ -187,8 +204,10 @@ class Primitive:
                 values.append(argument.value)
                 if argument.tracked and argument.depth >= depth:
                     depth = argument.depth + 1
-            else:
+            elif argument.__class__ in _PLAIN:
                 values.append(argument)
+            else:
+                values.append(plain(argument, self.__name__))
         token = whisper()
         try:
             value = self.forward(*values, **options)
@@ -223,6 +242,13 @@ class Primitive:
             node.inputs = None
             node.depth = 0
         return node
+
+    def _hidden(self, name: str) -> DTypeError:
+        return DTypeError(
+            f"the options of {self.__name__} are constants",
+            f"a tensor as {name}",
+            "make it a positional argument of the forward and give it a rule",
+        )
 
     def _check_complex(self, dtype: np.dtype[Any], arguments: Sequence[Any]) -> None:
         """Complex numbers come from complex nodes only, which the gradient check makes."""
@@ -266,6 +292,38 @@ class Primitive:
         return kind(
             f"{self.__name__} needs arguments that fit together", given or "none", str(error)
         )
+
+
+def plain(constant: Any, taker: str) -> Any:
+    """A constant for a calculation: lists become arrays, and nothing hides a node or a mask.
+
+    Raises:
+        DTypeError: a list that holds nodes, or a subclass of array such as a matrix or one with
+            a mask.
+    """
+    if isinstance(constant, (list, tuple)):
+        if holds_node(constant):
+            raise DTypeError(
+                f"{taker} records tensors, not lists of them",
+                "a list that holds a tensor",
+                "join them first, with nx.functional.stack",
+            )
+        return np.asarray(constant)
+    if isinstance(constant, np.ndarray):
+        raise DTypeError(
+            f"{taker} takes plain arrays",
+            type(constant).__name__,
+            "use np.asarray, or .filled(...) for a masked array",
+        )
+    return constant
+
+
+def holds_node(data: Sequence[Any]) -> bool:
+    """Whether a node is somewhere in nested lists."""
+    return any(
+        isinstance(one, Node) or (isinstance(one, (list, tuple)) and holds_node(one))
+        for one in data
+    )
 
 
 @overload
@@ -378,8 +436,9 @@ def sweep(
     """Read the tape backwards from ``outputs`` and return what arrives.
 
     Nodes are visited once each, deepest first: whatever a node was used for lies deeper than
-    the node, so all of its cotangent has arrived before its own rules run. No recursion, no
-    sorting, and nothing written on the tape, except that ``free=True`` takes it apart on the way.
+    the node, so all of its cotangent has arrived before its own rules run. No recursion, and
+    nothing written on the tape, except that ``free=True`` takes it apart on the way; after an
+    error in a rule it is then taken apart in part, and the output must be computed again.
 
     Args:
         outputs: tracked nodes.
@@ -453,7 +512,11 @@ def sweep(
                     if key not in total:
                         total[key] = part
                         waiting[argument.depth].append(argument)
-                        if argument.depth == 0 and _is_new(part, arguments, options):
+                        if (
+                            argument.depth == 0
+                            and made_by.ours
+                            and _is_new(part, arguments, options)
+                        ):
                             owned.add(key)
                     elif key in owned:
                         np.add(total[key], part, out=total[key])
@@ -508,13 +571,17 @@ def _copied(cotangent: Any, like: Node) -> Node:
 
 
 def _is_new(part: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> bool:
-    """Whether a rule's result is an array of its own, not one that it was handed."""
-    if part.__class__ is not np.ndarray or part.base is not None:
+    """Whether a rule's result lies in memory of its own, not in that of an array it was handed."""
+    if part.__class__ is not np.ndarray or not part.flags.writeable:
         return False
-    for other in (*arguments, *options.values()):
-        if part is other:
-            return False
-        if isinstance(other, (list, tuple)) and any(part is one for one in other):
+    memory = part if part.base is None else part.base
+    if memory.size != part.size:
+        return False
+    handed = [*arguments]
+    for option in options.values():
+        handed.extend(option if isinstance(option, (list, tuple)) else (option,))
+    for one in handed:
+        if one.__class__ is np.ndarray and (one is memory or one.base is memory):
             return False
     return True
 
@@ -546,8 +613,8 @@ def _undo_broadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:
 def _freed(made_by: Primitive) -> TapeError:
     return TapeError(
         "a tape is read once",
-        f"a second backward through {made_by.__name__}, whose inputs were freed",
-        "pass retain_graph=True to the first backward, or compute the output again",
+        f"a second backward through {made_by.__name__}, whose inputs an earlier one has freed",
+        "compute the output again, or pass retain_graph=True to the first backward",
     )
 
 

@@ -1,91 +1,78 @@
 """Tensors: nodes of the tape with operators, methods and NumPy's protocols.
 
-The first half of this room is the class; the second half is the primitives that its operators
-and methods need, each a forward in plain NumPy with its vjp rules directly below. A rule is
-``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
+An operator or method is a primitive of an earlier room, called with the tensor itself.
 """
 
 import math
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from inspect import Parameter, signature
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from .array import Array, DTypeLike, Scalar, Shape, axes_of, kept_shape, quietly, real_part
-from .autograd import NAMESAKES, Node, Primitive, namesake, primitive, sweep
-from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError
+from .arithmetic import (
+    absolute,
+    add,
+    clip,
+    divide,
+    equal,
+    floor_divide,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    matmul,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    remainder,
+    subtract,
+)
+from .array import Array, Axis, DTypeLike, Scalar, Shape
+from .autograd import NAMESAKES, Node, Primitive, holds_node, namesake, sweep
+from .dtypes import as_dtype, bad_dtype, cast
+from .errors import ArgumentError, DTypeError, ShapeError, TapeError
+from .reductions import cumsum, max, mean, min, prod, sum, var
+from .shapes import (
+    _reshape,
+    astype,
+    checked_axis,
+    contiguous,
+    getitem,
+    plain_index,
+    resolved,
+    squeeze,
+    transpose,
+    unpacked,
+)
 
 __all__ = [
-    "DTYPES",
-    "A",
-    "Axis",
     "Operand",
     "Tensor",
-    "absolute",
-    "add",
-    "as_dtype",
-    "astype",
-    "broadcast_to",
-    "clip",
-    "contiguous",
-    "cumsum",
-    "divide",
-    "equal",
-    "floor_divide",
-    "getitem",
-    "greater",
-    "greater_equal",
+    "cotangent_for",
     "leaf",
-    "less",
-    "less_equal",
-    "log",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "matmul",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "multiply",
-    "negative",
-    "not_equal",
-    "power",
-    "prod",
-    "remainder",
-    "reshape",
-    "scatter",
-    "sign",
-    "squeeze",
-    "subtract",
-    "sum",
     "tensor",
-    "transpose",
-    "var",
-    "where",
 ]
-
-#: The dtypes that tensors have.
-DTYPES = tuple(np.dtype(t) for t in (np.float64, np.float32, np.int64, np.int32, np.bool_))
 
 #: What may stand beside a tensor in a calculation.
 Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
-#: One axis, several, or all (None).
-Axis: TypeAlias = int | tuple[int, ...] | None
 
 #: Arguments that NumPy's functions name in another way.
 _RENAMED = {"a_min": "min", "a_max": "max", "newshape": "shape"}
 
-#: Arrays in, arrays out; tensors in, tensors out.
-A = TypeVar("A", Array, "Tensor")
-
 
 class Tensor(Node):
     """An array of float64, float32, int64, int32 or bool that remembers where it came from.
+
+    NumPy's functions and operators on tensors are recorded or refused. A few calls never ask the
+    tensor and take its values off the tape: ``np.array([t, u])``, ``np.full(2, t)``,
+    ``masked_array * t`` and ``math.exp(t)``. Write ``nx.functional.stack([t, u])`` and
+    ``np.exp(t)`` instead.
 
     Args:
         data: numbers, nested lists of them, or an array; it is copied.
@@ -123,19 +110,20 @@ class Tensor(Node):
 
     @property
     def data(self) -> Array:
-        """The array itself. Assigning to it (also ``t.data -= step``) replaces the values.
+        """The array itself. Assigning to it replaces the values by others of the same shape.
 
-        The new values must have the same shape and dtype. A backward through what was computed
-        from the old values is then an error. Writing into the array, ``t.data[0] = 1``, is not
-        noticed: do it only where no tape depends on the value.
+        ``t.data = values`` copies them, and a backward through what was computed from the old
+        ones is then an error; ``t.data -= step`` is such an assignment too. But like any writing
+        into an array, as in ``t.data[0] = 1``, it also changes the tensors that share the memory,
+        views and detached ones, whose tapes do not notice: do it where no tape depends on them.
         """
         return self.value
 
     @data.setter
     def data(self, values: Array) -> None:
-        if not isinstance(values, np.ndarray):
+        if type(values) is not np.ndarray:
             raise DTypeError(
-                "data must be a NumPy array", type(values).__name__, "use np.array(...)"
+                "data must be a plain NumPy array", type(values).__name__, "use np.asarray(...)"
             )
         if values.shape != self.shape or values.dtype != self.dtype:
             raise ShapeError(
@@ -143,7 +131,8 @@ class Tensor(Node):
                 f"shape {values.shape} and {values.dtype}",
                 "make a new tensor with nx.tensor(...)",
             )
-        self.value = values.view()  # a new object: the tape notices the change
+        own = values is self.value  # as in t.data -= step
+        self.value = values.view() if own else values.copy()  # a new object: the tape notices
 
     @property
     def shape(self) -> Shape:
@@ -346,6 +335,20 @@ class Tensor(Node):
     def __rtruediv__(self, other: Operand) -> "Tensor":
         return divide(_operand(other), self)
 
+    # t += u makes a new tensor and calls it t. On a leaf that would leave the parameter as it was.
+
+    def __iadd__(self, other: Operand) -> "Tensor":
+        return _not_in_place(self, "+=") + other
+
+    def __isub__(self, other: Operand) -> "Tensor":
+        return _not_in_place(self, "-=") - other
+
+    def __imul__(self, other: Operand) -> "Tensor":
+        return _not_in_place(self, "*=") * other
+
+    def __itruediv__(self, other: Operand) -> "Tensor":
+        return _not_in_place(self, "/=") / other
+
     def __floordiv__(self, other: Operand) -> "Tensor":
         return floor_divide(self, _operand(other))
 
@@ -469,7 +472,7 @@ class Tensor(Node):
         return self.item()
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return getitem(self, index=_index(index))
+        return getitem(self, index=plain_index(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
@@ -528,7 +531,7 @@ class Tensor(Node):
             numixology.errors.ShapeError: view(6,) must be expressible with strides: got \
 shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
-        wanted = _resolved(_unpacked(shape), self.shape, "view")
+        wanted = resolved(unpacked(shape), self.shape, "view")
         result = _reshape(self, shape=wanted)
         if self.size and not np.may_share_memory(result.value, self.value):
             raise ShapeError(
@@ -551,7 +554,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             ShapeError: another number of values, or more than one -1.
             DTypeError: a length that is not an integer.
         """
-        return _reshape(self, shape=_resolved(_unpacked(shape), self.shape, "reshape"))
+        return _reshape(self, shape=resolved(unpacked(shape), self.shape, "reshape"))
 
     def permute(self, *dims: int | Sequence[int]) -> "Tensor":
         """The axes in another order: axis i of the result is axis ``dims[i]`` of this tensor.
@@ -576,7 +579,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
                     [2, 5],
                     [3, 6]], from=transpose)
         """
-        return transpose(self, _unpacked(dims))
+        return transpose(self, unpacked(dims))
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
         """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's).
@@ -598,7 +601,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             (2, 1, 2)
         """
         order = list(range(self.ndim))
-        a, b = _axis(dim0, self.ndim), _axis(dim1, self.ndim)
+        a, b = checked_axis(dim0, self.ndim), checked_axis(dim1, self.ndim)
         order[a], order[b] = order[b], order[a]
         return transpose(self, tuple(order))
 
@@ -626,7 +629,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         if self.ndim == 0:
             return self.reshape(1)
-        start, end = _axis(start_dim, self.ndim), _axis(end_dim, self.ndim)
+        start, end = checked_axis(start_dim, self.ndim), checked_axis(end_dim, self.ndim)
         if start > end:
             raise ShapeError(
                 "start_dim must not come after end_dim",
@@ -658,8 +661,8 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             >>> nx.tensor(np.zeros((2, 16, 2))).unflatten(1, (4, 4)).shape
             (2, 4, 4, 2)
         """
-        axis = _axis(dim, self.ndim)
-        parts = _resolved(_unpacked((sizes,)), (self.shape[axis],), "unflatten")
+        axis = checked_axis(dim, self.ndim)
+        parts = resolved(unpacked((sizes,)), (self.shape[axis],), "unflatten")
         return _reshape(self, shape=(*self.shape[:axis], *parts, *self.shape[axis + 1 :]))
 
     def contiguous(self) -> "Tensor":
@@ -703,7 +706,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             ((3, 1), (1, 3), 3)
         """
         strides = tuple(step // self.value.itemsize for step in self.value.strides)
-        return strides if dim is None else strides[_axis(dim, self.ndim)]
+        return strides if dim is None else strides[checked_axis(dim, self.ndim)]
 
     def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> "Tensor":
         """Without its axes of length one; see :func:`numixology.functional.squeeze`."""
@@ -808,21 +811,6 @@ def leaf(array: Array, requires_grad: bool = False) -> Tensor:
     return made
 
 
-def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """``dtype`` as one of the five that tensors have.
-
-    Raises:
-        DTypeError: it is another one.
-    """
-    try:
-        found = np.dtype(dtype).newbyteorder("=")
-    except TypeError as error:
-        raise _bad_dtype(repr(dtype)) from error
-    if found not in DTYPES:
-        raise _bad_dtype(str(found))
-    return found
-
-
 def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
     """``gradient`` as the cotangent of ``output``; left out it is 1, for a single number.
 
@@ -845,7 +833,7 @@ def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
                 "reduce it first, or pass a gradient of that shape",
             )
         return leaf(np.ones(output.shape, output.dtype))
-    if isinstance(gradient, bool | int | float) and output.ndim == 0:
+    if isinstance(gradient, (bool, int, float)) and output.ndim == 0:
         return leaf(np.array(gradient, output.dtype))
     if not isinstance(gradient, Tensor):
         if not _is_operand(gradient):
@@ -866,7 +854,7 @@ def _check_gradient(gradient: Tensor, of: Tensor) -> None:
             str(gradient.shape),
             "reshape or broadcast it first",
         )
-    if gradient.dtype != of.dtype and gradient.dtype.kind != "c":
+    if gradient.dtype != of.dtype:
         raise DTypeError(
             f"the gradient of a {of.dtype} tensor is {of.dtype}",
             str(gradient.dtype),
@@ -901,7 +889,7 @@ def _copied(data: Any, dtype: DTypeLike | None) -> Array:
         raise DTypeError(
             "a tensor has a value everywhere", "a masked array", "fill it first, with .filled(...)"
         )
-    if isinstance(data, list | tuple) and _holds_tensor(data):
+    if isinstance(data, list | tuple) and holds_node(data):
         raise DTypeError(
             "nx.tensor takes numbers", "a list of tensors", "join them with nx.functional.stack"
         )
@@ -912,63 +900,40 @@ def _copied(data: Any, dtype: DTypeLike | None) -> Array:
             "nested lists must have equal lengths", str(error).split(".")[0], "pad or cut them"
         ) from error
     if array.dtype.kind not in "fiub":
-        raise _bad_dtype(str(array.dtype))
+        raise bad_dtype(str(array.dtype))
     if wanted is None:
         return array.astype(as_dtype(array.dtype), copy=False)
-    return _cast(array, wanted)
+    return cast(array, wanted)
 
 
-def _holds_tensor(data: Sequence[Any]) -> bool:
-    return any(
-        isinstance(one, Tensor) or (isinstance(one, list | tuple) and _holds_tensor(one))
-        for one in data
-    )
+def _not_in_place(t: Tensor, sign: str) -> Tensor:
+    if t.requires_grad and t.primitive is None:
+        raise TapeError(
+            "a leaf that requires a gradient does not change in a calculation",
+            f"t {sign} ...",
+            f"write t.data {sign} ... to update it, or y = t + ... for a new tensor",
+        )
+    return t
 
 
-def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
-    """Values outside float32's range become infinite; a NaN or infinity is not an integer."""
-    if dtype.kind == "i" and array.dtype.kind == "f":
-        info = np.iinfo(dtype)
-        wide = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
-        if not ((wide >= info.min) & (wide < info.max + 1)).all():  # max itself may round up
-            raise ArgumentError(
-                f"values must fit {dtype}", "NaN, infinity or a number beyond it", "clip them first"
-            )
-    if dtype.kind == "i" and array.dtype.kind in "iu" and array.size:
-        info = np.iinfo(dtype)
-        if array.min() < info.min or array.max() > info.max:
-            raise ArgumentError(
-                f"values must fit {dtype}", f"values up to {array.max()}", "clip them first"
-            )
-    with quietly():
-        return array.astype(dtype)
-
-
-def _bad_dtype(received: str) -> DTypeError:
-    return DTypeError(
-        "tensors hold float64, float32, int64, int32 or bool",
-        received,
-        "convert it first, or pass dtype=",
-    )
+_OPERANDS = (Tensor, np.ndarray, bool, int, float, complex, np.generic, list, tuple)
 
 
 def _is_operand(other: object) -> bool:
-    return isinstance(
-        other, Tensor | np.ndarray | bool | int | float | complex | np.generic | list | tuple
-    )
+    return isinstance(other, _OPERANDS)
 
 
 def _operand(other: object) -> Tensor | Array | Scalar:
     """What stands beside a tensor: numbers stay weak, lists become arrays."""
     if isinstance(other, (Tensor, float, int)):
         return other
-    if not _is_operand(other) or (isinstance(other, list | tuple) and _holds_tensor(other)):
+    if not _is_operand(other) or (isinstance(other, list | tuple) and holds_node(other)):
         raise DTypeError(
             "an operand must be a tensor, an array or a number",
             type(other).__name__,
             "convert it with nx.tensor, or join tensors with nx.functional.stack",
         )
-    if isinstance(other, np.ma.MaskedArray):
+    if hasattr(other, "mask") and isinstance(other, np.ma.MaskedArray):
         raise DTypeError(
             "an operand has a value everywhere",
             "a masked array",
@@ -999,6 +964,12 @@ def _mask(other: Operand) -> Tensor | Array | Scalar:
 namesake(np.shape)(lambda t: t.shape)
 namesake(np.ndim)(lambda t: t.ndim)
 namesake(np.size)(lambda t: t.size)
+
+# Bit by bit NumPy's & | ^ ~ agree with these on booleans, and on nothing else.
+namesake(np.bitwise_and)(lambda a, b: logical_and(_mask(a), _mask(b)))
+namesake(np.bitwise_or)(lambda a, b: logical_or(_mask(a), _mask(b)))
+namesake(np.bitwise_xor)(lambda a, b: logical_xor(_mask(a), _mask(b)))
+namesake(np.invert)(lambda x: logical_not(_mask(x)))
 
 
 def _by_name(
@@ -1045,1244 +1016,3 @@ def _stand_in(function: Any, kwargs: Any) -> Callable[..., Any]:
 
 def _not_for_tensors(received: str, instead: str) -> DTypeError:
     return DTypeError("NumPy functions on tensors must be recorded", received, instead)
-
-
-def _integer(value: Any, what: str) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise DTypeError(f"{what} must be an integer", repr(value), "use an int") from error
-
-
-def _axis(dim: int, ndim: int) -> int:
-    """``dim`` counted from 0."""
-    axis = _integer(dim, "an axis")
-    if not -ndim <= axis < ndim:
-        raise ShapeError(
-            f"an axis of a tensor of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
-            str(dim),
-            "count the axes again",
-        )
-    return axis % ndim
-
-
-def _unpacked(lengths: Sequence[Any]) -> Shape:
-    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
-    if len(lengths) == 1 and isinstance(lengths[0], list | tuple):
-        lengths = lengths[0]
-    return tuple(_integer(n, "a length") for n in lengths)
-
-
-def _resolved(shape: Shape, old: Shape, asked: str) -> Shape:
-    """``shape`` with its -1 worked out."""
-    size = math.prod(old)
-    known = math.prod(n for n in shape if n != -1)
-    unknown = shape.count(-1)
-    works = (size == known) if not unknown else (unknown == 1 and known and size % known == 0)
-    if not works or any(n < -1 for n in shape):
-        raise ShapeError(
-            f"{asked}{shape} must keep the {size} values of shape {old}",
-            f"{known} values" if not unknown else f"{size} values in groups of {known}",
-            "give lengths whose product is that number; at most one may be -1",
-        )
-    return tuple(size // known if n == -1 else n for n in shape)
-
-
-def _index(index: Any) -> Any:
-    """A NumPy index: tensors become arrays, and arrays are copied, since they may change."""
-    if isinstance(index, tuple):
-        return tuple(_index(one) for one in index)
-    if isinstance(index, Tensor):
-        index = index.value
-    if isinstance(index, list | np.ndarray):
-        try:
-            index = np.array(index)
-        except ValueError as error:
-            raise IndexRangeError(
-                "an index array holds integers or booleans", "lists of unequal lengths", "pad them"
-            ) from error
-        if index.size == 0 and index.dtype.kind == "f":
-            index = index.astype(np.int64)
-        if index.dtype.kind not in "iub":
-            raise IndexRangeError(
-                "an index array holds integers or booleans", str(index.dtype), "convert it first"
-            )
-    return index
-
-
-# Arithmetic
-
-
-@primitive(np.add, broadcasts=True)
-def add(a: Array, b: Array) -> Array:
-    """a + b, elementwise and broadcasting.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.add(nx.tensor([[1.0], [2.0]]), nx.tensor([10.0, 20.0]))
-        Tensor([[11., 21.],
-                [12., 22.]], from=add)
-    """
-    return np.add(a, b)
-
-
-@add.vjp("a")
-def add_da(ct: A, y: A, a: A, b: A) -> A:
-    return ct
-
-
-@add.vjp("b")
-def add_db(ct: A, y: A, a: A, b: A) -> A:
-    return ct
-
-
-@primitive(np.subtract, broadcasts=True)
-def subtract(a: Array, b: Array) -> Array:
-    """a - b, elementwise and broadcasting.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-        DTypeError: both are boolean.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.subtract(nx.tensor([5.0, 7.0]), 2.0)
-        Tensor([3., 5.], from=subtract)
-    """
-    return np.subtract(a, b)
-
-
-@subtract.vjp("a")
-def subtract_da(ct: A, y: A, a: A, b: A) -> A:
-    return ct
-
-
-@subtract.vjp("b")
-def subtract_db(ct: A, y: A, a: A, b: A) -> A:
-    return -ct
-
-
-@primitive(np.multiply, broadcasts=True)
-def multiply(a: Array, b: Array) -> Array:
-    """a · b, elementwise and broadcasting.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.multiply(nx.tensor([2.0, 3.0]), nx.tensor([4.0, 5.0]))
-        Tensor([ 8., 15.], from=multiply)
-    """
-    return np.multiply(a, b)
-
-
-@multiply.vjp("a")
-def multiply_da(ct: A, y: A, a: A, b: A) -> A:
-    return ct * b
-
-
-@multiply.vjp("b")
-def multiply_db(ct: A, y: A, a: A, b: A) -> A:
-    return ct * a
-
-
-@primitive(np.true_divide, broadcasts=True)
-def divide(a: Array, b: Array) -> Array:
-    """a / b, elementwise and broadcasting; x / 0 is ±inf, and 0 / 0 is NaN.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype; float64 for integers.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.divide(nx.tensor([1, 2]), 4)
-        Tensor([0.25, 0.5 ], from=divide)
-    """
-    return np.true_divide(a, b)
-
-
-@divide.vjp("a")
-def divide_da(ct: A, y: A, a: A, b: A) -> A:
-    return ct / b
-
-
-@divide.vjp("b")
-def divide_db(ct: A, y: A, a: A, b: A) -> A:
-    return -ct * y / b
-
-
-def _of_numbers(y: Array, a: Any, b: Any) -> Array:
-    """y = f(a, b), unless NumPy took two booleans for numbers of eight bits."""
-    if y.dtype == np.int8 and np.result_type(a, b) == np.bool_:
-        raise DTypeError("// % ** take numbers", "two booleans", "use .astype('int64')")
-    return y
-
-
-@primitive(np.floor_divide, broadcasts=True)
-def floor_divide(a: Array, b: Array) -> Array:
-    """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
-    if np.iscomplexobj(a) or np.iscomplexobj(b):
-        return np.floor_divide(real_part(a), real_part(b)).astype(np.result_type(a, b))
-    return _of_numbers(np.floor_divide(a, b), a, b)
-
-
-@floor_divide.vjp("a")
-def floor_divide_da(ct: A, y: A, a: A, b: A) -> A:
-    return ct * 0
-
-
-@floor_divide.vjp("b")
-def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
-    return ct * 0
-
-
-@primitive(np.remainder, broadcasts=True)
-def remainder(a: Array, b: Array) -> Array:
-    """a - b ⌊a / b⌋, elementwise and broadcasting."""
-    if np.iscomplexobj(a) or np.iscomplexobj(b):
-        y: Array = a - b * np.floor_divide(real_part(a), real_part(b))  # analytic in each piece
-        return y
-    return _of_numbers(np.remainder(a, b), a, b)
-
-
-@remainder.vjp("a")
-def remainder_da(ct: A, y: A, a: A, b: A) -> A:
-    return ct
-
-
-@remainder.vjp("b")
-def remainder_db(ct: A, y: A, a: A, b: A) -> A:
-    return -ct * floor_divide(a, b)
-
-
-@primitive(np.negative)
-def negative(x: Array) -> Array:
-    """-x, elementwise.
-
-    Args:
-        x: any shape; numbers, not booleans.
-
-    Returns:
-        The shape and dtype of ``x``.
-
-    Raises:
-        DTypeError: booleans.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.negative(nx.tensor([1.0, -2.0]))
-        Tensor([-1.,  2.], from=negative)
-    """
-    return np.negative(x)
-
-
-@negative.vjp("x")
-def negative_dx(ct: A, y: A, x: A) -> A:
-    return -ct
-
-
-@primitive(np.power, broadcasts=True)
-def power(a: Array | Scalar, b: Array | Scalar) -> Array:
-    """aᵇ, elementwise and broadcasting.
-
-    At b = 0 the derivative by ``a`` is 0, and at a = 0 ≤ b the derivative by ``b`` is 0.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype; NaN for a < 0 and a b that is not whole.
-
-    Raises:
-        ShapeError: the shapes do not broadcast, or integers are raised to negative integers.
-        DTypeError: both are boolean.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.power(nx.tensor([2.0, 3.0]), nx.tensor([3.0, -1.0]))
-        Tensor([8.        , 0.33333333], from=power)
-    """
-    return _of_numbers(a**b if isinstance(a, np.ndarray) else np.power(a, b), a, b)
-
-
-@power.vjp("a")
-def power_da(ct: A, y: A, a: A, b: A | float) -> A:
-    if isinstance(b, bool | int | float):
-        return ct * b * a ** (b - 1) if b else ct * 0
-    constant: A = b == 0
-    da: A = ct * b * a ** where(constant, 1.0, b - 1)
-    return where(constant, 0.0, da)
-
-
-@power.vjp("b")
-def power_db(ct: A, y: A, a: A, b: A) -> A:
-    certain = logical_and(equal(a, 0), greater_equal(b, 0))  # y ln a, not inf · ln 1, where b < 0
-    return ct * y * log(where(certain, 1.0, a))
-
-
-@primitive(np.absolute)
-def absolute(x: Array) -> Array:
-    """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
-
-    Of complex arrays it is the analytic continuation ±x, not the modulus, as complex-step
-    differentiation needs it. ``nx.functional.abs`` is the same function.
-
-    Args:
-        x: any shape and dtype.
-
-    Returns:
-        The shape and dtype of ``x``.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.absolute(nx.tensor([-1.5, 0.0, 2.0]))
-        Tensor([1.5, 0. , 2. ], from=absolute)
-    """
-    return np.where(x.real < 0, -x, x) if np.iscomplexobj(x) else np.absolute(x)
-
-
-@absolute.vjp("x")
-def absolute_dx(ct: A, y: A, x: A) -> A:
-    return ct * sign(x)
-
-
-@primitive(np.sign)
-def sign(x: Array) -> Array:
-    """-1, 0 or 1, elementwise; piecewise constant, so its gradient is 0.
-
-    Args:
-        x: any shape; numbers, not booleans.
-
-    Returns:
-        The shape and dtype of ``x``; NaN stays NaN.
-
-    Raises:
-        DTypeError: booleans.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.sign(nx.tensor([-1.5, 0.0, 2.0]))
-        Tensor([-1.,  0.,  1.], from=sign)
-    """
-    return np.sign(real_part(x)) + 0 * x if np.iscomplexobj(x) else np.sign(x)
-
-
-@sign.vjp("x")
-def sign_dx(ct: A, y: A, x: A) -> A:
-    return ct * 0
-
-
-@primitive(np.log)
-def log(x: Array) -> Array:
-    """ln x, elementwise: -inf at 0 and NaN below.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: a boolean tensor.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.log(nx.tensor([1.0, 10.0]))
-        Tensor([0.        , 2.30258509], from=log)
-    """
-    return np.log(x)
-
-
-@log.vjp("x")
-def log_dx(ct: A, y: A, x: A) -> A:
-    return ct / x
-
-
-# Choosing
-
-
-@namesake(np.where)
-@primitive(broadcasts=True)
-def where(condition: Array, a: Array, b: Array) -> Array:
-    """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting.
-
-    Args:
-        condition: booleans of any shape; of numbers, all but 0 hold. It has no gradient.
-        a: an array, a tensor or a number, of a shape that broadcasts with the others.
-        b: likewise.
-
-    Returns:
-        The broadcast shape, of the common dtype of ``a`` and ``b``.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> x = nx.tensor([-1.0, 2.0])
-        >>> nx.functional.where(x > 0, x, 0.0)
-        Tensor([0., 2.], from=where)
-    """
-    return np.where(condition, a, b)
-
-
-@where.vjp("a")
-def where_da(ct: A, y: A, condition: A, a: A, b: A) -> A:
-    return where(condition, ct, 0.0)
-
-
-@where.vjp("b")
-def where_db(ct: A, y: A, condition: A, a: A, b: A) -> A:
-    return where(condition, 0.0, ct)
-
-
-@primitive(np.maximum, broadcasts=True)
-def maximum(a: Array, b: Array) -> Array:
-    """The larger of a and b, elementwise and broadcasting; NaN if either is.
-
-    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
-    it, so that a NaN is not hidden.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.maximum(nx.tensor([1.0, 5.0]), nx.tensor([3.0, 2.0]))
-        Tensor([3., 5.], from=maximum)
-    """
-    return np.maximum(a, b)
-
-
-@maximum.vjp("a")
-def maximum_da(ct: A, y: A, a: A, b: A) -> A:
-    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
-@maximum.vjp("b")
-def maximum_db(ct: A, y: A, a: A, b: A) -> A:
-    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
-@primitive(np.minimum, broadcasts=True)
-def minimum(a: Array, b: Array) -> Array:
-    """The smaller of a and b, elementwise and broadcasting; NaN if either is.
-
-    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
-    it, so that a NaN is not hidden.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.minimum(nx.tensor([1.0, 5.0]), nx.tensor([3.0, 2.0]))
-        Tensor([1., 2.], from=minimum)
-    """
-    return np.minimum(a, b)
-
-
-@minimum.vjp("a")
-def minimum_da(ct: A, y: A, a: A, b: A) -> A:
-    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
-@minimum.vjp("b")
-def minimum_db(ct: A, y: A, a: A, b: A) -> A:
-    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
-@primitive
-def _clip(x: Array, *, low: Scalar | None, high: Scalar | None) -> Array:
-    if np.iscomplexobj(x):
-        return np.where(
-            real_part(x) == np.clip(real_part(x), low, high), x, np.clip(x.real, low, high)
-        )
-    return np.clip(x, low, high)
-
-
-@_clip.vjp("x")
-def _clip_dx(ct: A, y: A, x: A, *, low: Scalar | None, high: Scalar | None) -> A:
-    inside = equal(x, y)
-    return where(inside, ct, 0.0)
-
-
-@namesake(np.clip)
-def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
-    """x cut off below ``min`` and above ``max``; the derivative is 1 on both bounds.
-
-    Args:
-        x: any shape and dtype.
-        min: the lower bound, a number, or None for none.
-        max: the upper bound, likewise; it wins where it is below ``min``.
-
-    Returns:
-        The shape of ``x``, of the common dtype with the bounds; NaN stays NaN.
-
-    Raises:
-        ArgumentError: neither bound is given.
-        DTypeError: a bound is a tensor.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.clip(nx.tensor([-2.0, 0.5, 3.0]), 0.0, 1.0)
-        Tensor([0. , 0.5, 1. ], from=clip)
-    """
-    if min is None and max is None:
-        raise ArgumentError("clip needs a bound", "neither min nor max", "give one of them")
-    for bound in (min, max):
-        if isinstance(bound, Node):
-            raise DTypeError(
-                "the bounds of clip are constants",
-                "a tensor",
-                "use maximum and minimum, which differentiate",
-            )
-    return _clip(x, low=min, high=max)
-
-
-@primitive(np.equal, broadcasts=True)
-def equal(a: Array, b: Array) -> Array:
-    """a = b, elementwise and broadcasting."""
-    return np.equal(a, b)
-
-
-@primitive(np.not_equal, broadcasts=True)
-def not_equal(a: Array, b: Array) -> Array:
-    """a ≠ b, elementwise and broadcasting."""
-    return np.not_equal(a, b)
-
-
-@primitive(np.less, broadcasts=True)
-def less(a: Array, b: Array) -> Array:
-    """a < b, elementwise and broadcasting; complex arrays by their real parts."""
-    return np.less(real_part(a), real_part(b))
-
-
-@primitive(np.less_equal, broadcasts=True)
-def less_equal(a: Array, b: Array) -> Array:
-    """a ≤ b, elementwise and broadcasting; complex arrays by their real parts."""
-    return np.less_equal(real_part(a), real_part(b))
-
-
-@primitive(np.greater, broadcasts=True)
-def greater(a: Array, b: Array) -> Array:
-    """a > b, elementwise and broadcasting; complex arrays by their real parts."""
-    return np.greater(real_part(a), real_part(b))
-
-
-@primitive(np.greater_equal, broadcasts=True)
-def greater_equal(a: Array, b: Array) -> Array:
-    """a ≥ b, elementwise and broadcasting; complex arrays by their real parts."""
-    return np.greater_equal(real_part(a), real_part(b))
-
-
-@primitive(np.logical_and, broadcasts=True)
-def logical_and(a: Array, b: Array) -> Array:
-    """Both hold, elementwise and broadcasting."""
-    return np.logical_and(a, b)
-
-
-@primitive(np.logical_or, broadcasts=True)
-def logical_or(a: Array, b: Array) -> Array:
-    """At least one holds, elementwise and broadcasting."""
-    return np.logical_or(a, b)
-
-
-@primitive(np.logical_xor, broadcasts=True)
-def logical_xor(a: Array, b: Array) -> Array:
-    """Exactly one holds, elementwise and broadcasting."""
-    return np.logical_xor(a, b)
-
-
-@primitive(np.logical_not)
-def logical_not(x: Array) -> Array:
-    """It does not hold, elementwise."""
-    return np.logical_not(x)
-
-
-# Bit by bit NumPy's & | ^ ~ agree with these on booleans, and on nothing else.
-namesake(np.bitwise_and)(lambda a, b: logical_and(_mask(a), _mask(b)))
-namesake(np.bitwise_or)(lambda a, b: logical_or(_mask(a), _mask(b)))
-namesake(np.bitwise_xor)(lambda a, b: logical_xor(_mask(a), _mask(b)))
-namesake(np.invert)(lambda x: logical_not(_mask(x)))
-
-
-# Matrices
-
-
-@primitive(np.matmul, broadcasts=True)
-def matmul(a: Array, b: Array) -> Array:
-    """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy.
-
-    Args:
-        a: (..., n, k), or (k,) for a row.
-        b: (..., k, m), or (k,) for a column; the leading axes broadcast.
-
-    Returns:
-        (..., n, m), without the n of a row and the m of a column; of NumPy's common dtype.
-
-    Raises:
-        ShapeError: a number instead of a matrix, sums of two lengths, or leading axes that do
-            not broadcast.
-
-    Example:
-        >>> import numixology as nx
-        >>> a = nx.tensor([[1.0, 2.0], [3.0, 4.0]])
-        >>> nx.functional.matmul(a, nx.tensor([[1.0], [10.0]]))
-        Tensor([[21.],
-                [43.]], from=matmul)
-    """
-    y: Array = np.matmul(a, b)
-    return y
-
-
-@matmul.vjp("a")
-def matmul_da(ct: A, y: A, a: A, b: A) -> A:
-    if b.ndim == 1:
-        return _column(ct) * b if a.ndim > 1 else ct * b  # (..., n, k)
-    if a.ndim == 1:
-        return (b @ _column(ct)).reshape(*b.shape[:-1])  # (..., k)
-    return ct @ _swap_last(b)  # (..., n, k)
-
-
-@matmul.vjp("b")
-def matmul_db(ct: A, y: A, a: A, b: A) -> A:
-    if a.ndim == 1:
-        return _column(a) * ct.reshape(*ct.shape[:-1], 1, ct.shape[-1]) if b.ndim > 1 else ct * a
-    if b.ndim == 1:
-        return (_swap_last(a) @ _column(ct)).reshape(*a.shape[:-2], a.shape[-1])  # (..., k)
-    return _swap_last(a) @ ct  # (..., k, m)
-
-
-def _column(x: A) -> A:
-    return x.reshape(*x.shape, 1)
-
-
-def _swap_last(x: A) -> A:
-    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
-
-
-# Shapes
-
-
-@primitive
-def _reshape(x: Array, *, shape: Shape) -> Array:
-    return np.reshape(x, shape)
-
-
-@_reshape.vjp("x")
-def _reshape_dx(ct: A, y: A, x: A, *, shape: Shape) -> A:
-    return ct.reshape(x.shape)
-
-
-@namesake(np.reshape)
-def reshape(x: A, shape: int | Sequence[int]) -> A:
-    """The same values, in the same order, under another shape.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        shape: the new lengths, or one number; one of them may be -1, for what is left.
-
-    Returns:
-        That shape, of the dtype of ``x``; a view where strides can express it, else a copy.
-
-    Raises:
-        ShapeError: another number of values, or more than one -1.
-        DTypeError: a length that is not an integer.
-
-    Source: guide, Token Mixer Step-by-Step (Step 1: Head Partitioning).
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.reshape(nx.tensor([1, 2, 3, 4, 5, 6]), (2, -1))
-        Tensor([[1, 2, 3],
-                [4, 5, 6]], from=reshape)
-    """
-    return _reshape(x, shape=_resolved(_unpacked((shape,)), x.shape, "reshape"))
-
-
-@primitive
-def _transpose(x: Array, *, axes: Shape) -> Array:
-    return np.transpose(x, axes)
-
-
-@_transpose.vjp("x")
-def _transpose_dx(ct: A, y: A, x: A, *, axes: Shape) -> A:
-    return _transpose(ct, axes=tuple(np.argsort(axes)))
-
-
-@namesake(np.transpose)
-def transpose(x: A, axes: Sequence[int] | None = None) -> A:
-    """The axes in another order: axis i of the result is axis ``axes[i]`` of x.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axes: every axis of ``x`` once; None for the reverse order.
-
-    Returns:
-        A view in that order, of the dtype of ``x``.
-
-    Raises:
-        ShapeError: an axis that is missing, named twice or not there.
-        DTypeError: an axis that is not an integer.
-
-    Source: guide, Token Mixer Step-by-Step (Step 2: Permutation).
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.transpose(nx.tensor([[1, 2, 3], [4, 5, 6]]), (1, 0))
-        Tensor([[1, 4],
-                [2, 5],
-                [3, 6]], from=transpose)
-    """
-    if axes is None:
-        return _transpose(x, axes=tuple(range(x.ndim))[::-1])
-    order = tuple(axes)
-    if sorted(order) != [*range(x.ndim)]:
-        order = tuple([_axis(axis, x.ndim) for axis in axes])
-    if len(order) != x.ndim or len(set(order)) != x.ndim:
-        raise ShapeError(
-            f"the order of {x.ndim} axes names each of them once",
-            str(tuple(axes)),
-            f"use a permutation of {tuple(range(x.ndim))}",
-        )
-    return _transpose(x, axes=order)
-
-
-@primitive(broadcasts=True)
-def _broadcast_to(x: Array, *, shape: Shape) -> Array:
-    return np.broadcast_to(x, shape)
-
-
-@_broadcast_to.vjp("x")
-def _broadcast_to_dx(ct: A, y: A, x: A, *, shape: Shape) -> A:
-    return ct
-
-
-@namesake(np.broadcast_to)
-def broadcast_to(x: A, shape: int | Sequence[int]) -> A:
-    """x repeated along axes of length one, and along new leading axes, up to ``shape``.
-
-    Args:
-        x: any shape and dtype.
-        shape: the lengths wanted, or one number.
-
-    Returns:
-        That shape, of the dtype of ``x``; a view that cannot be written to.
-
-    Raises:
-        ShapeError: ``x`` does not broadcast to ``shape``.
-        DTypeError: a length that is not an integer.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.broadcast_to(nx.tensor([1.0, 2.0]), (2, 2))
-        Tensor([[1., 2.],
-                [1., 2.]], from=broadcast_to)
-    """
-    return _broadcast_to(x, shape=_unpacked((shape,)))
-
-
-@namesake(np.squeeze)
-def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
-    """x without its axes of length one, or without those of them that ``axis`` names.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for every axis of length one.
-        dim: torch's name for ``axis``.
-
-    Returns:
-        The shape without those axes, of the dtype of ``x``.
-
-    Raises:
-        ShapeError: an axis of another length, one that is not there, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.squeeze(nx.tensor([[[1.0, 2.0]]]), 0).shape
-        (1, 2)
-    """
-    axis = _either("axis", axis, "dim", dim)
-    if axis is None:
-        return reshape(x, [n for n in x.shape if n != 1])
-    gone = _axes(axis, x.ndim)
-    if any(x.shape[i] != 1 for i in gone):
-        raise ShapeError(
-            "squeeze removes axes of length one", f"axis {axis} of shape {x.shape}", "use reshape"
-        )
-    return reshape(x, [n for i, n in enumerate(x.shape) if i not in gone])
-
-
-@primitive
-def _contiguous(x: Array) -> Array:
-    return np.array(x, order="C")
-
-
-@_contiguous.vjp("x")
-def _contiguous_dx(ct: A, y: A, x: A) -> A:
-    return ct
-
-
-def contiguous(x: A) -> A:
-    """x itself if its values lie in memory in order, else a copy in which they do.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-
-    Returns:
-        The shape and dtype of ``x``.
-
-    Source: guide, Implementation Tips (Memory Optimization).
-
-    Example:
-        >>> import numixology as nx
-        >>> x = nx.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).T
-        >>> x.stride(), nx.functional.contiguous(x).stride()
-        ((1, 3), (2, 1))
-    """
-    values = x.value if isinstance(x, Tensor) else x
-    return x if values.flags.c_contiguous else _contiguous(x)
-
-
-@primitive
-def _astype(x: Array, *, dtype: np.dtype[Any]) -> Array:
-    return x.astype(dtype) if np.iscomplexobj(x) else _cast(x, dtype)
-
-
-@_astype.vjp("x")
-def _astype_dx(ct: A, y: A, x: A, *, dtype: np.dtype[Any]) -> A:
-    return ct.astype(x.dtype)
-
-
-def astype(x: A, dtype: DTypeLike) -> A:
-    """A copy of the values in another of the five dtypes; the cotangent comes back in x's own.
-
-    From floating-point to integers what follows the point is cut off, and what float32 cannot
-    hold becomes infinite. Complex arrays are returned as they are.
-
-    Args:
-        x: an array or a tensor of any shape.
-        dtype: float64, float32, int64, int32 or bool, or its name.
-
-    Returns:
-        The shape of ``x``, of that dtype; integers and booleans carry no gradient.
-
-    Raises:
-        DTypeError: another dtype.
-        ArgumentError: a NaN, an infinity or a number that does not fit the integers asked for.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.astype(nx.tensor([1.7, -1.7]), "int64")
-        Tensor([ 1, -1], from=astype)
-    """
-    if x.dtype.kind == "c":
-        return x
-    return _astype(x, dtype=as_dtype(dtype))
-
-
-@primitive
-def getitem(x: Array, *, index: Any) -> Array:
-    """x[index], NumPy's indexing: integers, slices, None, Ellipsis, integer arrays, masks."""
-    part: Array = x[index]
-    return part
-
-
-@getitem.vjp("x")
-def getitem_dx(ct: A, y: A, x: A, *, index: Any) -> A:
-    return scatter(ct, index=index, shape=x.shape)
-
-
-@primitive
-def scatter(x: Array, *, index: Any, shape: Shape) -> Array:
-    """Zeros of the given shape with x added at ``index``: the transpose of ``getitem``."""
-    y = np.zeros(shape, x.dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, np.ndarray) and part.dtype != np.bool_ for part in parts):
-        np.add.at(y, index, x)  # an index array may name an element twice
-    else:
-        y[index] = x
-    return y
-
-
-@scatter.vjp("x")
-def scatter_dx(ct: A, y: A, x: A, *, index: Any, shape: Shape) -> A:
-    return getitem(ct, index=index)
-
-
-# Reductions
-
-# NumPy's own, under types that leave ``keepdims`` open until the call.
-_add_reduce: Callable[..., Array] = np.add.reduce
-_maximum_reduce: Callable[..., Array] = np.maximum.reduce
-_minimum_reduce: Callable[..., Array] = np.minimum.reduce
-
-
-@primitive
-def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    return _add_reduce(x, axis=axis, keepdims=keepdims)
-
-
-@_sum.vjp("x")
-def _sum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
-    return broadcast_to(ct.reshape(kept_shape(x.shape, axis)), x.shape)
-
-
-@namesake(np.sum)
-def sum(
-    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-) -> A:
-    """Σ x over ``axis``.
-
-    Args:
-        x: any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
-        sum of no values is 0.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.sum(nx.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
-        Tensor([4., 6.], from=sum)
-    """
-    return _sum(x, axis=_reduced(x, axis, dim), keepdims=keepdims or keepdim)
-
-
-@namesake(np.mean)
-def mean(
-    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-) -> A:
-    """Σ x / n over ``axis``, of n values each.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
-        The mean of no values is NaN.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.mean(nx.tensor([[1.0, 2.0], [3.0, 5.0]]), axis=1, keepdims=True)
-        Tensor([[1.5],
-                [4. ]], from=divide)
-    """
-    axis = _reduced(x, axis, dim)
-    return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
-
-
-@namesake(np.var)
-def var(
-    x: A,
-    axis: Axis = None,
-    keepdims: bool = False,
-    *,
-    ddof: int = 0,
-    dim: Axis = None,
-    keepdim: bool = False,
-) -> A:
-    """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        ddof: 0, NumPy's default, for the biased variance; 1, torch's, for the unbiased one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
-        Infinite or NaN where n ≤ ddof.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> x = nx.tensor([1.0, 2.0, 3.0, 6.0])
-        >>> nx.functional.var(x).item(), nx.functional.var(x, ddof=1).item()
-        (3.5, 4.666666666666667)
-    """
-    axis = _reduced(x, axis, dim)
-    count = _count(x, axis) - ddof
-    centred = subtract(x, mean(x, axis, keepdims=True))
-    squares = sum(multiply(centred, centred), axis, keepdims or keepdim)
-    return divide(squares, count if count > 0 else 0)
-
-
-@primitive
-def _max(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    return _maximum_reduce(x, axis=axis, keepdims=keepdims)
-
-
-@primitive
-def _min(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    return _minimum_reduce(x, axis=axis, keepdims=keepdims)
-
-
-def extremum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
-    """Where several values are the extremum, they share the cotangent equally."""
-    shape = kept_shape(x.shape, axis)
-    chosen = equal(x, y.reshape(shape)).astype(ct.dtype)
-    dx: A = ct.reshape(shape) * chosen / sum(chosen, axis, keepdims=True)
-    return dx
-
-
-_max.vjp("x")(extremum_dx)
-_min.vjp("x")(extremum_dx)
-
-
-@namesake(np.max, np.amax)
-def max(
-    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-) -> A:
-    """The largest x over ``axis``; equal values share its gradient equally.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; the values alone, without their
-        indices. NaN where any of them is.
-
-    Raises:
-        ShapeError: no such axis, one named twice, or no values to choose from.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.max(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
-        Tensor([5., 3.], from=max)
-    """
-    axis = _reduced(x, axis, dim)
-    _refuse_empty(x, axis, "max")
-    return _max(x, axis=axis, keepdims=keepdims or keepdim)
-
-
-@namesake(np.min, np.amin)
-def min(
-    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-) -> A:
-    """The smallest x over ``axis``; equal values share its gradient equally.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; the values alone, without their
-        indices. NaN where any of them is.
-
-    Raises:
-        ShapeError: no such axis, one named twice, or no values to choose from.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.min(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
-        Tensor([1., 2.], from=min)
-    """
-    axis = _reduced(x, axis, dim)
-    _refuse_empty(x, axis, "min")
-    return _min(x, axis=axis, keepdims=keepdims or keepdim)
-
-
-@namesake(np.prod)
-def prod(
-    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-) -> A:
-    """Π x over ``axis``: multiplied in pairs, then pairs of pairs, so that zeros do no harm.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
-        product of no values is 1.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> x = nx.tensor([2.0, 0.0, 3.0], requires_grad=True)
-        >>> nx.functional.prod(x).backward()
-        >>> x.grad
-        Tensor([0., 6., 0.])
-    """
-    gone: Shape = axes_of(_reduced(x, axis, dim), x.ndim)
-    shape = kept_shape(x.shape, gone) if keepdims or keepdim else None
-    kept: list[int] = [i for i in range(x.ndim) if i not in gone]
-    lengths = [x.shape[i] for i in kept]
-    x = transpose(x, (*gone, *kept)).reshape(math.prod(x.shape[i] for i in gone), *lengths)
-    if x.dtype.kind in "iub":
-        x = astype(x, np.int64)
-    if len(x) == 0:
-        x = sum(x, 0, keepdims=True) + 1
-    while len(x) > 1:
-        half = len(x) // 2
-        pairs = multiply(x[:half], x[half : 2 * half])  # (n // 2, ...)
-        x = pairs if len(x) == 2 * half else _append(pairs, x[2 * half :])
-    return x.reshape(shape if shape is not None else tuple(lengths))
-
-
-def _append(x: A, last: A) -> A:
-    """x with one more row: each part written among zeros, then added."""
-    shape = (len(x) + 1, *x.shape[1:])
-    return scatter(x, index=slice(0, -1), shape=shape) + scatter(
-        last, index=slice(-1, None), shape=shape
-    )
-
-
-@primitive
-def _cumsum(x: Array, *, axis: int) -> Array:
-    return np.add.accumulate(x, axis=axis)
-
-
-@_cumsum.vjp("x")
-def _cumsum_dx(ct: A, y: A, x: A, *, axis: int) -> A:
-    backwards = (slice(None),) * axis + (slice(None, None, -1),)
-    return getitem(_cumsum(getitem(ct, index=backwards), axis=axis), index=backwards)
-
-
-@namesake(np.cumsum)
-def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
-    """y_i = x_0 + … + x_i along ``axis``.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis; None for all values in order, as one sequence.
-        dim: torch's name for ``axis``.
-
-    Returns:
-        The shape of ``x``, or (size,) for None; of its dtype, and int64 for int32 and booleans.
-
-    Raises:
-        ShapeError: no such axis.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.cumsum(nx.tensor([1.0, 2.0, 3.0]))
-        Tensor([1., 3., 6.], from=cumsum)
-    """
-    axis = _either("axis", axis, "dim", dim)
-    if axis is None:
-        return _cumsum(reshape(x, -1), axis=0)
-    return _cumsum(x, axis=_axis(axis, x.ndim))
-
-
-def _either(name: str, value: Any, other_name: str, other: Any) -> Any:
-    if value is not None and other is not None:
-        raise ArgumentError(
-            f"{name} and {other_name} mean the same", f"{value} and {other}", "give one of them"
-        )
-    return value if other is None else other
-
-
-def _axes(axis: Any, ndim: int) -> Shape:
-    named = tuple(axis) if isinstance(axis, list | tuple) else (axis,)
-    axes = tuple(_axis(one, ndim) for one in named)
-    if len(set(axes)) < len(axes):
-        raise ShapeError("axes must differ", str(axis), "name each axis once")
-    return axes
-
-
-def _reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
-    """The axes to reduce, checked, counted from 0."""
-    axis = _either("axis", axis, "dim", dim)
-    return None if axis is None else _axes(axis, x.ndim)
-
-
-def _count(x: Any, axis: Axis) -> int:
-    """How many values each result is made from."""
-    return math.prod(x.shape[i] for i in axes_of(axis, x.ndim))
-
-
-def _refuse_empty(x: Any, axis: Axis, name: str) -> None:
-    if _count(x, axis) == 0:
-        raise ShapeError(
-            f"{name} needs at least one value", f"shape {x.shape}", "check the input first"
-        )

@@ -4,16 +4,22 @@ None of them touches any ``.grad``. All of them read the tape that calling the f
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from .array import Array, Scalar
+from .array import Array, Scalar, Shape
 from .autograd import copy_of, record, sweep
+from .dtypes import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
-from .tensors import Tensor, as_dtype, cotangent_for, leaf, tensor
+from .shapes import scatter
+from .tensors import Tensor, cotangent_for, leaf, tensor
 
 __all__ = ["Pullback", "grad", "jacobian", "jvp", "pull", "vjp"]
+
+#: Whether a transform is calling the function that it differentiates.
+_differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
 
 #: What an input may be.
 Input: TypeAlias = Tensor | Array | Scalar | Sequence[Any]
@@ -101,9 +107,9 @@ def vjp(fn: Callable[..., Any], *inputs: Input) -> tuple[Any, Pullback]:
         >>> pullback(nx.tensor([1.0, 10.0, 100.0]))
         (Tensor([  2.,  40., 600.]),)
     """
+    nested = _nested(inputs)
     tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
-    with record():
-        output = fn(*tracked)
+    output = _called(fn, tracked)
     outs = _outputs(output)
 
     def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
@@ -115,9 +121,9 @@ def vjp(fn: Callable[..., Any], *inputs: Input) -> tuple[Any, Pullback]:
                 f"{len(cotangents)} for {len(outs)}",
                 "pass each of them",
             )
-        return _pull_or_zero(outs, cotangents, tracked)
+        return _pull_or_zero(outs, cotangents, tracked, nested)
 
-    return _detached(output), pullback
+    return output if nested else _detached(output), pullback
 
 
 def jvp(
@@ -155,13 +161,13 @@ def jvp(
             f"{len(directions)} for {len(points)}",
             "pass each of them",
         )
+    nested = _nested((*points, *directions))
     tracked = [_tracked(one, i) for i, one in enumerate(points)]
     units = [
-        cotangent_for(one, np.asarray(u, one.dtype))
+        cotangent_for(one, u if isinstance(u, Tensor) else tensor(u, dtype=one.dtype))
         for one, u in zip(tracked, directions, strict=True)
     ]
-    with record():
-        output = fn(*tracked)
+    output = _called(fn, tracked)
     outs = _outputs(output)
     v = [leaf(np.zeros(out.shape, out.dtype), requires_grad=True) for out in outs]
     dependent = [(out, one) for out, one in zip(outs, v, strict=True) if out.requires_grad]
@@ -169,8 +175,9 @@ def jvp(
     linear = [
         (g, u) for g, u in zip(pulled, units, strict=True) if g is not None and g.requires_grad
     ]
-    tangent = _pull_or_zero([g for g, _ in linear], [u for _, u in linear], v)
-    return _detached(output), tangent if isinstance(output, tuple) else tangent[0]
+    tangent = _pull_or_zero([g for g, _ in linear], [u for _, u in linear], v, nested)
+    value = output if nested else _detached(output)
+    return value, tangent if isinstance(output, tuple) else tangent[0]
 
 
 def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
@@ -194,26 +201,39 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
                 [0., 4., 0.],
                 [0., 0., 6.]])
     """
+    nested = _nested(inputs)
     tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
-    with record():
-        output = fn(*tracked)
+    output = _called(fn, tracked)
     if not isinstance(output, Tensor):
         raise DTypeError(
             "jacobian takes a function that returns one tensor",
             type(output).__name__,
             "return one of them, or use nx.vjp",
         )
-    rows = [np.zeros((output.size, *one.shape), one.dtype) for one in tracked]
-    unit = np.zeros(output.shape, output.dtype)
+    _outputs(output)
+    rows = []
     for i in range(output.size):
+        unit = np.zeros(output.shape, output.dtype)
         unit.flat[i] = 1
-        for row, gradient in zip(rows, _pull_or_zero([output], [unit], tracked), strict=True):
-            row[i] = gradient.value
-        unit.flat[i] = 0
-    found = tuple(
-        leaf(row.reshape(output.shape + one.shape)) for row, one in zip(rows, tracked, strict=True)
-    )
+        rows.append(_pull_or_zero([output], [unit], tracked, nested))
+    with record():
+        found = tuple(
+            _stacked([row[k] for row in rows], output.shape, one, nested)
+            for k, one in enumerate(tracked)
+        )
     return found[0] if len(found) == 1 else found
+
+
+def _stacked(rows: Sequence[Tensor], shape: Shape, one: Tensor, nested: bool) -> Tensor:
+    """The rows of a Jacobian under one shape; recorded if they are to be differentiated."""
+    whole = (len(rows), *one.shape)
+    if not nested:
+        values = np.array([row.value for row in rows], one.dtype)
+        return leaf(values.reshape(shape + one.shape))
+    total = leaf(np.zeros(whole, one.dtype))
+    for i, row in enumerate(rows):
+        total = total + scatter(row, index=i, shape=whole)
+    return total.reshape(shape + one.shape)
 
 
 def pull(
@@ -238,23 +258,46 @@ def pull(
 
 
 def _pull_or_zero(
-    outputs: Sequence[Tensor], cotangents: Sequence[Any], inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor],
+    cotangents: Sequence[Any],
+    inputs: Sequence[Tensor],
+    create_graph: bool,
 ) -> tuple[Tensor, ...]:
     checked = []
     for output, cotangent in zip(outputs, cotangents, strict=True):
         if output.requires_grad:
             checked.append((output, cotangent_for(output, cotangent)))
-    found = pull([out for out, _ in checked], [ct for _, ct in checked], inputs, False)
+    found = pull([out for out, _ in checked], [ct for _, ct in checked], inputs, create_graph)
     return tuple(
         leaf(np.zeros(one.shape, one.dtype)) if gradient is None else gradient
         for one, gradient in zip(inputs, found, strict=True)
     )
 
 
+def _nested(inputs: Sequence[Any]) -> bool:
+    """Whether what a transform returns will itself be differentiated: it is recorded then.
+
+    That is so inside a function that another transform is differentiating, and where an input
+    lies on the caller's own tape.
+    """
+    return _differentiating.get() or any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+
+
+def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+    """``fn`` of the inputs, recorded even inside ``no_grad``."""
+    token = _differentiating.set(True)
+    try:
+        with record():
+            return fn(*inputs)
+    finally:
+        _differentiating.reset(token)
+
+
 def _tracked(value: Any, position: int) -> Tensor:
-    """A new leaf with the values of an input, so that the caller's own tape is not touched."""
-    if isinstance(value, Tensor):
-        value = value.detach()
+    """An input with a place of its own on the tape: gradients stop there, or pass if nested."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        with record():
+            return copy_of(value)
     fresh = tensor(value)
     if fresh.dtype.kind != "f":
         raise DTypeError(
@@ -284,6 +327,12 @@ def _outputs(output: Any) -> list[Tensor]:
                 type(one).__name__,
                 "keep the calculation in tensors: no np.asarray, numpy() or item() inside",
             )
+    if not any(one.requires_grad for one in listed):
+        raise TapeError(
+            "the output must depend on an input through recorded operations",
+            "an output that does not require a gradient",
+            "use no detach() or no_grad() inside, and create_graph=True for a gradient inside",
+        )
     return listed
 
 

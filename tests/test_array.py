@@ -4,6 +4,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
+from types import FunctionType
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -13,8 +15,32 @@ from support import refused
 
 import numixology as nx
 from numixology import array
-from numixology.array import axes_of, kept_shape, quietly, real_part, shape_of, speak, whisper
+from numixology.array import (
+    Value,
+    axes_of,
+    kept_shape,
+    quietly,
+    real_part,
+    shape_of,
+    speak,
+    whisper,
+)
 from numixology.errors import DTypeError
+
+# values
+
+
+@pytest.mark.parametrize("kind", [np.ndarray, nx.Tensor], ids=lambda kind: kind.__name__)
+def test_what_a_rule_may_use_is_there(kind) -> None:
+    promised = [
+        name
+        for name, thing in vars(Value).items()
+        if isinstance(thing, property | FunctionType) and name not in vars(Protocol)
+    ]
+    assert len(promised) > 20
+    for name in promised:
+        assert getattr(kind, name, None) is not None, name
+
 
 # axes
 

@@ -1075,3 +1075,33 @@ def test_a_repeated_output_under_no_grad_is_still_recorded() -> None:
     with nx.no_grad():
         (dx,) = nx.grad([y, y], x, [v, w], create_graph=True)
     assert [one.item() for one in nx.grad(dx, [v, w, x])] == [6.0, 6.0, 24.0]
+
+
+def test_what_a_users_rule_returns_stays_the_users() -> None:
+    constant = np.zeros(3)
+
+    @nx.primitive
+    def flat(x):
+        return x * 1.0
+
+    @flat.vjp("x")
+    def flat_dx(ct, y, x):
+        return constant
+
+    x = nx.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (flat(x) + x * x + flat(x)).sum().backward()
+    assert x.grad.tolist() == [2.0, 4.0, 6.0]
+    assert not constant.any()
+    x.zero_grad()
+    flat(x).sum().backward()
+    x.grad.data[0] = 99.0
+    assert not constant.any()
+
+
+def test_a_tensor_as_an_option_is_refused() -> None:
+    @nx.primitive
+    def scaled(x, *, k):
+        return x * k
+
+    with refused(DTypeError, "options of scaled are constants", "a tensor as k", "positional"):
+        scaled(nx.tensor([1.0]), k=nx.tensor(2.0))

@@ -17,9 +17,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # a folder ends with its `__init__`, which may import all of them; `__init__` alone is the package's
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
-    ("errors", "array"),
+    ("errors", "array", "dtypes"),
     ("observe", "text"),
     ("autograd",),
+    ("shapes", "arithmetic", "reductions"),
     ("tensors",),
     ("transforms",),
     (
@@ -51,9 +52,12 @@ ROOMS = (
     ),
     ("explain.trace", "explain.scene", "explain.flow", "explain.complexity", "explain.__init__"),
     (
+        "verify.reports",
+        "verify.differences",
+        "verify.contracts",
         "verify.gradients",
-        "verify.suite",
         "verify.goldens",
+        "verify.suite",
         "verify.conformance",
         "verify.__init__",
     ),

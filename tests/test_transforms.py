@@ -271,9 +271,8 @@ def test_zeros_for_what_plays_no_part() -> None:
     assert not db.numpy().any()
     constant = nx.tensor([1.0])
     for fn in (lambda a, b: constant, lambda a, b: (a > 0).sum(), lambda a, b: a.detach()):
-        output, pullback = nx.vjp(fn, *arrays)
-        assert [one.shape for one in pullback(output)] == [(2, 3), (4,)]
-        assert not any(one.numpy().any() for one in pullback(output))
+        with refused(TapeError, "must depend on an input", "create_graph=True"):
+            nx.vjp(fn, *arrays)
 
 
 def test_one_output_may_be_constant() -> None:
@@ -387,8 +386,8 @@ def test_tangents_of_what_does_not_depend() -> None:
     ]
     assert [one.dtype for one in tangents] == [one.dtype for one in outputs]
     assert outer.grad is None
-    _, tangent = nx.jvp(lambda a: constant, 1.0, 1.0)
-    assert tangent.tolist() == [0.0, 0.0]
+    with refused(TapeError, "must depend on an input", "create_graph=True"):
+        nx.jvp(lambda a: constant, 1.0, 1.0)
 
 
 def test_tangents_must_fit() -> None:
@@ -430,7 +429,8 @@ def test_jacobians_of_what_does_not_depend() -> None:
     assert by_a.tolist() == [[2.0, 0.0], [0.0, 4.0]]
     assert (by_b.shape, by_b.dtype) == ((2, 3, 1), np.float32)
     assert not by_b.numpy().any()
-    assert not nx.jacobian(lambda a: a > 0, [1.0, 2.0]).numpy().any()
+    with refused(TapeError, "must depend on an input", "create_graph=True"):
+        nx.jacobian(lambda a: a > 0, [1.0, 2.0])
 
 
 def test_a_jacobian_of_nothing() -> None:
@@ -517,3 +517,47 @@ def test_a_hessian_by_jacobian_of_a_gradient() -> None:
 
     x = np.array([0.5, 1.0])
     assert_close(nx.jacobian(slope, x).numpy(), np.diag((x + 2) * np.exp(x)))
+
+
+# Transforms of transforms
+
+
+def cubes(x):
+    return (x**3).sum()
+
+
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda x: nx.jacobian(cubes, x),
+        lambda x: nx.vjp(cubes, x)[1](1.0)[0],
+        lambda x: nx.grad(cubes(x), x, create_graph=True)[0],
+        lambda x: nx.jvp(lambda x: x**3, (x,), ([1.0, 1.0],))[1],
+    ],
+    ids=["jacobian", "vjp", "grad", "jvp"],
+)
+def test_transforms_compose(slope) -> None:
+    assert_close(nx.jacobian(slope, [1.0, 2.0]).numpy(), np.diag([6.0, 12.0]))
+    assert_close(nx.vjp(slope, [1.0, 2.0])[1]([1.0, 10.0])[0].numpy(), np.array([6.0, 120.0]))
+    _, tangent = nx.jvp(slope, ([1.0, 2.0],), ([1.0, 10.0],))
+    assert_close(tangent.numpy(), np.array([6.0, 120.0]))
+    third = nx.jacobian(lambda x: nx.jacobian(slope, x), [1.0, 2.0]).numpy()
+    assert_close(third, 6 * np.eye(2)[:, :, None] * np.eye(2)[:, None, :])
+
+
+def test_a_transform_inside_sees_what_it_closes_over() -> None:
+    def by_w(w):
+        return nx.vjp(lambda x: (x * w * w).sum(), [1.0, 2.0])[1](1.0)[0]
+
+    assert_close(nx.jacobian(by_w, [3.0, 4.0]).numpy(), np.diag([6.0, 8.0]))
+
+
+def test_a_gradient_inside_needs_its_graph() -> None:
+    with refused(TapeError, "must depend on an input", "create_graph=True"):
+        nx.jacobian(lambda x: nx.grad(cubes(x), x)[0], [1.0, 2.0])
+
+
+def test_an_input_on_the_callers_tape_passes_gradients_on() -> None:
+    x = leaf([1.0, 2.0])
+    nx.jacobian(cubes, x).sum().backward()
+    assert x.grad.tolist() == [6.0, 12.0]

@@ -1,5 +1,6 @@
 """Indexing, and what Python asks of anything that holds values."""
 
+import array
 import operator
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 from support import integers, refused
 
 import numixology as nx
-from numixology import tensors
+from numixology import shapes
+from numixology.dtypes import DTYPES
 from numixology.errors import DTypeError, IndexRangeError, ShapeError
 
 SHAPE = (3, 4, 5)
@@ -60,7 +62,7 @@ def as_tensors(index):
     """The same index with tensors in the place of arrays and lists."""
     if isinstance(index, tuple):
         return tuple(as_tensors(one) for one in index)
-    if isinstance(index, list | np.ndarray) and np.asarray(index).dtype in tensors.DTYPES:
+    if isinstance(index, list | np.ndarray) and np.asarray(index).dtype in DTYPES:
         return nx.tensor(np.asarray(index, np.int64) if np.size(index) == 0 else index)
     return index
 
@@ -213,7 +215,7 @@ def test_scatter_adds_into_zeros(name) -> None:
     truth = np.zeros(60)
     np.add.at(truth, np.arange(60).reshape(SHAPE)[index], part)
     x = leaf(part)
-    y = tensors.scatter(x, index=index, shape=SHAPE)
+    y = shapes.scatter(x, index=index, shape=SHAPE)
     np.testing.assert_array_equal(y.numpy(), truth.reshape(SHAPE))
     v = integers(*SHAPE, seed=1)
     np.testing.assert_array_equal(nx.grad(y, x, v)[0].numpy(), v[index])
@@ -303,3 +305,18 @@ def test_formats() -> None:
     with refused(DTypeError, "format", "one element", "(2,)"):
         f"{many:.2f}"
     assert f"{nx.tensor([1.0]):.2f}" == "1.00"
+
+
+@pytest.mark.parametrize(
+    "index", [(0, (1, 1)), ((0, 0), (1, 1)), (0, range(1, 2)), array.array("l", [0, 0])], ids=repr
+)
+def test_repeats_in_any_sequence_add_up(index) -> None:
+    values = np.array([[1.0, 2.0], [3.0, 4.0]])
+    x = nx.tensor(values, requires_grad=True)
+    y = x[index]
+    plain = tuple(np.asarray(i) for i in index) if isinstance(index, tuple) else np.asarray(index)
+    np.testing.assert_array_equal(np.asarray(y), values[plain])
+    y.sum().backward()
+    wanted = np.zeros((2, 2))
+    np.add.at(wanted, plain, 1.0)
+    assert x.grad.tolist() == wanted.tolist()

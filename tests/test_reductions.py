@@ -10,8 +10,8 @@ from support import complex_step, integers, numbers, refused
 
 import numixology as nx
 from numixology import functional as F
+from numixology.dtypes import DTYPES
 from numixology.errors import ArgumentError, DTypeError, ShapeError
-from numixology.tensors import DTYPES
 
 REDUCTIONS = {
     "sum": np.sum,

@@ -1,0 +1,640 @@
+"""Arithmetic, comparisons, choices and the matrix product, with their gradients.
+
+A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .array import A, Array, Scalar, real_part
+from .autograd import Node, namesake, primitive
+from .errors import ArgumentError, DTypeError
+from .shapes import transpose
+
+__all__ = [
+    "absolute",
+    "add",
+    "clip",
+    "divide",
+    "equal",
+    "floor_divide",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "log",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "matmul",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "not_equal",
+    "power",
+    "remainder",
+    "sign",
+    "subtract",
+    "where",
+]
+
+
+@primitive(np.add, broadcasts=True)
+def add(a: Array, b: Array) -> Array:
+    """a + b, elementwise and broadcasting.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.add(nx.tensor([[1.0], [2.0]]), nx.tensor([10.0, 20.0]))
+        Tensor([[11., 21.],
+                [12., 22.]], from=add)
+    """
+    return np.add(a, b)
+
+
+@add.vjp("a")
+def add_da(ct: A, y: A, a: A, b: A) -> A:
+    return ct
+
+
+@add.vjp("b")
+def add_db(ct: A, y: A, a: A, b: A) -> A:
+    return ct
+
+
+@primitive(np.subtract, broadcasts=True)
+def subtract(a: Array, b: Array) -> Array:
+    """a - b, elementwise and broadcasting.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        DTypeError: both are boolean.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.subtract(nx.tensor([5.0, 7.0]), 2.0)
+        Tensor([3., 5.], from=subtract)
+    """
+    return np.subtract(a, b)
+
+
+@subtract.vjp("a")
+def subtract_da(ct: A, y: A, a: A, b: A) -> A:
+    return ct
+
+
+@subtract.vjp("b")
+def subtract_db(ct: A, y: A, a: A, b: A) -> A:
+    return -ct
+
+
+@primitive(np.multiply, broadcasts=True)
+def multiply(a: Array, b: Array) -> Array:
+    """a · b, elementwise and broadcasting.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.multiply(nx.tensor([2.0, 3.0]), nx.tensor([4.0, 5.0]))
+        Tensor([ 8., 15.], from=multiply)
+    """
+    return np.multiply(a, b)
+
+
+@multiply.vjp("a")
+def multiply_da(ct: A, y: A, a: A, b: A) -> A:
+    return ct * b
+
+
+@multiply.vjp("b")
+def multiply_db(ct: A, y: A, a: A, b: A) -> A:
+    return ct * a
+
+
+@primitive(np.true_divide, broadcasts=True)
+def divide(a: Array, b: Array) -> Array:
+    """a / b, elementwise and broadcasting; x / 0 is ±inf, and 0 / 0 is NaN.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype; float64 for integers.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.divide(nx.tensor([1, 2]), 4)
+        Tensor([0.25, 0.5 ], from=divide)
+    """
+    return np.true_divide(a, b)
+
+
+@divide.vjp("a")
+def divide_da(ct: A, y: A, a: A, b: A) -> A:
+    return ct / b
+
+
+@divide.vjp("b")
+def divide_db(ct: A, y: A, a: A, b: A) -> A:
+    return -ct * y / b
+
+
+def _of_numbers(y: Array, a: Any, b: Any) -> Array:
+    """y = f(a, b), unless NumPy took two booleans for numbers of eight bits."""
+    if y.dtype == np.int8 and np.result_type(a, b) == np.bool_:
+        raise DTypeError("// % ** take numbers", "two booleans", "use .astype('int64')")
+    return y
+
+
+@primitive(np.floor_divide, broadcasts=True)
+def floor_divide(a: Array, b: Array) -> Array:
+    """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        return np.floor_divide(real_part(a), real_part(b)).astype(np.result_type(a, b))
+    return _of_numbers(np.floor_divide(a, b), a, b)
+
+
+@floor_divide.vjp("a")
+def floor_divide_da(ct: A, y: A, a: A, b: A) -> A:
+    return ct * 0
+
+
+@floor_divide.vjp("b")
+def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
+    return ct * 0
+
+
+@primitive(np.remainder, broadcasts=True)
+def remainder(a: Array, b: Array) -> Array:
+    """a - b ⌊a / b⌋, elementwise and broadcasting."""
+    if np.iscomplexobj(a) or np.iscomplexobj(b):
+        y: Array = a - b * np.floor_divide(real_part(a), real_part(b))  # analytic in each piece
+        return y
+    return _of_numbers(np.remainder(a, b), a, b)
+
+
+@remainder.vjp("a")
+def remainder_da(ct: A, y: A, a: A, b: A) -> A:
+    return ct
+
+
+@remainder.vjp("b")
+def remainder_db(ct: A, y: A, a: A, b: A) -> A:
+    return -ct * floor_divide(a, b)
+
+
+@primitive(np.negative)
+def negative(x: Array) -> Array:
+    """-x, elementwise.
+
+    Args:
+        x: any shape; numbers, not booleans.
+
+    Returns:
+        The shape and dtype of ``x``.
+
+    Raises:
+        DTypeError: booleans.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.negative(nx.tensor([1.0, -2.0]))
+        Tensor([-1.,  2.], from=negative)
+    """
+    return np.negative(x)
+
+
+@negative.vjp("x")
+def negative_dx(ct: A, y: A, x: A) -> A:
+    return -ct
+
+
+@primitive(np.power, broadcasts=True)
+def power(a: Array | Scalar, b: Array | Scalar) -> Array:
+    """aᵇ, elementwise and broadcasting.
+
+    At b = 0 the derivative by ``a`` is 0, and at a = 0 ≤ b the derivative by ``b`` is 0.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype; NaN for a < 0 and a b that is not whole.
+
+    Raises:
+        ShapeError: the shapes do not broadcast, or integers are raised to negative integers.
+        DTypeError: both are boolean.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.power(nx.tensor([2.0, 3.0]), nx.tensor([3.0, -1.0]))
+        Tensor([8.        , 0.33333333], from=power)
+    """
+    return _of_numbers(a**b if isinstance(a, np.ndarray) else np.power(a, b), a, b)
+
+
+@power.vjp("a")
+def power_da(ct: A, y: A, a: A, b: A | float) -> A:
+    if isinstance(b, bool | int | float):
+        return ct * b * a ** (b - 1) if b else ct * 0
+    constant = equal(b, 0)
+    da = ct * b * a ** where(constant, 1.0, b - 1)
+    return where(constant, 0.0, da)
+
+
+@power.vjp("b")
+def power_db(ct: A, y: A, a: A, b: A) -> A:
+    certain = logical_and(equal(a, 0), greater_equal(b, 0))  # y ln a, not inf · ln 1, where b < 0
+    return ct * y * log(where(certain, 1.0, a))
+
+
+@primitive(np.absolute)
+def absolute(x: Array) -> Array:
+    """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
+
+    Of complex arrays it is the analytic continuation ±x, not the modulus, as complex-step
+    differentiation needs it. ``nx.functional.abs`` is the same function.
+
+    Args:
+        x: any shape and dtype.
+
+    Returns:
+        The shape and dtype of ``x``.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.absolute(nx.tensor([-1.5, 0.0, 2.0]))
+        Tensor([1.5, 0. , 2. ], from=absolute)
+    """
+    return np.where(x.real < 0, -x, x) if np.iscomplexobj(x) else np.absolute(x)
+
+
+@absolute.vjp("x")
+def absolute_dx(ct: A, y: A, x: A) -> A:
+    return ct * sign(x)
+
+
+@primitive(np.sign)
+def sign(x: Array) -> Array:
+    """-1, 0 or 1, elementwise; piecewise constant, so its gradient is 0.
+
+    Args:
+        x: any shape; numbers, not booleans.
+
+    Returns:
+        The shape and dtype of ``x``; NaN stays NaN.
+
+    Raises:
+        DTypeError: booleans.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.sign(nx.tensor([-1.5, 0.0, 2.0]))
+        Tensor([-1.,  0.,  1.], from=sign)
+    """
+    return np.sign(real_part(x)) + 0 * x if np.iscomplexobj(x) else np.sign(x)
+
+
+@sign.vjp("x")
+def sign_dx(ct: A, y: A, x: A) -> A:
+    return ct * 0
+
+
+@primitive(np.log)
+def log(x: Array) -> Array:
+    """ln x, elementwise: -inf at 0 and NaN below.
+
+    Args:
+        x: any shape, floating-point.
+
+    Returns:
+        The shape and dtype of ``x``; float64 for integers.
+
+    Raises:
+        DTypeError: a boolean tensor.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.log(nx.tensor([1.0, 10.0]))
+        Tensor([0.        , 2.30258509], from=log)
+    """
+    return np.log(x)
+
+
+@log.vjp("x")
+def log_dx(ct: A, y: A, x: A) -> A:
+    return ct / x
+
+
+# Choosing
+
+
+@namesake(np.where)
+@primitive(broadcasts=True)
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting.
+
+    Args:
+        condition: booleans of any shape; of numbers, all but 0 hold. It has no gradient.
+        a: an array, a tensor or a number, of a shape that broadcasts with the others.
+        b: likewise.
+
+    Returns:
+        The broadcast shape, of the common dtype of ``a`` and ``b``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([-1.0, 2.0])
+        >>> nx.functional.where(x > 0, x, 0.0)
+        Tensor([0., 2.], from=where)
+    """
+    return np.where(condition, a, b)
+
+
+@where.vjp("condition")
+def where_dcondition(ct: A, y: A, condition: A, a: A, b: A) -> A:
+    """A choice has no slope."""
+    return where(equal(ct, ct), 0.0, 0.0 * ct)
+
+
+@where.vjp("a")
+def where_da(ct: A, y: A, condition: A, a: A, b: A) -> A:
+    return where(condition, ct, 0.0)
+
+
+@where.vjp("b")
+def where_db(ct: A, y: A, condition: A, a: A, b: A) -> A:
+    return where(condition, 0.0, ct)
+
+
+@primitive(np.maximum, broadcasts=True)
+def maximum(a: Array, b: Array) -> Array:
+    """The larger of a and b, elementwise and broadcasting; NaN if either is.
+
+    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
+    it, so that a NaN is not hidden.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.maximum(nx.tensor([1.0, 5.0]), nx.tensor([3.0, 2.0]))
+        Tensor([3., 5.], from=maximum)
+    """
+    return np.maximum(a, b)
+
+
+@maximum.vjp("a")
+def maximum_da(ct: A, y: A, a: A, b: A) -> A:
+    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
+
+
+@maximum.vjp("b")
+def maximum_db(ct: A, y: A, a: A, b: A) -> A:
+    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
+
+
+@primitive(np.minimum, broadcasts=True)
+def minimum(a: Array, b: Array) -> Array:
+    """The smaller of a and b, elementwise and broadcasting; NaN if either is.
+
+    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
+    it, so that a NaN is not hidden.
+
+    Args:
+        a: an array, a tensor or a number, of any shape and dtype.
+        b: likewise, of a shape that broadcasts with that of ``a``.
+
+    Returns:
+        The broadcast shape, of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.minimum(nx.tensor([1.0, 5.0]), nx.tensor([3.0, 2.0]))
+        Tensor([1., 2.], from=minimum)
+    """
+    return np.minimum(a, b)
+
+
+@minimum.vjp("a")
+def minimum_da(ct: A, y: A, a: A, b: A) -> A:
+    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
+
+
+@minimum.vjp("b")
+def minimum_db(ct: A, y: A, a: A, b: A) -> A:
+    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
+
+
+@primitive
+def _clip(x: Array, *, low: Scalar | None, high: Scalar | None) -> Array:
+    if np.iscomplexobj(x):
+        return np.where(
+            real_part(x) == np.clip(real_part(x), low, high), x, np.clip(x.real, low, high)
+        )
+    return np.clip(x, low, high)
+
+
+@_clip.vjp("x")
+def _clip_dx(ct: A, y: A, x: A, *, low: Scalar | None, high: Scalar | None) -> A:
+    inside = equal(x, y)
+    return where(inside, ct, 0.0)
+
+
+@namesake(np.clip)
+def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
+    """x cut off below ``min`` and above ``max``; the derivative is 1 on both bounds.
+
+    Args:
+        x: any shape and dtype.
+        min: the lower bound, a number, or None for none.
+        max: the upper bound, likewise; it wins where it is below ``min``.
+
+    Returns:
+        The shape of ``x``, of the common dtype with the bounds; NaN stays NaN.
+
+    Raises:
+        ArgumentError: neither bound is given.
+        DTypeError: a bound is a tensor.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.clip(nx.tensor([-2.0, 0.5, 3.0]), 0.0, 1.0)
+        Tensor([0. , 0.5, 1. ], from=clip)
+    """
+    if min is None and max is None:
+        raise ArgumentError("clip needs a bound", "neither min nor max", "give one of them")
+    for bound in (min, max):
+        if isinstance(bound, Node):
+            raise DTypeError(
+                "the bounds of clip are constants",
+                "a tensor",
+                "use maximum and minimum, which differentiate",
+            )
+    return _clip(x, low=min, high=max)
+
+
+# Comparing
+
+
+@primitive(np.equal, broadcasts=True)
+def equal(a: Array, b: Array) -> Array:
+    """a = b, elementwise and broadcasting."""
+    return np.equal(a, b)
+
+
+@primitive(np.not_equal, broadcasts=True)
+def not_equal(a: Array, b: Array) -> Array:
+    """a ≠ b, elementwise and broadcasting."""
+    return np.not_equal(a, b)
+
+
+@primitive(np.less, broadcasts=True)
+def less(a: Array, b: Array) -> Array:
+    """a < b, elementwise and broadcasting; complex arrays by their real parts."""
+    return np.less(real_part(a), real_part(b))
+
+
+@primitive(np.less_equal, broadcasts=True)
+def less_equal(a: Array, b: Array) -> Array:
+    """a ≤ b, elementwise and broadcasting; complex arrays by their real parts."""
+    return np.less_equal(real_part(a), real_part(b))
+
+
+@primitive(np.greater, broadcasts=True)
+def greater(a: Array, b: Array) -> Array:
+    """a > b, elementwise and broadcasting; complex arrays by their real parts."""
+    return np.greater(real_part(a), real_part(b))
+
+
+@primitive(np.greater_equal, broadcasts=True)
+def greater_equal(a: Array, b: Array) -> Array:
+    """a ≥ b, elementwise and broadcasting; complex arrays by their real parts."""
+    return np.greater_equal(real_part(a), real_part(b))
+
+
+@primitive(np.logical_and, broadcasts=True)
+def logical_and(a: Array, b: Array) -> Array:
+    """Both hold, elementwise and broadcasting."""
+    return np.logical_and(a, b)
+
+
+@primitive(np.logical_or, broadcasts=True)
+def logical_or(a: Array, b: Array) -> Array:
+    """At least one holds, elementwise and broadcasting."""
+    return np.logical_or(a, b)
+
+
+@primitive(np.logical_xor, broadcasts=True)
+def logical_xor(a: Array, b: Array) -> Array:
+    """Exactly one holds, elementwise and broadcasting."""
+    return np.logical_xor(a, b)
+
+
+@primitive(np.logical_not)
+def logical_not(x: Array) -> Array:
+    """It does not hold, elementwise."""
+    return np.logical_not(x)
+
+
+# Matrices
+
+
+@primitive(np.matmul, broadcasts=True)
+def matmul(a: Array, b: Array) -> Array:
+    """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy.
+
+    Args:
+        a: (..., n, k), or (k,) for a row.
+        b: (..., k, m), or (k,) for a column; the leading axes broadcast.
+
+    Returns:
+        (..., n, m), without the n of a row and the m of a column; of NumPy's common dtype.
+
+    Raises:
+        ShapeError: a number instead of a matrix, sums of two lengths, or leading axes that do
+            not broadcast.
+
+    Example:
+        >>> import numixology as nx
+        >>> a = nx.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> nx.functional.matmul(a, nx.tensor([[1.0], [10.0]]))
+        Tensor([[21.],
+                [43.]], from=matmul)
+    """
+    y: Array = np.matmul(a, b)
+    return y
+
+
+@matmul.vjp("a")
+def matmul_da(ct: A, y: A, a: A, b: A) -> A:
+    if b.ndim == 1:
+        return _column(ct) * b if a.ndim > 1 else ct * b  # (..., n, k)
+    if a.ndim == 1:
+        return (b @ _column(ct)).reshape(*b.shape[:-1])  # (..., k)
+    return ct @ _swap_last(b)  # (..., n, k)
+
+
+@matmul.vjp("b")
+def matmul_db(ct: A, y: A, a: A, b: A) -> A:
+    if a.ndim == 1:
+        return _column(a) * ct.reshape(*ct.shape[:-1], 1, ct.shape[-1]) if b.ndim > 1 else ct * a
+    if b.ndim == 1:
+        return (_swap_last(a) @ _column(ct)).reshape(*a.shape[:-2], a.shape[-1])  # (..., k)
+    return _swap_last(a) @ ct  # (..., k, m)
+
+
+def _column(x: A) -> A:
+    return x.reshape(*x.shape, 1)
+
+
+def _swap_last(x: A) -> A:
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

@@ -1,0 +1,345 @@
+"""Sums, extrema and products over axes, with their gradients.
+
+A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .arithmetic import divide, equal, multiply, subtract
+from .array import A, Array, Axis, Shape, axes_of, kept_shape, shape_of
+from .autograd import namesake, primitive
+from .errors import ShapeError
+from .shapes import (
+    astype,
+    broadcast_to,
+    checked_axes,
+    checked_axis,
+    either,
+    getitem,
+    reshape,
+    scatter,
+    transpose,
+)
+
+__all__ = [
+    "cumsum",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "sum",
+    "var",
+]
+
+# NumPy's own, under types that leave ``keepdims`` open until the call.
+_add_reduce: Callable[..., Array] = np.add.reduce
+_maximum_reduce: Callable[..., Array] = np.maximum.reduce
+_minimum_reduce: Callable[..., Array] = np.minimum.reduce
+
+
+@primitive
+def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
+    return _add_reduce(x, axis=axis, keepdims=keepdims)
+
+
+@_sum.vjp("x")
+def _sum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
+    return broadcast_to(ct.reshape(kept_shape(x.shape, axis)), x.shape)
+
+
+@namesake(np.sum)
+def sum(
+    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> A:
+    """Σ x over ``axis``.
+
+    Args:
+        x: any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
+        sum of no values is 0.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.sum(nx.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+        Tensor([4., 6.], from=sum)
+    """
+    return _sum(x, axis=_reduced(x, axis, dim), keepdims=keepdims or keepdim)
+
+
+@namesake(np.mean)
+def mean(
+    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> A:
+    """Σ x / n over ``axis``, of n values each.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
+        The mean of no values is NaN.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.mean(nx.tensor([[1.0, 2.0], [3.0, 5.0]]), axis=1, keepdims=True)
+        Tensor([[1.5],
+                [4. ]], from=divide)
+    """
+    axis = _reduced(x, axis, dim)
+    return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
+
+
+@namesake(np.var)
+def var(
+    x: A,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    ddof: int = 0,
+    dim: Axis = None,
+    keepdim: bool = False,
+) -> A:
+    """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        ddof: 0, NumPy's default, for the biased variance; 1, torch's, for the unbiased one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
+        Infinite or NaN where n ≤ ddof.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([1.0, 2.0, 3.0, 6.0])
+        >>> nx.functional.var(x).item(), nx.functional.var(x, ddof=1).item()
+        (3.5, 4.666666666666667)
+    """
+    axis = _reduced(x, axis, dim)
+    count = _count(x, axis) - ddof
+    centred = subtract(x, mean(x, axis, keepdims=True))
+    squares = sum(multiply(centred, centred), axis, keepdims or keepdim)
+    return divide(squares, count if count > 0 else 0)
+
+
+@primitive
+def _max(x: Array, *, axis: Axis, keepdims: bool) -> Array:
+    return _maximum_reduce(x, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def _min(x: Array, *, axis: Axis, keepdims: bool) -> Array:
+    return _minimum_reduce(x, axis=axis, keepdims=keepdims)
+
+
+def extremum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
+    """Where several values are the extremum, they share the cotangent equally."""
+    shape = kept_shape(x.shape, axis)
+    chosen = equal(x, y.reshape(shape)).astype(ct.dtype)
+    return ct.reshape(shape) * chosen / sum(chosen, axis, keepdims=True)
+
+
+_max.vjp("x")(extremum_dx)
+_min.vjp("x")(extremum_dx)
+
+
+@namesake(np.max, np.amax)
+def max(
+    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> A:
+    """The largest x over ``axis``; equal values share its gradient equally.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; the values alone, without their
+        indices. NaN where any of them is.
+
+    Raises:
+        ShapeError: no such axis, one named twice, or no values to choose from.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.max(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
+        Tensor([5., 3.], from=max)
+    """
+    axis = _reduced(x, axis, dim)
+    _refuse_empty(x, axis, "max")
+    return _max(x, axis=axis, keepdims=keepdims or keepdim)
+
+
+@namesake(np.min, np.amin)
+def min(
+    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> A:
+    """The smallest x over ``axis``; equal values share its gradient equally.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; the values alone, without their
+        indices. NaN where any of them is.
+
+    Raises:
+        ShapeError: no such axis, one named twice, or no values to choose from.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.min(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
+        Tensor([1., 2.], from=min)
+    """
+    axis = _reduced(x, axis, dim)
+    _refuse_empty(x, axis, "min")
+    return _min(x, axis=axis, keepdims=keepdims or keepdim)
+
+
+@namesake(np.prod)
+def prod(
+    x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
+) -> A:
+    """Π x over ``axis``: multiplied in pairs, then pairs of pairs, so that zeros do no harm.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis, several as a tuple, or None for all of them.
+        keepdims: leave those axes in, at length one.
+        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+    Returns:
+        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
+        product of no values is 1.
+
+    Raises:
+        ShapeError: no such axis, or one named twice.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([2.0, 0.0, 3.0], requires_grad=True)
+        >>> nx.functional.prod(x).backward()
+        >>> x.grad
+        Tensor([0., 6., 0.])
+    """
+    gone: Shape = axes_of(_reduced(x, axis, dim), x.ndim)
+    shape = kept_shape(x.shape, gone) if keepdims or keepdim else None
+    kept: list[int] = [i for i in range(x.ndim) if i not in gone]
+    lengths = [x.shape[i] for i in kept]
+    x = transpose(x, (*gone, *kept)).reshape(math.prod(x.shape[i] for i in gone), *lengths)
+    if x.dtype.kind in "iub":
+        x = astype(x, np.int64)
+    if len(x) == 0:
+        x = sum(x, 0, keepdims=True) + 1
+    while len(x) > 1:
+        half = len(x) // 2
+        pairs = multiply(x[:half], x[half : 2 * half])  # (n // 2, ...)
+        x = pairs if len(x) == 2 * half else _append(pairs, x[2 * half :])
+    return x.reshape(shape if shape is not None else tuple(lengths))
+
+
+def _append(x: A, last: A) -> A:
+    """x with one more row: each part written among zeros, then added."""
+    shape = (len(x) + 1, *x.shape[1:])
+    return scatter(x, index=slice(0, -1), shape=shape) + scatter(
+        last, index=slice(-1, None), shape=shape
+    )
+
+
+@primitive
+def _cumsum(x: Array, *, axis: int) -> Array:
+    return np.add.accumulate(x, axis=axis)
+
+
+@_cumsum.vjp("x")
+def _cumsum_dx(ct: A, y: A, x: A, *, axis: int) -> A:
+    backwards = (slice(None),) * axis + (slice(None, None, -1),)
+    return getitem(_cumsum(getitem(ct, index=backwards), axis=axis), index=backwards)
+
+
+@namesake(np.cumsum)
+def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
+    """y_i = x_0 + … + x_i along ``axis``.
+
+    Args:
+        x: an array or a tensor of any shape and dtype.
+        axis: one axis; None for all values in order, as one sequence.
+        dim: torch's name for ``axis``.
+
+    Returns:
+        The shape of ``x``, or (size,) for None; of its dtype, and int64 for int32 and booleans.
+
+    Raises:
+        ShapeError: no such axis.
+        DTypeError: an axis that is not an integer.
+        ArgumentError: both ``axis`` and ``dim`` are given.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.cumsum(nx.tensor([1.0, 2.0, 3.0]))
+        Tensor([1., 3., 6.], from=cumsum)
+    """
+    axis = either("axis", axis, "dim", dim)
+    if axis is None:
+        return _cumsum(reshape(x, -1), axis=0)
+    return _cumsum(x, axis=checked_axis(axis, x.ndim))
+
+
+def _reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
+    """The axes to reduce, checked, counted from 0."""
+    axis = either("axis", axis, "dim", dim)
+    ndim = len(shape_of(x, "a reduction"))
+    return None if axis is None else checked_axes(axis, ndim)
+
+
+def _count(x: Any, axis: Axis) -> int:
+    """How many values each result is made from."""
+    return math.prod(x.shape[i] for i in axes_of(axis, x.ndim))
+
+
+def _refuse_empty(x: Any, axis: Axis, name: str) -> None:
+    if _count(x, axis) == 0:
+        raise ShapeError(
+            f"{name} needs at least one value", f"shape {x.shape}", "check the input first"
+        )
