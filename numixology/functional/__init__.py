@@ -1,33 +1,29 @@
 """The mathematics: functions of arrays that return arrays, or of tensors that return tensors."""
 
-from ..tensors import (
+from ..arithmetic import (
     absolute,
     add,
-    astype,
-    broadcast_to,
     clip,
-    contiguous,
-    cumsum,
     divide,
     log,
     matmul,
-    max,
     maximum,
-    mean,
-    min,
     minimum,
     multiply,
     negative,
     power,
-    prod,
-    reshape,
     sign,
-    squeeze,
     subtract,
-    sum,
-    transpose,
-    var,
     where,
+)
+from ..reductions import cumsum, max, mean, min, prod, sum, var
+from ..shapes import (
+    astype,
+    broadcast_to,
+    contiguous,
+    reshape,
+    squeeze,
+    transpose,
 )
 from .activations import gelu, relu, sigmoid, silu, softplus, tanh
 from .affine import dropout, embedding, linear

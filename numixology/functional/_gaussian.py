@@ -33,11 +33,11 @@ of (1 + 2x) exp(x²) erfc x in 0 ≤ x < ∞", Math. Comp. 36 (1981), for the va
 import numpy as np
 
 from ..array import Array
-from ._kernels import constants, distance, in_chunks
+from ._kernels import ONE, constants, distance, either, in_chunks, ramp
 
 __all__ = ["erf", "gaussian", "gelu"]
 
-ONE, TWO, MINUS_ONE, MINUS_HALF = constants(1.0, 2.0, -1.0, -0.5)
+TWO, MINUS_ONE, MINUS_HALF = constants(2.0, -1.0, -0.5)
 # Adding 1.5 * 2**(52 - n), and taking it away again, rounds a smaller number to n binary places.
 TO_20_PLACES, TO_26_PLACES = constants(1.5 * 2**32, 1.5 * 2**26)
 
@@ -47,6 +47,7 @@ EDGE = np.array(1.0)  # where the piece of erf around 0 ends
 REACH = np.array(0.1875)  # of the piece around the zero of GELU's slope
 LOWEST = np.array(-700.0)  # an exponent whose exp is not yet subnormal
 ROOT_2 = np.array(1.4142135623730951)
+TWO_OVER_ROOT_PI = np.array(1.1283791670955126)
 
 # PEAK, φ(0), and ROOT, the zero of Q(t) - t φ(t): each a double and what it leaves out.
 # Polynomials, from the highest power down to the first, and the constant term X_0 apart:
@@ -155,28 +156,29 @@ def gelu(x: Array) -> tuple[Array, Array]:
     return value, slope
 
 
-def erf(x: Array) -> Array:
-    r"""Return the error function, within 1.5 ulp.
+def erf(x: Array) -> tuple[Array, Array]:
+    r"""Return the error function, within 1.5 ulp, and its slope, within 3.
 
-    .. math:: \operatorname{erf}(x) = \frac{2}{\sqrt\pi} \int_0^x \exp(-s^2) \, ds
+    .. math:: y = \frac{2}{\sqrt\pi} \int_0^x \exp(-s^2) \, ds, \qquad
+              y' = \frac{2}{\sqrt\pi} \exp(-x^2)
 
     Args:
         x: Floating-point or complex array of any shape.
 
     Returns:
-        erf(x), of the shape and dtype of x; a zero keeps its sign.
+        y and y', each of the shape and dtype of x; a zero keeps its sign.
 
     Source: NIST Digital Library of Mathematical Functions, 7.2.1, https://dlmf.nist.gov/7.2.E1.
     """
-    (result,) = in_chunks(_erf, x)
-    return result
+    value, slope = in_chunks(_erf, x)
+    return value, slope
 
 
 def _gaussian(x: Array) -> tuple[Array, Array]:
     exponent, ratio, density = _factors(distance(x, FAR))
     head = np.exp(exponent)
     tail = head * ratio
-    return np.where(np.signbit(x.real), tail, ONE - tail), head * density
+    return either(x, tail), head * density
 
 
 def _gelu(x: Array) -> tuple[Array, Array]:
@@ -188,19 +190,21 @@ def _gelu(x: Array) -> tuple[Array, Array]:
     left = head * (t * ratio) * last  # t Q(t)
     slope = head * (ratio - t * density) * last  # Q(t) - t φ(t)
     d = (t - ROOT[0]) - ROOT[1]
-    slope = np.where(np.abs(d.real) < REACH, d * (SLOPE_0 + _polynomial(d, SLOPE)), slope)
-    negative = np.signbit(x.real)
-    return np.where(negative, -left, x - left), np.where(negative, slope, ONE - slope)
+    near = np.flatnonzero(np.abs(d.real) < REACH)
+    d = d[near]
+    slope[near] = d * (SLOPE_0 + _polynomial(d, SLOPE))
+    return ramp(x) - left, either(x, slope)
 
 
-def _erf(x: Array) -> tuple[Array]:
+def _erf(x: Array) -> tuple[Array, Array]:
     t = distance(x, FAR)
     near = t + t * (CENTRE_0 + _polynomial(t * t, CENTRE))
     exponent, rest = _exponential(t, _rounded(t), MINUS_ONE)
     head = np.exp(exponent)
+    bell = head + head * rest  # exp(-t²)
     z = t * ROOT_2
-    far = ONE - TWO * (head + head * rest) * (TAIL_0 + _scaled_tail(z)) / (ONE + z)
-    return (np.where(t.real < EDGE, near, far) * np.copysign(ONE, x.real),)
+    far = ONE - TWO * bell * (TAIL_0 + _scaled_tail(z)) / (ONE + z)
+    return np.where(t.real < EDGE, near, far) * np.copysign(ONE, x.real), TWO_OVER_ROOT_PI * bell
 
 
 def _factors(t: Array) -> tuple[Array, Array, Array]:

@@ -50,12 +50,11 @@ an exponent.
 import numpy as np
 
 from ..array import Array
-from ._kernels import constants, distance, in_chunks
+from ._kernels import HALF, ONE, constants, distance, either, in_chunks, ramp
 
 __all__ = ["gelu_tanh", "sigmoid", "silu", "softplus", "tanh"]
 
-ZERO, MINUS_ZERO, HALF = constants(0.0, -0.0, 0.5)
-ONE, TWO, THREE, FOUR = constants(1.0, 2.0, 3.0, 4.0)
+TWO, THREE, FOUR = constants(2.0, 3.0, 4.0)
 # Adding 1.5 * 2**(52 - n), and taking it away again, rounds a smaller number to n binary places.
 TO_9_PLACES = np.array(1.5 * 2**43)
 
@@ -63,7 +62,7 @@ LOWEST = np.array(-700.0)  # an exponent whose exp is not yet subnormal
 SILU_FAR = np.array(800.0)  # from t = 752 on, SiLU and its slope are 0 to the left
 GELU_FAR = np.array(22.0)  # and from t = 21.5 on, those of tanh-GELU
 
-# r, the zero of the slope: a double and what it leaves out; exp(-w(r)), moved by one or two units in
+# r, the zero of the slope: a double and what it leaves out; exp(-w(r)), moved by a unit or two in
 # the last place, so that the slope at 0 is 1/2 exactly; and r².
 SILU_ROOT = constants(1.2784645427610737, 1.0946994183093437e-16)
 SILU_EXP = np.array(0.2784645427610739)
@@ -82,6 +81,8 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 
     .. math:: y = \frac{1}{1 + \exp(-x)}, \qquad y' = y (1 - y)
 
+    The value is within 2 ulp and the slope within 3.
+
     Args:
         x: Floating-point or complex array of any shape.
 
@@ -96,6 +97,9 @@ def tanh(x: Array) -> tuple[Array, Array]:
     r"""Return the hyperbolic tangent and its slope.
 
     .. math:: y = \tanh x, \qquad y' = \frac{1}{\cosh^2 x}
+
+    The value is NumPy's own, within 2 ulp wherever NumPy has a vectorized tanh; the slope is within
+    3 ulp.
 
     Args:
         x: Floating-point or complex array of any shape.
@@ -112,6 +116,8 @@ def softplus(x: Array) -> tuple[Array, Array]:
 
     .. math:: y = \ln(1 + \exp x), \qquad y' = \frac{1}{1 + \exp(-x)}
 
+    Both are within 2 ulp.
+
     Args:
         x: Floating-point or complex array of any shape.
 
@@ -126,6 +132,8 @@ def silu(x: Array) -> tuple[Array, Array]:
     r"""Return the sigmoid linear unit and its slope.
 
     .. math:: y = x \sigma(x), \qquad y' = \sigma(x) (1 + x \sigma(-x))
+
+    The value is within 3 ulp and the slope within 6, next to the slope's zero and in the tails too.
 
     Args:
         x: Floating-point or complex array of any shape.
@@ -146,6 +154,8 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
     .. math:: y = \tfrac12 x \left(1 + \tanh\left(\sqrt{2 / \pi}
               \left(x + 0.044715 \, x^3\right)\right)\right)
 
+    The value is within 4 ulp and the slope within 7, next to the slope's zero and in the tails too.
+
     Args:
         x: Floating-point or complex array of any shape.
 
@@ -160,7 +170,7 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
 
 def _sigmoid(x: Array) -> tuple[Array, Array]:
     e = np.exp(_below(x))
-    return _either(x, _smaller(e)), e / _squared(e)
+    return either(x, _smaller(e)), e / _squared(e)
 
 
 def _tanh(x: Array) -> tuple[Array, Array]:
@@ -170,7 +180,7 @@ def _tanh(x: Array) -> tuple[Array, Array]:
 
 def _softplus(x: Array) -> tuple[Array, Array]:
     e = np.exp(_below(x))
-    return _ramp(x) + _log_1_plus(e), _either(x, _smaller(e))
+    return ramp(x) + _log_1_plus(e), either(x, _smaller(e))
 
 
 def _silu(x: Array) -> tuple[Array, Array]:
@@ -195,7 +205,7 @@ def _gated(x: Array, t: Array, head: Array, last: Array, balance: Array) -> tupl
     """Return x σ(w(x)) and its slope; exp(-w(t)) = head last, and last is 1 or head is tiny."""
     left = t * _smaller(head) * last
     slope = head * balance / _squared(head) * last
-    return _ramp(x) - left, _either(x, slope)
+    return ramp(x) - left, either(x, slope)
 
 
 def _split(t: Array) -> tuple[Array, Array]:
@@ -218,35 +228,26 @@ def _below(x: Array) -> Array:
     """Return -|x|; of a complex x, ±x with a negative real part."""
     if x.dtype.kind == "c":
         return np.where(np.signbit(x.real), x, -x)
-    return -np.abs(x)
-
-
-def _ramp(x: Array) -> Array:
-    """Return max(x, 0), and -0.0 for a negative x or zero."""
-    if x.dtype.kind == "c":
-        return np.where(np.signbit(x.real), MINUS_ZERO, x)
-    return np.copysign(np.maximum(x, ZERO), x)
-
-
-def _either(x: Array, left: Array) -> Array:
-    """Return left where x is negative, and 1 - left elsewhere; a `where` would cost twice that."""
-    sign = np.copysign(HALF, x.real)
-    return (HALF + sign) - (sign + sign) * left
+    below: Array = -np.abs(x)
+    return below
 
 
 def _smaller(e: Array) -> Array:
     """Return e / (1 + e) so that the error of a rounded 1 + e counts only times e."""
-    return e - e * (e / (ONE + e))
+    smaller: Array = e - e * (e / (ONE + e))
+    return smaller
 
 
 def _squared(e: Array) -> Array:
-    """Return (1 + e)², with half the error that the square of a rounded 1 + e has."""
-    return ONE + e * (TWO + e)
+    """Return (1 + e)², with a smaller error than the square of a rounded 1 + e."""
+    squared: Array = ONE + e * (TWO + e)
+    return squared
 
 
 def _log_1_plus(e: Array) -> Array:
     """Return ln(1 + e); NumPy's own log1p of a complex e loses the digits of a small one."""
-    if e.dtype.kind == "c":
-        square = e.real * (TWO + e.real) + e.imag * e.imag  # |1 + e|² - 1
-        return HALF * np.log1p(square) + 1j * np.arctan2(e.imag, ONE + e.real)
-    return np.log1p(e)
+    if e.dtype.kind != "c":
+        return np.log1p(e)
+    square = e.real * (TWO + e.real) + e.imag * e.imag  # |1 + e|² - 1
+    logarithm: Array = HALF * np.log1p(square) + 1j * np.arctan2(e.imag, ONE + e.real)
+    return logarithm

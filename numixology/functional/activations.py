@@ -1,4 +1,4 @@
-"""Activations: ReLU, sigmoid, tanh, SiLU, GELU in both forms, and softmax with its logarithms.
+"""Activations: ReLU, sigmoid, tanh, SiLU, GELU in both forms, and softplus.
 
 SiLU and both GELUs are one family, x·g(x) with a gate g between 0 and 1, and slope g(x) + x g'(x).
 The forward has the slope at hand and keeps it.
@@ -9,12 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from ..array import Array, real_part
+from ..arithmetic import clip, less_equal, where
+from ..array import A, Array
 from ..autograd import primitive
 from ..errors import ArgumentError
-from ..tensors import A, clip, less_equal, where
+from . import _logistic
 from ._gaussian import gelu as gelu_values
-from .special import normal_cdf, normal_pdf
+from .special import kept_slope_dx, normal_cdf, normal_pdf
 
 __all__ = [
     "gelu",
@@ -54,21 +55,11 @@ def relu_dx(ct: A, y: A, x: A) -> A:
     return where(less_equal(x, 0), 0.0, ct)
 
 
-def _sigmoid_values(x: Array) -> tuple[Array, Array]:
-    """σ(x) and 1 - σ(x) = σ(-x), both from exp(-|x|), so that neither is a difference."""
-    positive = np.greater_equal(real_part(x), 0)
-    e = np.exp(np.where(positive, np.negative(x), x))
-    larger = 1 / (1 + e)
-    smaller = e * larger
-    return np.where(positive, larger, smaller), np.where(positive, smaller, larger)
+def _sigmoid_slope(x: A) -> tuple[A]:
+    return (sigmoid(x) * sigmoid(-x),)
 
 
-def _complement(x: A) -> tuple[A]:
-    """1 - σ(x), without the difference."""
-    return (sigmoid(-x),)
-
-
-@primitive(keeps=_complement)
+@primitive(keeps=_sigmoid_slope)
 def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     """σ(x) = 1 / (1 + e⁻ˣ), elementwise.
 
@@ -79,21 +70,15 @@ def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
         The shape and dtype of ``x``; float64 for integers.
 
     Raises:
-        DTypeError: booleans.
+        DTypeError: booleans, or numbers of more than 64 bits.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.sigmoid(nx.tensor([-800.0, 0.0, 2.0]))
         Tensor([0.        , 0.5       , 0.88079708], from=sigmoid)
     """
-    y, complement = _sigmoid_values(x)
-    return y, (complement,)
-
-
-@sigmoid.vjp("x")
-def sigmoid_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
-    (complement,) = kept
-    return ct * y * complement
+    y, slope = _logistic.sigmoid(x)
+    return y, (slope,)
 
 
 @primitive(np.tanh, keeps=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),))
@@ -107,15 +92,15 @@ def tanh(x: Array) -> tuple[Array, tuple[Array]]:
         The shape and dtype of ``x``; float64 for integers.
 
     Raises:
-        DTypeError: a boolean tensor.
+        DTypeError: booleans, or numbers of more than 64 bits.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.tanh(nx.tensor([-20.0, 0.0, 0.5]))
         Tensor([-1.        ,  0.        ,  0.46211716], from=tanh)
     """
-    s, complement = _sigmoid_values(2 * x)
-    return np.tanh(x), (4 * s * complement,)
+    y, slope = _logistic.tanh(x)
+    return y, (slope,)
 
 
 @primitive(keeps=lambda x: (sigmoid(x) + clip(x, -1e3, 1e3) * sigmoid(x) * sigmoid(-x),))
@@ -129,7 +114,7 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
         The shape and dtype of ``x``; float64 for integers.
 
     Raises:
-        DTypeError: booleans.
+        DTypeError: booleans, or numbers of more than 64 bits.
 
     Source: guide, Feed Forward Network Flow; Elfwing, Uchibe and Doya 2017, equation 8
     (arXiv 1702.03118).
@@ -139,8 +124,8 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
         >>> nx.functional.silu(nx.tensor([-1.0, 0.0, 1.0]))
         Tensor([-0.26894142,  0.        ,  0.73105858], from=silu)
     """
-    gate, complement = _sigmoid_values(x)
-    return _not_below(x) * gate, (gate + _bounded(x) * gate * complement,)
+    y, slope = _logistic.silu(x)
+    return y, (slope,)
 
 
 @primitive(keeps=lambda x: (normal_cdf(x) + clip(x, -1e3, 1e3) * normal_pdf(x),))
@@ -157,37 +142,15 @@ def _tanh_gate(x: A) -> tuple[A, A]:
 
 
 def _gelu_tanh_slope(x: A) -> tuple[A]:
-    x = clip(x, -1e3, 1e3)  # as _bounded
+    x = clip(x, -1e3, 1e3)  # beyond, every gate is flat, and inf · 0 shall be 0, not NaN
     inner, inner_slope = _tanh_gate(x)
     return (sigmoid(inner) + x * sigmoid(inner) * sigmoid(-inner) * inner_slope,)
 
 
 @primitive(keeps=_gelu_tanh_slope)
 def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array]]:
-    near = _bounded(x)
-    inner, inner_slope = _tanh_gate(near)
-    gate, complement = _sigmoid_values(inner)
-    return _not_below(x) * gate, (gate + near * gate * complement * inner_slope,)
-
-
-@tanh.vjp("x")
-@silu.vjp("x")
-@_gelu.vjp("x")
-@_gelu_tanh.vjp("x")
-def kept_slope_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
-    """The rule of every function whose forward keeps its slope."""
-    (slope,) = kept
-    return ct * slope
-
-
-def _not_below(x: Array) -> Array:
-    """Beyond -1,000 every gate is 0, and -inf · 0 shall be -0, not NaN."""
-    return x if np.iscomplexobj(x) else np.maximum(x, -1e3)
-
-
-def _bounded(x: Array) -> Array:
-    """Beyond ±1,000 every gate is flat, and inf · 0 shall be 0, not NaN."""
-    return x if np.iscomplexobj(x) else np.minimum(np.maximum(x, -1e3), 1e3)
+    y, slope = _logistic.gelu_tanh(x)
+    return y, (slope,)
 
 
 def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
@@ -205,6 +168,7 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
 
     Raises:
         ArgumentError: another word for ``approximate``.
+        DTypeError: booleans, or numbers of more than 64 bits.
 
     Source: guide, Feed Forward Network Flow; Hendrycks and Gimpel 2016, section 2
     (arXiv 1606.08415).
@@ -234,16 +198,16 @@ def softplus(x: Array) -> tuple[Array, tuple[Array]]:
         The shape and dtype of ``x``; float64 for integers.
 
     Raises:
-        DTypeError: booleans.
+        DTypeError: booleans, or numbers of more than 64 bits.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.softplus(nx.tensor([-800.0, 0.0, 800.0]))
         Tensor([0.00000000e+00, 6.93147181e-01, 8.00000000e+02], from=softplus)
     """
-    positive = np.greater(real_part(x), 0)
-    s, _ = _sigmoid_values(x)
-    return np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x))), (s,)
+    y, slope = _logistic.softplus(x)
+    return y, (slope,)
 
 
-softplus.vjp("x")(kept_slope_dx)
+for _smooth in (sigmoid, tanh, silu, _gelu, _gelu_tanh, softplus):
+    _smooth.vjp("x")(kept_slope_dx)

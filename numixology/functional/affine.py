@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, shape_of
+from ..arithmetic import multiply
+from ..array import A, Array, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from ..tensors import A, Tensor, multiply, scatter
+from ..shapes import scatter
+from ..tensors import Tensor
 
 __all__ = ["dropout", "embedding", "linear"]
 
@@ -33,8 +35,7 @@ def _linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
 
 @_linear.vjp("bias")
 def _linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
-    dbias: A = _rows(ct).sum(axis=0)  # (out,)
-    return dbias
+    return _rows(ct).sum(axis=0)  # (out,)
 
 
 def _rows(x: A) -> A:
@@ -162,6 +163,7 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
 
     Raises:
         ArgumentError: p lies outside [0, 1) or is not a number.
+        DTypeError: integers, in training.
 
     Source: Srivastava et al. 2014, section 4; guide, Feed Forward Network Flow (Dropout).
 
@@ -174,10 +176,13 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
     check_probability(p)
     if not training or p == 0:
         return x
+    if x.dtype.kind not in "fc":
+        raise DTypeError(
+            "dropout scales floating-point numbers", str(x.dtype), "use .astype('float64')"
+        )
     generator = np.random.default_rng(rng)
     mask = (generator.random(x.shape) >= p) / (1 - float(p))
-    kept: A = multiply(x, mask.astype(real_dtype(x.dtype)))
-    return kept
+    return multiply(x, mask.astype(real_dtype(x.dtype)))
 
 
 def check_probability(p: float) -> None:

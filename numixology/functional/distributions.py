@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, kept_shape, real_part, shape_of
+from ..array import A, Array, kept_shape, real_part, shape_of
 from ..autograd import primitive
 from ..errors import ShapeError
-from ..tensors import A
 from .elementary import exp
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -58,9 +57,8 @@ def _softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array]]:
 @_softmax.vjp("x")
 def _softmax_dx(ct: A, y: A, x: A, *, axis: int, kept: tuple[Array]) -> A:
     (winner,) = kept
-    c: A = ct - (ct * winner).sum(axis=axis, keepdims=True)  # 0 for the winner
-    dx: A = y * (c - (c * y).sum(axis=axis, keepdims=True))
-    return dx
+    c = ct - (ct * winner).sum(axis=axis, keepdims=True)  # 0 for the winner
+    return y * (c - (c * y).sum(axis=axis, keepdims=True))
 
 
 def softmax(x: A, axis: int = -1) -> A:

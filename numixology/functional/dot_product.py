@@ -2,9 +2,10 @@
 
 import math
 
-from ..array import Shape, shape_of
+from ..arithmetic import matmul
+from ..array import A, Shape, shape_of
 from ..errors import ShapeError
-from ..tensors import A, matmul, transpose
+from ..shapes import transpose
 from .distributions import softmax
 
 __all__ = ["attention"]

@@ -1,13 +1,15 @@
 """Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import A, Array
 from ..autograd import namesake, primitive
 from ..errors import ArgumentError, ShapeError
-from ..tensors import A, Tensor, getitem, reshape
+from ..shapes import getitem, reshape
+from ..tensors import Tensor
 
 __all__ = [
     "concatenate",
@@ -98,8 +100,7 @@ def log1p(x: Array) -> Array:
 
 @log1p.vjp("x")
 def log1p_dx(ct: A, y: A, x: A) -> A:
-    dx: A = ct / (1 + x)
-    return dx
+    return ct / (1 + x)
 
 
 @primitive(np.sqrt)
@@ -125,8 +126,7 @@ def sqrt(x: Array) -> Array:
 
 @sqrt.vjp("x")
 def sqrt_dx(ct: A, y: A, x: A) -> A:
-    dx: A = ct / (2 * y)
-    return dx
+    return ct / (2 * y)
 
 
 @primitive(np.square)
@@ -348,7 +348,7 @@ def einsum(subscripts: str, *operands: A) -> A:
             repr(subscripts),
             "write every axis as a letter; take diagonals by indexing",
         )
-    if [len(group) for group in inputs] != [np.ndim(x) for x in operands]:
+    if [len(group) for group in inputs] != [len(np.shape(x)) for x in operands]:
         raise ShapeError(
             "einsum takes one operand per group, with one axis per letter",
             f"{subscripts!r} with shapes {', '.join(str(np.shape(x)) for x in operands)}",
@@ -377,8 +377,10 @@ def _place(axis: int, ndim: int) -> int:
 
 
 def _several(parts: Sequence[A], name: str) -> list[A]:
-    if isinstance(parts, Tensor | np.ndarray) or not len(parts):
+    given: Any = parts
+    if isinstance(given, Tensor | np.ndarray) or not len(parts):
         raise ShapeError(
             f"{name} takes a list of parts", "none" if not len(parts) else "one tensor", "list them"
         )
-    return [part if isinstance(part, Tensor) else np.asarray(part) for part in parts]
+    listed: list[Any] = [part if isinstance(part, Tensor) else np.asarray(part) for part in given]
+    return listed

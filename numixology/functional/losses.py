@@ -4,9 +4,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..array import quietly, shape_of
+from ..array import A, quietly, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from ..tensors import A, Tensor, mean, reshape, sum
+from ..reductions import mean, sum
+from ..shapes import reshape
+from ..tensors import Tensor
 from .activations import softplus
 from .distributions import log_softmax
 

@@ -5,15 +5,16 @@ all T·H chunks and regroups it H chunks per token. That is a permutation of chu
 shuffle: chunk i = tH + h moves to place hT + t.
 """
 
+import math
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..array import Array, Shape, shape_of
+from ..array import A, Array, Shape, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, ShapeError
 from ..observe import step
-from ..tensors import A, transpose
+from ..shapes import transpose
 
 __all__ = [
     "Mixing",
@@ -162,7 +163,8 @@ def divided(hidden_dim: int, num_heads: int) -> int:
     """D / H, where H divides D."""
     _check_counts(num_heads=num_heads)
     if hidden_dim % num_heads:
-        divisors = [str(n) for n in range(1, hidden_dim + 1) if hidden_dim % n == 0]
+        low = [n for n in range(1, math.isqrt(hidden_dim) + 1) if hidden_dim % n == 0]
+        divisors = [str(n) for n in sorted({*low, *(hidden_dim // n for n in low)})]
         known = ", ".join(divisors[:-1]) + f" or {divisors[-1]}" if len(divisors) > 1 else "1"
         raise ShapeError(
             "hidden_dim must be divisible by num_heads",

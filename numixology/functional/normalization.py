@@ -4,83 +4,80 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, real_part, shape_of
+from ..array import A, Array, real_part, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..tensors import A
 from .elementary import sqrt
 
 __all__ = ["layer_norm"]
 
 
-#: Variances beyond these have lost digits to underflow, or all of them to overflow.
+# Squares below 1e-280 or above 1e290 are close to where doubles end: digits are lost, then all.
 _SMALL, _LARGE = 1e-280, 1e290
 
 
 def _normalised(x: A, weight: A | None, bias: A | None, *, eps: float) -> tuple[A, A]:
-    """h = (x - mean) / √(var + eps) and 1 / √(var + eps), as the textbook writes them."""
-    centred = x - x.sum(axis=-1, keepdims=True) / x.shape[-1]
-    variance = (centred * centred).sum(axis=-1, keepdims=True) / x.shape[-1]
-    rstd = 1 / sqrt(variance + eps)
-    return centred * rstd, rstd
+    """h = (x - mean) / √(var + eps), and 1 / √(var + eps), of arrays or of tensors."""
+    h, variance = _centred(x)
+    size = real_part(np.asarray(variance))
+    safe = (size < _LARGE) & (size + eps > _SMALL)
+    if safe.all():
+        rstd = 1 / sqrt(variance + eps)
+        return h * rstd, rstd
+    exponent = np.where(safe, 0, -_row_exponent(real_part(np.asarray(x))))
+    h, variance = _centred(_times_two_to(x, exponent))  # powers of two round nothing
+    rstd = 1 / sqrt(variance + np.ldexp(eps, 2 * exponent))
+    return h * rstd, _times_two_to(rstd, exponent)
+
+
+def _centred(x: A) -> tuple[A, A]:
+    """x - mean and the variance of every row, as true for rows of mean 1e8 as for others."""
+    n, first = x.shape[-1], x[..., :1]
+    mean = first + (x - first).sum(axis=-1, keepdims=True) / n  # exact in constant rows
+    h = x - mean
+    h = h - h.sum(axis=-1, keepdims=True) / n  # what the mean's rounding left
+    return h, (h * h).sum(axis=-1, keepdims=True) / n
+
+
+def _row_exponent(x: Array) -> Array:
+    """The power of two just above the largest entry of every row."""
+    largest = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True)
+    exponent: Array = np.frexp(np.where(np.isfinite(largest), largest, 1))[1]
+    return exponent
+
+
+def _times_two_to(x: A, exponent: Array) -> A:
+    """x · 2ⁿ in two steps, since 2ⁿ alone may leave the range."""
+    half = exponent // 2
+    scaled: A = x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
+    return scaled
 
 
 @primitive(keeps=_normalised)
 def _layer_norm(
     x: Array, weight: Array | None, bias: Array | None, *, eps: float
 ) -> tuple[Array, tuple[Array, Array]]:
-    wide = x.astype(np.result_type(x.dtype, np.float64), copy=False)  # float32 is rounded once
-    h, variance = _centred(wide)
-    rstd = 1 / np.sqrt(variance + eps)
-    h *= rstd
-    unsafe = ~(variance < _LARGE)
-    if eps < _SMALL:
-        unsafe |= variance < _SMALL
-    if unsafe.any():
-        h_scaled, rstd_scaled = _rescaled(wide, eps)
-        h, rstd = np.where(unsafe, h_scaled, h), np.where(unsafe, rstd_scaled, rstd)
+    wide = x.astype(np.float64) if x.dtype == np.float32 else x  # float32 is rounded once
+    h, rstd = _normalised(wide, weight, bias, eps=eps)
     y = h if weight is None else h * weight
     if bias is not None:
         y = y + bias
-    dtype = np.result_type(x, *(p for p in (weight, bias) if p is not None))
-    return y.astype(dtype, copy=False), (h, rstd)
-
-
-def _centred(x: Array) -> tuple[Array, Array]:
-    """x - mean and the variance of every row, as true for rows of mean 1e8 as for others."""
-    n, first = x.shape[-1], x[..., :1]
-    mean = first + np.add.reduce(x - first, axis=-1, keepdims=True) / n  # exact in constant rows
-    h = x - mean
-    h -= np.add.reduce(h, axis=-1, keepdims=True) / n  # what the mean's rounding left
-    return h, np.add.reduce(h * h, axis=-1, keepdims=True) / n
-
-
-def _rescaled(x: Array, eps: float) -> tuple[Array, Array]:
-    """h and 1 / √(var + eps) of rows whose squares leave the range, scaled by powers of two."""
-    largest = np.maximum.reduce(np.abs(real_part(x)), axis=-1, keepdims=True)
-    exponent = np.frexp(np.where(np.isfinite(largest), largest, 1))[1]
-    h, variance = _centred(_times_two_to(x, -exponent))
-    rstd = 1 / np.sqrt(variance + np.ldexp(eps, -2 * exponent))
-    return h * rstd, _times_two_to(rstd, -exponent)
-
-
-def _times_two_to(x: Array, exponent: Array) -> Array:
-    """x · 2ⁿ in two steps, since 2ⁿ alone may leave the range."""
-    half = exponent // 2
-    scaled: Array = x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
-    return scaled
+    if wide is not x:
+        given = [p for p in (x, weight, bias) if p is not None]
+        y = y.astype(np.result_type(*given), copy=False)
+    return y, (h, rstd)
 
 
 @_layer_norm.vjp("x")
 def _layer_norm_dx(
     ct: A, y: A, x: A, weight: A | None, bias: A | None, *, eps: float, kept: tuple[A, A]
 ) -> A:
+    """With dh = ct · weight: dx = (dh - mean(dh) - h · mean(dh · h)) / √(var + eps)."""
     h, rstd = kept
     dh = ct if weight is None else ct * weight
-    mean_dh: A = dh.sum(axis=-1, keepdims=True) / x.shape[-1]
-    mean_dh_h: A = (dh * h).sum(axis=-1, keepdims=True) / x.shape[-1]
-    dx: A = (dh - mean_dh - h * mean_dh_h) * rstd
-    return dx
+    mean_dh = dh.sum(axis=-1, keepdims=True) / x.shape[-1]
+    mean_dh_h = (dh * h).sum(axis=-1, keepdims=True) / x.shape[-1]
+    return (dh - mean_dh - h * mean_dh_h) * rstd
 
 
 @_layer_norm.vjp("weight")
@@ -88,16 +85,14 @@ def _layer_norm_dweight(
     ct: A, y: A, x: A, weight: A, bias: A | None, *, eps: float, kept: tuple[A, A]
 ) -> A:
     h, _ = kept
-    dweight: A = (ct * h).sum(axis=tuple(range(x.ndim - 1)))  # (D,)
-    return dweight
+    return (ct * h).sum(axis=tuple(range(x.ndim - 1)))  # (D,)
 
 
 @_layer_norm.vjp("bias")
 def _layer_norm_dbias(
     ct: A, y: A, x: A, weight: A | None, bias: A, *, eps: float, kept: tuple[A, A]
 ) -> A:
-    dbias: A = ct.sum(axis=tuple(range(x.ndim - 1)))  # (D,)
-    return dbias
+    return ct.sum(axis=tuple(range(x.ndim - 1)))  # (D,)
 
 
 def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
@@ -112,7 +107,8 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
         eps: added to the variance; at least 0.
 
     Returns:
-        (..., D), of the dtype of ``x``. A constant row gives ``bias``.
+        (..., D), of the dtype that NumPy gives to the sum of all three. A constant row gives
+        ``bias``.
 
     Raises:
         ShapeError: no last axis, or one of length 0, or a weight or bias of another shape.

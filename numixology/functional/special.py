@@ -6,11 +6,10 @@ r"""The error function and the Gaussian: Φ, its density φ, and erf.
 
 import math
 
-from ..array import Array
+from ..arithmetic import clip
+from ..array import A, Array
 from ..autograd import primitive
-from ..tensors import A, clip
-from ._gaussian import erf as _erf_values
-from ._gaussian import gaussian
+from . import _gaussian
 from .elementary import exp
 
 __all__ = ["erf", "normal_cdf", "normal_pdf"]
@@ -18,8 +17,8 @@ __all__ = ["erf", "normal_cdf", "normal_pdf"]
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
-@primitive
-def erf(x: Array) -> Array:
+@primitive(keeps=lambda x: (_TWO_OVER_ROOT_PI * exp(-(x * x)),))
+def erf(x: Array) -> tuple[Array, tuple[Array]]:
     """erf(x) = 2/√π ∫₀ˣ exp(-t²) dt, elementwise.
 
     Args:
@@ -29,6 +28,9 @@ def erf(x: Array) -> Array:
     Returns:
         The shape and dtype of ``x``; float64 for integers.
 
+    Raises:
+        DTypeError: booleans, or numbers of more than 64 bits.
+
     Source: NIST Digital Library of Mathematical Functions, equation 7.2.1.
 
     Example:
@@ -36,16 +38,16 @@ def erf(x: Array) -> Array:
         >>> nx.functional.erf(nx.tensor([0.0, 0.5, 1.0]))
         Tensor([0.        , 0.52049988, 0.84270079], from=erf)
     """
-    return _erf_values(x)
+    y, slope = _gaussian.erf(x)
+    return y, (slope,)
 
 
-@erf.vjp("x")
-def erf_dx(ct: A, y: A, x: A) -> A:
-    return ct * _TWO_OVER_ROOT_PI * exp(-(x * x))
+def _density(x: A) -> tuple[A]:
+    return (normal_pdf(x),)
 
 
-@primitive
-def normal_cdf(x: Array) -> Array:
+@primitive(keeps=_density)
+def normal_cdf(x: Array) -> tuple[Array, tuple[Array]]:
     """Φ(x) = ½ (1 + erf(x/√2)), elementwise, with every digit of its left tail.
 
     Args:
@@ -54,18 +56,24 @@ def normal_cdf(x: Array) -> Array:
     Returns:
         The shape and dtype of ``x``; float64 for integers.
 
+    Raises:
+        DTypeError: booleans, or numbers of more than 64 bits.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.normal_cdf(nx.tensor([-30.0, 0.0, 1.0]))
         Tensor([4.90671393e-198, 5.00000000e-001, 8.41344746e-001], from=normal_cdf)
     """
-    cdf, _ = gaussian(x)
-    return cdf
+    cdf, pdf = _gaussian.gaussian(x)
+    return cdf, (pdf,)
 
 
+@erf.vjp("x")
 @normal_cdf.vjp("x")
-def normal_cdf_dx(ct: A, y: A, x: A) -> A:
-    return ct * normal_pdf(x)
+def kept_slope_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
+    """The rule of every function whose forward keeps its slope."""
+    (slope,) = kept
+    return ct * slope
 
 
 @primitive
@@ -78,12 +86,15 @@ def normal_pdf(x: Array) -> Array:
     Returns:
         The shape and dtype of ``x``; float64 for integers.
 
+    Raises:
+        DTypeError: booleans, or numbers of more than 64 bits.
+
     Example:
         >>> import numixology as nx
         >>> nx.functional.normal_pdf(nx.tensor([0.0, 1.0]))
         Tensor([0.39894228, 0.24197072], from=normal_pdf)
     """
-    _, pdf = gaussian(x)
+    _, pdf = _gaussian.gaussian(x)
     return pdf
 
 

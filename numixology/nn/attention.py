@@ -6,7 +6,8 @@ from ..array import DTypeLike
 from ..functional.dot_product import attention
 from ..functional.mixing import divided
 from ..observe import step
-from ..tensors import Tensor, transpose
+from ..shapes import transpose
+from ..tensors import Tensor
 from .linear import Linear
 from .module import Module, Rng, check_input, positive
 
@@ -64,7 +65,7 @@ class SelfAttention(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): every token attends to all of its row."""
-        check_input(x, self, self.query.weight, "(B, T, D)", None, None, self.query.weight.shape[1])
+        check_input(x, self, self.query.weight, "(B, T, D)", self.query.weight.shape[1])
         q = step("query", self._heads(self.query(x)))  # (B, H, T, d)
         k = step("key", self._heads(self.key(x)))  # (B, H, T, d)
         v = step("value", self._heads(self.value(x)))  # (B, H, T, d)

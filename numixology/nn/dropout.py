@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..array import DTypeLike
+from ..dtypes import as_dtype
 from ..functional.affine import check_probability, dropout
 from ..tensors import Tensor
 from .module import Module, Rng
@@ -36,10 +37,11 @@ class Dropout(Module):
     """
 
     p: float
-    rng: np.random.Generator
+    rng: "np.random.Generator"
 
     def __init__(self, p: float = 0.5, *, rng: Rng = None, dtype: DTypeLike = np.float64) -> None:
         check_probability(p)
+        as_dtype(dtype)
         self.p = p
         self.rng = np.random.default_rng(rng)
 

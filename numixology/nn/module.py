@@ -12,14 +12,15 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from ..array import Array, DTypeLike, Shape, quietly, speak, whisper
+from ..dtypes import as_dtype
 from ..errors import ArgumentError, DTypeError, ShapeError, StateDictError
-from ..tensors import Tensor, as_dtype, leaf
+from ..tensors import Tensor, leaf
 from ..text import columns
 
 __all__ = ["Module", "ParameterRow", "ParameterTable", "Rng", "functional_call"]
 
 #: A seed, a Generator, or None for a fresh seed.
-Rng: TypeAlias = np.random.Generator | int | None
+Rng: TypeAlias = "np.random.Generator | int | None"
 
 M = TypeVar("M", bound="Module")
 
@@ -135,9 +136,16 @@ class Module:
 
     def __repr__(self) -> str:
         own = [f"{name}{list(p.shape)}" for name, p in vars(self).items() if isinstance(p, Tensor)]
+        settings = [f"{name}={value!r}" for name, value in self._settings().items()]
         lines = [f"  ({name}): {part!r}".replace("\n", "\n  ") for name, part in self._parts()]
-        inside = ", ".join(own) if not lines else "\n" + "\n".join(lines) + "\n"
+        inside = ", ".join(settings if lines else settings + own)
+        if lines:
+            inside += "\n" + "\n".join(lines) + "\n"
         return f"{type(self).__name__}({inside})"
+
+    def _settings(self) -> dict[str, Any]:
+        """What else a subclass wants its repr to say."""
+        return {}
 
     def _parts(self) -> Iterator[tuple[str, "Module"]]:
         """The modules directly inside this one, with their names."""
@@ -220,7 +228,8 @@ class Module:
                 values = np.array(state[name])
             except (TypeError, ValueError):
                 values = np.array(None)
-            if values.dtype.kind not in "fiu":
+            fits = np.can_cast(values.dtype, parameter.dtype, "same_kind")
+            if not fits or (values.dtype.kind == "b") != (parameter.dtype.kind == "b"):
                 problems.append(f"{name} of dtype {values.dtype}, not {parameter.dtype}")
             elif values.shape != parameter.shape:
                 problems.append(f"{name} of shape {values.shape}, not {parameter.shape}")
@@ -368,17 +377,16 @@ def positive(**sizes: Any) -> None:
             raise ArgumentError(f"{name} is a positive integer", repr(size), "use e.g. 8")
 
 
-def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int | None) -> None:
-    """Raise unless ``x`` has the trailing lengths (None: any) and the dtype of a parameter.
+def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int) -> None:
+    """Raise unless ``x`` has the last lengths, and the dtype of a parameter.
 
     Args:
         x: what the module was called with.
         module: the module, for the message.
         like: a parameter of it.
-        axes: the axes of x, like ``"(B, T, D)"``; a leading ``...`` stands for any number.
-        *lengths: the lengths of the named axes.
+        axes: the axes of x: ``"(B, T, D)"``, or ``"(..., D)"`` for any number of leading ones.
+        *lengths: the lengths of the last axes.
     """
-    count = len(lengths)
     if not isinstance(x, (Tensor, np.ndarray)):
         raise DTypeError(
             f"{type(module).__name__} takes a tensor or an array",
@@ -386,14 +394,10 @@ def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int |
             "wrap it with nx.tensor",
         )
     shape = x.shape
-    fits = len(shape) == count or (axes.startswith("(...") and len(shape) > count)
-    for wanted, length in zip(reversed(lengths), reversed(shape), strict=False):
-        fits = fits and (wanted is None or wanted == length)
-    if not fits:
-        names = axes.strip("(.) ").split(", ")[-count:]
-        known = ", ".join(
-            f"{a} = {n}" for a, n in zip(names, lengths, strict=True) if n is not None
-        )
+    any_number = axes[1] == "."
+    if shape[-len(lengths) :] != lengths or not (any_number or len(shape) == axes.count(",") + 1):
+        names = axes.strip("()").split(", ")[-len(lengths) :]
+        known = ", ".join(f"{a} = {n}" for a, n in zip(names, lengths, strict=True))
         raise ShapeError(
             f"{type(module).__name__} takes x of shape {axes} with {known}",
             str(shape),
@@ -403,5 +407,6 @@ def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int |
         raise DTypeError(
             f"{type(module).__name__} has {like.dtype} parameters and takes {like.dtype} input",
             str(x.dtype),
-            f"use x.astype('{like.dtype}'), or make the module with dtype='{x.dtype}'",
+            f"use x.astype('{like.dtype}')"
+            + (f", or make the module with dtype='{x.dtype}'" if x.dtype.char in "fd" else ""),
         )

@@ -1,5 +1,7 @@
 """The token mixer: LayerNorm of the input plus its mixed tokens."""
 
+from typing import Any
+
 import numpy as np
 
 from ..array import DTypeLike, quietly
@@ -119,10 +121,17 @@ class TokenMixer(Module):
             return self._mixed(x)
 
     def _mixed(self, x: Tensor) -> Tensor:
-        check_input(x, self, self.norm.weight, "(B, T, D)", None, self.num_tokens, self.hidden_dim)
+        check_input(x, self, self.norm.weight, "(B, T, D)", self.num_tokens, self.hidden_dim)
         mixed = token_mix(x, self.num_heads, mixing=self.mixing)  # (B, T, D)
         y: Tensor = self.norm(step("residual", x + mixed))
         return step("norm", y)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "num_tokens": self.num_tokens,
+            "num_heads": self.num_heads,
+            "mixing": self.mixing,
+        }
 
     # The laws of its mixing
 

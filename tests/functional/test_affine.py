@@ -237,3 +237,9 @@ class TestDropout:
         assert str(caught.value) == (
             f"the dropout probability p lies in [0, 1): got {p!r}; use e.g. 0.1"
         )
+
+
+def test_dropout_of_integers_is_refused_in_training():
+    with pytest.raises(DTypeError, match="floating-point numbers: got int64; use .astype"):
+        F.dropout(nx.tensor([3, 3]), 0.5, training=True, rng=0)
+    assert F.dropout(nx.tensor([3, 3]), 0.5, training=False).tolist() == [3, 3]

@@ -9,12 +9,21 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from numixology.functional._gaussian import REACH, ROOT, erf, gaussian, gelu
+from numixology.functional import _gaussian
+from numixology.functional._gaussian import REACH, ROOT, gaussian, gelu
 from numixology.functional._kernels import CHUNK
 
 FIT = Path(__file__).resolve().parents[1] / "oracle" / "fit_gaussian.py"
 H = 2.0**-66
 SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
+
+
+def erf(x):
+    return _gaussian.erf(x)[0]
+
+
+def erf_slope(x):
+    return _gaussian.erf(x)[1]
 
 
 def cdf(x):
@@ -50,6 +59,7 @@ KERNELS = [
     pytest.param(cdf, exact_cdf, 3, id="cdf"),
     pytest.param(pdf, mp.npdf, 3, id="pdf"),
     pytest.param(erf, mp.erf, 2, id="erf"),
+    pytest.param(erf_slope, lambda x: 2 * mp.npdf(x, sigma=mp.sqrt(0.5)), 4, id="erf slope"),
     pytest.param(gelu_value, exact_gelu, 4, id="gelu"),
     pytest.param(gelu_slope, exact_slope, 8, id="gelu-slope"),
 ]

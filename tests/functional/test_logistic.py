@@ -9,6 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from numixology.errors import DTypeError
 from numixology.functional._kernels import CHUNK
 from numixology.functional._logistic import (
     GELU_ROOT,
@@ -312,6 +313,13 @@ def test_integers_are_taken_as_float64(kernel):
     for got, wide in zip(kernel(x), kernel(x.astype(np.float64)), strict=True):
         assert got.dtype == np.float64
         np.testing.assert_array_equal(got, wide)
+
+
+@pytest.mark.parametrize("kernel", FUNCTIONS)
+@pytest.mark.parametrize("x", [np.array([True]), np.longdouble(1), None], ids=repr)
+def test_what_is_not_a_number_of_at_most_64_bits_is_refused(kernel, x):
+    with pytest.raises(DTypeError, match=r"at most 64 bits: got (bool|float128|object); use"):
+        kernel(x)
 
 
 def test_slopes_change_sign_once():
