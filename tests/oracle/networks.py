@@ -1,0 +1,207 @@
+"""The guide's networks out of layers: forward, and the chain rule written out backward.
+
+``p`` is a dict of parameters under their dotted names. The gradients are dicts with the same
+names, and ``x`` for the input.
+"""
+
+from typing import Any
+
+from oracle import layers
+from oracle.arithmetic import mapped, plus, through, times
+from oracle.elementwise import FUNCTIONS
+from oracle.layers import Batch, Gradients
+
+Parameters = dict[str, Any]
+
+
+def part(p: Parameters, name: str) -> Parameters:
+    """The parameters of one part, under the names that they have there."""
+    return {key[len(name) + 1 :]: value for key, value in p.items() if key.startswith(f"{name}.")}
+
+
+def named(name: str, gradients: Gradients) -> Gradients:
+    """The reverse: a part's gradients, less its input's, under their full names."""
+    return {f"{name}.{key}": value for key, value in gradients.items() if key != "x"}
+
+
+def _activated(x: Batch, name: str) -> Batch:
+    f = FUNCTIONS[name]
+    return mapped(lambda one: through(f.value, one, f.value_ulps), x)
+
+
+def _slopes(x: Batch, name: str) -> Batch:
+    f = FUNCTIONS[name]
+    return mapped(lambda one: through(f.slope, one, f.slope_ulps), x)
+
+
+def _norm(x: Batch, p: Parameters, eps: float) -> Batch:
+    return layers.layer_norm(x, p["norm.weight"], p["norm.bias"], eps)
+
+
+def _linear(x: Batch, p: Parameters, name: str) -> Batch:
+    return layers.linear(x, p[f"{name}.weight"], p.get(f"{name}.bias"))
+
+
+def _linear_back(ct: Batch, x: Batch, p: Parameters, name: str) -> tuple[Batch, Gradients]:
+    """The input's gradient, and those of the parameters that there are."""
+    found = layers.linear_gradients(ct, x, p[f"{name}.weight"])
+    return found["x"], {k: v for k, v in named(name, found).items() if k in p}
+
+
+# Feed-forward -----------------------------------------------------------------
+
+
+def feed_forward(x: Batch, p: Parameters, activation: str, eps: float) -> Batch:
+    """x + W₂ f(W₁ LayerNorm(x) + b₁) + b₂."""
+    inner = _linear(_norm(x, p, eps), p, "linear1")
+    return plus(x, _linear(_activated(inner, activation), p, "linear2"))
+
+
+def feed_forward_gradients(
+    ct: Batch, x: Batch, p: Parameters, activation: str, eps: float
+) -> Gradients:
+    h = _norm(x, p, eps)
+    inner = _linear(h, p, "linear1")
+    d_outer, second = _linear_back(ct, _activated(inner, activation), p, "linear2")
+    d_inner = times(d_outer, _slopes(inner, activation))
+    dh, first = _linear_back(d_inner, h, p, "linear1")
+    norm = layers.layer_norm_gradients(dh, x, p["norm.weight"], eps)
+    return {"x": plus(ct, norm["x"]), **named("norm", norm), **first, **second}
+
+
+def swiglu_feed_forward(x: Batch, p: Parameters, eps: float) -> Batch:
+    """x + W₂ (SiLU(W₁ h) · W₃ h) with h = LayerNorm(x)."""
+    h = _norm(x, p, eps)
+    gate, up = _linear(h, p, "w1"), _linear(h, p, "w3")
+    return plus(x, _linear(times(_activated(gate, "silu"), up), p, "w2"))
+
+
+def swiglu_feed_forward_gradients(ct: Batch, x: Batch, p: Parameters, eps: float) -> Gradients:
+    h = _norm(x, p, eps)
+    gate, up = _linear(h, p, "w1"), _linear(h, p, "w3")
+    opened = _activated(gate, "silu")
+    d_product, down = _linear_back(ct, times(opened, up), p, "w2")
+    d_gate = times(times(d_product, up), _slopes(gate, "silu"))
+    dh_gate, first = _linear_back(d_gate, h, p, "w1")
+    dh_up, third = _linear_back(times(d_product, opened), h, p, "w3")
+    norm = layers.layer_norm_gradients(plus(dh_gate, dh_up), x, p["norm.weight"], eps)
+    return {"x": plus(ct, norm["x"]), **named("norm", norm), **first, **down, **third}
+
+
+# Self-attention ---------------------------------------------------------------
+
+
+def _heads(x: Batch, count: int) -> Batch:
+    """Every head of every sequence by itself: [b count + h][t][i]."""
+    width = len(x[0][0]) // count
+    return [
+        [row[h * width : (h + 1) * width] for row in sequence]
+        for sequence in x
+        for h in range(count)
+    ]
+
+
+def _joined(heads: Batch, count: int) -> Batch:
+    """The reverse of _heads."""
+    return [
+        [sum((head[t] for head in heads[b : b + count]), []) for t in range(len(heads[b]))]
+        for b in range(0, len(heads), count)
+    ]
+
+
+def self_attention(x: Batch, p: Parameters, num_heads: int) -> Batch:
+    q, k, v = (_heads(_linear(x, p, name), num_heads) for name in ("query", "key", "value"))
+    return _linear(_joined(layers.attention(q, k, v), num_heads), p, "output")
+
+
+def self_attention_gradients(ct: Batch, x: Batch, p: Parameters, num_heads: int) -> Gradients:
+    q, k, v = (_heads(_linear(x, p, name), num_heads) for name in ("query", "key", "value"))
+    joined = _joined(layers.attention(q, k, v), num_heads)
+    d_joined, found = _linear_back(ct, joined, p, "output")
+    parts = layers.attention_gradients(_heads(d_joined, num_heads), q, k, v)
+    dx: Batch | None = None
+    for name in ("query", "key", "value"):
+        share, gradients = _linear_back(_joined(parts[name], num_heads), x, p, name)
+        dx = share if dx is None else plus(dx, share)
+        found |= gradients
+    return {"x": dx, **found}
+
+
+# Mixer, block and model -------------------------------------------------------
+
+
+def token_mixer(x: Batch, p: Parameters, num_heads: int, mixing: str, eps: float) -> Batch:
+    """LayerNorm(x + mixed x)."""
+    return _norm(plus(x, layers.token_mix(x, num_heads, mixing)), p, eps)
+
+
+def token_mixer_gradients(
+    ct: Batch, x: Batch, p: Parameters, num_heads: int, mixing: str, eps: float
+) -> Gradients:
+    both = plus(x, layers.token_mix(x, num_heads, mixing))
+    norm = layers.layer_norm_gradients(ct, both, p["norm.weight"], eps)
+    dx = plus(norm["x"], layers.token_mix_gradient(norm["x"], num_heads, mixing))
+    return {"x": dx, **named("norm", norm)}
+
+
+def block(
+    x: Batch, p: Parameters, num_heads: int, ffn: str, activation: str, mixing: str, eps: float
+) -> Batch:
+    mixed = token_mixer(x, part(p, "mixer"), num_heads, mixing, eps)
+    if ffn == "swiglu":
+        return swiglu_feed_forward(mixed, part(p, "ffn"), eps)
+    return feed_forward(mixed, part(p, "ffn"), activation, eps)
+
+
+def block_gradients(
+    ct: Batch,
+    x: Batch,
+    p: Parameters,
+    num_heads: int,
+    ffn: str,
+    activation: str,
+    mixing: str,
+    eps: float,
+) -> Gradients:
+    mixed = token_mixer(x, part(p, "mixer"), num_heads, mixing, eps)
+    if ffn == "swiglu":
+        network = swiglu_feed_forward_gradients(ct, mixed, part(p, "ffn"), eps)
+    else:
+        network = feed_forward_gradients(ct, mixed, part(p, "ffn"), activation, eps)
+    mixer = token_mixer_gradients(network["x"], x, part(p, "mixer"), num_heads, mixing, eps)
+    return {"x": mixer["x"], **named("mixer", mixer), **named("ffn", network)}
+
+
+def _embedded(ids: list[list[int]], p: Parameters) -> Batch:
+    tokens = layers.embedding(ids, p["token_embedding.weight"])
+    return [plus(sequence, p["position_embedding.weight"]) for sequence in tokens]
+
+
+def model(ids: list[list[int]], p: Parameters, num_layers: int, **how: Any) -> Batch:
+    """Token plus position embeddings, then the blocks."""
+    x = _embedded(ids, p)
+    for layer in range(num_layers):
+        x = block(x, part(p, f"blocks.{layer}"), **how)
+    return x
+
+
+def model_gradients(
+    ct: Batch, ids: list[list[int]], p: Parameters, num_layers: int, **how: Any
+) -> Gradients:
+    inputs = [_embedded(ids, p)]
+    for layer in range(num_layers - 1):
+        inputs.append(block(inputs[-1], part(p, f"blocks.{layer}"), **how))
+    found: Gradients = {}
+    for layer in reversed(range(num_layers)):
+        name = f"blocks.{layer}"
+        gradients = block_gradients(ct, inputs[layer], part(p, name), **how)
+        found = named(name, gradients) | found
+        ct = gradients["x"]
+    positions = [list(range(len(sequence))) for sequence in ids]
+    return {
+        "token_embedding.weight": layers.embedding_gradient(ct, ids, p["token_embedding.weight"]),
+        "position_embedding.weight": layers.embedding_gradient(
+            ct, positions, p["position_embedding.weight"]
+        ),
+        **found,
+    }
