@@ -1,8 +1,9 @@
-"""The command ``numixology``: check this machine, explain the layers, count their parameters."""
+"""The command ``numixology``: check this machine or a gradient, explain the layers, count."""
 
 import argparse
 import json
 import os
+import pkgutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +15,12 @@ from . import __version__, nn
 from .errors import ArgumentError, NumixologyError
 from .explain import Scene, feed_forward_scene, mixer_scene, model_scene
 from .text import columns
+from .verify.gradients import GradcheckReport, gradcheck
 from .verify.suite import Result, every_primitive, results
 
 __all__ = ["main"]
 
-PASS, FAIL, USAGE = 0, 1, 2
+PASS, FAIL, USAGE, INCONCLUSIVE = 0, 1, 2, 3
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process if None.
 
     Returns:
-        0 if all is well, 1 if a check failed, 2 for arguments that make no sense.
+        0 if all is well, 1 if a check failed, 2 for arguments that make no sense, 3 if a check
+        proved nothing.
     """
     try:
         options = _parser().parse_args(argv)
@@ -59,6 +62,22 @@ def _parser() -> _Parser:
     check = commands.add_parser("check", help="check gradients and laws on this machine")
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
     check.set_defaults(run=_check)
+
+    one = commands.add_parser("gradcheck", help="check the gradient of a function of tensors")
+    one.add_argument("target", metavar="MODULE:FUNCTION", help="such as numixology.functional:gelu")
+    one.add_argument(
+        "--shape",
+        type=shape,
+        action="append",
+        required=True,
+        metavar="N,N",
+        help="of one input of standard normal numbers; once per input",
+    )
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs (0)")
+    one.add_argument("--order", type=int, choices=[1, 2], default=1, help="of the gradient (1)")
+    one.add_argument("--fast", action="store_true", help="four directions, not every coordinate")
+    one.add_argument("--json", action="store_true", help="print JSON instead of text")
+    one.set_defaults(run=_gradcheck)
 
     explain = commands.add_parser("explain", help="print what a layer does, step by step")
     subjects = explain.add_subparsers(dest="subject", required=True, metavar="WHAT")
@@ -192,6 +211,79 @@ def _layer(o: argparse.Namespace) -> nn.Module:
     return nn.RankMixerModel(o.vocab, o.tokens, o.dim, o.heads, o.layers, **how)
 
 
+# gradcheck
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """``2,4,8`` as (2, 4, 8); nothing, or ``()``, is a single number."""
+    shape = tuple(int(length) for length in text.strip("()").split(",") if length.strip())
+    if any(length < 0 for length in shape):
+        raise ValueError(text)
+    return shape
+
+
+def _gradcheck(options: argparse.Namespace) -> int:
+    if options.seed < 0:
+        raise ArgumentError("a seed is not negative", str(options.seed), "choose another")
+    fn = _target(options.target)
+    rng = np.random.default_rng(options.seed)
+    inputs = _fitting(lambda o: [rng.standard_normal(shape) for shape in o.shape], options)
+    try:
+        report = gradcheck(fn, *inputs, order=options.order, fast=options.fast, rng=options.seed)
+    except NumixologyError:
+        raise
+    except Exception as error:  # whatever the target raises
+        raise ArgumentError(
+            f"{options.target} must run on inputs of these shapes",
+            f"{type(error).__name__}: {_one_line(error)}",
+            "choose others",
+        ) from error
+    _print(json.dumps(_report_as_json(report), indent=2) if options.json else str(report))
+    return {"pass": PASS, "fail": FAIL, "inconclusive": INCONCLUSIVE}[report.verdict]
+
+
+def _target(name: str) -> Callable[..., Any]:
+    """The function that ``package.module:function`` names, the current folder first."""
+    if ":" not in name:
+        raise ArgumentError(
+            "a target is written module:function", repr(name), "try numixology.functional:gelu"
+        )
+    path = list(sys.path)
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = pkgutil.resolve_name(name)
+    except Exception as error:  # whatever the module raises
+        raise ArgumentError(
+            f"{name} must be importable",
+            f"{type(error).__name__}: {_one_line(error)}",
+            "check both names, and that it is in the current folder or installed",
+        ) from error
+    finally:
+        sys.path[:] = path
+    if not callable(found):
+        raise ArgumentError(f"{name} must be a function", type(found).__name__, "name a function")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _report_as_json(report: GradcheckReport) -> dict[str, Any]:
+    found = {name: _finite(value) for name, value in report._asdict().items()}
+    worst = report.worst and [_finite(value) for value in report.worst]
+    kinks = [{name: _finite(v) for name, v in kink._asdict().items()} for kink in report.kinks]
+    return (
+        {"numixology": __version__, "passed": report.passed}
+        | found
+        | {
+            "worst": worst,
+            "kinks": kinks,
+        }
+    )
+
+
 # check
 
 
@@ -221,12 +313,15 @@ def _summary(done: Sequence[Result], failed: Sequence[Result], seconds: float) -
     if failed:
         names = ", ".join(result.what for result in failed[:3])
         return f"FAILED: {len(failed)} of {len(done)} checks ({where}): {names}"
-    worst = max(r.error for r in done if r.dtype == "float64")
+    doubles = [r for r in done if r.dtype == "float64"]
+    worst = max(r.error for r in doubles if r.unit != "ulp")
+    ulps = max(r.error for r in doubles if r.unit == "ulp")
     return (
         f"PASSED: {len(done)} checks ({where}): first and second gradients of all "
         f"{len(every_primitive())} primitives, the functions, modules, block and model equal "
-        f"complex steps, fused gradients equal their compositions up to third order, all within "
-        f"{worst:.0e} in float64, and the laws of mixing hold."
+        f"complex steps, fused gradients equal their compositions up to third order, outputs and "
+        f"gradients equal 50-digit golden values, all within {worst:.0e} in float64 (erf "
+        f"and the activations, entry by entry, within {ulps:.0f} ulp), and the laws of mixing hold."
     )
 
 

@@ -1,7 +1,8 @@
 """What ``numixology check`` checks on this machine: cases, each with a figure and a limit.
 
 Gradients of first and second order of every primitive, function and module, each fused gradient
-against its composition from elementary functions up to third order, and the laws of mixing.
+against its composition from elementary functions up to third order, the laws of mixing, and the
+golden values of every stage.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import autograd, nn, tensors
+from .. import arithmetic, autograd, nn, reductions, shapes
 from .. import functional as F
 from ..array import Array
 from ..autograd import Node, Primitive
@@ -26,6 +27,7 @@ from ..functional import (
 )
 from ..tensors import Tensor, tensor
 from ..transforms import grad, jacobian
+from .goldens import Golden, check_goldens
 from .gradients import gradcheck
 
 __all__ = ["CASES", "COMPOSITIONS", "Case", "Result", "every_primitive", "results"]
@@ -42,13 +44,17 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """One line of the report: what was checked, how far off it was, and how far it may be."""
+    """One line of the report: what was checked, how far off it was, and how far it may be.
+
+    The error is a number of units in the last place where ``unit`` is "ulp", and else relative.
+    """
 
     what: str
     dtype: str
     error: float
     limit: float
     verdict: str
+    unit: str = "relative"
 
     @property
     def passed(self) -> bool:
@@ -98,6 +104,7 @@ CASES: tuple[Case, ...] = (
     Case("minimum", F.minimum, [_x, _y]),
     Case("clip", lambda x: F.clip(x, -1.0, 0.7) + x, [_x]),
     Case("where", lambda a, b: F.where(_mask, a, b), [_x, _y]),
+    Case("where, by its own condition", lambda a: F.where(a, a * a, 3.0), [_x]),
     Case("matmul", F.matmul, [_normal(2, 3, 4), _normal(4, 5)]),
     Case("matmul, vectors", lambda a, b, c: (a @ b) @ c, [_normal(3), _normal(3, 4), _normal(4)]),
     Case("einsum", lambda a, b: F.einsum("ij,kjl->lk", a, b), [_x, _normal(2, 4, 3)]),
@@ -114,7 +121,7 @@ CASES: tuple[Case, ...] = (
     Case("squeeze, expand_dims", lambda x: F.expand_dims(F.squeeze(x, 0), -1), [_row[None]]),
     Case("contiguous", lambda x: x.permute(1, 0).contiguous(), [_x]),
     Case("indexing", lambda x: x[_repeated, 1:] * x[:, None, 0], [_x]),
-    Case("scatter", lambda x: tensors.scatter(x, index=_repeated, shape=(5, 4)), [_x]),
+    Case("scatter", lambda x: shapes.scatter(x, index=_repeated, shape=(5, 4)), [_x]),
     Case("copy_of", autograd.copy_of, [_x]),
     Case("astype", lambda x: F.astype(x, x.dtype) * x, [_x]),
     Case("concatenate", lambda a, b: F.concatenate([a, b, a], axis=0), [_x, _y]),
@@ -228,7 +235,9 @@ def every_primitive() -> set[Primitive]:
     """Every primitive of the package that has a rule."""
     rooms = (
         autograd,
-        tensors,
+        shapes,
+        arithmetic,
+        reductions,
         activations,
         affine,
         distributions,
@@ -255,6 +264,7 @@ def results() -> Iterator[Result]:
             error = _disagreement(fused, composed, inputs, order)
             yield _judged(f"{name} = its composition, order {order}", error, _FUSED_LIMIT)
     yield from _laws()
+    yield from _goldens()
 
 
 def _primitives_of(case: Case) -> set[Primitive]:
@@ -409,3 +419,20 @@ def _sees(t: int, h: int, kind: Any, layers: int) -> Array:
 
     slopes = np.asarray(jacobian(network, np.ones((1, t, h))))  # (1, t, h, 1, t, h)
     return np.asarray(slopes.sum(axis=(0, 2, 3, 5)) > 0)
+
+
+def _goldens() -> Iterator[Result]:
+    """The output and gradients of every stage against mpmath, of all cases the worst."""
+    worst: dict[str, Golden] = {}
+    try:
+        for golden in check_goldens():
+            measure = "worst ulp" if golden.measure == "ulp" else "of the largest"
+            what = f"{golden.stage}: {golden.name} = mpmath, {measure}"
+            if what not in worst or golden.share > worst[what].share:
+                worst[what] = golden
+    except NumixologyError as error:
+        yield Result(f"golden values ({error})", "float64", math.nan, math.nan, "fail")
+    for what, golden in worst.items():
+        unit = "ulp" if golden.measure == "ulp" else "relative"
+        verdict = "pass" if golden.passed else "fail"
+        yield Result(what, "float64", golden.error, golden.limit, verdict, unit)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import numixology as nx
+from numixology import arithmetic
 from numixology import functional as F
-from numixology import tensors
 from numixology.autograd import Primitive
 from numixology.functional import mixing
 from numixology.verify import suite
@@ -89,7 +89,7 @@ def test_every_check_passes_with_room_to_spare(all_results) -> None:
     assert [result for result in all_results if not result.passed] == []
     for result in all_results:
         assert 0 <= result.error <= result.limit
-        if result.dtype == "float64" and result.limit:
+        if result.dtype == "float64" and result.unit != "ulp":
             assert result.error < 1e-13
 
 
@@ -149,8 +149,11 @@ def test_a_rule_that_is_off_by_a_thousandth_fails(primitive, i, users, monkeypat
     def broken(*arguments, **options):
         right = rule(*arguments, **options)
         ct = arguments[1 if primitive.variadic else 0]
-        if primitive.__name__ in ("sign", "floor_divide"):  # whose gradient is 0
-            return right + 0.001 * ct
+        if primitive.__name__ in ("sign", "floor_divide") or (primitive.__name__, i) == (
+            "where",
+            0,
+        ):
+            return right + 0.001 * ct  # their gradient is 0
         return right * 1.001
 
     only(monkeypatch, cases[:1])
@@ -193,8 +196,8 @@ def test_a_composition_of_by_products_that_is_off_fails(primitive, users, monkey
     only(monkeypatch, cases)
     monkeypatch.setattr(primitive, "keeps", broken)
     failure = first_failure()
-    assert failure.what == f"{cases[0].name}: second order"
-    assert failure.error > failure.limit
+    first = f"{cases[0].name}: gradient"  # which compares jvp too, and so reads what is kept
+    assert failure.what in (first, f"{cases[0].name}: second order")
 
 
 def test_a_rule_that_raises_is_a_failure_and_not_the_end(monkeypatch) -> None:
@@ -221,7 +224,7 @@ def test_a_primitive_without_a_case_fails(monkeypatch) -> None:
     def brand_new_dx(ct, y, x):
         return 2 * ct
 
-    monkeypatch.setattr(tensors, "brand_new", brand_new, raising=False)
+    monkeypatch.setattr(arithmetic, "brand_new", brand_new, raising=False)
     assert brand_new in every_primitive()
     only(monkeypatch, CASES[:1])
     result = next(r for r in results() if r.what == "primitives without a check")

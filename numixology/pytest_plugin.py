@@ -1,0 +1,35 @@
+"""A fixture for pytest that checks gradients.
+
+It is registered as ``numixology``; ``-p no:numixology`` leaves it out.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .verify.gradients import GradcheckReport
+from .verify.gradients import gradcheck as check
+
+__all__ = ["gradcheck"]
+
+
+@pytest.fixture
+def gradcheck() -> Callable[..., GradcheckReport]:
+    """``gradcheck(fn, *inputs, **options)`` fails the test unless the check passes.
+
+    Returns:
+        A function with the arguments of :func:`numixology.gradcheck`, which returns the report
+        of a check that passed; one that did not is shown as the test's failure.
+
+    Example:
+        A test is ``def test_gelu(gradcheck): gradcheck(nx.functional.gelu, np.ones(3))``.
+    """
+
+    def passing(fn: Callable[..., Any], *inputs: Any, **options: Any) -> GradcheckReport:
+        report = check(fn, *inputs, **options | {"raise_on_failure": False})
+        if not report:
+            pytest.fail(str(report), pytrace=False)
+        return report
+
+    return passing
