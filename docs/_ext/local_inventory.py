@@ -23,6 +23,9 @@ PYTHON = {
             collections.abc.Iterable collections.abc.Iterator collections.abc.Mapping
             collections.abc.MutableMapping collections.abc.Sequence
         """,
+        "library/concurrent.futures.html#concurrent.futures.Executor": """
+            concurrent.futures.Executor concurrent.futures._base.Executor
+        """,
         "library/contextlib.html#$": """
             contextlib.AbstractContextManager contextlib.ContextDecorator
         """,
