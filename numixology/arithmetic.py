@@ -38,6 +38,7 @@ __all__ = [
     "remainder",
     "sign",
     "subtract",
+    "swap_last",
     "where",
 ]
 
@@ -620,7 +621,7 @@ def matmul_da(ct: A, y: A, a: A, b: A) -> A:
         return _column(ct) * b if a.ndim > 1 else ct * b  # (..., n, k)
     if a.ndim == 1:
         return (b @ _column(ct)).reshape(*b.shape[:-1])  # (..., k)
-    return ct @ _swap_last(b)  # (..., n, k)
+    return ct @ swap_last(b)  # (..., n, k)
 
 
 @matmul.vjp("b")
@@ -628,13 +629,14 @@ def matmul_db(ct: A, y: A, a: A, b: A) -> A:
     if a.ndim == 1:
         return _column(a) * ct.reshape(*ct.shape[:-1], 1, ct.shape[-1]) if b.ndim > 1 else ct * a
     if b.ndim == 1:
-        return (_swap_last(a) @ _column(ct)).reshape(*a.shape[:-2], a.shape[-1])  # (..., k)
-    return _swap_last(a) @ ct  # (..., k, m)
+        return (swap_last(a) @ _column(ct)).reshape(*a.shape[:-2], a.shape[-1])  # (..., k)
+    return swap_last(a) @ ct  # (..., k, m)
 
 
 def _column(x: A) -> A:
     return x.reshape(*x.shape, 1)
 
 
-def _swap_last(x: A) -> A:
+def swap_last(x: A) -> A:
+    """x with its last two axes exchanged."""
     return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

@@ -2,10 +2,9 @@
 
 import math
 
-from ..arithmetic import matmul
+from ..arithmetic import matmul, swap_last
 from ..array import A, Shape, shape_of
 from ..errors import ShapeError
-from ..shapes import transpose
 from .distributions import softmax
 
 __all__ = ["attention"]
@@ -49,9 +48,5 @@ def attention(query: A, key: A, value: A) -> A:
             ", ".join(str(shape) for shape in shapes),
             "check the last two axes of each",
         )
-    scores = matmul(query, _swap_last(key)) / math.sqrt(shapes[0][-1])  # (..., T, S)
+    scores = matmul(query, swap_last(key)) / math.sqrt(shapes[0][-1])  # (..., T, S)
     return matmul(softmax(scores), value)  # (..., T, e)
-
-
-def _swap_last(x: A) -> A:
-    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

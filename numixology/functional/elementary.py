@@ -8,7 +8,7 @@ import numpy as np
 from ..array import A, Array
 from ..autograd import namesake, primitive
 from ..errors import ArgumentError, ShapeError
-from ..shapes import getitem, reshape
+from ..shapes import checked_axis, getitem, reshape
 from ..tensors import Tensor
 
 __all__ = [
@@ -219,7 +219,7 @@ def concatenate(parts: Sequence[A], axis: int = 0) -> A:
         Tensor([1., 2., 3.], from=concatenate)
     """
     listed = _several(parts, "concatenate")
-    return _concatenate(*listed, axis=_place(axis, listed[0].ndim))
+    return _concatenate(*listed, axis=checked_axis(axis, listed[0].ndim))
 
 
 @namesake(np.stack)
@@ -270,7 +270,7 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
         >>> [part.tolist() for part in nx.functional.split(nx.tensor([1, 2, 3, 4]), 2)]
         [[1, 2], [3, 4]]
     """
-    axis = _place(axis, x.ndim)
+    axis = checked_axis(axis, x.ndim)
     length = x.shape[axis]
     if isinstance(indices_or_sections, int | np.integer):
         sections = int(indices_or_sections)
@@ -364,16 +364,6 @@ def einsum(subscripts: str, *operands: A) -> A:
                     "check the operands' shapes",
                 )
     return _einsum(*operands, inputs=inputs, output=output)
-
-
-def _place(axis: int, ndim: int) -> int:
-    if not -ndim <= axis < ndim:
-        raise ShapeError(
-            f"an axis of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
-            str(axis),
-            "count again",
-        )
-    return axis % ndim
 
 
 def _several(parts: Sequence[A], name: str) -> list[A]:

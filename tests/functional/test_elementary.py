@@ -142,7 +142,7 @@ class TestConcatenate:
             F.concatenate(nx.tensor([[1.0], [2.0]]))
 
     def test_axis_outside(self):
-        with pytest.raises(ShapeError, match="an axis of 1 dimensions lies from -1 to 0: got 1"):
+        with pytest.raises(ShapeError, match="a tensor of 1 dimensions lies from -1 to 0: got 1"):
             F.concatenate([nx.tensor([1.0])], axis=1)
         with pytest.raises(ShapeError, match="got -2"):
             F.concatenate([nx.tensor([1.0])], axis=-2)
@@ -198,7 +198,7 @@ class TestSplit:
             F.split(nx.tensor(np.zeros(6)), sections)
 
     def test_no_such_axis(self):
-        with pytest.raises(ShapeError, match="an axis of 1 dimensions"):
+        with pytest.raises(ShapeError, match="an axis of a tensor of 1 dimensions"):
             F.split(nx.tensor(np.zeros(6)), 2, axis=1)
 
 
