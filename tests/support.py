@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -51,3 +52,19 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 def integers(*shape: int, seed: int = 0) -> np.ndarray:
     """Small whole numbers as floats: sums and products of them are exact."""
     return np.random.default_rng([seed, *shape]).integers(-9, 10, shape).astype(np.float64)
+
+
+def ulps(got: np.ndarray, x: np.ndarray, exact: Callable, digits: int = 50) -> np.ndarray:
+    """The distance of each result to the truth, in spacings of the result's dtype there."""
+    errors = []
+    with mp.workdps(digits):
+        for g, v in zip(got, x, strict=True):
+            truth = exact(mp.mpf(float(v)))
+            spacing = np.spacing(np.abs(got.dtype.type(truth)))
+            errors.append(float(abs(mp.mpf(float(g)) - truth) / mp.mpf(float(spacing))))
+    return np.array(errors)
+
+
+def around(centre: float, count: int) -> np.ndarray:
+    """The doubles nearest to centre, count on each side."""
+    return centre + np.spacing(centre) * np.arange(-count, count + 1)

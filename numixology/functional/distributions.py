@@ -37,9 +37,14 @@ def _shifted(x: Array, winner: Array, axis: int) -> tuple[Array, Array]:
     return largest, x - largest
 
 
-def _log_sum(z: Array, winner: Array, axis: int) -> Array:
-    """ln Σ e^z, where the winner's own e^z is 1 unless the row is infinite or NaN."""
-    e = np.exp(z)
+def _shares(e: Array, axis: int) -> Array:
+    """e / Σ e."""
+    shares: Array = e / np.add.reduce(e, axis=axis, keepdims=True)
+    return shares
+
+
+def _log_sum(e: Array, winner: Array, axis: int) -> Array:
+    """ln Σ e, where the winner's own e is 1 unless the row is infinite or NaN."""
     others = np.add.reduce(np.where(winner, 0, e), axis=axis, keepdims=True)
     own = np.add.reduce(np.where(winner, e, 0), axis=axis, keepdims=True)
     return np.where(own == 1, np.log1p(others), np.log(own + others))
@@ -49,9 +54,7 @@ def _log_sum(z: Array, winner: Array, axis: int) -> Array:
 def _softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array]]:
     winner = _winner(x, axis)
     _, z = _shifted(x, winner, axis)
-    e = np.exp(z)
-    y: Array = e / np.add.reduce(e, axis=axis, keepdims=True)
-    return y, (winner,)
+    return _shares(np.exp(z), axis), (winner,)
 
 
 @_softmax.vjp("x")
@@ -89,7 +92,7 @@ def softmax(x: A, axis: int = -1) -> A:
 def _log_softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array]]:
     winner = _winner(x, axis)
     _, z = _shifted(x, winner, axis)
-    return z - _log_sum(z, winner, axis), (winner,)
+    return z - _log_sum(np.exp(z), winner, axis), (winner,)
 
 
 @_log_softmax.vjp("x")
@@ -135,10 +138,9 @@ def _keeps_share(x: A, *, axis: int, keepdims: bool) -> tuple[A]:
 def _logsumexp(x: Array, *, axis: int, keepdims: bool) -> tuple[Array, tuple[Array]]:
     winner = _winner(x, axis)
     largest, z = _shifted(x, winner, axis)
-    y = largest + _log_sum(z, winner, axis)
     e = np.exp(z)
-    share = e / np.add.reduce(e, axis=axis, keepdims=True)
-    return (y if keepdims else np.squeeze(y, axis)), (share,)
+    y = largest + _log_sum(e, winner, axis)
+    return (y if keepdims else np.squeeze(y, axis)), (_shares(e, axis),)
 
 
 @_logsumexp.vjp("x")

@@ -9,7 +9,6 @@ from ..functional.mixing import (
     Mixing,
     chunk_cycles,
     depth_to_mix,
-    divided,
     head_dim,
     mixing_order,
     token_mix,
@@ -79,7 +78,6 @@ class TokenMixer(Module):
         dtype: DTypeLike = np.float64,
     ) -> None:
         positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
-        divided(hidden_dim, num_heads)
         head_dim((1, num_tokens, hidden_dim), num_heads, mixing)
         self.num_tokens = num_tokens
         self.hidden_dim = hidden_dim

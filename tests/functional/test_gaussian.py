@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
 import numpy as np
 import pytest
+from support import around, ulps
 
 from numixology.functional import _gaussian
 from numixology.functional._gaussian import REACH, ROOT, gaussian, gelu
@@ -64,22 +64,6 @@ KERNELS = [
     pytest.param(gelu_slope, exact_slope, 8, id="gelu-slope"),
 ]
 FUNCTIONS = [param.values[0] for param in KERNELS]
-
-
-def ulps(got: np.ndarray, x: np.ndarray, exact: Callable, digits: int = 50) -> np.ndarray:
-    """The distance of each result to the truth, in spacings of the result's dtype there."""
-    errors = []
-    with mp.workdps(digits):
-        for g, v in zip(got, x, strict=True):
-            truth = exact(mp.mpf(float(v)))
-            spacing = np.spacing(np.abs(got.dtype.type(truth)))
-            errors.append(float(abs(mp.mpf(float(g)) - truth) / mp.mpf(float(spacing))))
-    return np.array(errors)
-
-
-def around(centre: float, count: int) -> np.ndarray:
-    """The doubles nearest to centre, count on each side."""
-    return centre + np.spacing(centre) * np.arange(-count, count + 1)
 
 
 def points() -> dict[str, np.ndarray]:

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
 import numpy as np
 import pytest
+from support import around, ulps
 
 from numixology.errors import DTypeError
 from numixology.functional._kernels import CHUNK
@@ -85,22 +85,6 @@ KERNELS = [
     pytest.param(gelu_tanh, 1, exact_gelu_tanh_slope, 8, id="gelu-tanh-slope"),
 ]
 BOTH = [pytest.param(p.values[0], p.values[1], id=p.id) for p in KERNELS]
-
-
-def ulps(got: np.ndarray, x: np.ndarray, exact: Callable, digits: int = 50) -> np.ndarray:
-    """The distance of each result to the truth, in spacings of the result's dtype there."""
-    errors = []
-    with mp.workdps(digits):
-        for g, v in zip(got, x, strict=True):
-            truth = exact(mp.mpf(float(v)))
-            spacing = np.spacing(np.abs(got.dtype.type(truth)))
-            errors.append(float(abs(mp.mpf(float(g)) - truth) / mp.mpf(float(spacing))))
-    return np.array(errors)
-
-
-def around(centre: float, count: int) -> np.ndarray:
-    """The doubles nearest to centre, count on each side."""
-    return centre + np.spacing(centre) * np.arange(-count, count + 1)
 
 
 def points() -> dict[str, np.ndarray]:

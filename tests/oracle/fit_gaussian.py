@@ -13,12 +13,12 @@ pair, the double and what it leaves. Run the script to print the literals; run i
 to compare them with those in the module (exit status 1 if any differs).
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
+from literals import run
 
 DIGITS = 60
 MIDDLE = 5.5  # of all n/128 that need no higher degree, one with TAIL_0 close to a double
@@ -97,26 +97,11 @@ def literal(name: str, values: list[float]) -> str:
     return f"{name} = constants(\n{lines})\n"
 
 
-def main() -> int:
-    """Print the literals, or with ``--check`` compare them; return the exit status."""
-    parser = argparse.ArgumentParser(description="Fit the constants of _gaussian.py.")
-    parser.add_argument("--check", action="store_true", help="compare with the module's literals")
-    check = parser.parse_args().check
-
+def literals() -> dict[str, str]:
+    """Every assignment of the module, by name."""
     with mp.workdps(DIGITS):
-        literals = {name: literal(name, values) for name, values in fit().items()}
-    if not check:
-        print("".join(literals.values()), end="")
-        return 0
-
-    module = MODULE.read_text(encoding="utf-8")
-    different = [name for name, text in literals.items() if text not in module]
-    for name in different:
-        print(f"{name} is not what {MODULE.name} has: run without --check and paste the result")
-    if not different:
-        print(f"identical: {', '.join(literals)}")
-    return 1 if different else 0
+        return {name: literal(name, values) for name, values in fit().items()}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("Fit the constants of _gaussian.py.", MODULE, literals))
