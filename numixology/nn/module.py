@@ -329,6 +329,11 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *inputs: Any)
                [4.],
                [4.]])
     """
+    return replaced(module, parameters)(*inputs)
+
+
+def replaced(module: M, parameters: Mapping[str, Any]) -> M:
+    """A copy of the tree of modules that shares all with it but these parameters."""
     own = dict(module._entries())
     problems = [f"unexpected {name}" for name in parameters if name not in own]
     instead: dict[int, Any] = {}
@@ -344,20 +349,19 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *inputs: Any)
             "; ".join(problems),
             "compare the names with named_parameters()",
         )
-    return _replaced(module, instead)(*inputs)
+    return _twin(module, instead)
 
 
-def _replaced(module: M, instead: Mapping[int, Any]) -> M:
-    """A copy of the tree of modules, sharing all but the replaced parameters."""
+def _twin(module: M, instead: Mapping[int, Any]) -> M:
     twin = copy.copy(module)
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             vars(twin)[name] = instead.get(id(value), value)
         elif isinstance(value, Module):
-            vars(twin)[name] = _replaced(value, instead)
+            vars(twin)[name] = _twin(value, instead)
         elif isinstance(value, list | tuple):
             vars(twin)[name] = type(value)(
-                _replaced(one, instead) if isinstance(one, Module) else one for one in value
+                _twin(one, instead) if isinstance(one, Module) else one for one in value
             )
     return twin
 

@@ -5,8 +5,9 @@ the complex step: for analytic f,
 
     ∂⟨v, f⟩/∂x_j = Im ⟨v, f(x + i h e_j)⟩ / h + O(h²),
 
-without any subtraction, so h can be as small as 2⁻⁶⁶ of x and the result is exact to rounding.
-(In float32 it is 2⁻²⁴, which is as exact there and underflows later.)
+without any subtraction, so h can be as small as 2⁻⁶⁶ of x_j and the result is exact to rounding.
+(In float32 it is 2⁻²⁴, which is as exact there and underflows later. An entry below 2⁻¹⁰⁰ of its
+input's largest, 2⁻³⁰ in float32, is stepped as if it were that large.)
 Where f cannot be run on complex numbers, differences at steps h, h/4, h/16, … are extrapolated to
 h = 0 instead: central ones for the slope, and one-sided ones, which differ where f has a kink.
 """
@@ -34,14 +35,20 @@ __all__ = [
     "complex_slope",
     "largest",
     "real_slopes",
+    "slopes_along",
     "slopes_of",
     "unit",
 ]
 
 _STEP = {"float64": 2.0**-66, "float32": 2.0**-24}
+#: The same along a line through many entries, small ones among them.
+_LINE_STEP = {"float64": 2.0**-126, "float32": 2.0**-24}
+#: An entry is stepped as if it were at least this part of its input's largest one.
+_LEAST = {"float64": 2.0**-100, "float32": 2.0**-30}
 _TINY = {"float64": 2.0**-1074, "float32": 2.0**-149}
 _LEVELS = 10
 _SHORTER = 40
+_AT_ONCE = 8
 
 #: When a real difference has settled well enough, and one-sided ones, relative to the slope.
 _SETTLED, _SETTLED_ONE_SIDED = 1e-8, 1e-6
@@ -66,8 +73,14 @@ class Subject:
         values: list[Array],
         rng: "np.random.Generator",
         order: int,
+        names: Sequence[str] = (),
     ) -> None:
         self.fn, self.vjp, self.values, self.order, self.rng = fn, vjp, values, order, rng
+        unnamed = len(values) - len(names)
+        self.names = [
+            f"inputs[{i}]" if i < unnamed else f"inputs[{i}] ({names[i - unnamed]})"
+            for i in range(len(values))
+        ]
         self.on_tape = vjp is None
         self.places = [i for i, one in enumerate(values) if one.dtype.kind == "f"]
         self.points = [values[i] for i in self.places]
@@ -85,6 +98,10 @@ class Subject:
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs to call the function: neither the vjp nor the generator."""
         return self.__dict__ | {"vjp": None, "rng": None}
+
+    def name(self, which: int) -> str:
+        """What to call one of the floating-point inputs."""
+        return self.names[self.places[which]]
 
     def arguments(self, points: Sequence[Array] | None = None) -> list[Array]:
         """Copies of all arguments of f, the floating-point ones at ``points``."""
@@ -162,6 +179,12 @@ class Subject:
         shape = self.points[which].shape
         return np.asarray(self.rng.choice([-1.0, 1.0], shape) * self.rng.uniform(0.5, 1.5, shape))
 
+    def relative(self, which: int) -> Array:
+        """A direction in which every entry moves in proportion to its size, zeros most of all."""
+        sizes = np.abs(self.points[which])
+        most = largest([sizes], [sizes])
+        return self.direction(which) * np.where(sizes > 0, sizes, most) / most
+
     def nearby(self) -> tuple[list[Array], Array]:
         """All arguments and the cotangent, with every number moved by one rounding."""
 
@@ -238,21 +261,14 @@ def complex_slope(
     subject: Subject, directions: Sequence[Array | None], step: float = 1.0
 ) -> tuple[float, float]:
     """The slope of ⟨v, f⟩ by a complex step, and how far roundings of its terms may move it."""
-    h = step * _STEP[subject.precision] * largest(subject.points, directions)
+    h = step * _LINE_STEP[subject.precision] * largest(subject.points, directions)
     moved = [point.astype(_complex_dtype(point)) for point in subject.points]
     for point, direction in zip(moved, directions, strict=True):
         if direction is not None:
             point += (1j * h) * direction
-    return _imaginary(subject, subject.run(moved), h)
-
-
-def _imaginary(subject: Subject, outputs: Sequence[Array], h: float) -> tuple[float, float]:
-    slope = terms = 0.0
-    for v, output in zip(subject.cotangents, outputs, strict=True):
-        products = v * output.imag
-        slope += float(products.sum())
-        terms += float(np.abs(products).sum()) + _tiny(subject, v)
-    return slope / h, float(np.finfo(subject.precision).eps) * terms / h
+    imaginary = [output.imag[np.newaxis] for output in subject.run(moved)]
+    slopes, doubts = _pairings(subject, imaginary, np.array([h]))
+    return float(slopes[0]), float(doubts[0])
 
 
 def _tiny(subject: Subject, v: Array) -> float:
@@ -301,16 +317,21 @@ class _Table:
 def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
     """The central slope along a line and the two one-sided ones, by real differences."""
     h = 0.02 * largest(subject.points, directions)
+    arrays = subject.arguments()
+    wrapped = subject.wrapped(arrays, tracked=subject.order == 2)
+    moving = [
+        (arrays[place], point, u)
+        for place, point, u in zip(subject.places, subject.points, directions, strict=True)
+        if u is not None
+    ]
+
+    def end(h: float) -> float:
+        for array, point, u in moving:
+            array[...] = point + h * u
+        return float(subject.pairing(subject.outputs(wrapped)))
 
     def ends(h: float) -> tuple[float, float]:
-        found = []
-        for sign in (-1, 1):
-            moved = [
-                point if u is None else (point + sign * h * u).astype(point.dtype)
-                for point, u in zip(subject.points, directions, strict=True)
-            ]
-            found.append(float(subject.pairing(subject.run(moved))))
-        return found[0], found[1]
+        return end(-h), end(h)
 
     before, after = ends(h)
     for _ in range(_SHORTER):
@@ -354,58 +375,106 @@ class Differences(NamedTuple):
 def slopes_of(subject: Subject, method: str, executor: Executor | None) -> list[Differences]:
     """The slope along every coordinate of every input, by complex or central differences."""
     found = [Differences(np.empty(p.shape), np.empty(p.shape)) for p in subject.points]
-    with _Progress(sum(point.size for point in subject.points)) as progress:
-        if executor is None:
-            for which, one in enumerate(found):
-                size = one.slopes.size
-                for j, pair in enumerate(_each(subject, method, which, 0, size)):
-                    one.slopes.flat[j], one.doubts.flat[j] = pair
-                    progress.add(1)
-            return found
-        _ = subject.middle, subject.rounding  # once, not once per worker
-        length = -(-progress.total // (4 * (os.cpu_count() or 1))) or 1
-        chunks = {
-            executor.submit(_chunk, subject, method, which, start, start + length): (which, start)
-            for which, one in enumerate(found)
-            for start in range(0, one.slopes.size, length)
-        }
-        for future in as_completed(chunks):
-            which, start = chunks[future]
-            pairs = future.result()
-            for j, pair in enumerate(pairs, start):
-                found[which].slopes.flat[j], found[which].doubts.flat[j] = pair
-            progress.add(len(pairs))
+    total = sum(point.size for point in subject.points)
+    workers = 4 * (os.cpu_count() or 1)
+    length = _AT_ONCE if executor is None else -(-total // workers) or 1
+    stretches = [
+        _Stretch(which, start, min(start + length, point.size))
+        for which, point in enumerate(subject.points)
+        for start in range(0, point.size, length)
+    ]
+    with _Progress(total) as progress:
+        for stretch, slopes, doubts in _differenced(subject, method, stretches, executor):
+            one, piece = found[stretch.which], slice(stretch.start, stretch.stop)
+            one.slopes.reshape(-1)[piece], one.doubts.reshape(-1)[piece] = slopes, doubts
+            progress.add(len(slopes))
     return found
 
 
-def _chunk(
-    subject: Subject, method: str, which: int, start: int, stop: int
-) -> list[tuple[float, float]]:
-    """Some coordinates of an input, in whatever thread or process this is."""
-    with quietly():
-        stop = min(stop, subject.points[which].size)
-        return list(_each(subject, method, which, start, stop))
+class _Stretch(NamedTuple):
+    """Some neighbouring coordinates of an input."""
+
+    which: int
+    start: int
+    stop: int
 
 
-def _each(
-    subject: Subject, method: str, which: int, start: int, stop: int
-) -> Iterator[tuple[float, float]]:
-    """Slope and doubt along each coordinate; for complex steps nothing else is written to."""
-    if method == "central":
-        for j in range(start, stop):
-            found = real_slopes(subject, unit(subject, which, j))
-            yield found.central, found.doubt
+def _differenced(
+    subject: Subject, method: str, stretches: Sequence[_Stretch], executor: Executor | None
+) -> Iterator[tuple[_Stretch, Array, Array]]:
+    """Slopes and doubts of every stretch, here or wherever the executor runs them."""
+    along = _along_complex if method == "complex" else _along_real
+    if executor is None:
+        for stretch in stretches:
+            yield stretch, *along(subject, *stretch)
         return
+    _ = subject.middle, subject.rounding  # once, not once per worker
+    submitted = {executor.submit(_elsewhere, along, subject, one): one for one in stretches}
+    for future in as_completed(submitted):
+        yield submitted[future], *future.result()
+
+
+def slopes_along(
+    subject: Subject,
+    method: str,
+    lines: Sequence[Sequence[Array | None]],
+    executor: Executor | None,
+) -> tuple[Array, Array]:
+    """The slope along each line, and how far off it may be."""
+    along = complex_slope if method == "complex" else _central_slope
+    if executor is None:
+        found = [along(subject, line) for line in lines]
+    else:
+        _ = subject.middle, subject.rounding
+        submitted = [executor.submit(_elsewhere, along, subject, [line]) for line in lines]
+        found = [future.result() for future in submitted]
+    slopes, doubts = np.array(found).T
+    return slopes, doubts
+
+
+def _central_slope(subject: Subject, line: Sequence[Array | None]) -> tuple[float, float]:
+    found = real_slopes(subject, line)
+    return found.central, found.doubt
+
+
+def _elsewhere(along: Callable[..., Any], subject: Subject, what: Sequence[Any]) -> Any:
+    """A stretch or a line in whatever thread or process this is."""
+    with quietly():
+        return along(subject, *what)
+
+
+def _along_real(subject: Subject, which: int, start: int, stop: int) -> tuple[Array, Array]:
+    found = [real_slopes(subject, unit(subject, which, j)) for j in range(start, stop)]
+    return np.array([one.central for one in found]), np.array([one.doubt for one in found])
+
+
+def _along_complex(subject: Subject, which: int, start: int, stop: int) -> tuple[Array, Array]:
+    """Complex steps, one coordinate after the other; nothing else is written to in between."""
     point = subject.points[which]
-    h = _STEP[subject.precision] * largest([point], [point])
+    sizes = np.abs(point.reshape(-1)[start:stop])
+    least = _LEAST[subject.precision] * largest([point], [point])
+    h = _STEP[subject.precision] * np.maximum(sizes, least).astype(np.float64)
     moved = subject.arguments([one.astype(_complex_dtype(one)) for one in subject.points])
     wrapped = subject.wrapped(moved, tracked=subject.order == 2)
     flat = moved[subject.places[which]].reshape(-1)
-    for j in range(start, stop):
+    imaginary = [np.empty((stop - start, *v.shape), v.dtype) for v in subject.cotangents]
+    for k, j in enumerate(range(start, stop)):
         here = flat[j]
-        flat[j] = complex(here.real, h)
-        yield _imaginary(subject, subject.outputs(wrapped), h)
+        flat[j] = complex(here.real, h[k])
+        for part, output in zip(imaginary, subject.outputs(wrapped), strict=True):
+            part[k] = output.imag  # a copy, since a function may return its very input
         flat[j] = here
+    return _pairings(subject, imaginary, h)
+
+
+def _pairings(subject: Subject, imaginary: Sequence[Array], h: Array) -> tuple[Array, Array]:
+    """The slopes ⟨v, Im output⟩ / h, and how far roundings of their terms may move them."""
+    slopes, terms = np.zeros((2, len(h)))
+    for v, part in zip(subject.cotangents, imaginary, strict=True):
+        products = (v * part).reshape(len(h), -1)
+        slopes += products.sum(axis=1)
+        terms += np.abs(products).sum(axis=1) + _tiny(subject, v)
+    return slopes / h, float(np.finfo(subject.precision).eps) * terms / h
 
 
 class _Progress:

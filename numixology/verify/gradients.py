@@ -29,7 +29,7 @@ the right one (zero, negated, rolled, scaled) are rejected by the same compariso
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -37,7 +37,8 @@ import numpy as np
 
 from ..array import Array, quietly
 from ..errors import ArgumentError, DTypeError, GradientError
-from ..nn import Module, functional_call
+from ..nn import Module
+from ..nn.module import replaced
 from ..tensors import Tensor
 from .contracts import both_sides, changed, layouts, repeated
 from .differences import (
@@ -46,6 +47,7 @@ from .differences import (
     complex_slope,
     largest,
     real_slopes,
+    slopes_along,
     slopes_of,
     unit,
 )
@@ -152,8 +154,11 @@ def gradcheck(
         raise ArgumentError(
             "tolerance is positive", repr(tolerance), "leave it out for the default"
         )
+    names: list[str] = []
     if isinstance(fn, Module):
-        fn, inputs = _with_parameters(fn, inputs)
+        parameters = dict(fn.named_parameters())
+        names, arity = list(parameters), len(inputs)
+        fn, inputs = _WithParameters(fn, arity, names).run, (*inputs, *parameters.values())
     values = [_as_values(one) for one in inputs]
     if not any(one.dtype.kind == "f" for one in values):
         raise DTypeError(
@@ -168,7 +173,8 @@ def gradcheck(
     # A stream of its own: the cotangent must not be the input that the same seed has drawn.
     seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
     with quietly():
-        subject = Subject(fn, vjp, values, np.random.default_rng((int(seed), 0x6E78)), order)
+        stream = np.random.default_rng((int(seed), 0x6E78))
+        subject = Subject(fn, vjp, values, stream, order, names)
         report = _checked(subject, method, tolerance, fast, executor)
     if raise_on_failure and not report:
         raise GradientError(
@@ -179,25 +185,20 @@ def gradcheck(
     return report
 
 
-def _with_parameters(
-    module: Module, inputs: tuple[Any, ...]
-) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    parameters = dict(module.named_parameters())
-    function = _WithParameters(module, len(inputs), tuple(parameters))
-    return function.run, (*inputs, *parameters.values())
-
-
-class _WithParameters(NamedTuple):
+class _WithParameters:
     """A module as a function of its inputs and, after them, its parameters."""
 
-    module: Module
-    arity: int
-    names: tuple[str, ...]
+    def __init__(self, module: Module, arity: int, names: Sequence[str]) -> None:
+        self.module, self.arity, self.names = module, arity, names
+        self.given: tuple[Any, ...] = ()
 
     def run(self, *values: Any) -> Any:
         """Call the module with these inputs and parameters."""
-        parameters = dict(zip(self.names, values[self.arity :], strict=True))
-        return functional_call(self.module, parameters, *values[: self.arity])
+        given = values[self.arity :]
+        if not self.given or any(a is not b for a, b in zip(given, self.given, strict=True)):
+            self.module = replaced(self.module, dict(zip(self.names, given, strict=True)))
+            self.given = given
+        return self.module(*values[: self.arity])
 
 
 class _Plan(NamedTuple):
@@ -228,6 +229,8 @@ def _checked(
         None,
         "",
         why="nothing was differenced",
+        names=tuple(subject.names),
+        fast=fast,
     )
 
     def is_random(difference: str) -> GradcheckReport:
@@ -245,7 +248,10 @@ def _checked(
     if shapes != wanted:
         reason = f"the gradients have shapes {shapes}, and the inputs {wanted}"
         return blank._replace(reason=reason)
-    report = _compared(subject, _planned(subject, method), ours, tolerance, fast, executor, blank)
+    report = _compared(subject, _planned(subject, method, fast), ours, tolerance, executor, blank)
+    if fast and report.verdict == "fail":  # one line may have shown too little
+        plan = _planned(subject, method, fast=False)
+        report = _compared(subject, plan, ours, tolerance, executor, blank)
     if report.verdict == "fail":
         for difference in (repeated(subject) for _ in range(16)):  # random, but seldom
             if difference:
@@ -253,96 +259,145 @@ def _checked(
     return report
 
 
+class _Sides(NamedTuple):
+    """The gradient beside the differences.
+
+    In fast mode ``ours`` and ``found`` are slopes along random lines, and else the gradient itself
+    and one slope per coordinate.
+    """
+
+    subject: Subject
+    plan: _Plan
+    gradient: list[Array]
+    ours: list[Array]
+    found: list[Differences]
+    noise: list[float]
+    lines: list[Sequence[Array | None]]
+
+
+class _Judgement(NamedTuple):
+    verdict: Verdict
+    reason: str
+    error: float
+    worst: Place | None
+
+
 def _compared(
     subject: Subject,
     plan: _Plan,
-    ours: list[Array],
+    gradient: list[Array],
     tolerance: float | None,
-    fast: bool,
     executor: Executor | None,
     blank: GradcheckReport,
 ) -> GradcheckReport:
     """The gradient beside the differences, and the report on both."""
-    gradient, kinks = ours, plan.kinks
+    fast = blank.fast
     noise = subject.noise(plan.method)
     if fast:
-        masks = [_without(kinks[i], np.ones(p.shape)) for i, p in enumerate(subject.points)]
-        ours, found, noise, lines = _directional(subject, plan.method, gradient, masks, noise)
+        sides = _directional(subject, plan, gradient, noise, executor)
     else:
-        found, lines = slopes_of(subject, plan.method, executor), []
-    bound = 0.0
-    if plan.method == "complex":
-        bound = _bound(subject, gradient, ours, found, noise, kinks, fast)
-        bound += 4 * _wavering(subject, ours, found, lines, bound)
-    limit = tolerance or TOLERANCES[plan.method, subject.precision]
-    if tolerance is None and plan.method == "complex" and subject.precision == "float64":
-        limit = min(bound, limit)
+        found = slopes_of(subject, plan.method, executor)
+        sides = _Sides(subject, plan, gradient, gradient, found, noise, [])
+    bound, limit = _limits(sides, tolerance)
     if not fast:
-        _look_closer(subject, gradient, found, noise, kinks, limit)
-        for i, places in enumerate(kinks):
-            for j, (left, right) in places.items():  # between both slopes a gradient is right
-                kink = Kink(i, (), left, right, float(ours[i].flat[j]))
-                inside = _between(kink, subject.precision)
-                nearest = sorted((left, right, kink.gradient))[1]
-                found[i].slopes.flat[j] = kink.gradient if inside else nearest
-                found[i].doubts.flat[j] = 0
-    verdict, reason, error, worst = _judged(subject, ours, found, noise, limit, kinks)
-    listed = tuple(
-        Kink(subject.places[i], _index(subject.points[i], j), *sides, float(gradient[i].flat[j]))
-        for i, places in enumerate(kinks)
-        for j, sides in sorted(places.items())
-    )
-    outside = [kink for kink in listed if not _between(kink, subject.precision)]
-    if verdict == "pass" and outside:
-        verdict, reason = "fail", f"the gradient of inputs[{outside[0].input}] is wrong"
-    if verdict == "fail" and math.isfinite(error):
-        doubt = max(_relative(one.doubts, one.slopes) for one in found)
-        if plan.method == "central" and limit < error <= 10 * doubt:
-            verdict = "inconclusive"
+        _look_closer(sides, limit)
+        _settle_kinks(sides)
+    doubt = max(_relative(one.doubts, one.slopes) for one in sides.found)
+    doubt = doubt if plan.method == "central" else 0.0
+    kinks = tuple(kink for kink, _, _ in _all_kinks(sides))
+    judged = _with_kinks(_judged(sides, limit), kinks, subject)
+    if judged.verdict == "fail" and limit < judged.error < math.inf:
+        if judged.error <= 10 * doubt:
             reason = f"real differences are only good to {doubt:.1e} here"
-        elif tolerance is None and limit < error <= bound:
-            verdict = "inconclusive"
+            judged = judged._replace(verdict="inconclusive", reason=reason)
+        elif tolerance is None and judged.error <= bound:
             reason = f"rounding alone moves the gradient by {bound:.1e} here"
-    remarks = [plan.remark] + [f"; {kink}" for kink in listed[:1]]
-    if len(listed) > 1:
-        remarks.append(f" (and {len(listed) - 1} more)")
-    if verdict == "pass":
-        for wrong, remark in (
-            layouts(subject, limit),
-            both_sides(subject, gradient, limit),
-        ):
-            if wrong:
-                verdict, reason = "fail", wrong
-                break
-            remarks.append(f" ({remark})" if remark else "")
-    hidden = (
-        error
-        if plan.method == "complex"
-        else max(error, *(_relative(one.doubts, one.slopes) for one in found))
-    )
+            judged = judged._replace(verdict="inconclusive", reason=reason)
+    remarks = [plan.remark] + [f"; {kink}" for kink in kinks[:1]]
+    if len(kinks) > 1:
+        remarks.append(f" (and {len(kinks) - 1} more)")
+    if judged.verdict == "pass":
+        wrong, notes = _promises(sides, limit)
+        judged = judged._replace(verdict="fail", reason=wrong) if wrong else judged
+        remarks += notes
+    # A direction moves each coordinate by half a unit at least.
+    detectable = (limit + max(judged.error, doubt)) * (2 if fast else 1)
     return blank._replace(
-        verdict=verdict,
-        max_error=error,
+        verdict=judged.verdict,
+        max_error=judged.error,
         tolerance=limit,
         method=plan.method,
-        worst=worst,
-        reason=reason + "".join(remarks),
-        # A direction moves each coordinate by half a unit at least.
-        detectable=(limit + hidden) * (2 if fast else 1),
+        worst=judged.worst,
+        reason=judged.reason + "".join(remarks),
+        detectable=detectable,
         why=plan.why,
-        kinks=listed,
+        kinks=kinks,
     )
+
+
+def _limits(sides: _Sides, tolerance: float | None) -> tuple[float, float]:
+    """What rounding can do to complex steps here, and the largest error that passes."""
+    method, precision = sides.plan.method, sides.subject.precision
+    bound = 0.0
+    if method == "complex":
+        bound = _bound(sides)
+        bound += 4 * _wavering(sides, bound)
+    limit = tolerance or TOLERANCES[method, precision]
+    if tolerance is None and method == "complex" and precision == "float64":
+        limit = min(bound, limit)
+    return bound, limit
+
+
+def _promises(sides: _Sides, limit: float) -> tuple[str, list[str]]:
+    """Which promise of a gradient is broken, if any, and what could not be compared."""
+    remarks: list[str] = []
+    for wrong, remark in (
+        layouts(sides.subject, limit),
+        both_sides(sides.subject, sides.gradient, limit),
+    ):
+        if wrong:
+            return wrong, remarks
+        remarks.append(f" ({remark})" if remark else "")
+    return "", remarks
 
 
 # How -----------------------------------------------------------------------------------
 
 
-def _planned(subject: Subject, method: str) -> _Plan:
-    """Look for kinks, and for what breaks complex steps, along one random line per input."""
+def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
+    """Look for kinks, and for what breaks complex steps, along one random line per input.
+
+    The fast mode tries one line through all inputs first.
+    """
     kinks: list[dict[int, tuple[float, float]]] = [{} for _ in subject.points]
-    lines: list[tuple[list[Array | None], float, float]] = []
+    smooth = fast and method != "central" and _is_analytic(subject)
+    lines = [] if smooth else _lines(subject, method, kinks)
+    if method != "auto":
+        return _Plan(method, "it was asked for", "", kinks)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            kept = {i: _keeps_derivative(subject, *along) for i, along in lines}
+    except Exception as error:  # whatever fn raises on complex numbers
+        why = f"complex steps raised {type(error).__name__}"
+        return _Plan("central", why, f" (central differences: {why})", kinks)
+    for i in (i for i, keeps in kept.items() if not keeps):
+        why = (
+            f"{subject.name(i)} passes through an operation that "
+            "drops the imaginary part, such as abs, var or norm"
+        )
+        return _Plan("central", why, f" (central differences: {why})", kinks)
+    return _Plan("complex", "fn runs on complex numbers and keeps their derivative", "", kinks)
+
+
+def _lines(
+    subject: Subject, method: str, kinks: list[dict[int, tuple[float, float]]]
+) -> list[tuple[int, tuple[list[Array | None], float, float]]]:
+    """A line per input with the real slope along it and its doubt; kinks are noted and left out."""
+    found: list[tuple[int, tuple[list[Array | None], float, float]]] = []
     for i in range(len(subject.points)):
-        line = [None] * i + [subject.direction(i)] + [None] * (len(subject.points) - i - 1)
+        line: list[Array | None] = [None] * len(subject.points)
+        line[i] = subject.relative(i)
         try:
             real = real_slopes(subject, line)
             if real.kink:
@@ -353,23 +408,21 @@ def _planned(subject: Subject, method: str) -> _Plan:
             if method != "complex":
                 raise
             continue
-        lines.append((line, real.central, real.doubt))
-    if method != "auto":
-        return _Plan(method, "it was asked for", "", kinks)
+        found.append((i, (line, real.central, real.doubt)))
+    return found
+
+
+def _is_analytic(subject: Subject) -> bool:
+    """Whether a line through all inputs shows no kink and keeps the derivative."""
+    sizes = [largest([point], [point]) for point in subject.points]
+    line = [subject.relative(i) * (size / max(sizes)) for i, size in enumerate(sizes)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            kept = [_keeps_derivative(subject, *line) for line in lines]
-    except Exception as error:  # whatever fn raises on complex numbers
-        why = f"complex steps raised {type(error).__name__}"
-        return _Plan("central", why, f" (central differences: {why})", kinks)
-    if not all(kept):
-        why = (
-            f"inputs[{subject.places[kept.index(False)]}] passes through an operation that "
-            "drops the imaginary part, such as abs, var or norm"
-        )
-        return _Plan("central", why, f" (central differences: {why})", kinks)
-    return _Plan("complex", "fn runs on complex numbers and keeps their derivative", "", kinks)
+            real = real_slopes(subject, line)
+            return not real.kink and _keeps_derivative(subject, line, real.central, real.doubt)
+    except Exception:  # whatever fn raises nearby, or on complex numbers
+        return False
 
 
 def _keeps_derivative(
@@ -401,19 +454,13 @@ def _without(kinks: dict[int, tuple[float, float]], direction: Any) -> Array:
     return smooth
 
 
-def _look_closer(
-    subject: Subject,
-    ours: Sequence[Array],
-    found: Sequence[Differences],
-    noise: Sequence[float],
-    kinks: Sequence[dict[int, tuple[float, float]]],
-    limit: float,
-) -> None:
+def _look_closer(sides: _Sides, limit: float) -> None:
     """Where gradient and difference disagree there may be a kink that no random line showed."""
-    for i, (gradient, one) in enumerate(zip(ours, found, strict=True)):
+    subject, kinks = sides.subject, sides.plan.kinks
+    for i, (gradient, one) in enumerate(zip(sides.ours, sides.found, strict=True)):
         distance = np.abs(gradient - one.slopes)
         distance.flat[list(kinks[i])] = 0
-        allowed = max(limit * float(np.abs(one.slopes).max(initial=0)), noise[i])
+        allowed = max(limit * float(np.abs(one.slopes).max(initial=0)), sides.noise[i])
         for j in np.argsort(-distance, axis=None)[:_CLOSER]:
             if not distance.flat[j] > allowed:
                 break
@@ -421,6 +468,33 @@ def _look_closer(
             if not slopes.kink:
                 break
             kinks[i][int(j)] = slopes.left, slopes.right
+
+
+def _settle_kinks(sides: _Sides) -> None:
+    """Between both slopes a gradient is right: there the difference is what it says."""
+    for kink, i, j in _all_kinks(sides):
+        inside = _between(kink, sides.subject.precision)
+        nearest = sorted((kink.left, kink.right, kink.gradient))[1]
+        sides.found[i].slopes.flat[j] = kink.gradient if inside else nearest
+        sides.found[i].doubts.flat[j] = 0
+
+
+def _all_kinks(sides: _Sides) -> Iterator[tuple[Kink, int, int]]:
+    """Every kink, with its input among the floating-point ones, and its place in it."""
+    subject = sides.subject
+    for i, places in enumerate(sides.plan.kinks):
+        for j, slopes in sorted(places.items()):
+            place, gradient = _index(subject.points[i], j), float(sides.gradient[i].flat[j])
+            yield Kink(subject.places[i], place, *slopes, gradient, subject.name(i)), i, j
+
+
+def _with_kinks(judged: _Judgement, kinks: Sequence[Kink], subject: Subject) -> _Judgement:
+    """A gradient that lies outside the two slopes is wrong, however small both are."""
+    outside = [kink for kink in kinks if not _between(kink, subject.precision)]
+    if judged.verdict == "pass" and outside:
+        reason = f"the gradient of {outside[0].name} is wrong"
+        return judged._replace(verdict="fail", reason=reason)
+    return judged
 
 
 def _between(kink: Kink, precision: str) -> bool:
@@ -432,54 +506,46 @@ def _between(kink: Kink, precision: str) -> bool:
 
 def _directional(
     subject: Subject,
-    method: str,
-    gradients: Sequence[Array],
-    masks: Sequence[Array],
+    plan: _Plan,
+    gradient: list[Array],
     noise: Sequence[float],
-) -> tuple[list[Array], list[Differences], list[float], list[Sequence[Array | None]]]:
+    executor: Executor | None,
+) -> _Sides:
     """Slopes along random directions through all inputs: by the gradient, by difference.
 
     Both are divided by the gradient's norm, which is what such a slope is on average; so is the
     noise in them.
     """
-    norm = _norm(gradients) or 1.0
+    norm = _norm(gradient) or 1.0
+    lines: list[Sequence[Array | None]] = [
+        [_without(kinks, subject.direction(i)) for i, kinks in enumerate(plan.kinks)]
+        for _ in range(_DIRECTIONS)
+    ]
+    slopes, doubts = slopes_along(subject, plan.method, lines, executor)
     ours = np.empty(_DIRECTIONS)
-    found = Differences(np.empty(_DIRECTIONS), np.empty(_DIRECTIONS))
-    lines: list[Sequence[Array | None]] = []
-    for k in range(_DIRECTIONS):
-        along = [subject.direction(i) * mask for i, mask in enumerate(masks)]
-        lines.append(along)
-        products = [g * u for g, u in zip(gradients, along, strict=True)]
-        ours[k] = sum(p.sum() for p in products) / norm
-        if method == "complex":
-            slope, doubt = complex_slope(subject, along)
-            doubt = max(doubt, _EPS * float(sum(np.abs(p).sum() for p in products)))
-        else:
-            slope, doubt = real_slopes(subject, along)[:2]
-        found.slopes[k], found.doubts[k] = slope / norm, doubt / norm
+    for k, line in enumerate(lines):
+        products = [g * u for g, u in zip(gradient, line, strict=True)]
+        ours[k] = sum(p.sum() for p in products)
+        if plan.method == "complex":
+            doubts[k] = max(doubts[k], _EPS * float(sum(np.abs(p).sum() for p in products)))
     size = sum(point.size for point in subject.points)
-    return [ours], [found], [max(noise) * math.sqrt(size) / norm], lines
+    found = Differences(slopes / norm, doubts / norm)
+    spread = max(noise) * math.sqrt(size) / norm
+    return _Sides(subject, plan, gradient, [ours / norm], [found], [spread], lines)
 
 
 # How close -----------------------------------------------------------------------------
 
 
-def _bound(
-    subject: Subject,
-    gradient: Sequence[Array],
-    ours: Sequence[Array],
-    found: Sequence[Differences],
-    noise: Sequence[float],
-    kinks: Sequence[dict[int, tuple[float, float]]],
-    fast: bool,
-) -> float:
+def _bound(sides: _Sides) -> float:
     """How far rounding may take the gradient from complex steps: the formula above."""
+    subject, gradient, found = sides.subject, sides.gradient, sides.found
     moves: list[list[Array]] = []
     for _ in range(_TRIES):
-        nearby = subject.gradient(*subject.nearby())
-        moves.append([_without(k, a - b) for a, b, k in zip(nearby, gradient, kinks, strict=True)])
+        nearby = zip(subject.gradient(*subject.nearby()), gradient, sides.plan.kinks, strict=True)
+        moves.append([_without(kinks, moved - here) for moved, here, kinks in nearby])
     scales = [float(np.abs(one.slopes).max(initial=0)) or 1.0 for one in found]
-    if fast:
+    if sides.lines:
         norm = _norm(gradient) or 1.0
         shifts = [max(_norm(move) for move in moves) / norm / scales[0]]
     else:
@@ -492,27 +558,21 @@ def _bound(
         4 * (8 * _EPS + math.sqrt(longest) * _EPS + shift)
         + 8 * float(one.doubts.max(initial=0)) / scale
         for mine, one, shift, scale, rounding in zip(
-            ours, found, shifts, scales, noise, strict=True
+            sides.ours, found, shifts, scales, sides.noise, strict=True
         )
         if not _is_rounding(mine, one.slopes, rounding)
     ]
     return max((bound for bound in bounds if math.isfinite(bound)), default=32 * _EPS)
 
 
-def _wavering(
-    subject: Subject,
-    ours: Sequence[Array],
-    found: Sequence[Differences],
-    lines: Sequence[Sequence[Array | None]],
-    bound: float,
-) -> float:
+def _wavering(sides: _Sides, bound: float) -> float:
     """By how much complex steps with other h differ where they disagree with the gradient.
 
     Something may cancel inside the function that does not in its gradient, as the shift of
     logsumexp does. Nothing is repeated where rounding already explains the disagreement.
     """
-    worst = 0.0
-    for i, (mine, one) in enumerate(zip(ours, found, strict=True)):
+    subject, lines, worst = sides.subject, sides.lines, 0.0
+    for i, (mine, one) in enumerate(zip(sides.ours, sides.found, strict=True)):
         error = _error(mine, one.slopes)
         if not bound < error < TOLERANCES["complex", subject.precision]:
             continue
@@ -528,16 +588,10 @@ def _wavering(
     return worst
 
 
-def _judged(
-    subject: Subject,
-    ours: Sequence[Array],
-    found: Sequence[Differences],
-    noise: Sequence[float],
-    limit: float,
-    kinks: Sequence[dict[int, tuple[float, float]]],
-) -> tuple[Verdict, str, float, Place | None]:
+def _judged(sides: _Sides, limit: float) -> _Judgement:
     """The verdict, its reason, the largest error and where it is."""
-    theirs = [one.slopes for one in found]
+    subject, ours, noise = sides.subject, sides.ours, sides.noise
+    theirs = [one.slopes for one in sides.found]
     errors = [_error(a, b) for a, b in zip(ours, theirs, strict=True)]
     zero = [  # to rounding, which has no sign and no digits to agree in
         error > limit and _is_rounding(a, b, rounding)
@@ -548,28 +602,49 @@ def _judged(
         return not zero[i], math.inf if math.isnan(errors[i]) else errors[i]
 
     which = max(range(len(errors)), key=badness)
-    name = f"inputs[{subject.places[which]}]"
     error = errors[which]
     worst = _farthest(subject.places[which], ours[which], theirs[which])
+
+    def judgement(verdict: Verdict, reason: str) -> _Judgement:
+        return _Judgement(verdict, reason, error, worst)
+
     if not all(np.isfinite(one).all() for one in (*ours, *theirs)):
         itself = "" if np.isfinite(subject.middle) else ", and neither is the function"
-        return "fail", f"the gradient of {name} is not finite everywhere{itself}", error, worst
+        return judgement("fail", f"{_called(sides, which)} is not finite everywhere{itself}")
     if error > limit and not zero[which]:
-        return "fail", f"the gradient of {name} is wrong", error, worst
-    if not any(one.size for one in ours):
-        return "inconclusive", "the inputs are empty, so nothing was compared", error, worst
-    for i, (mine, difference) in enumerate(zip(ours, theirs, strict=True)):
-        name = f"inputs[{subject.places[i]}]"
-        if zero[i] or (mine.size and not mine.any() and not kinks[i]):
-            ignored = not mine.any() and _ignores(subject, i)
+        return judgement("fail", f"{_called(sides, which)} is wrong")
+    if reason := _empty_or_zero(sides, zero) or _blind(sides, limit):
+        return judgement("inconclusive", reason)
+    return judgement("pass", "the gradient agrees, and wrong ones were rejected")
+
+
+def _called(sides: _Sides, which: int, article: str = "the") -> str:
+    """What was compared: the gradient of one input, or in fast mode of all of them together."""
+    one = "" if sides.lines else f" of {sides.subject.name(which)}"
+    return f"{article} gradient{one}"
+
+
+def _empty_or_zero(sides: _Sides, zero: Sequence[bool]) -> str:
+    """Why there was nothing to compare, if so."""
+    if not any(one.size for one in sides.gradient):
+        return "the inputs are empty, so nothing was compared"
+    for i, gradient in enumerate(sides.gradient):
+        nothing = gradient.size and not gradient.any() and not sides.plan.kinks[i]
+        if nothing or (zero[0] if sides.lines else zero[i]):
+            ignored = nothing and _ignores(sides.subject, i)
             cause = "the function ignores it" if ignored else "it is zero by construction"
-            reason = f"the gradient of {name} is zero, which proves nothing: {cause}"
-            return "inconclusive", reason, error, worst
+            name = sides.subject.name(i)
+            return f"the gradient of {name} is zero, which proves nothing: {cause}"
+    return ""
+
+
+def _blind(sides: _Sides, limit: float) -> str:
+    """Which wrong gradient would have been accepted, if any."""
+    for i, (mine, one) in enumerate(zip(sides.ours, sides.found, strict=True)):
         for wrong, gradient in _mutants(mine, limit):
-            if not _error(gradient, difference) > limit:
-                reason = f"a {wrong} gradient of {name} would pass too"
-                return "inconclusive", reason, error, worst
-    return "pass", "the gradient agrees, and wrong ones were rejected", error, worst
+            if not _error(gradient, one.slopes) > limit:
+                return f"{_called(sides, i, f'a {wrong}')} would pass too"
+    return ""
 
 
 def _ignores(subject: Subject, which: int) -> bool:

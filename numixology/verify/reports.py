@@ -19,6 +19,7 @@ class Kink(NamedTuple):
         left: the slope below.
         right: the slope above.
         gradient: what was given there.
+        name: what the report calls the input.
 
     Example:
         >>> import numpy as np
@@ -33,10 +34,12 @@ class Kink(NamedTuple):
     left: float
     right: float
     gradient: float
+    name: str = ""
 
     def __str__(self) -> str:
+        name = self.name or f"inputs[{self.input}]"
         return (
-            f"inputs[{self.input}]{list(self.place)} is at a kink: slope {self.left:.6g} below, "
+            f"{name}{list(self.place)} is at a kink: slope {self.left:.6g} below, "
             f"{self.right:.6g} above, gradient {self.gradient:.6g}"
         )
 
@@ -58,6 +61,8 @@ class GradcheckReport(NamedTuple):
             to catch: the limit, and what rounding may have hidden of it.
         why: why that method.
         kinks: where the function has two slopes: input, index, both slopes and the gradient.
+        names: what the report calls each input; a parameter of a module goes by its own name too.
+        fast: whether slopes along random directions were compared, not coordinates.
 
     Example:
         >>> import numpy as np
@@ -80,6 +85,8 @@ class GradcheckReport(NamedTuple):
     detectable: float = math.inf
     why: str = ""
     kinks: tuple[Kink, ...] = ()
+    names: tuple[str, ...] = ()
+    fast: bool = False
 
     @property
     def passed(self) -> bool:
@@ -99,8 +106,8 @@ class GradcheckReport(NamedTuple):
         ]
         if self.worst is not None:
             which, index, ours, theirs = self.worst
+            where = f"direction {index[0]}" if self.fast else f"{self.names[which]}{list(index)}"
             lines.append(
-                f"  farthest apart at inputs[{which}]{list(index)}: "
-                f"gradient {ours:.17g}, difference {theirs:.17g}"
+                f"  farthest apart at {where}: gradient {ours:.17g}, difference {theirs:.17g}"
             )
         return "\n".join([*lines, *(f"  {kink}" for kink in self.kinks[:8])])
