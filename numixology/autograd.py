@@ -102,11 +102,13 @@ class Primitive:
         *,
         broadcasts: bool = False,
         keeps: Callable[..., Any] | None = None,
+        alone: Callable[..., Any] | None = None,
     ) -> None:
         code = forward.__code__
         self.forward = forward
         self.broadcasts = broadcasts
         self.keeps = keeps
+        self.alone = alone
         self.arguments = code.co_varnames[: code.co_argcount]
         self.variadic = bool(code.co_flags & 0x04)  # the forward has *arguments
         if self.variadic and self.arguments:
@@ -114,6 +116,12 @@ class Primitive:
                 "a primitive has named arguments or *arguments",
                 f"{', '.join(self.arguments)} beside the star in {forward.__name__}",
                 "use one kind, and keywords for options",
+            )
+        if alone is not None and keeps is None:
+            raise ArgumentError(
+                "alone leaves out by-products",
+                f"a forward {forward.__name__} without any",
+                "say with keeps= what they are composed of",
             )
         defaults = forward.__defaults__ or ()
         self.defaults = dict(zip(self.arguments[::-1], defaults[::-1], strict=False))
@@ -208,9 +216,11 @@ class Primitive:
                 values.append(argument)
             else:
                 values.append(plain(argument, self.__name__))
+        recording = depth and _recording.get()
+        alone = None if recording else self.alone
         token = whisper()
         try:
-            value = self.forward(*values, **options)
+            value = (alone or self.forward)(*values, **options)
         except NumixologyError:
             raise
         except (ValueError, TypeError, IndexError) as error:
@@ -218,7 +228,7 @@ class Primitive:
         finally:
             speak(token)
         kept = None
-        if self.keeps is not None:
+        if self.keeps is not None and alone is None:
             value, kept = value
         if kind is None:
             return value
@@ -230,7 +240,7 @@ class Primitive:
         node = kind.__new__(kind)
         node.value = value
         node.primitive = self
-        if depth and dtype.kind in "fc" and _recording.get():
+        if recording and dtype.kind in "fc":
             node.tracked = True
             node.inputs = arguments
             node.options = options
@@ -328,7 +338,10 @@ def holds_node(data: Sequence[Any]) -> bool:
 
 @overload
 def primitive(  # type: ignore[overload-overlap]  # a ufunc is a function too: it comes first
-    *namesakes: np.ufunc, broadcasts: bool = ..., keeps: Callable[..., Any] | None = ...
+    *namesakes: np.ufunc,
+    broadcasts: bool = ...,
+    keeps: Callable[..., Any] | None = ...,
+    alone: Callable[..., Any] | None = ...,
 ) -> Callable[[Callable[..., Any]], Primitive]: ...
 @overload
 def primitive(forward: Callable[..., Any], /) -> Primitive: ...
@@ -347,12 +360,16 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
             then returns ``(output, kept)`` and every rule gets ``kept=``: the forward's own
             arrays in a first-order backward, and what ``keeps(*arguments, **options)``
             returns, which can be differentiated again, under ``create_graph=True``.
+        alone: with ``keeps``, a function of the same arguments and options that returns the
+            forward's output without by-products, to the bit. It takes the forward's place where
+            nothing is recorded.
 
     Returns:
         A :class:`.Primitive`.
 
     Raises:
-        ArgumentError: the forward has named arguments beside ``*arguments``.
+        ArgumentError: the forward has named arguments beside ``*arguments``, or ``alone`` is
+            given without ``keeps``.
 
     Example:
         >>> import numpy as np

@@ -1011,6 +1011,38 @@ def test_a_returned_by_product_is_copied(single) -> None:
     np.testing.assert_array_equal(kept_array, [3.0, 4.0])
 
 
+def test_the_value_alone_is_computed_only_where_nothing_is_recorded() -> None:
+    called: list[str] = []
+
+    def alone(x, *, by=1.0):
+        called.append("alone")
+        return by * x * x
+
+    @nx.primitive(keeps=lambda x, *, by: (2 * by * x,), alone=alone)
+    def square(x, *, by=1.0):
+        called.append("with its slope")
+        return by * x * x, (2 * by * x,)
+
+    square.vjp("x")(lambda ct, y, x, *, by, kept: ct * kept[0])
+    x = leaf([1.0, 2.0])
+    np.testing.assert_array_equal(square(x.numpy(), by=3.0), [3.0, 12.0])
+    np.testing.assert_array_equal(square(x.detach()).numpy(), [1.0, 4.0])
+    with nx.no_grad():
+        np.testing.assert_array_equal(square(x).numpy(), [1.0, 4.0])
+    assert called == ["alone"] * 3
+    square(x, by=3.0).backward(np.ones(2))
+    assert called[3:] == ["with its slope"]
+    np.testing.assert_array_equal(gradient(x), [6.0, 12.0])
+
+
+def test_alone_leaves_by_products_out_and_so_needs_some() -> None:
+    with refused(ArgumentError, "alone", "square", "keeps="):
+
+        @nx.primitive(alone=lambda x: x * x)
+        def square(x):
+            return x * x
+
+
 def test_the_composition_is_used_only_when_recording() -> None:
     asked: list[int] = []
 

@@ -30,10 +30,21 @@ Sources: W. J. Cody, "Rational Chebyshev approximations for the error function",
 of (1 + 2x) exp(x²) erfc x in 0 ≤ x < ∞", Math. Comp. 36 (1981), for the variable u.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..array import Array
-from ._kernels import ONE, constants, distance, either, in_chunks, ramp
+from ._kernels import (
+    ONE,
+    constants,
+    distance,
+    either,
+    exponential,
+    in_chunks,
+    polynomial,
+    ramp,
+)
 
 __all__ = ["erf", "gaussian", "gelu"]
 
@@ -45,9 +56,10 @@ FAR = np.array(39.0)  # from t = 38.6 on, Q and φ are 0 in double precision
 MIDDLE = np.array(5.5)  # m, chosen so that TAIL_0 is a double to within 0.03 ulp
 EDGE = np.array(1.0)  # where the piece of erf around 0 ends
 REACH = np.array(0.1875)  # of the piece around the zero of GELU's slope
-LOWEST = np.array(-700.0)  # an exponent whose exp is not yet subnormal
 ROOT_2 = np.array(1.4142135623730951)
 TWO_OVER_ROOT_PI = np.array(1.1283791670955126)
+# expm1 of what is left of an exponent, below 2⁻¹⁴: the fourth power is out of sight.
+EXPM1 = constants(1 / 6, 0.5, 1.0)
 
 # PEAK, φ(0), and ROOT, the zero of Q(t) - t φ(t): each a double and what it leaves out.
 # Polynomials, from the highest power down to the first, and the constant term X_0 apart:
@@ -117,7 +129,7 @@ SLOPE = constants(
 SLOPE_0 = np.array(-0.43149399231404695)
 
 
-def gaussian(x: Array) -> tuple[Array, Array]:
+def gaussian(x: Array, parts: int = 2) -> tuple[Array, ...]:
     r"""Return the distribution function and the density of the standard normal distribution.
 
     .. math:: \Phi(x) = \tfrac12 \operatorname{erfc}(-x / \sqrt 2), \qquad
@@ -129,15 +141,15 @@ def gaussian(x: Array) -> tuple[Array, Array]:
 
     Args:
         x: Floating-point or complex array of any shape.
+        parts: 1 for Φ alone.
 
     Returns:
         Φ(x) and φ(x), each of the shape and dtype of x.
     """
-    cdf, pdf = in_chunks(_gaussian, x)
-    return cdf, pdf
+    return in_chunks(_gaussian, x, parts)
 
 
-def gelu(x: Array) -> tuple[Array, Array]:
+def gelu(x: Array, parts: int = 2) -> tuple[Array, ...]:
     r"""Return the Gaussian error linear unit and its slope.
 
     .. math:: y = x \Phi(x), \qquad y' = \Phi(x) + x \varphi(x)
@@ -146,17 +158,17 @@ def gelu(x: Array) -> tuple[Array, Array]:
 
     Args:
         x: Floating-point or complex array of any shape.
+        parts: 1 for y alone.
 
     Returns:
         y and y', each of the shape and dtype of x.  At minus infinity they are -0.0 and 0.
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units (GELUs)", arXiv:1606.08415.
     """
-    value, slope = in_chunks(_gelu, x)
-    return value, slope
+    return in_chunks(_gelu, x, parts)
 
 
-def erf(x: Array) -> tuple[Array, Array]:
+def erf(x: Array, parts: int = 2) -> tuple[Array, ...]:
     r"""Return the error function, within 1.5 ulp, and its slope, within 3.
 
     .. math:: y = \frac{2}{\sqrt\pi} \int_0^x \exp(-s^2) \, ds, \qquad
@@ -164,66 +176,70 @@ def erf(x: Array) -> tuple[Array, Array]:
 
     Args:
         x: Floating-point or complex array of any shape.
+        parts: 1 for y alone.
 
     Returns:
         y and y', each of the shape and dtype of x; a zero keeps its sign.
 
     Source: NIST Digital Library of Mathematical Functions, 7.2.1, https://dlmf.nist.gov/7.2.E1.
     """
-    value, slope = in_chunks(_erf, x)
-    return value, slope
+    return in_chunks(_erf, x, parts)
 
 
-def _gaussian(x: Array) -> tuple[Array, Array]:
-    exponent, ratio, density = _factors(distance(x, FAR))
+def _gaussian(x: Array) -> Iterator[Array]:
+    exponent, rest, ratio = _factors(distance(x, FAR))
     head = np.exp(exponent)
-    tail = head * ratio
-    return either(x, tail), head * density
+    yield either(x, head * ratio)
+    yield head * _density(rest)
 
 
-def _gelu(x: Array) -> tuple[Array, Array]:
+def _gelu(x: Array) -> Iterator[Array]:
     t = distance(x, FAR)
-    exponent, ratio, density = _factors(t)
-    normal = np.maximum(exponent, LOWEST)
-    head = np.exp(normal)
-    last = np.exp(exponent - normal)  # 1, unless head * last is subnormal: so it is applied last
-    left = head * (t * ratio) * last  # t Q(t)
-    slope = head * (ratio - t * density) * last  # Q(t) - t φ(t)
-    d = (t - ROOT[0]) - ROOT[1]
-    near = np.flatnonzero(np.abs(d.real) < REACH)
-    d = d[near]
-    slope[near] = d * (SLOPE_0 + _polynomial(d, SLOPE))
-    return ramp(x) - left, either(x, slope)
+    exponent, rest, ratio = _factors(t)
+    head, last = exponential(exponent)  # where head * last is subnormal, last is applied last
+    yield ramp(x) - head * (t * ratio) * last  # x Φ(x) = max(x, 0) - t Q(t)
+    slope = head * (ratio - t * _density(rest)) * last  # Q(t) - t φ(t)
+    near = np.flatnonzero(np.abs(t.real - ROOT[0]) < REACH)
+    d = (t[near] - ROOT[0]) - ROOT[1]
+    slope[near] = d * (SLOPE_0 + polynomial(d, SLOPE))
+    yield either(x, slope)
 
 
-def _erf(x: Array) -> tuple[Array, Array]:
+def _erf(x: Array) -> Iterator[Array]:
     t = distance(x, FAR)
-    near = t + t * (CENTRE_0 + _polynomial(t * t, CENTRE))
     exponent, rest = _exponential(t, _rounded(t), MINUS_ONE)
     head = np.exp(exponent)
     bell = head + head * rest  # exp(-t²)
     z = t * ROOT_2
-    far = ONE - TWO * bell * (TAIL_0 + _scaled_tail(z)) / (ONE + z)
-    return np.where(t.real < EDGE, near, far) * np.copysign(ONE, x.real), TWO_OVER_ROOT_PI * bell
+    value = ONE - TWO * bell * (TAIL_0 + _scaled_tail(z)) / (ONE + z)
+    near = np.flatnonzero(t.real < EDGE)
+    t = t[near]
+    value[near] = t + t * (CENTRE_0 + polynomial(t * t, CENTRE))
+    yield value * np.copysign(ONE, x.real)
+    yield TWO_OVER_ROOT_PI * bell
 
 
 def _factors(t: Array) -> tuple[Array, Array, Array]:
-    """Return (exponent, ratio, density): Q(t) = exp(exponent) ratio, φ(t) = exp(exponent) density.
+    """Return (exponent, rest, ratio): Q(t) = exp(exponent) ratio, φ(t) = exp(exponent) _density.
 
     The exponential is common to both, so that its error does not disturb their comparison.
     """
     rounded = _rounded(t)
     exponent, rest = _exponential(t, rounded, MINUS_HALF)
     high, low = _ratio(t, rounded)
-    ratio = high + (low + (high + low) * rest)
-    density = PEAK[0] + (PEAK[1] + PEAK[0] * rest)
-    return exponent, ratio, density
+    return exponent, rest, high + (low + (high + low) * rest)
+
+
+def _density(rest: Array) -> Array:
+    """Return (1 + rest) / √(2π)."""
+    density: Array = PEAK[0] + (PEAK[1] + PEAK[0] * rest)
+    return density
 
 
 def _exponential(t: Array, rounded: Array, factor: Array) -> tuple[Array, Array]:
     """Return (exponent, rest): exp(factor t²) = exp(exponent) (1 + rest), the exponent exact."""
     exponent = factor * (rounded * rounded)
-    return exponent, np.expm1(factor * ((t - rounded) * (t + rounded)))
+    return exponent, polynomial(factor * ((t - rounded) * (t + rounded)), EXPM1)
 
 
 def _ratio(t: Array, rounded: Array) -> tuple[Array, Array]:
@@ -239,18 +255,9 @@ def _ratio(t: Array, rounded: Array) -> tuple[Array, Array]:
 
 def _scaled_tail(t: Array) -> Array:
     """Return (1 + t) R(t) - TAIL_0."""
-    return _polynomial((t - MIDDLE) / (t + MIDDLE), TAIL)
+    return polynomial((t - MIDDLE) / (t + MIDDLE), TAIL)
 
 
 def _rounded(t: Array) -> Array:
     """Return the real part of t to 20 binary places."""
     return (t.real + TO_20_PLACES) - TO_20_PLACES
-
-
-def _polynomial(x: Array, coefficients: tuple[Array, ...]) -> Array:
-    """Return c[0] xⁿ + c[1] xⁿ⁻¹ + ... + c[n-1] x, the polynomial less its constant term."""
-    result = x * coefficients[0]
-    for c in coefficients[1:]:
-        result += c
-        result *= x
-    return result

@@ -1,7 +1,8 @@
 """Activations: ReLU, sigmoid, tanh, SiLU, GELU in both forms, and softplus.
 
 SiLU and both GELUs are one family, x·g(x) with a gate g between 0 and 1, and slope g(x) + x g'(x).
-The forward has the slope at hand and keeps it.
+The forward has the slope at hand and keeps it; where nothing is recorded, it computes the value
+alone.
 """
 
 import math
@@ -59,7 +60,7 @@ def _sigmoid_slope(x: A) -> tuple[A]:
     return (sigmoid(x) * sigmoid(-x),)
 
 
-@primitive(keeps=_sigmoid_slope)
+@primitive(keeps=_sigmoid_slope, alone=lambda x: _logistic.sigmoid(x, 1)[0])
 def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     """σ(x) = 1 / (1 + e⁻ˣ), elementwise.
 
@@ -81,7 +82,11 @@ def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     return y, (slope,)
 
 
-@primitive(np.tanh, keeps=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),))
+@primitive(
+    np.tanh,
+    keeps=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),),
+    alone=lambda x: _logistic.tanh(x, 1)[0],
+)
 def tanh(x: Array) -> tuple[Array, tuple[Array]]:
     """tanh x, elementwise; its slope is sech² x = 4 σ(2x) σ(-2x), not 1 - tanh² x.
 
@@ -103,7 +108,10 @@ def tanh(x: Array) -> tuple[Array, tuple[Array]]:
     return y, (slope,)
 
 
-@primitive(keeps=lambda x: (sigmoid(x) + clip(x, -1e3, 1e3) * sigmoid(x) * sigmoid(-x),))
+@primitive(
+    keeps=lambda x: (sigmoid(x) + clip(x, -1e3, 1e3) * sigmoid(x) * sigmoid(-x),),
+    alone=lambda x: _logistic.silu(x, 1)[0],
+)
 def silu(x: Array) -> tuple[Array, tuple[Array]]:
     """SiLU(x) = x σ(x), elementwise; also called swish. Its slope is σ(x) + x σ(x) σ(-x).
 
@@ -128,7 +136,10 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
     return y, (slope,)
 
 
-@primitive(keeps=lambda x: (normal_cdf(x) + clip(x, -1e3, 1e3) * normal_pdf(x),))
+@primitive(
+    keeps=lambda x: (normal_cdf(x) + clip(x, -1e3, 1e3) * normal_pdf(x),),
+    alone=lambda x: gelu_values(x, 1)[0],
+)
 def _gelu(x: Array) -> tuple[Array, tuple[Array]]:
     y, slope = gelu_values(x)
     return y, (slope,)
@@ -147,7 +158,7 @@ def _gelu_tanh_slope(x: A) -> tuple[A]:
     return (sigmoid(inner) + x * sigmoid(inner) * sigmoid(-inner) * inner_slope,)
 
 
-@primitive(keeps=_gelu_tanh_slope)
+@primitive(keeps=_gelu_tanh_slope, alone=lambda x: _logistic.gelu_tanh(x, 1)[0])
 def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array]]:
     y, slope = _logistic.gelu_tanh(x)
     return y, (slope,)
@@ -187,7 +198,7 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
     raise ArgumentError("approximate is 'none' or 'tanh'", repr(approximate), "use one of the two")
 
 
-@primitive(keeps=lambda x: (sigmoid(x),))
+@primitive(keeps=lambda x: (sigmoid(x),), alone=lambda x: _logistic.softplus(x, 1)[0])
 def softplus(x: Array) -> tuple[Array, tuple[Array]]:
     """ln(1 + eˣ), elementwise; its slope is σ(x).
 

@@ -17,7 +17,10 @@ __all__ = ["erf", "normal_cdf", "normal_pdf"]
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
-@primitive(keeps=lambda x: (_TWO_OVER_ROOT_PI * exp(-(x * x)),))
+@primitive(
+    keeps=lambda x: (_TWO_OVER_ROOT_PI * exp(-(x * x)),),
+    alone=lambda x: _gaussian.erf(x, 1)[0],
+)
 def erf(x: Array) -> tuple[Array, tuple[Array]]:
     """erf(x) = 2/√π ∫₀ˣ exp(-t²) dt, elementwise.
 
@@ -46,7 +49,7 @@ def _density(x: A) -> tuple[A]:
     return (normal_pdf(x),)
 
 
-@primitive(keeps=_density)
+@primitive(keeps=_density, alone=lambda x: _gaussian.gaussian(x, 1)[0])
 def normal_cdf(x: Array) -> tuple[Array, tuple[Array]]:
     """Φ(x) = ½ (1 + erf(x/√2)), elementwise, with every digit of its left tail.
 

@@ -62,6 +62,12 @@ class TestSmooth:
         ours, truth, _, _ = SMOOTH[name]
         np.testing.assert_allclose(ours(X), exactly(truth, X), rtol=1e-14, atol=0)
 
+    def test_value_is_the_same_whether_it_is_recorded_or_not(self, name):
+        ours = SMOOTH[name][0]
+        x = np.linspace(-40, 40, 401)
+        recorded = ours(nx.tensor(x, requires_grad=True))
+        np.testing.assert_array_equal(ours(x), recorded.numpy())
+
     @pytest.mark.parametrize("order", [1, 2, 3])
     def test_derivatives_are_mpmath_s(self, name, order):
         ours, truth, _, _ = SMOOTH[name]

@@ -190,6 +190,16 @@ def test_chunks_meet(kernel, size):
     assert got.shape == x.shape
 
 
+@pytest.mark.parametrize("kernel", [gaussian, gelu, _gaussian.erf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("size", [0, 5, CHUNK + 5])
+def test_the_value_alone_is_the_value_to_the_bit(kernel, dtype, size):
+    x = (np.random.default_rng(3).standard_normal(size) * 9).astype(dtype)
+    value, _ = kernel(x)
+    (alone,) = kernel(x, 1)
+    np.testing.assert_array_equal(alone, value)
+
+
 @pytest.mark.parametrize("kernel", FUNCTIONS)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (4, 5), (2, 3, 4)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])

@@ -108,6 +108,7 @@ def points() -> dict[str, np.ndarray]:
         "around the root of tanh-GELU's slope": around(gelu_root, 60),
         "near the roots": np.concatenate([silu_root + near, gelu_root + near]),
         "edges": np.concatenate([around(-c, 10) for c in (22.0, 700.0, 800.0)]),
+        "edge of tanh's piece": np.concatenate([around(0.5625, 20), around(-0.5625, 20)]),
         "sparse": np.ldexp(rng.integers(-(2**8), 2**8, 200).astype(float), -4),
     }
 
@@ -190,6 +191,16 @@ def test_complex_step_is_the_derivative(kernel, part, derivative, scale):
         for g, v in zip(got.imag / H, x, strict=True):
             truth = derivative(mp.mpf(v))
             assert abs(g - truth) <= 5e-15 * max(abs(truth), scale(mp.mpf(v)))
+
+
+@pytest.mark.parametrize("kernel", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("size", [0, 5, CHUNK + 5])
+def test_the_value_alone_is_the_value_to_the_bit(kernel, dtype, size):
+    x = (np.random.default_rng(3).standard_normal(size) * 9).astype(dtype)
+    value, _ = kernel(x)
+    (alone,) = kernel(x, 1)
+    np.testing.assert_array_equal(alone, value)
 
 
 @pytest.mark.parametrize("kernel", FUNCTIONS)

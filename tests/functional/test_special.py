@@ -26,6 +26,10 @@ class TestAgainstMpmath:
     def test_value(self, name):
         np.testing.assert_allclose(getattr(F, name)(X), exactly(ORACLE[name], X), rtol=1e-15)
 
+    def test_value_is_the_same_whether_it_is_recorded_or_not(self, name):
+        recorded = getattr(F, name)(nx.tensor(X, requires_grad=True))
+        np.testing.assert_array_equal(getattr(F, name)(X), recorded.numpy())
+
     @pytest.mark.parametrize("order", [1, 2, 3])
     def test_derivatives(self, name, order):
         x = X[np.abs(X) < 5]

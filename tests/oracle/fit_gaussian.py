@@ -14,11 +14,10 @@ to compare them with those in the module (exit status 1 if any differs).
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
-from literals import run
+from literals import interpolate, run
 
 DIGITS = 60
 MIDDLE = 5.5  # of all n/128 that need no higher degree, one with TAIL_0 close to a double
@@ -30,16 +29,6 @@ CENTRE_DEGREE = 12
 SLOPE_DEGREE = 11  # odd, so that no node is 0, where the quotient is 0 / 0
 
 MODULE = Path(__file__).resolve().parents[2] / "numixology" / "functional" / "_gaussian.py"
-
-
-def interpolate(
-    f: Callable[[mp.mpf], mp.mpf], low: mp.mpf, high: mp.mpf, degree: int
-) -> list[mp.mpf]:
-    """Interpolate f on [low, high] at Chebyshev nodes; coefficients, highest power first."""
-    angles = [mp.pi * (2 * j + 1) / (2 * degree + 2) for j in range(degree + 1)]
-    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(angle) for angle in angles]
-    powers = mp.matrix([[node**k for k in range(degree, -1, -1)] for node in nodes])
-    return list(mp.lu_solve(powers, mp.matrix([f(node) for node in nodes])))
 
 
 def tail(t: mp.mpf) -> mp.mpf:

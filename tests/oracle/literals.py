@@ -1,8 +1,20 @@
-"""What the scripts that derive constants share: print them, or compare them with a module."""
+"""What the scripts that derive constants share: interpolation, and comparing with a module."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+
+import mpmath as mp
+
+
+def interpolate(
+    f: Callable[[mp.mpf], mp.mpf], low: mp.mpf, high: mp.mpf, degree: int
+) -> list[mp.mpf]:
+    """Interpolate f on [low, high] at Chebyshev nodes; coefficients, highest power first."""
+    angles = [mp.pi * (2 * j + 1) / (2 * degree + 2) for j in range(degree + 1)]
+    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(angle) for angle in angles]
+    powers = mp.matrix([[node**k for k in range(degree, -1, -1)] for node in nodes])
+    return list(mp.lu_solve(powers, mp.matrix([f(node) for node in nodes])))
 
 
 def run(description: str, module: Path, derive: Callable[[], dict[str, str]]) -> int:
