@@ -586,3 +586,20 @@ def test_a_leaf_is_not_rebound_by_an_update(sign) -> None:
     expected = {"+=": (4.0, 3.0), "-=": (0.0, -1.0), "*=": (4.0, 2.0), "/=": (1.0, 0.5)}[sign]
     assert (names["u"].item(), names["v"].item()) == expected
     assert names["v"].requires_grad
+
+
+@pytest.mark.parametrize("a", [2.0, 3.0, 1e-3])
+def test_the_slope_of_a_power_by_its_base_changes_with_an_exponent_of_zero(a):
+    base, exponent = nx.tensor([a], requires_grad=True), nx.tensor([0.0], requires_grad=True)
+    (slope,) = nx.grad(base**exponent, base, create_graph=True, grad_outputs=nx.tensor([1.0]))
+    assert slope.item() == 0
+    (mixed,) = nx.grad(slope, exponent, grad_outputs=nx.tensor([1.0]))
+    assert mixed.item() == pytest.approx(1 / a, rel=1e-15)
+
+
+@pytest.mark.parametrize("a", [0.0, 5e-324, -1e-310, 1e-307, np.inf])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_slope_of_a_power_of_zero_is_zero_at_any_base(a, dtype):
+    base = nx.tensor(np.array([a], dtype), requires_grad=True)
+    (slope,) = nx.grad(base ** nx.tensor(np.zeros(1, dtype)), base, grad_outputs=np.ones(1, dtype))
+    assert slope.item() == 0

@@ -6,12 +6,14 @@ the complex step: for analytic f,
     ∂⟨v, f⟩/∂x_j = Im ⟨v, f(x + i h e_j)⟩ / h + O(h²),
 
 without any subtraction, so h can be as small as 2⁻⁶⁶ of x_j and the result is exact to rounding.
-(In float32 it is 2⁻²⁴, which is as exact there and underflows later. An entry below 2⁻¹⁰⁰ of its
-input's largest, 2⁻³⁰ in float32, is stepped as if it were that large.)
+(In float32 it is 2⁻²⁴, which is as exact there and underflows later. An entry above 1 is stepped as
+if it were 1, since functions have a scale of their own, and one below 2⁻¹⁰⁰ of its input's largest,
+2⁻³⁰ in float32, as if it were that large.)
 Where f cannot be run on complex numbers, differences at steps h, h/4, h/16, … are extrapolated to
 h = 0 instead: central ones for the slope, and one-sided ones, which differ where f has a kink.
 """
 
+import copy
 import math
 import os
 import sys
@@ -33,7 +35,6 @@ __all__ = [
     "Slopes",
     "Subject",
     "complex_slope",
-    "largest",
     "real_slopes",
     "slopes_along",
     "slopes_of",
@@ -42,7 +43,7 @@ __all__ = [
 
 _STEP = {"float64": 2.0**-66, "float32": 2.0**-24}
 #: The same along a line through many entries, small ones among them.
-_LINE_STEP = {"float64": 2.0**-126, "float32": 2.0**-24}
+_LINE_STEP = {"float64": 2.0**-126, "float32": 2.0**-40}
 #: An entry is stepped as if it were at least this part of its input's largest one.
 _LEAST = {"float64": 2.0**-100, "float32": 2.0**-30}
 _TINY = {"float64": 2.0**-1074, "float32": 2.0**-149}
@@ -52,6 +53,8 @@ _AT_ONCE = 8
 
 #: When a real difference has settled well enough, and one-sided ones, relative to the slope.
 _SETTLED, _SETTLED_ONE_SIDED = 1e-8, 1e-6
+#: And when it has not settled at all.
+_UNSETTLED = 1e-3
 #: By what part of the larger one two one-sided slopes differ at a kink.
 _KINK = {"float64": 1e-4, "float32": 5e-2}
 
@@ -174,6 +177,23 @@ class Subject:
         """Σ ⟨v, output⟩."""
         return sum((v * out).sum() for v, out in zip(self.cotangents, outputs, strict=True))
 
+    @cached_property
+    def sizes(self) -> list[float]:
+        """How far an input can be moved: its largest entry, or if it is zero that of the others."""
+        own = [float(np.abs(point).max(initial=0)) for point in self.points]
+        usual = min(1.0, max(own)) or 1.0
+        return [one or usual for one in own]
+
+    @cached_property
+    def weights(self) -> list[float]:
+        """The same, relative to the largest of all inputs."""
+        return [size / max(self.sizes) for size in self.sizes]
+
+    def reach(self, directions: Sequence[Array | None]) -> float:
+        """The largest size of the inputs that move."""
+        moving = zip(self.sizes, directions, strict=True)
+        return max((size for size, u in moving if u is not None), default=1.0)
+
     def direction(self, which: int) -> Array:
         """Random signs, and sizes near 1 of which no two are alike, so that no errors cancel."""
         shape = self.points[which].shape
@@ -181,8 +201,7 @@ class Subject:
 
     def relative(self, which: int) -> Array:
         """A direction in which every entry moves in proportion to its size, zeros most of all."""
-        sizes = np.abs(self.points[which])
-        most = largest([sizes], [sizes])
+        sizes, most = np.abs(self.points[which]), self.sizes[which]
         return self.direction(which) * np.where(sizes > 0, sizes, most) / most
 
     def nearby(self) -> tuple[list[Array], Array]:
@@ -193,6 +212,13 @@ class Subject:
             return np.asarray(x * (1 + ulp), x.dtype)
 
         return self.arguments([moved(point) for point in self.points]), moved(self.first)
+
+    def moved(self) -> "Subject":
+        """The same function at inputs that are one rounding away."""
+        arguments, _ = self.nearby()
+        twin = copy.copy(self)
+        twin.points = [arguments[place] for place in self.places]
+        return twin
 
     @cached_property
     def middle(self) -> float:
@@ -209,7 +235,7 @@ class Subject:
     def noise(self, method: str) -> list[float]:
         """What many such roundings look like as a slope, for every input."""
         rounding = _ROUNDINGS[method] * self.rounding
-        return [rounding / largest([point], [point]) for point in self.points]
+        return [rounding / size for size in self.sizes]
 
 
 def _numbers(found: Any, giver: str) -> Array:
@@ -243,12 +269,6 @@ def _gradients(
 # Along one line ---------------------------------------------------------------------
 
 
-def largest(points: Sequence[Array], directions: Sequence[Array | None]) -> float:
-    """The largest entry of the inputs that move, or 1 if all are zero."""
-    moving = [p for p, u in zip(points, directions, strict=True) if u is not None and p.size]
-    return max((float(np.abs(point).max()) for point in moving), default=0.0) or 1.0
-
-
 def unit(subject: Subject, which: int, j: int) -> list[Array | None]:
     """The direction of one coordinate of one input."""
     directions: list[Array | None] = [None] * len(subject.points)
@@ -261,7 +281,7 @@ def complex_slope(
     subject: Subject, directions: Sequence[Array | None], step: float = 1.0
 ) -> tuple[float, float]:
     """The slope of ⟨v, f⟩ by a complex step, and how far roundings of its terms may move it."""
-    h = step * _LINE_STEP[subject.precision] * largest(subject.points, directions)
+    h = step * _LINE_STEP[subject.precision] * min(1.0, subject.reach(directions))
     moved = [point.astype(_complex_dtype(point)) for point in subject.points]
     for point, direction in zip(moved, directions, strict=True):
         if direction is not None:
@@ -316,7 +336,7 @@ class _Table:
 
 def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
     """The central slope along a line and the two one-sided ones, by real differences."""
-    h = 0.02 * largest(subject.points, directions)
+    h = first = 0.02 * subject.reach(directions)
     arrays = subject.arguments()
     wrapped = subject.wrapped(arrays, tracked=subject.order == 2)
     moving = [
@@ -354,6 +374,13 @@ def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
             break
         h /= 4
         before, after = ends(h)
+    else:
+        lost = 100 * subject.rounding / first
+        if (
+            central.doubt > _UNSETTLED * abs(central.best) + lost
+            and max(left.doubt, right.doubt) > _UNSETTLED * scale
+        ):
+            central.doubt = left.doubt = math.inf
     doubt = left.doubt + right.doubt
     return Slopes(central.best, central.doubt, left.best, right.best, doubt, subject.precision)
 
@@ -451,9 +478,9 @@ def _along_real(subject: Subject, which: int, start: int, stop: int) -> tuple[Ar
 def _along_complex(subject: Subject, which: int, start: int, stop: int) -> tuple[Array, Array]:
     """Complex steps, one coordinate after the other; nothing else is written to in between."""
     point = subject.points[which]
-    sizes = np.abs(point.reshape(-1)[start:stop])
-    least = _LEAST[subject.precision] * largest([point], [point])
-    h = _STEP[subject.precision] * np.maximum(sizes, least).astype(np.float64)
+    least = _LEAST[subject.precision] * subject.sizes[which]
+    sizes = np.maximum(np.abs(point.reshape(-1)[start:stop]), least).astype(np.float64)
+    h = _STEP[subject.precision] * np.minimum(sizes, 1)
     moved = subject.arguments([one.astype(_complex_dtype(one)) for one in subject.points])
     wrapped = subject.wrapped(moved, tracked=subject.order == 2)
     flat = moved[subject.places[which]].reshape(-1)
