@@ -26,6 +26,7 @@ __all__ = [
     "shape_of",
     "speak",
     "whisper",
+    "widened",
 ]
 
 #: A NumPy array of any dtype.
@@ -138,6 +139,14 @@ def real_part(x: Array) -> Array:
     decide which side of a kink a value is on.
     """
     return x.real if np.iscomplexobj(x) else x
+
+
+def widened(x: A) -> A:
+    """``x`` in double precision, or more if it has it: what is narrower shall be rounded once."""
+    if x.dtype == np.float64 or x.dtype.kind not in "iufc":
+        return x
+    dtype = np.result_type(x.dtype, np.float64)
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def _whisper_and_speak() -> tuple[Callable[[], Token[Any]], Callable[[Token[Any]], None]]:

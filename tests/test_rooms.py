@@ -25,6 +25,7 @@ ROOMS = (
     ("transforms",),
     (
         "functional._kernels",
+        "functional._pairs",
         "functional._gaussian",
         "functional._logistic",
         "functional.elementary",

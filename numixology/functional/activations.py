@@ -41,6 +41,8 @@ def relu(x: Array) -> Array:
     Returns:
         The shape and dtype of ``x``; NaN stays NaN.
 
+    Edge values: 0 at -inf and inf at inf, where the derivatives are 0 and 1.
+
     Source: guide, Feed Forward Network Flow.
 
     Example:
@@ -70,6 +72,8 @@ def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     Returns:
         The shape and dtype of ``x``; float64 for integers.
 
+    Edge values: 0 and 1 at the infinities, where the derivative is 0; NaN stays NaN.
+
     Raises:
         DTypeError: booleans, or numbers of more than 64 bits.
 
@@ -96,6 +100,9 @@ def tanh(x: Array) -> tuple[Array, tuple[Array]]:
     Returns:
         The shape and dtype of ``x``; float64 for integers.
 
+    Edge values: -1 and 1 at the infinities, where the derivative is 0; -0 and NaN stay what they
+    are.
+
     Raises:
         DTypeError: booleans, or numbers of more than 64 bits.
 
@@ -120,6 +127,9 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
 
     Returns:
         The shape and dtype of ``x``; float64 for integers.
+
+    Edge values: -0 at -inf and inf at inf, where the derivatives are 0 and 1; -0 and NaN stay what
+    they are.
 
     Raises:
         DTypeError: booleans, or numbers of more than 64 bits.
@@ -175,7 +185,10 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
         approximate: ``"none"`` for the exact form, ``"tanh"`` for the approximation.
 
     Returns:
-        The shape and dtype of ``x``, float64 for integers; -0 at -inf.
+        The shape and dtype of ``x``; float64 for integers.
+
+    Edge values: -0 at -inf and inf at inf, where the derivatives are 0 and 1; -0 and NaN stay what
+    they are. This holds for both forms.
 
     Raises:
         ArgumentError: another word for ``approximate``.

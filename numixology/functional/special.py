@@ -31,6 +31,9 @@ def erf(x: Array) -> tuple[Array, tuple[Array]]:
     Returns:
         The shape and dtype of ``x``; float64 for integers.
 
+    Edge values: -1 and 1 at the infinities, where the derivative is 0; -0 and NaN stay what they
+    are.
+
     Raises:
         DTypeError: booleans, or numbers of more than 64 bits.
 

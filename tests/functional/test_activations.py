@@ -314,6 +314,36 @@ class TestSoftmax:
         x = np.random.default_rng(1).normal(size=(3, 2, 4))
         assert_matches_complex_step(lambda x: fn(x, axis), x)
 
+    @family
+    def test_sums_along_a_long_first_axis_are_as_true_as_along_the_last(self, fn):
+        x = np.random.default_rng(4).normal(size=(100_000, 2))
+        along_last = np.moveaxis(fn(np.ascontiguousarray(x.T), -1), -1, 0)
+        np.testing.assert_array_equal(fn(x, 0), along_last.reshape(fn(x, 0).shape))
+
+    @family
+    def test_float32_is_calculated_in_float64_and_rounded_once(self, fn):
+        x = np.random.default_rng(5).normal(size=(4, 9)).astype(np.float32) * 30
+        wide = x.astype(np.float64)
+        np.testing.assert_array_equal(fn(x), fn(wide).astype(np.float32))
+        ct = weights_like(fn(x).shape).astype(np.float32)
+        (got,), (want,) = tape(fn, [x], ct), tape(fn, [wide], ct.astype(np.float64))
+        np.testing.assert_array_equal(got, want.astype(np.float32))
+
+    def test_a_share_far_below_has_all_its_digits(self):
+        """x - max is rounded, by half an ulp of 600; its exponential would be 300 ulp off."""
+        x = np.array([1 / 3, 600.1])
+        with mp.workdps(50):
+            p = float(mp.exp(mp.mpf(x[0]) - mp.mpf(x[1])))
+        np.testing.assert_allclose(F.softmax(x)[0], p, rtol=1e-15)
+        np.testing.assert_allclose(tape(F.log_softmax, [x], [0.0, 1.0])[0], [-p, p], rtol=1e-15)
+
+    @pytest.mark.parametrize("n", [2, 5, 64, 768])
+    def test_a_logarithm_that_nearly_vanishes(self, n):
+        x = np.full(n, -np.log(n))
+        with mp.workdps(50):
+            truth = mp.log(n) + mp.mpf(x[0])
+            assert abs(mp.mpf(float(F.logsumexp(x))) - truth) <= mp.mpf(2) ** -54
+
     def test_keepdims_gradient(self):
         x = np.random.default_rng(1).normal(size=(3, 4))
         assert_matches_complex_step(lambda x: F.logsumexp(x, 0, keepdims=True), x)

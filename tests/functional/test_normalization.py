@@ -151,6 +151,41 @@ class TestGradients:
         for one, other in zip(plain, recorded, strict=True):
             np.testing.assert_allclose(one.data, other.data, rtol=1e-12, atol=1e-13)
 
+    def test_sums_over_many_rows_keep_their_digits(self):
+        """All terms are positive, so one after another they would lose 20 roundings or more."""
+        x = np.tile([1.0, -1.0], (20_000, 1))
+        ct = np.random.default_rng(6).uniform(1, 2, x.shape)
+        ct[:, 1] *= -1
+        _, dweight, dbias = tape(
+            lambda x, w, b: layer_norm(x, w, b, 0.0), [x, np.ones(2), np.ones(2)], ct
+        )
+        for i in (0, 1):
+            total = float(sum(Fraction(v) for v in ct[:, i]))
+            np.testing.assert_allclose(dbias[i], total, rtol=4e-16)
+            np.testing.assert_allclose(dweight[i], abs(total), rtol=4e-16)
+
+    def test_a_deviation_next_to_0_has_its_digits(self):
+        """The mean of 0, 0.1 and 0.05000001 is a rounding away from the last."""
+        x = np.array([0.0, 0.1, 0.05000001, 0.05])
+        want = exactly(x[None], np.ones(4), np.zeros(4), 1e-5)[0]
+        np.testing.assert_allclose(layer_norm(x), want, rtol=5e-16)
+        x = np.array([1e16, 1.0, -1e16, 3.0])
+        np.testing.assert_allclose(
+            layer_norm(x), exactly(x[None], np.ones(4), np.zeros(4), 1e-5)[0], rtol=5e-16
+        )
+
+    @pytest.mark.parametrize("size", [1e-300, 1.0, 1e305])
+    def test_the_size_of_the_cotangent_does_not_matter(self, size):
+        (want,) = tape(layer_norm, [ROWS], ROWS)
+        (got,) = tape(layer_norm, [ROWS], ROWS * size)
+        np.testing.assert_allclose(got / size, want, rtol=1e-14, atol=1e-14)
+
+    @pytest.mark.parametrize("eps", [1e-290, 1e-300, 5e-324])
+    def test_an_eps_near_the_end_of_the_range(self, eps):
+        x = np.array([[1e-300, -1e-300, 3e-300], [1e-160, 2e-160, 4e-160], [1e200, 0.0, 2e200]])
+        want = exactly(x, np.ones(3), np.zeros(3), eps)
+        np.testing.assert_allclose(layer_norm(x, eps=eps), want, rtol=1e-15)
+
     def test_the_gradient_is_blind_to_shift_and_scale(self):
         (gradient,) = tape(lambda x: layer_norm(x, eps=0.0), [ROWS])
         np.testing.assert_allclose(gradient.sum(-1), 0, atol=1e-13)

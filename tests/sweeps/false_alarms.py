@@ -23,6 +23,7 @@ import numixology as nx
 from numixology import autograd, shapes
 from numixology import functional as F
 from numixology.array import quietly
+from numixology.functional import normalization
 from numixology.text import columns
 
 #: The least share that must pass of the runs by complex steps whose gradients are not zero.
@@ -294,6 +295,19 @@ def layer_norm(d: Draw) -> Made:
     eps = float(d.rng.choice([1e-5, 1e-12, 0.1]))
     rows = [d.array(x.shape[-1], within=(-2, 2)) for _ in range(2)]
     return Made(lambda x, w, b: F.layer_norm(x, w, b, eps=eps), [x, *rows])
+
+
+def row_deviation(d: Draw) -> Made:
+    eps = float(d.rng.choice([1e-5, 0.1]))
+    x = d.array(*d.shape(0, 2), d.length(8))
+    return Made(lambda x: normalization.row_deviation(x, eps=eps), [x])
+
+
+def beside(d: Draw) -> Made:
+    c = d.array(*d.shape(0, 2), d.length(8))
+    h = d.array(*c.shape, within=(-1, 1))
+    q = d.array(*c.shape[:-1], 1, domain="positive", within=(-2, 0))
+    return Made(normalization.beside, [c, h, q])
 
 
 def linear(d: Draw) -> Made:
@@ -578,6 +592,9 @@ ROWS: tuple[Row, ...] = (
     Row("log_softmax", along(F.log_softmax), -100, 100, ANY),
     Row("logsumexp", along(F.logsumexp), -100, 100, ANY),
     Row("layer_norm", layer_norm, -100, 100, ANY),
+    Row("centred", lambda d: Made(normalization.centred, [d.array(d.length(8))]), -100, 100, ANY),
+    Row("row_deviation", row_deviation, -100, 100, ANY),
+    Row("beside", beside, -100, 100, ANY),
     Row("linear", linear, -100, 100, ANY),
     Row("embedding", embedding, -100, 100, ANY),
     Row("attention", attention, -50, 0.5, "its softmax saturates where a score is 100"),

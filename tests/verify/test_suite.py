@@ -23,11 +23,11 @@ RULES = [
     for i, rule in enumerate(primitive.rules)
     if rule is not None
 ]
-# softmax and log_softmax keep where the largest value is, and any other place would do as well.
+# softmax keeps where the largest value is, and any other place would do as well.
 KEEPING = [
     primitive
     for primitive in PRIMITIVES
-    if primitive.keeps is not None and primitive.__name__ not in ("softmax", "log_softmax")
+    if primitive.keeps is not None and primitive.__name__ != "softmax"
 ]
 name_of = pytest.mark.parametrize("primitive", KEEPING, ids=lambda p: p.__name__)
 
