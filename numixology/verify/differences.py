@@ -336,7 +336,8 @@ class _Table:
 
 def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
     """The central slope along a line and the two one-sided ones, by real differences."""
-    h = first = 0.02 * subject.reach(directions)
+    reach = subject.reach(directions)
+    h = first = 0.02 * reach
     arrays = subject.arguments()
     wrapped = subject.wrapped(arrays, tracked=subject.order == 2)
     moving = [
@@ -359,12 +360,20 @@ def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
             break
         h /= 4  # the step was too long for the function's domain
         before, after = ends(h)
+    eps = float(np.finfo(subject.precision).eps)
     central, left, right = tables = _Table(16), _Table(4), _Table(4)
     for level in range(_LEVELS):
-        rounding = subject.rounding / h
-        central.add((after - before) / (2 * h), rounding)
-        left.add((subject.middle - before) / h, 2 * rounding)
-        right.add((after - subject.middle) / h, 2 * rounding)
+        slopes = (
+            (after - before) / (2 * h),
+            (subject.middle - before) / h,
+            (after - subject.middle) / h,
+        )
+        # The function is rounded at its ends, and so are they.
+        steep = max(map(abs, slopes))
+        rounding = (subject.rounding + eps * (abs(before) + abs(after) + steep * reach)) / h
+        central.add(slopes[0], rounding)
+        left.add(slopes[1], 2 * rounding)
+        right.add(slopes[2], 2 * rounding)
         scale = max(abs(table.best) for table in tables)
         if (
             level > 1

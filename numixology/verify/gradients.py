@@ -208,6 +208,7 @@ class _Plan(NamedTuple):
     why: str
     remark: str
     kinks: list[dict[int, tuple[float, float]]]  # per input: coordinate -> slopes below and above
+    blurred: bool = False  # whether a real difference did not settle
 
 
 def _checked(
@@ -314,6 +315,9 @@ def _compared(
         if judged.error <= 10 * doubt:
             reason = f"real differences are only good to {doubt:.1e} here"
             judged = judged._replace(verdict="inconclusive", reason=reason)
+        elif plan.method == "complex" and not any(s.any() for s in _slopes(sides)) and plan.blurred:
+            reason = "complex steps change nothing, and real differences do not settle"
+            judged = judged._replace(verdict="inconclusive", reason=reason)
         elif tolerance is None and judged.error <= (bound := bounds[judged.which]):
             reason = f"rounding alone moves the gradient by {bound:.1e} here"
             judged = judged._replace(verdict="inconclusive", reason=reason)
@@ -377,7 +381,8 @@ def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
     smooth = fast and method != "central" and _is_analytic(subject)
     lines = [] if smooth else _lines(subject, method, kinks)
     if method != "auto":
-        return _Plan(method, "it was asked for", "", kinks)
+        blurred = any(math.isinf(doubt) for _, (_, _, doubt) in lines)
+        return _Plan(method, "it was asked for", "", kinks, blurred)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -391,7 +396,9 @@ def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
             "drops the imaginary part, such as abs, var or norm"
         )
         return _Plan("central", why, f" (central differences: {why})", kinks)
-    return _Plan("complex", "fn runs on complex numbers and keeps their derivative", "", kinks)
+    why = "fn runs on complex numbers and keeps their derivative"
+    blurred = any(math.isinf(doubt) for _, (_, _, doubt) in lines)
+    return _Plan("complex", why, "", kinks, blurred)
 
 
 def _lines(

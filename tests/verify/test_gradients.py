@@ -1219,6 +1219,12 @@ APART = 1 + 1e-8 * R.standard_normal((1, 2, 1)), 1 + 1e-8 * R.standard_normal(4)
             ),
             ("zero but for the step", F.prod, [np.array([1.0, 0, 2, 0])], {}),
             ("kinks nearby", F.maximum, APART, {}),
+            (
+                "lost in float32",
+                np.var,
+                [np.float32(5.4826e-8) * np.float32([1, 1, 1.0000001, 1.0000001, 1])],
+                {"vjp": lambda ct, x: ct * 2 * (x - x.mean()) / x.size},
+            ),
             ("power of zero", F.power, [np.array([2.0]), np.zeros(1)], {"order": 2}),
         )
     ],
