@@ -4,7 +4,6 @@ A tensor assigned to a module's attribute is a parameter of it, a module assigne
 part of it, and so is every module in a list. Nothing else needs to be declared.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -353,7 +352,8 @@ def replaced(module: M, parameters: Mapping[str, Any]) -> M:
 
 
 def _twin(module: M, instead: Mapping[int, Any]) -> M:
-    twin = copy.copy(module)
+    twin = object.__new__(type(module))
+    vars(twin).update(vars(module))
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             vars(twin)[name] = instead.get(id(value), value)

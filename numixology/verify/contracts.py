@@ -120,10 +120,10 @@ def _plain(x: Array) -> Array:
 def layouts(subject: Subject, limit: float) -> tuple[str, str]:
     """Which layout changes the function or its gradient, and which one they refuse."""
     refused = ""
-    usual = _both(subject, subject.arguments(), subject.first.copy())
+    usual = subject.both(subject.arguments(), subject.first.copy())
     for trial in _trials(subject):
         try:
-            ours = _both(subject, trial.arguments, trial.cotangent)
+            ours = subject.both(trial.arguments, trial.cotangent)
         except NumixologyError as error:  # as view refuses what is not contiguous
             refused = f"not run on {trial.what}: {type(error).__name__}"
             continue
@@ -131,7 +131,7 @@ def layouts(subject: Subject, limit: float) -> tuple[str, str]:
             return f"{trial.what} raised {type(error).__name__}: {error}", refused
         plain = usual
         if "stride-0" in trial.what:
-            plain = _both(subject, trial.plain, trial.plain_cotangent)
+            plain = subject.both(trial.plain, trial.plain_cotangent)
         names = ["the function", *(f"the gradient of inputs[{i}]" for i in subject.places)]
         for i, name in enumerate(names):
             difference = _apart(ours[i], plain[i])
@@ -140,11 +140,6 @@ def layouts(subject: Subject, limit: float) -> tuple[str, str]:
             if difference > allowed and difference > 100 * _moved(subject, trial, i, plain[i]):
                 return f"{name} is another for {trial.what}, by {difference:.1e}", refused
     return "", refused
-
-
-def _both(subject: Subject, arguments: list[Array], cotangent: Array) -> list[Array]:
-    """The function and its gradients."""
-    return [subject.output(arguments), *subject.gradient(arguments, cotangent)]
 
 
 def _moved(subject: Subject, trial: _Trial, which: int, plain: Array) -> float:
@@ -160,7 +155,7 @@ def _moved(subject: Subject, trial: _Trial, which: int, plain: Array) -> float:
             x if ulp is None else np.asarray(x * ulp, x.dtype)
             for x, ulp in zip(trial.plain, ulps, strict=True)
         ]
-        found = max(found, _apart(_both(subject, nearby, trial.plain_cotangent)[which], plain))
+        found = max(found, _apart(subject.both(nearby, trial.plain_cotangent)[which], plain))
     return found
 
 

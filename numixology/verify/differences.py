@@ -158,20 +158,30 @@ class Subject:
         """
         arguments = self.arguments() if arguments is None else arguments
         cotangent = self.first.copy() if cotangent is None else cotangent
-        if self.vjp is not None:
-            found = self.vjp(cotangent, *arguments)
-            found = found if isinstance(found, list | tuple) else [found]
-            return [_numbers(g, "vjp") for g in found]
+        if self.vjp is None:
+            return self._of_tape(arguments, cotangent)[1:]
+        found = self.vjp(cotangent, *arguments)
+        found = found if isinstance(found, list | tuple) else [found]
+        return [_numbers(g, "vjp") for g in found]
+
+    def both(self, arguments: Sequence[Array], cotangent: Array) -> list[Array]:
+        """The output and the gradient; the tape gives both at once."""
+        if self.vjp is None:
+            return self._of_tape(arguments, cotangent)
+        return [self.output(arguments), *self.gradient(arguments, cotangent)]
+
+    def _of_tape(self, arguments: Sequence[Array], cotangent: Array) -> list[Array]:
         wrapped = self.wrapped(arguments, tracked=True)
         tracked = [wrapped[i] for i in self.places]
         output = self.fn(*wrapped)
+        value = self._value(output)
         found = _gradients(output, leaf(cotangent), tracked, create_graph=self.order == 2)
         if self.order == 2:
             total = leaf(np.zeros((), output.dtype))
             for g, w in zip(found, self.cotangents, strict=True):
                 total = total + (g * w).sum()
             found = _gradients(total, leaf(np.ones((), total.dtype)), tracked)
-        return [one.value for one in found]
+        return [value, *(one.value for one in found)]
 
     def pairing(self, outputs: Sequence[Array]) -> Any:
         """Σ ⟨v, output⟩."""

@@ -549,7 +549,7 @@ def test_random_functions_are_inconclusive_and_told_what_to_do() -> None:
     assert gradcheck(network.eval(), normal(2, 4)).passed
 
 
-@pytest.mark.parametrize("seldom", range(12, 60))
+@pytest.mark.parametrize("seldom", range(2, 60))
 def test_a_function_that_is_seldom_random_is_not_called_wrong(seldom) -> None:
     calls = iter(range(10**6))
 
@@ -559,7 +559,7 @@ def test_a_function_that_is_seldom_random_is_not_called_wrong(seldom) -> None:
     report = gradcheck(fn, normal(4), method="complex")
     assert report.verdict != "fail"
     assert report.passed or ".eval()" in report.reason
-    if seldom == 12:
+    if seldom < 9:
         assert report.verdict == "inconclusive"
 
 
