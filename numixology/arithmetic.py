@@ -272,7 +272,7 @@ def power(a: Array | Scalar, b: Array | Scalar) -> Array:
 def power_da(ct: A, y: A, a: A, b: A | float) -> A:
     if isinstance(b, bool | int | float):
         return ct * b * a ** (b - 1) if b else ct * 0
-    tiny = less_equal(absolute(a), float(np.finfo(a.dtype).tiny))  # 0 / a, not 0 · inf
+    tiny = logical_not(greater(absolute(a), float(np.finfo(a.dtype).tiny)))  # 0 / a, not 0 · inf
     return ct * b * where(logical_and(tiny, equal(b, 0)), 1.0, a) ** (b - 1)
 
 

@@ -597,7 +597,7 @@ def test_the_slope_of_a_power_by_its_base_changes_with_an_exponent_of_zero(a):
     assert mixed.item() == pytest.approx(1 / a, rel=1e-15)
 
 
-@pytest.mark.parametrize("a", [0.0, 5e-324, -1e-310, 1e-307, np.inf])
+@pytest.mark.parametrize("a", [0.0, 5e-324, -1e-310, 1e-307, np.inf, np.nan])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_slope_of_a_power_of_zero_is_zero_at_any_base(a, dtype):
     base = nx.tensor(np.array([a], dtype), requires_grad=True)
