@@ -41,18 +41,22 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 _APART = {"float64": 1e-10, "float32": 1e-3}
 
 
-def repeated(subject: Subject) -> str:
-    """By how much two calls of the function, or of its gradient, differ; empty if by nothing."""
+def repeated(subject: Subject) -> tuple[str, list[Array]]:
+    """By how much two calls differ, empty if by nothing, and the gradient.
+
+    Called are the function and its gradient.
+    """
+    gradient = subject.gradient()
     pairs = [
         ("calls", subject.run(subject.points), subject.run(subject.points)),
-        ("calls of the gradient", subject.gradient(), subject.gradient()),
+        ("calls of the gradient", gradient, subject.gradient()),
     ]
     for what, first, second in pairs:
         for one, other in zip(first, second, strict=True):
             if one.shape == other.shape and not np.array_equal(one, other, equal_nan=True):
                 difference = np.abs(one - other).max() / (np.abs(one).max() or 1)
-                return f"two {what} differ by {difference:.1e}"
-    return ""
+                return f"two {what} differ by {difference:.1e}", gradient
+    return "", gradient
 
 
 def changed(subject: Subject) -> str:
@@ -92,18 +96,25 @@ class _Trial(NamedTuple):
     plain_cotangent: Array
 
 
-def _trials(subject: Subject) -> list[_Trial]:
+def _trials(subject: Subject, together: bool) -> list[_Trial]:
+    """The cotangent in every layout, and then the inputs, or both together."""
     found = []
     plain, ct = subject.arguments(), subject.first
     for name, lay in LAYOUTS.items():
-        if _matters(name, ct, 1):
-            laid = lay(ct)
-            found.append(_Trial(f"a {name} cotangent", plain, laid, plain, _plain(laid)))
+        laid_ct = lay(ct) if _matters(name, ct, 1) else ct
         # A vector of one number repeated is a place where functions degenerate.
-        laid_out = [lay(x) if _matters(name, x, 2) else x for x in plain]
-        if any(one is not x for one, x in zip(laid_out, plain, strict=True)):
-            same = [_plain(one) for one in laid_out]
-            found.append(_Trial(f"{name} inputs", laid_out, ct, same, ct))
+        laid = [lay(x) if _matters(name, x, 2) else x for x in plain]
+        inputs = any(one is not x for one, x in zip(laid, plain, strict=True))
+        trials = [
+            (f"a {name} cotangent", plain, laid_ct, laid_ct is not ct),
+            (f"{name} inputs", laid, ct, inputs),
+        ]
+        if together and inputs:
+            trials = [(f"{name} inputs and a cotangent alike", laid, laid_ct, True)]
+        for what, arguments, cotangent, matters in trials:
+            if matters:
+                same, same_ct = [_plain(one) for one in arguments], _plain(cotangent)
+                found.append(_Trial(what, arguments, cotangent, same, same_ct))
     return found
 
 
@@ -117,11 +128,11 @@ def _plain(x: Array) -> Array:
     return np.array(x, order="C")
 
 
-def layouts(subject: Subject, limit: float) -> tuple[str, str]:
+def layouts(subject: Subject, limit: float, together: bool = False) -> tuple[str, str]:
     """Which layout changes the function or its gradient, and which one they refuse."""
     refused = ""
     usual = subject.both(subject.arguments(), subject.first.copy())
-    for trial in _trials(subject):
+    for trial in _trials(subject, together):
         try:
             ours = subject.both(trial.arguments, trial.cotangent)
         except NumixologyError as error:  # as view refuses what is not contiguous

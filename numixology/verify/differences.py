@@ -231,15 +231,19 @@ class Subject:
         return twin
 
     @cached_property
+    def here(self) -> list[Array]:
+        """The outputs at the inputs."""
+        return [np.array(one) for one in self.run(self.points)]
+
+    @cached_property
     def middle(self) -> float:
         """Σ ⟨v, output⟩ at the inputs."""
-        return float(self.pairing(self.run(self.points)))
+        return float(self.pairing(self.here))
 
     @cached_property
     def rounding(self) -> float:
         """How far the roundings of its terms move Σ ⟨v, output⟩."""
-        outputs = self.run(self.points)
-        terms = [np.abs(v * y).sum() for v, y in zip(self.cotangents, outputs, strict=True)]
+        terms = [np.abs(v * y).sum() for v, y in zip(self.cotangents, self.here, strict=True)]
         return float(np.finfo(self.precision).eps * sum(terms))
 
     def noise(self, method: str) -> list[float]:

@@ -242,9 +242,9 @@ def _checked(
 
     if names := changed(subject):
         return blank._replace(reason=f"{names}: a gradient must leave its arguments alone")
-    if difference := repeated(subject):
+    difference, ours = repeated(subject)
+    if difference:
         return is_random(difference)
-    ours = subject.gradient()
     shapes, wanted = [one.shape for one in ours], [one.shape for one in subject.points]
     if shapes != wanted:
         reason = f"the gradients have shapes {shapes}, and the inputs {wanted}"
@@ -254,7 +254,7 @@ def _checked(
         plan = _planned(subject, method, fast=False)
         report = _compared(subject, plan, ours, tolerance, executor, blank)
     if report.verdict != "pass":
-        for difference in (repeated(subject) for _ in range(16)):  # random, but seldom
+        for difference, _ in (repeated(subject) for _ in range(16)):  # random, but seldom
             if difference:
                 return is_random(difference)
     return report
@@ -360,7 +360,7 @@ def _promises(sides: _Sides, limit: float) -> tuple[str, list[str]]:
     """Which promise of a gradient is broken, if any, and what could not be compared."""
     remarks: list[str] = []
     for wrong, remark in (
-        layouts(sides.subject, limit),
+        layouts(sides.subject, limit, together=bool(sides.lines)),
         both_sides(sides.subject, sides.gradient, limit),
     ):
         if wrong:
