@@ -14,6 +14,8 @@ __all__ = [
     "ShapeError",
     "StateDictError",
     "TapeError",
+    "UnsupportedError",
+    "VectorError",
 ]
 
 
@@ -118,4 +120,25 @@ class GradientError(NumixologyError, RuntimeError):
         ... except nx.errors.GradientError as error:
         ...     print(error.args[0])
         a gradient must say what the function does
+    """
+
+
+class UnsupportedError(NumixologyError, RuntimeError):
+    """What is asked for needs a library, a device or a kernel that is not here.
+
+    Example:
+        >>> from numixology.errors import UnsupportedError
+        >>> print(UnsupportedError("torch runs on a device", "no CUDA", "use the CPU"))
+        torch runs on a device: got no CUDA; use the CPU
+    """
+
+
+class VectorError(NumixologyError, ValueError):
+    """A file of test vectors, or of results for them, is missing, damaged or not what it claims.
+
+    Example:
+        >>> from numixology.verify.conformance import compare_vectors
+        >>> compare_vectors("nowhere", "results")
+        Traceback (most recent call last):
+        numixology.errors.VectorError: nowhere/manifest.json can be read: got ...
     """

@@ -15,6 +15,8 @@ from numixology.errors import (
     ShapeError,
     StateDictError,
     TapeError,
+    UnsupportedError,
+    VectorError,
 )
 
 PARENTS = {
@@ -24,7 +26,9 @@ PARENTS = {
     IndexRangeError: {IndexError},
     TapeError: {RuntimeError},
     GradientError: {RuntimeError},
+    UnsupportedError: {RuntimeError},
     StateDictError: {KeyError, ValueError},
+    VectorError: {ValueError},
 }
 FAMILIAR = {ValueError, TypeError, IndexError, KeyError, RuntimeError}
 

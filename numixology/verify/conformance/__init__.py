@@ -1,0 +1,59 @@
+"""The conformance kit: is another implementation of these layers right, and if not, why not?"""
+
+from .adapter import Adapter
+from .bugs import BUGS, Bug
+from .cases import KINDS, Case, Truth, cases_of, inside, make_case, truth_of
+from .diagnosis import diagnose
+from .formats import FORMATS, Format
+from .html import html_report
+from .kit import conform
+from .manifest import result_key
+from .mutants import SweepReport, sweep
+from .results import compare_vectors
+from .rewrites import REWRITES
+from .scales import PROFILES
+from .stages import STAGES, Stage
+from .textbook import Textbook
+from .vectors import Written, read_vectors, write_vectors
+from .verdicts import (
+    EXIT_CODES,
+    Comparison,
+    ConformanceReport,
+    Diagnosis,
+    StageReport,
+)
+
+__all__ = [
+    "BUGS",
+    "EXIT_CODES",
+    "FORMATS",
+    "KINDS",
+    "PROFILES",
+    "REWRITES",
+    "STAGES",
+    "Adapter",
+    "Bug",
+    "Case",
+    "Comparison",
+    "ConformanceReport",
+    "Diagnosis",
+    "Format",
+    "Stage",
+    "StageReport",
+    "SweepReport",
+    "Textbook",
+    "Truth",
+    "Written",
+    "cases_of",
+    "compare_vectors",
+    "conform",
+    "diagnose",
+    "html_report",
+    "inside",
+    "make_case",
+    "read_vectors",
+    "result_key",
+    "sweep",
+    "truth_of",
+    "write_vectors",
+]

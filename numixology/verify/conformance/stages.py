@@ -1,0 +1,192 @@
+"""The stages that a backend is asked for, and what each of them truly computes.
+
+A stage takes a dict of inputs: arrays under the names listed here, and its settings (``eps``,
+``num_heads``) as Python numbers. Names and layouts are torch's.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from ... import functional as F
+from ...errors import ArgumentError
+
+__all__ = ["NETWORKS", "STAGES", "Inputs", "Stage", "depth_of", "part", "stage_of"]
+
+#: What a stage is called with: arrays by name, and settings.
+Inputs: TypeAlias = Mapping[str, Any]
+
+
+class Stage(NamedTuple):
+    """One thing that a backend computes.
+
+    Attributes:
+        name: what adapters know it by.
+        inputs: the shape of each array by its name, in letters, and ``()`` for a setting.
+        output: the shape of the result.
+        formula: what it computes, in a line.
+        reference: the same, as a function of the inputs.
+
+    Example:
+        >>> from numixology.verify.conformance import STAGES
+        >>> STAGES["linear"].inputs, STAGES["linear"].formula
+        ({'x': '(B, T, D)', 'weight': '(F, D)', 'bias': '(F,)'}, 'x weightᵀ + bias')
+    """
+
+    name: str
+    inputs: Mapping[str, str]
+    output: str
+    formula: str
+    reference: Callable[[Inputs], Any]
+
+
+def part(p: Inputs, name: str, **also: Any) -> dict[str, Any]:
+    """The inputs under ``name.``, by the names that they have there, and others besides."""
+    start = f"{name}."
+    own = {key[len(start) :]: value for key, value in p.items() if key.startswith(start)}
+    settings = {key: p[key] for key in ("eps", "num_heads") if key in p}
+    return settings | own | also
+
+
+def depth_of(p: Inputs) -> int:
+    """How many blocks a model's inputs have."""
+    return 1 + max(int(key.split(".")[1]) for key in p if key.startswith("blocks."))
+
+
+def _feed_forward(p: Inputs) -> Any:
+    h = F.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
+    h = F.gelu(F.linear(h, p["linear1.weight"], p["linear1.bias"]))
+    return p["x"] + F.linear(h, p["linear2.weight"], p["linear2.bias"])
+
+
+def _swiglu_feed_forward(p: Inputs) -> Any:
+    h = F.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
+    gate, up = F.silu(F.linear(h, p["w1.weight"])), F.linear(h, p["w3.weight"])
+    return p["x"] + F.linear(gate * up, p["w2.weight"])
+
+
+def _block(p: Inputs) -> Any:
+    x, norm = p["x"], part(p, "mixer.norm")
+    mixed = x + F.token_mix(x, p["num_heads"])
+    y = F.layer_norm(mixed, norm["weight"], norm["bias"], p["eps"])
+    return _feed_forward(part(p, "ffn", x=y))
+
+
+def _model(p: Inputs) -> Any:
+    positions = p["position_embedding.weight"]
+    x = F.embedding(p["ids"], p["token_embedding.weight"]) + positions
+    for i in range(depth_of(p)):
+        x = _block(part(p, f"blocks.{i}", x=x))
+    return x
+
+
+_X = {"x": "(B, T, D)"}
+_NORM = {"norm.weight": "(D,)", "norm.bias": "(D,)"}
+_FFN = {
+    **_NORM,
+    "linear1.weight": "(F, D)",
+    "linear1.bias": "(F,)",
+    "linear2.weight": "(D, F)",
+    "linear2.bias": "(D,)",
+}
+_BLOCK = {f"mixer.{k}": v for k, v in _NORM.items()} | {f"ffn.{k}": v for k, v in _FFN.items()}
+_EPS, _HEADS = {"eps": "()"}, {"num_heads": "()"}
+
+#: Every stage by name; a stage comes after those that it is made of.
+STAGES: dict[str, Stage] = {
+    one.name: one
+    for one in (
+        Stage(
+            "embedding",
+            {"ids": "(B, T)", "weight": "(V, D)"},
+            "(B, T, D)",
+            "weight[ids]",
+            lambda p: F.embedding(p["ids"], p["weight"]),
+        ),
+        Stage(
+            "token_mix",
+            _X | _HEADS,
+            "(B, T, D)",
+            "(B, T, H, d) to (B, H, T, d), regrouped H chunks per token",
+            lambda p: F.token_mix(p["x"], p["num_heads"]),
+        ),
+        Stage(
+            "layer_norm",
+            _X | {"weight": "(D,)", "bias": "(D,)"} | _EPS,
+            "(B, T, D)",
+            "(x - mean) / √(var + eps) · weight + bias",
+            lambda p: F.layer_norm(p["x"], p["weight"], p["bias"], p["eps"]),
+        ),
+        Stage(
+            "linear",
+            _X | {"weight": "(F, D)", "bias": "(F,)"},
+            "(B, T, F)",
+            "x weightᵀ + bias",
+            lambda p: F.linear(p["x"], p["weight"], p["bias"]),
+        ),
+        Stage("gelu", _X, "(B, T, D)", "x Φ(x)", lambda p: F.gelu(p["x"])),
+        Stage(
+            "gelu_tanh",
+            _X,
+            "(B, T, D)",
+            "½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))",
+            lambda p: F.gelu(p["x"], approximate="tanh"),
+        ),
+        Stage("silu", _X, "(B, T, D)", "x σ(x)", lambda p: F.silu(p["x"])),
+        Stage("softmax", _X, "(B, T, D)", "exp(x) / Σ exp(x)", lambda p: F.softmax(p["x"])),
+        Stage(
+            "feed_forward",
+            _X | _FFN | _EPS,
+            "(B, T, D)",
+            "x + linear2(gelu(linear1(norm(x))))",
+            _feed_forward,
+        ),
+        Stage(
+            "swiglu_feed_forward",
+            _X
+            | _NORM
+            | {"w1.weight": "(F, D)", "w2.weight": "(D, F)", "w3.weight": "(F, D)"}
+            | _EPS,
+            "(B, T, D)",
+            "x + w2(silu(w1(norm(x))) · w3(norm(x)))",
+            _swiglu_feed_forward,
+        ),
+        Stage(
+            "block",
+            _X | _BLOCK | _EPS | _HEADS,
+            "(B, T, D)",
+            "feed_forward(norm(x + token_mix(x)))",
+            _block,
+        ),
+        Stage(
+            "model",
+            {
+                "ids": "(B, T)",
+                "token_embedding.weight": "(V, D)",
+                "position_embedding.weight": "(T, D)",
+                **{f"blocks.i.{name}": shape for name, shape in _BLOCK.items()},
+                **_EPS,
+                **_HEADS,
+            },
+            "(B, T, D)",
+            "blocks of token_embedding[ids] + position_embedding",
+            _model,
+        ),
+    )
+}
+
+
+#: The stages that are made of others.
+NETWORKS = ("feed_forward", "swiglu_feed_forward", "block", "model")
+
+
+def stage_of(name: str) -> Stage:
+    """The stage of that name.
+
+    Raises:
+        ArgumentError: there is none.
+    """
+    if name not in STAGES:
+        raise ArgumentError(
+            "a stage is one of those listed", repr(name), f"use {', '.join(STAGES)}"
+        )
+    return STAGES[name]

@@ -1,0 +1,290 @@
+"""The stages written as a backend would write them, in one number format.
+
+It serves three ends. Its distance to the reference, over several orders of summation, is what
+rounding does in that format, from which the bounds are computed. Known bugs are variations of it,
+each a subclass that overrides one step. And so are the legitimate rewrites, which must pass.
+
+Steps calculate on the tape in the format's wide dtype, and what a kernel would write to memory
+passes through :meth:`Textbook.store`. Gradients come from the tape, so a variation of a forward
+has the gradient of what it computes.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import functional as F
+from ...array import Array, quietly
+from ...autograd import no_grad, primitive
+from ...tensors import Tensor, leaf
+from ...transforms import pull
+from .formats import format_of
+from .stages import NETWORKS, Inputs, depth_of, part, stage_of
+
+__all__ = ["Textbook", "straight_through"]
+
+
+@primitive
+def _stored(x: Array, *, kind: str) -> Array:
+    return format_of(kind).stored(x).astype(x.dtype)
+
+
+@_stored.vjp("x")
+def _stored_dx(ct: Any, y: Any, x: Any, *, kind: str) -> Any:
+    return _stored(ct, kind=kind)
+
+
+@primitive
+def _instead(like: Array, *, value: Array) -> Array:
+    return value
+
+
+@_instead.vjp("like")
+def _instead_dx(ct: Any, y: Any, like: Any, *, value: Array) -> Any:
+    return ct
+
+
+def straight_through(value: Tensor, like: Tensor) -> Tensor:
+    """``value`` to the last digit, with the gradient of ``like``: how a wrong backward is written.
+
+    Both have one shape; what ``like`` is worth does not matter.
+    """
+    return _instead(like, value=value.value)
+
+
+class Textbook:
+    """A backend in NumPy; it is an adapter.
+
+    Args:
+        dtype: the format's name.
+        accumulation: the dtype in which sums are formed; by default the format's wide one.
+        order: a seed for the order of summation, or None for the natural one.
+
+    Example:
+        >>> import numpy as np
+        >>> from numixology.verify.conformance import Textbook
+        >>> Textbook("bfloat16").forward("gelu", {"x": np.float32([-1.0, 1.0])})
+        array([-0.15820312,  0.83984375], dtype=float32)
+    """
+
+    name = "textbook"
+    profile: tuple[str, ...] = ()
+
+    def __init__(
+        self, dtype: str = "float64", accumulation: str | None = None, order: int | None = None
+    ) -> None:
+        self.dtype = dtype
+        self.format = format_of(dtype)
+        self.wide = np.dtype(accumulation or self.format.wide)
+        self.accumulation = str(self.wide)
+        self.rounds = np.finfo(self.wide).nmant + 1 > self.format.digits
+        self.order = order
+
+    # As an adapter
+
+    def forward(self, stage: str, inputs: Inputs) -> Array:
+        """What a stage computes."""
+        with no_grad(), quietly():
+            return self.format.stored(self.run(stage, self.wrapped(inputs)).value)
+
+    def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
+        """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
+        wrapped = self.wrapped(inputs)
+        tracked = {k: v for k, v in wrapped.items() if isinstance(v, Tensor) and v.requires_grad}
+        with quietly():
+            output = self.run(stage, wrapped)
+            seed = leaf(np.asarray(cotangent, self.wide))
+            found = pull([output], [seed], list(tracked.values()), create_graph=False)
+        return {
+            k: self.format.stored(np.zeros(tracked[k].shape) if g is None else g.value)
+            for k, g in zip(tracked, found, strict=True)
+        }
+
+    def wrapped(self, inputs: Inputs) -> dict[str, Any]:
+        """Inputs as tensors of the wide dtype."""
+
+        def wrap(value: Any) -> Any:
+            if not isinstance(value, np.ndarray) or value.dtype.kind in "iu":
+                return value
+            return leaf(value.astype(self.wide), requires_grad=True)
+
+        return {name: wrap(value) for name, value in inputs.items()}
+
+    def run(self, stage: str, p: Inputs) -> Tensor:
+        """A stage on tensors."""
+        compute = getattr(self, stage_of(stage).name)
+        output: Tensor = compute(p) if stage in NETWORKS else compute(**p)
+        return output
+
+    # Numbers
+
+    def store(self, x: Tensor) -> Tensor:
+        """``x`` as it is after it has been written to memory."""
+        return _stored(x, kind=self.dtype) if self.rounds else x
+
+    def shuffled(self, length: int) -> Array:
+        """An order in which to add ``length`` terms."""
+        if self.order is None:
+            return np.arange(length)
+        return np.random.default_rng((self.order, length)).permutation(length)
+
+    def total(self, x: Tensor) -> Tensor:
+        """Σ over the last axis, which stays at length one."""
+        if self.order is not None:
+            x = x[..., self.shuffled(x.shape[-1])]
+        return x.sum(axis=-1, keepdims=True)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of every row."""
+        return self.total(x) / x.shape[-1]
+
+    # LayerNorm
+
+    def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        """(x - mean) / √(var + eps) · weight + bias."""
+        return self.store(self.affine(self.normalized(x, eps), weight, bias))
+
+    def normalized(self, x: Tensor, eps: float) -> Tensor:
+        """(x - mean) / √(var + eps)."""
+        h = self.centred(x)
+        return h * self.rstd(self.variance(x, h), eps)
+
+    def centred(self, x: Tensor) -> Tensor:
+        """x - mean, from differences to the first entry, so that an offset costs nothing."""
+        h = x - x[..., :1]
+        h = h - self.mean(h)
+        return h - self.mean(h)
+
+    def variance(self, x: Tensor, h: Tensor) -> Tensor:
+        """Σ h² / D, where h is x - mean."""
+        return self.total(h * h) / x.shape[-1]
+
+    def rstd(self, variance: Tensor, eps: float) -> Tensor:
+        """1 / √(var + eps)."""
+        return 1 / F.sqrt(variance + eps)
+
+    def affine(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """h · weight + bias."""
+        return h * weight + bias
+
+    # Linear
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x weightᵀ + bias."""
+        y = self.product(x, weight)
+        return self.store(y if bias is None else y + bias)
+
+    def product(self, x: Tensor, weight: Tensor) -> Tensor:
+        """x weightᵀ, with the terms and the rows in the order of summation."""
+        if self.order is None:
+            return x @ weight.T
+        rows, terms = x.reshape(-1, x.shape[-1]), self.shuffled(x.shape[-1])
+        order = self.shuffled(rows.shape[0])
+        y = rows[order][:, terms] @ weight[:, terms].T
+        return y[np.argsort(order)].reshape(*x.shape[:-1], weight.shape[0])
+
+    # Activations
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """x Φ(x)."""
+        return self.store(x * F.normal_cdf(x))
+
+    def gelu_tanh(self, x: Tensor) -> Tensor:
+        """x σ(2√(2/π) (x + 0.044715 x³)), which is the form with tanh."""
+        return self.store(x * F.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+
+    def silu(self, x: Tensor) -> Tensor:
+        """x σ(x)."""
+        return self.store(x * F.sigmoid(x))
+
+    def softmax(self, x: Tensor) -> Tensor:
+        """exp(x - max) / Σ exp(x - max)."""
+        e = F.exp(x - F.max(x, axis=-1, keepdims=True).detach())
+        return self.store(e / self.total(e))
+
+    # Mixing
+
+    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
+        """(B, T, D) by heads to (B, H, T, d), and H chunks of that per token."""
+        b, t, d = x.shape
+        heads = self.partition(x, num_heads)  # (B, T, H, d)
+        return self.merge(self.permute(heads), (b, t, d))
+
+    def partition(self, x: Tensor, num_heads: int) -> Tensor:
+        """(B, T, D) to (B, T, H, d)."""
+        b, t, d = x.shape
+        return x.reshape(b, t, num_heads, d // num_heads)
+
+    def permute(self, heads: Tensor) -> Tensor:
+        """(B, T, H, d) to (B, H, T, d)."""
+        return heads.permute(0, 2, 1, 3)
+
+    def merge(self, heads: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Back to (B, T, D), in the order in which the chunks now lie."""
+        return heads.reshape(shape)
+
+    # Networks
+
+    def embedding(self, ids: Array, weight: Tensor) -> Tensor:
+        """weight[ids]."""
+        return weight[ids]
+
+    def residual(self, x: Tensor, y: Tensor) -> Tensor:
+        """x + y."""
+        return self.store(x + y)
+
+    def dropout(self, x: Tensor) -> Tensor:
+        """Nothing: a backend is checked as it evaluates."""
+        return x
+
+    def activation(self, x: Tensor) -> Tensor:
+        """What the feed-forward network has between its two layers."""
+        return self.gelu(x)
+
+    def feed_forward(self, p: Inputs) -> Tensor:
+        """x + linear2(gelu(linear1(norm(x))))."""
+        return self.residual(p["x"], self.dropout(self.branch(p, self.first_norm(p))))
+
+    def first_norm(self, p: Inputs) -> Tensor:
+        """norm(x), which either feed-forward network starts with."""
+        return self.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
+
+    def branch(self, p: Inputs, h: Tensor) -> Tensor:
+        """linear2(gelu(linear1(h)))."""
+        h = self.activation(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
+        return self.linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"])
+
+    def swiglu_feed_forward(self, p: Inputs) -> Tensor:
+        """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
+        return self.residual(p["x"], self.gated_branch(p, self.first_norm(p)))
+
+    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
+        """w2(silu(w1(h)) · w3(h))."""
+        h = self.gated(self.linear(h, p["w1.weight"]), self.linear(h, p["w3.weight"]))
+        return self.linear(h, p["w2.weight"])
+
+    def gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        """silu(gate) · up."""
+        return self.store(self.silu(gate) * up)
+
+    def block(self, p: Inputs) -> Tensor:
+        """feed_forward(norm(x + token_mix(x)))."""
+        y = self.mixer(p["x"], p["num_heads"], part(p, "mixer.norm"))
+        return self.feed_forward(part(p, "ffn", x=y))
+
+    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
+        """norm(x + token_mix(x))."""
+        y = self.residual(x, self.token_mix(x, num_heads))
+        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+
+    def model(self, p: Inputs) -> Tensor:
+        """The blocks of token_embedding[ids] + position_embedding."""
+        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
+        for i in range(depth_of(p)):
+            x = self.block(part(p, f"blocks.{i}", x=x))
+        return x
+
+    def embedded(self, ids: Array, tokens: Tensor, positions: Tensor) -> Tensor:
+        """tokens[ids] + positions."""
+        return self.residual(self.embedding(ids, tokens), positions[: ids.shape[1]])

@@ -1,0 +1,140 @@
+"""A bound lets rounding pass, in any order, and not much more."""
+
+import numpy as np
+import pytest
+from support import refused
+
+from numixology.errors import ArgumentError, DTypeError
+from numixology.verify.conformance import FORMATS, KINDS, PROFILES, STAGES, Textbook, cases_of
+from numixology.verify.conformance.bounds import (
+    EXACT,
+    GUARD,
+    every_case,
+    measured,
+    prepared,
+    true_tensors,
+)
+
+PLAIN = [stage for stage in STAGES if stage not in EXACT]
+
+
+def wide(dtype):
+    return "float64" if dtype == "float64" else "float32"
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def everything(request):
+    """Every case of one seed with its bounds."""
+    return request.param, prepared(request.param, wide(request.param), seeds=1)
+
+
+def test_rounding_in_another_order_stays_well_within(everything) -> None:
+    dtype, cases = everything
+    textbook = Textbook(dtype, order=7)
+    for one in cases:
+        case = one.case
+        results = {"output": textbook.forward(case.stage, case.inputs)}
+        results |= textbook.vjp(case.stage, case.inputs, case.cotangent)
+        for name, true in true_tensors(one.truth).items():
+            error = measured(results[name], true, one.scales[name], dtype).error
+            assert error <= 0.6 * one.bounds[name], (case.name, name)
+
+
+def test_bounds_are_the_guard_times_an_error_and_0_where_nothing_is_calculated(everything) -> None:
+    _, cases = everything
+    for one in cases:
+        assert one.bounds.keys() == true_tensors(one.truth).keys()
+        for name, bound in one.bounds.items():
+            if name in EXACT.get(one.case.stage, ()):
+                assert bound == 0
+            else:
+                assert bound >= GUARD
+        if one.case.stage in PLAIN and one.case.kind == "plain":
+            assert all(bound < 20 * GUARD for bound in one.bounds.values())
+        assert one.wide.keys() == PROFILES.keys()
+
+
+@pytest.mark.parametrize("stage", PLAIN)
+def test_four_times_the_bound_fails_at_one_place(stage) -> None:
+    """An error of 4 times the bound in the number of the largest scale is seen."""
+    for one in prepared("float32", "float32", [stage], seeds=1):
+        if one.case.kind not in ("plain", "saturated"):
+            continue
+        for name, true in true_tensors(one.truth).items():
+            scale = one.scales[name]
+            j = np.unravel_index(int(np.argmax(scale)), scale.shape)
+            for factor, fails in ((4.0, True), (0.5, False)):
+                got = true.copy()
+                got[j] += factor * one.bounds[name] * scale[j] * 2.0**-24
+                found = measured(got, true, scale, "float32")
+                assert found.error == pytest.approx(factor * one.bounds[name], rel=1e-3)
+                assert (found.error > one.bounds[name]) == fails
+                assert (found.place, found.got, found.true) == (j, got[j], true[j])
+
+
+def test_cases_of_one_kind_share_their_bounds() -> None:
+    found = prepared("float32", "float32", ["linear"], seeds=2)
+    kinds = {one.case.kind for one in found}
+    assert kinds == {*KINDS, "in block", "in model"}
+    for kind in kinds:
+        same = [one.bounds for one in found if one.case.kind == kind]
+        assert len(same) >= 2
+        assert all(bounds == same[0] for bounds in same)
+
+
+def test_cases_on_their_own_and_inside() -> None:
+    names = [case.name for case in every_case("gelu", "float32", 2)]
+    alone = 2 * len(KINDS)
+    assert names[:alone] == [case.name for case in cases_of("gelu", "float32", range(2))]
+    inner = names[alone:]
+    assert len(set(names)) == len(names)
+    assert {name.split("/")[1] for name in inner} == {"in block", "in model"}
+    for stage in ("block", "model"):
+        assert all("/in " not in case.name for case in every_case(stage, "float32", 1))
+    assert not any("/in " in case.name for case in every_case("softmax", "float32", 1))
+
+
+@pytest.mark.parametrize("seeds", [0, -1])
+def test_no_seeds_are_no_cases(seeds) -> None:
+    with refused(ArgumentError, "seeds is a positive integer", str(seeds)):
+        prepared("float32", "float32", ["gelu"], seeds)
+
+
+def test_formats_and_stages_are_known() -> None:
+    with refused(DTypeError, "'int4'"):
+        prepared("int4", "float32", ["gelu"], 1)
+    with refused(ArgumentError, "'conv'"):
+        prepared("float32", "float32", ["conv"], 1)
+
+
+# What is measured
+
+ONE = np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("got", "true", "error"),
+    [
+        ([1, 2, 3], [1, 2, 3], 0.0),
+        ([1, 2, 3.5], [1, 2, 3], 0.5 * 2**24),
+        ([1, np.nan, 3], [1, 2, 3], np.inf),
+        ([1, np.nan, 3], [1, np.nan, 3], 0.0),
+        ([1, 2, 3], [1, np.nan, 3], np.inf),
+        ([1, np.inf, 3], [1, 2, 3], np.inf),
+        ([1, np.inf, 3], [1, np.inf, 3], 0.0),
+        ([1, -np.inf, 3], [1, np.inf, 3], np.inf),
+        ([1, 2, 3], [1, np.inf, 3], np.inf),
+        ([1, np.inf, 3], [1, 1e39, 3], 0.0),  # beyond the largest number: infinity is right
+        ([1, -np.inf, 3], [1, 1e39, 3], np.inf),  # but not of the other sign
+    ],
+)
+def test_an_error_in_roundings(got, true, error) -> None:
+    found = measured(np.array(got), np.array(true), ONE, "float32")
+    assert found.error == error
+    if error:
+        assert found.place == (int(np.argmax(np.array(got) != np.array(true))),)
+
+
+def test_nothing_has_no_error() -> None:
+    found = measured(np.ones((0, 3)), np.ones((0, 3)), np.ones((0, 3)), "float32")
+    assert (found.error, found.place) == (0.0, ())

@@ -1,0 +1,98 @@
+"""The textbook is the reference written another way: the same numbers, but for rounding."""
+
+import numpy as np
+import pytest
+
+import numixology as nx
+from numixology.verify.conformance import FORMATS, STAGES, Textbook, make_case, truth_of
+from numixology.verify.conformance.textbook import straight_through
+
+
+def agrees(got, true, room):
+    """Within `room` of the largest entry."""
+    assert got.shape == true.shape
+    np.testing.assert_allclose(got, true, rtol=0, atol=room * np.abs(true).max())
+
+
+@pytest.mark.parametrize("order", [None, 1, 2])
+@pytest.mark.parametrize("kind", ["plain", "padded", "offset", "saturated"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_it_agrees_with_the_reference(stage, kind, order) -> None:
+    case = make_case(stage, kind, 1)
+    truth = truth_of(case)
+    textbook = Textbook(order=order)
+    agrees(textbook.forward(stage, case.inputs), truth.output, 1e-14)
+    gradients = textbook.vjp(stage, case.inputs, case.cotangent)
+    assert gradients.keys() == truth.gradients.keys()
+    for name, gradient in gradients.items():
+        agrees(gradient, truth.gradients[name], 1e-11 if kind == "offset" else 1e-13)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_results_are_numbers_of_the_format(stage, dtype) -> None:
+    form, case = FORMATS[dtype], make_case(stage, "plain", 1, dtype)
+    textbook = Textbook(dtype)
+    output = textbook.forward(stage, case.inputs)
+    gradients = textbook.vjp(stage, case.inputs, case.cotangent)
+    for x in (output, *gradients.values()):
+        assert x.dtype == form.container
+        assert (form.stored(x) == x).all()
+    agrees(output, truth_of(case).output, 30 * form.unit)
+
+
+def test_what_is_stored_in_between_is_rounded_to_the_format() -> None:
+    """A feed-forward network of bfloat16 is off by more than one rounding of its output."""
+    case = make_case("feed_forward", "plain", 1, "bfloat16")
+    form = FORMATS["bfloat16"]
+    rounded = Textbook("bfloat16").forward("feed_forward", case.inputs)
+    once = form.stored(truth_of(case).output)
+    assert not (rounded == once).all()
+    assert Textbook("bfloat16").rounds
+    assert not Textbook("float32").rounds
+    assert Textbook("float32", "float64").rounds  # sums in float64, stored as float32
+
+
+def test_the_gradient_of_storing_is_stored() -> None:
+    textbook = Textbook("bfloat16")
+    x = nx.tensor(np.float32([1.001, 2.0]), requires_grad=True)
+    (slope,) = nx.grad(textbook.store(x), [x], np.float32([1.001, 3.0]))
+    assert slope.tolist() == [1.0, 3.0]
+    assert textbook.store(x).tolist() == [1.0, 2.0]
+    assert Textbook("float64").store(x) is x
+
+
+def test_other_orders_add_up_otherwise() -> None:
+    x = make_case("softmax", "plain", 1, "float32").inputs["x"]
+    orders = [Textbook("float32", order=order).shuffled(12).tolist() for order in (None, 1, 2)]
+    assert orders[0] == list(range(12))
+    assert len({tuple(order) for order in orders}) == 3
+    assert all(sorted(order) == list(range(12)) for order in orders)
+    found = [Textbook("float32", order=order).forward("softmax", {"x": x}) for order in (None, 1)]
+    assert not (found[0] == found[1]).all()
+    p = make_case("linear", "plain", 1, "float32").inputs
+    found = [Textbook("float32", order=order).forward("linear", p) for order in (None, 1)]
+    assert not (found[0] == found[1]).all()
+
+
+def test_an_offset_costs_nothing() -> None:
+    case = make_case("layer_norm", "offset", 1, "float32")
+    agrees(Textbook("float32").forward("layer_norm", case.inputs), truth_of(case).output, 1e-6)
+
+
+def test_a_wrong_backward_is_written_straight_through() -> None:
+    x = nx.tensor([1.0, 2.0], requires_grad=True)
+    y = straight_through(x * x, 5 * x)
+    assert y.tolist() == [1.0, 4.0]
+    (slope,) = nx.grad(y.sum(), [x])
+    assert slope.tolist() == [5.0, 5.0]
+
+
+def test_inputs_are_left_alone_and_settings_are_numbers() -> None:
+    case = make_case("block", "plain", 1)  # read-only
+    Textbook().forward("block", case.inputs)
+    p = make_case("model").inputs
+    wrapped = Textbook().wrapped(p)
+    assert isinstance(wrapped["ids"], np.ndarray)
+    assert (wrapped["eps"], wrapped["num_heads"]) == (p["eps"], p["num_heads"])
+    assert wrapped["token_embedding.weight"].requires_grad
