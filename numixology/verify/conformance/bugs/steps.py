@@ -1,0 +1,71 @@
+"""What several bugs are made of: fewer digits, and gradients that count only in part."""
+
+import numpy as np
+
+from .... import functional as F
+from ....array import Array, quietly
+from ....tensors import Tensor, leaf
+from ..formats import format_of
+from ..textbook import straight_through
+
+__all__ = [
+    "first_row",
+    "in_digits",
+    "in_format",
+    "last_row",
+    "last_token",
+    "only",
+    "rounded_up",
+    "scaled_gradient",
+]
+
+
+def in_format(x: Tensor, kind: str) -> Tensor:
+    """``x`` as a number of another format, with a gradient as if nothing had been rounded."""
+    return straight_through(leaf(format_of(kind).stored(x.value).astype(x.dtype)), x)
+
+
+def in_digits(x: Tensor, digits: int) -> Tensor:
+    """``x`` to that many binary digits, with a gradient as if nothing had been rounded."""
+    with quietly():
+        fraction, exponent = np.frexp(x.value)
+        rounded = np.ldexp(np.round(np.ldexp(fraction, digits)), exponent - digits)
+        rounded = np.where(np.isfinite(x.value), rounded, x.value)
+    return straight_through(leaf(rounded.astype(x.dtype)), x)
+
+
+def scaled_gradient(x: Tensor, factor: Tensor | float) -> Tensor:
+    """``x``, whose gradient is too large by a factor."""
+    return straight_through(x, x * factor)
+
+
+def only(x: Tensor, mask: Array) -> Tensor:
+    """``x`` where the mask says so, and else zero."""
+    kept: Tensor = F.where(np.broadcast_to(mask, x.shape), x, 0.0)
+    return kept
+
+
+def first_row(x: Tensor) -> Tensor:
+    """The first row of the batch, the others zero."""
+    return only(x, _at(x, slice(0, 1)))
+
+
+def last_row(x: Tensor) -> Tensor:
+    """The last row of the batch, the others zero."""
+    return only(x, _at(x, slice(-1, None)))
+
+
+def last_token(x: Tensor) -> Tensor:
+    """The last token of the last row of the batch, everything else zero."""
+    return only(x, _at(x, (slice(-1, None), slice(-1, None))))
+
+
+def _at(x: Tensor, index: slice | tuple[slice, slice]) -> Array:
+    mask = np.zeros(x.shape, np.bool_)
+    mask[index] = True
+    return mask
+
+
+def rounded_up(length: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-length // multiple) * multiple

@@ -1,0 +1,148 @@
+"""The dictionary of bugs: each is what it says, and no two are the same."""
+
+import re
+from itertools import combinations
+
+import numpy as np
+import pytest
+from support import refused
+
+from numixology.errors import ArgumentError
+from numixology.verify.conformance import BUGS, FORMATS, STAGES, Textbook, conform, make_case
+from numixology.verify.conformance.bounds import measured, prepared
+from numixology.verify.conformance.bugs import bugs_of, known
+from numixology.verify.conformance.cases import in_float64
+from numixology.verify.conformance.diagnosis import Lineup
+
+#: What these do to a number is rounding, which has no derivative.
+ROUNDING = {name for name in BUGS if re.search("float|tf32", name)}
+
+
+def test_there_are_many_of_every_family() -> None:
+    families = [bug.family for bug in BUGS.values()]
+    counts = {family: families.count(family) for family in families}
+    assert len(BUGS) >= 250
+    assert {*counts} == {
+        "activations", "contracts", "embeddings", "linear", "mixing", "networks", "normalization",
+    }  # fmt: skip
+    assert min(counts.values()) >= 15
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
+def test_a_bug_says_what_it_is(bug) -> None:
+    assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", bug.name)
+    assert bug.description
+    assert not bug.description.endswith(".")
+    assert bug.stages
+    assert set(bug.stages) <= set(STAGES)
+    made = bug.make("float32", None, 3)
+    assert (made.name, made.dtype, made.order) == (bug.name, "float32", 3)
+
+
+def test_a_name_is_given_once() -> None:
+    class TanhForErf(Textbook):
+        """Another."""
+
+    with refused(ArgumentError, "a name of its own", "tanh-for-erf"):
+        known("gelu")(TanhForErf)
+    with refused(ArgumentError, "one of those listed"):
+        known("no_stage")(type("Something", (Textbook,), {"__doc__": "Something else."}))
+
+
+def test_a_textbook_without_a_bug_passes() -> None:
+    assert conform(Textbook("float64"), seeds=1).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    "name", ["tanh-for-erf", "unbiased-variance", "mixer-identity", "weight-gradient-transposed"]
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_a_bug_alone_is_caught(name, dtype) -> None:
+    bug = BUGS[name]
+    report = conform(bug.make(dtype), stages=list(bug.stages), seeds=1)
+    assert report.verdict == "fail"
+    assert report.first_failure.stage == bug.stages[0]
+    assert report.first_failure.diagnosis.bug == name
+
+
+@pytest.mark.parametrize("stage", ["swiglu_feed_forward", "model"])
+def test_a_bug_of_a_layer_can_be_looked_for_in_a_network(stage) -> None:
+    """Also where a linear layer has no bias, and what surrounds an embedding is not one."""
+    case = make_case(stage, "plain", 0)
+    for bug in BUGS.values():
+        if bug.family in ("linear", "embeddings"):
+            found = bug.make().vjp(stage, case.inputs, case.cotangent)
+            assert all(found[name].shape == case.inputs[name].shape for name in found)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_every_stage_has_bugs_in_every_format(dtype) -> None:
+    for stage in STAGES:
+        assert any(not bug.unsteady for bug in bugs_of(stage, dtype))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_bug_is_caught_in_float32(stage) -> None:
+    lineup = Lineup(prepared("float32", "float32", [stage], 1))
+    for bug in bugs_of(stage, "float32"):
+        if bug.unsteady:  # for which one backend has to be asked twice
+            assert conform(bug.make("float32"), stages=[stage], seeds=1).verdict == "fail", bug.name
+        else:
+            assert lineup.shows(bug) or lineup.breaches(bug), bug.name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_pair_of_bugs_is_told_apart_by_some_case(stage) -> None:
+    cases = prepared("float64", "float64", [stage], 1)
+    lineup = Lineup(cases)
+    same = [
+        (one.name, other.name)
+        for one, other in combinations((b for b in bugs_of(stage) if not b.unsteady), 2)
+        if not apart(lineup, one, other)
+    ]
+    assert same == []
+
+
+def apart(lineup, one, other) -> bool:
+    """Whether two bugs differ by more than rounding, or break other contracts."""
+    for i, case in enumerate(lineup.cases):
+        a, b = lineup.results(one, i), lineup.results(other, i)
+        if a.keys() != b.keys():
+            return True
+        for name, bound in case.bounds.items():
+            if name in a:
+                true, scale = np.asarray(b[name], np.float64), case.scales[name]
+                if measured(a[name], true, scale, "float64").error > max(bound, 1.0):
+                    return True
+    return lineup.breaches(one) != lineup.breaches(other)
+
+
+FORWARD = [
+    bug
+    for bug in BUGS.values()
+    if bug.family != "contracts" and not bug.unsteady and bug.name not in ROUNDING
+]
+
+
+@pytest.mark.parametrize("bug", FORWARD, ids=lambda bug: bug.name)
+def test_a_wrong_value_has_the_gradient_of_what_is_computed(bug) -> None:
+    stage = bug.stages[0]
+    case = make_case(stage, "plain", 0)
+    inputs = in_float64(case.inputs)
+    backend = bug.make()
+    value = backend.forward(stage, inputs)
+    if np.array_equal(value, Textbook().forward(stage, inputs)):
+        return  # the bug is in the backward
+    gradients = backend.vjp(stage, inputs, case.cotangent)
+    rng = np.random.default_rng(0)
+    along = {name: rng.standard_normal(g.shape) for name, g in gradients.items()}
+    step = 1e-6
+
+    def moved(by: float) -> float:
+        shifted = {name: inputs[name] + by * way for name, way in along.items()}
+        return float((backend.forward(stage, {**inputs, **shifted}) * case.cotangent).sum())
+
+    slope = (moved(step) - moved(-step)) / (2 * step)
+    predicted = sum(float((gradients[name] * way).sum()) for name, way in along.items())
+    size = sum(float(np.abs(gradients[name] * way).sum()) for name, way in along.items())
+    assert abs(slope - predicted) <= 1e-6 * max(size, abs(slope))

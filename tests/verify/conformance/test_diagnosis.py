@@ -1,0 +1,230 @@
+"""A failing backend is told which known bug it has, or honestly that it has none of them."""
+
+import contextlib
+import io
+import re
+
+import numpy as np
+import pytest
+
+from numixology.verify.conformance import BUGS, Textbook, conform, diagnose, make_case
+from numixology.verify.conformance.bounds import prepared
+from numixology.verify.conformance.cases import in_float64
+
+
+class Written:
+    """A backend written by hand for one stage."""
+
+    name = "written"
+    dtype = "float64"
+
+    def __init__(self, stage, forward, vjp=None) -> None:
+        self.stages = [stage]
+        self.forward = lambda stage, inputs: forward(**inputs)
+        if vjp:
+            self.vjp = lambda stage, inputs, ct: vjp(ct, **inputs)
+
+
+def diagnosed(backend, stage, seeds=1):
+    return conform(backend, stages=[stage], seeds=seeds).first_failure.diagnosis
+
+
+def unbiased(x, weight, bias, eps):
+    h = x - x.mean(-1, keepdims=True)
+    variance = (h * h).sum(-1, keepdims=True) / (x.shape[-1] - 1)
+    return h / np.sqrt(variance + eps) * weight + bias
+
+
+def unbiased_vjp(ct, x, weight, bias, eps):
+    h = x - x.mean(-1, keepdims=True)
+    n = x.shape[-1]
+    rstd = 1 / np.sqrt((h * h).sum(-1, keepdims=True) / (n - 1) + eps)
+    g = ct * weight
+    inner = g - h * rstd**2 * (g * h).sum(-1, keepdims=True) / (n - 1)
+    return {
+        "x": rstd * (inner - inner.mean(-1, keepdims=True)),
+        "weight": (ct * h * rstd).sum((0, 1)),
+        "bias": ct.sum((0, 1)),
+    }
+
+
+def test_a_backend_written_by_hand_is_seen_through() -> None:
+    found = diagnosed(Written("layer_norm", unbiased, unbiased_vjp), "layer_norm")
+    assert (found.bug, found.by) == ("unbiased-variance", "value")
+    assert found.distance < 1e-6  # the offset costs this one some digits
+    assert str(found).startswith("matches: the variance divides by D - 1 (unbiased-variance), to ")
+
+
+def test_without_gradients_the_outputs_decide() -> None:
+    found = diagnosed(Written("layer_norm", unbiased), "layer_norm")
+    assert found.bug == "unbiased-variance"
+    identity = Written("token_mix", lambda x, num_heads: x.copy())
+    assert diagnosed(identity, "token_mix").bug == "mixer-identity"
+
+
+def test_what_nobody_knows_is_not_given_a_name() -> None:
+    strange = Written("gelu", lambda x: np.sin(x) * 3 + 1)
+    found = diagnosed(strange, "gelu")
+    assert found.by == ""
+    assert found.distance > 0.2
+    assert str(found).startswith("no known bug comes near; the nearest leaves ")
+    assert "my_backend" in found.code
+
+
+def test_a_constant_mistyped_otherwise_is_not_called_by_a_neighbours_name() -> None:
+    def gelu(x):
+        with np.errstate(all="ignore"):
+            return x / (1 + np.exp(-2.2 * x))
+
+    assert diagnosed(Written("gelu", gelu), "gelu").by == ""
+
+
+@pytest.mark.parametrize("name", ["one-pass-variance", "bfloat16-sums", "float16-sums"])
+def test_rounding_is_known_by_its_size(name) -> None:
+    bug = BUGS[name]
+    found = diagnosed(bug.make("float32", None, 3), bug.stages[0], seeds=3)
+    assert found.bug == name
+    assert found.by in ("value", "size")
+
+
+@pytest.mark.parametrize("name", ["dropout-active", "gradients-pile-up", "tokens-race"])
+def test_chance_is_known_by_asking_twice(name) -> None:
+    bug = BUGS[name]
+    found = diagnosed(bug.make(), bug.stages[0])
+    assert (found.bug, found.by) == (name, "chance")
+    assert str(found).startswith("matches by its chance: ")
+
+
+def test_chance_where_no_bug_knows_it() -> None:
+    rng = np.random.default_rng(0)
+    noisy = Written("gelu", lambda x: x + rng.standard_normal(x.shape))
+    found = diagnosed(noisy, "gelu")
+    assert (found.bug, found.by) == ("unsteady", "chance")
+
+
+def test_a_bug_of_a_part_is_found_where_the_part_is_not_offered() -> None:
+    class Whole(BUGS["unbiased-variance"].kind):
+        stages = ("block",)
+
+    found = diagnosed(Whole("float64", None, 4), "block")
+    assert (found.bug, found.by) == ("unbiased-variance", "value")
+
+
+class ByTheRow(Textbook):
+    """Right, but for what it hands on from the last row of the batch to the others."""
+
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs)
+        return y + 0.1 * np.sin(7 * y[-1:]) if len(y) > 1 else y
+
+
+class OnlyWhereItMay(Textbook):
+    """It writes into what can be written into."""
+
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs)
+        if inputs["x"].flags.writeable:
+            inputs["x"][...] = 0
+        return y
+
+
+@pytest.mark.parametrize(
+    ("make", "says", "shows"),
+    [
+        (ByTheRow, "a row of the batch depends on the others", "[1-9]"),  # a difference
+        (OnlyWhereItMay, "it writes into x", "False"),
+    ],
+)
+def test_a_breach_that_no_bug_is_known_for_is_shown(make, says, shows) -> None:
+    (stage,) = conform(make(), stages=["silu"], seeds=1).stages
+    assert says in stage.broken
+    assert stage.diagnosis.by == "contract"
+    assert says in stage.diagnosis.description
+    assert re.search(shows, ran(stage.diagnosis.code, make()))
+    assert not re.search(shows, ran(stage.diagnosis.code, Textbook()))
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    cases = prepared("float64", "float64", ["gelu"], 1)
+    assert diagnose(Textbook(), cases) is None
+    assert conform(Textbook(), stages=["gelu"], seeds=1).first_failure is None
+
+
+def test_it_can_be_asked_by_itself() -> None:
+    cases = prepared("float64", "float64", ["gelu"], 1)
+    assert diagnose(BUGS["quick-gelu"].make(), cases).bug == "quick-gelu"
+    assert diagnose(BUGS["result-in-other-dtype"].make(), cases).bug == "result-in-other-dtype"
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [(b.name, stage) for b in BUGS.values() if b.family == "contracts" for stage in b.stages],
+)
+def test_the_lines_for_a_broken_contract_run(name, stage) -> None:
+    (report,) = conform(BUGS[name].make("float32"), stages=[stage], seeds=1).stages
+    found = report.diagnosis
+    assert found.bug == name
+    if "raised" in "".join(report.broken):
+        with pytest.raises((ValueError, TypeError)):
+            ran(found.code, BUGS[name].make("float32"))
+    else:
+        assert ran(found.code, BUGS[name].make("float32"))
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("tanh-for-erf", "gelu"),
+        ("unbiased-variance", "layer_norm"),
+        ("eps-fixed-at1e6", "layer_norm"),
+        ("weight-gradient-transposed", "linear"),
+        ("mixer-identity", "token_mix"),
+        ("repeated-ids-assigned", "embedding"),
+        ("softmax-without-shift", "softmax"),
+        ("last-block-skipped", "model"),
+    ],
+)
+def test_five_lines_show_a_wrong_number_and_the_right_one(name, stage) -> None:
+    found = diagnosed(BUGS[name].make("float32"), stage)
+    assert found.code.count("\n") == 4
+    got, true = map(float, ran(found.code, BUGS[name].make("float32")).split(" and truly "))
+    assert not np.isclose(got, true, rtol=1e-6, atol=0)
+    same, true = map(float, ran(found.code, Textbook("float32")).split(" and truly "))
+    assert np.isclose(same, true, rtol=1e-4)
+
+
+def test_the_lines_reach_into_a_network() -> None:
+    """A bug that only what lies inside a block brings out."""
+
+    class Deep(Textbook):
+        def linear(self, x, weight, bias=None):
+            y = super().linear(x, weight, bias)
+            return y * 1.01 if x.shape[-1] == 13 else y  # only a second layer has such an input
+
+    found = diagnosed(Deep(), "linear")
+    assert "list(inside(make_case(" in found.code
+    got, true = map(float, ran(found.code, Deep()).split(" and truly "))
+    assert not np.isclose(got, true, rtol=1e-6)
+
+
+def ran(code, backend) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        exec(code, {"my_backend": backend})
+    return said.getvalue().strip()
+
+
+def test_the_report_ends_with_the_diagnosis() -> None:
+    text = str(conform(BUGS["quick-gelu"].make(), stages=["gelu"], seeds=1))
+    assert "First failing stage: gelu" in text
+    assert "matches: GELU is computed as x σ(1.702 x) (quick-gelu)" in text
+    assert "from numixology.verify.conformance import make_case, truth_of" in text
+
+
+def test_a_case_is_made_anew_for_every_call() -> None:
+    """A backend that spoils its input spoils nobody else's."""
+    cases = prepared("float64", "float64", ["softmax"], 1)
+    before = [in_float64(one.case.inputs)["x"].copy() for one in cases]
+    diagnose(BUGS["input-overwritten"].make(), cases)
+    for one, kept in zip(cases, before, strict=True):
+        np.testing.assert_array_equal(one.case.inputs["x"], kept)
+    assert make_case("softmax").layout == "contiguous"
