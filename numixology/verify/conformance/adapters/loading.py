@@ -1,0 +1,199 @@
+"""Find an adapter: a ready one by its name, or one in a file or a module."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ....errors import ArgumentError, UnsupportedError
+from .builtin import Numpy
+
+__all__ = ["NAMES", "load"]
+
+
+class _Ready(NamedTuple):
+    """Where a ready adapter is, and what it is of."""
+
+    module: str
+    thing: str
+    about: str
+
+
+_OTHERS = {
+    "torch": _Ready("torch", "Torch", "torch on any device: device, dtype, tf32"),
+    "jax": _Ready("jax", "Jax", "JAX on the CPU: dtype, jit"),
+    "onnxruntime": _Ready("onnxruntime", "OnnxRuntime", "ONNX Runtime on the CPU, forward: dtype"),
+}
+
+#: The ready adapters, with what they are of and their options.
+NAMES: dict[str, str] = {
+    "numpy64": "this package in float64",
+    "numpy32": "this package in float32",
+} | {name: one.about for name, one in _OTHERS.items()}
+
+#: Those that the ready adapters import.
+_LIBRARIES = ("jax", "jaxlib", "ml_dtypes", "onnx", "onnxruntime", "torch")
+_WORDS = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+
+
+def load(target: str, **options: Any) -> Any:
+    """The adapter that a name, a file or a module stands for.
+
+    Args:
+        target: one of :data:`NAMES`; or a path ending in ``.py``, of a file in which ``adapter`` is
+            an adapter or makes one; or ``package.module:object``. Options may follow a name or a
+            path: ``"torch:device=cuda,dtype=bfloat16"``, where on and off are True and False.
+        options: the same as keywords, for what makes the adapter.
+
+    Returns:
+        An object for :func:`.conform`.
+
+    Raises:
+        ArgumentError: no such name, file, module, object or option, or what is found there cannot
+            be run.
+        UnsupportedError: a library that the adapter needs is not installed, or has no such device.
+
+    Example:
+        >>> from numixology.verify.conformance.adapters import load
+        >>> load("numpy32").dtype
+        'float32'
+        >>> load("tensorflow")
+        Traceback (most recent call last):
+        numixology.errors.ArgumentError: an adapter is a name, a path ending in .py or ...
+    """
+    where, written = _split(target)
+    given = {**_read(written, target), **options}
+    if where.endswith(".py"):
+        return _made(_in_file(Path(where)), given, target)
+    if where in ("numpy64", "numpy32"):
+        return _made(partial(Numpy, where.replace("numpy", "float")), given, target)
+    if where in _OTHERS:
+        ready = _OTHERS[where]
+        with _importing(f"the adapter {where}"):
+            module = import_module(f".{ready.module}", __package__)
+        return _made(getattr(module, ready.thing), given, target)
+    if "=" not in written and where.replace(".", "").isidentifier() and written:
+        return _made(_in_module(where, written), options, target)
+    raise ArgumentError(
+        "an adapter is a name, a path ending in .py or package.module:object",
+        repr(target),
+        f"the names are {', '.join(NAMES)}",
+    )
+
+
+def _split(target: str) -> tuple[str, str]:
+    """What stands before the colon, and after; a path ending in .py may have one of its own."""
+    if match := re.fullmatch(r"(.*\.py)(?::(.*))?", target):
+        return match[1], match[2] or ""
+    where, _, written = target.partition(":")
+    return where, written
+
+
+def _read(written: str, target: str) -> dict[str, Any]:
+    """``"device=cuda,tf32=on"`` as a dict; nothing if this is no list of options."""
+    if not written or "=" not in written:
+        return {}
+    found: dict[str, Any] = {}
+    for one in written.split(","):
+        name, sign, value = one.partition("=")
+        if not sign or not name.strip():
+            raise ArgumentError(
+                "options are written name=value,name=value", repr(target), "such as dtype=float64"
+            )
+        found[name.strip()] = _WORDS.get(value.strip(), value.strip())
+    return found
+
+
+def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
+    """The adapter itself: a class or a function makes it."""
+    if not isinstance(thing, type) and (hasattr(thing, "forward") or not callable(thing)):
+        if options:
+            raise ArgumentError(
+                f"{target} is an adapter already, and takes no options",
+                ", ".join(options),
+                "leave them out, or let it be a function of them",
+            )
+        return thing
+    make: Callable[..., Any] = thing
+    try:
+        inspect.signature(make).bind(**options)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(make).parameters) or "none"
+        raise ArgumentError(
+            f"the options are those that {target.partition(':')[0]} takes",
+            f"{', '.join(options) or 'none'} ({error})",
+            f"it takes {takes}",
+        ) from error
+    return make(**options)
+
+
+def _in_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ArgumentError(
+            "an adapter's file is there to be read",
+            str(path),
+            "numixology conform --new writes one",
+        )
+    name = f"numixology_adapter_{path.stem}"
+    spec: Any = spec_from_file_location(name, path)  # never None for a path ending in .py
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # classes look for their module there
+    with _importing(str(path)), _first_on_the_path(path.parent):
+        spec.loader.exec_module(module)
+    return _attribute(module, "adapter", str(path))
+
+
+def _in_module(name: str, thing: str) -> Any:
+    with _importing(f"{name}:{thing}"), _first_on_the_path(Path.cwd()):
+        module = import_module(name)
+    return _attribute(module, thing, name)
+
+
+def _attribute(module: Any, name: str, where: str) -> Any:
+    if not hasattr(module, name):
+        raise ArgumentError(
+            f"{where} has an adapter called {name}",
+            "none",
+            "let that be an object, a class or a function",
+        )
+    return getattr(module, name)
+
+
+@contextmanager
+def _first_on_the_path(folder: Path) -> Iterator[None]:
+    before = list(sys.path)
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@contextmanager
+def _importing(what: str) -> Iterator[None]:
+    """Errors while a module runs, as this package says them."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+        if what.startswith(missing):
+            raise ArgumentError(
+                "an adapter's module can be found",
+                f"no {missing}",
+                "check its name, and the folder",
+            ) from error
+        known = missing.partition(".")[0] in _LIBRARIES
+        extra = "pip install 'numixology[backends]'" if known else "install it"
+        raise UnsupportedError(f"{what} needs a library", f"no {missing}", extra) from error
+    except (ArgumentError, UnsupportedError):
+        raise
+    except Exception as error:  # whatever it raises
+        raise ArgumentError(
+            f"{what} can be run", f"{type(error).__name__}: {error}", "run it with python first"
+        ) from error

@@ -1,0 +1,184 @@
+"""ONNX Runtime as a backend: every stage as a graph of ONNX operators, forward only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper
+
+from ....array import Array
+from ....errors import UnsupportedError
+from ..cases import make_case
+from ..formats import format_of
+from ..stages import STAGES, Inputs
+from .layers import Layers, sizes_of
+
+__all__ = ["OPSET", "PROFILE", "OnnxRuntime"]
+
+#: Of the operators; the first with Gelu.
+OPSET = 20
+_IR_VERSION = 9  # of the same age
+
+#: What ONNX Runtime is known to do otherwise than the reference, by format. ONNX keeps epsilon in
+#: float32, and ONNX Runtime the constants of the tanh GELU. float16 it calculates in float32.
+PROFILE: dict[str, tuple[str, ...]] = {
+    "float64": ("tails", "offsets", "constants"),
+    "float32": ("tails", "offsets"),
+    "float16": (),
+}
+
+
+class _Graph(Layers):
+    """Layers as nodes of a graph; what they take and return are names."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.shapes = {k: v.shape for k, v in inputs.items() if isinstance(v, np.ndarray)}
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """The name of a new node's output."""
+        name = f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+    def reshaped(self, x: str, *shape: int) -> str:
+        """A Reshape."""
+        name = f"shape_{len(self.constants)}"
+        self.constants.append(helper.make_tensor(name, TensorProto.INT64, [len(shape)], shape))
+        return self.node("Reshape", x, name)
+
+    def embedding(self, ids: str, weight: str) -> str:
+        """weight[ids]."""
+        return self.node("Gather", weight, ids, axis=0)
+
+    def token_mix(self, x: str, num_heads: int) -> str:
+        """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
+        b, t = self.shapes["ids" if "ids" in self.shapes else "x"][:2]
+        heads = self.node("Transpose", self.reshaped(x, b, t, num_heads, -1), perm=[0, 2, 1, 3])
+        return self.reshaped(heads, b, t, -1)
+
+    def layer_norm(self, x: str, weight: str, bias: str, eps: float) -> str:
+        """(x - mean) / √(var + eps) · weight + bias."""
+        return self.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=eps)
+
+    def linear(self, x: str, weight: str, bias: str | None = None) -> str:
+        """x weightᵀ + bias."""
+        y = self.node("MatMul", x, self.node("Transpose", weight, perm=[1, 0]))
+        return y if bias is None else self.plus(y, bias)
+
+    def gelu(self, x: str) -> str:
+        """x Φ(x)."""
+        return self.node("Gelu", x)
+
+    def gelu_tanh(self, x: str) -> str:
+        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+        return self.node("Gelu", x, approximate="tanh")
+
+    def silu(self, x: str) -> str:
+        """x σ(x)."""
+        return self.times(x, self.node("Sigmoid", x))
+
+    def softmax(self, x: str) -> str:
+        """exp(x) / Σ exp(x)."""
+        return self.node("Softmax", x, axis=-1)
+
+    def plus(self, x: str, y: str) -> str:
+        """x + y."""
+        return self.node("Add", x, y)
+
+    def times(self, x: str, y: str) -> str:
+        """x · y."""
+        return self.node("Mul", x, y)
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the CPU: LayerNormalization, MatMul, Gelu, Sigmoid, Softmax, Gather, ...
+
+    Graphs have no gradients, so there is no vjp, and gradients are reported as not covered. Stages
+    for which ONNX Runtime has no kernels in the format are left out of ``stages``.
+
+    Args:
+        dtype: ``"float64"``, ``"float32"`` or ``"float16"``.
+
+    Attributes:
+        name: the version.
+        dtype: the format of all numbers.
+        accumulation: float64 for float64, else float32.
+        stages: those for which there are kernels.
+        profile: that of :data:`PROFILE`.
+
+    Raises:
+        DTypeError: no such format.
+        UnsupportedError: bfloat16, for which the CPU has no kernels.
+
+    Example:
+        >>> from numixology.verify.conformance import conform
+        >>> from numixology.verify.conformance.adapters import load
+        >>> report = conform(load("onnxruntime"), stages=["softmax"], seeds=1)
+        >>> report.verdict, report.stages[0].remarks
+        ('pass', ('its gradients are not covered: the adapter has no vjp',))
+    """
+
+    def __init__(self, dtype: str = "float32") -> None:
+        self.dtype = format_of(dtype).name
+        if dtype not in PROFILE:
+            raise UnsupportedError(
+                "ONNX Runtime calculates on the CPU in float64, float32 and float16",
+                dtype,
+                f"use {', '.join(PROFILE)}",
+            )
+        self.accumulation = "float64" if dtype == "float64" else "float32"
+        self.profile: Sequence[str] = PROFILE[dtype]
+        self.name = f"ONNX Runtime {onnxruntime.__version__} on cpu"
+        self.kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        self.sessions: dict[Any, Any] = {}
+        self.stages = [stage for stage in STAGES if self._runs(stage)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "sessions": {}}  # for another process to make again
+
+    def forward(self, stage: str, inputs: Inputs) -> Array:
+        """What a stage computes."""
+        arrays = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
+        found: Array = self._session(stage, inputs).run(None, arrays)[0]
+        return found
+
+    def _runs(self, stage: str) -> bool:
+        try:
+            self._session(stage, make_case(stage, dtype=self.dtype).inputs)
+        except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
+            return False
+        return True
+
+    def _session(self, stage: str, inputs: Inputs) -> Any:
+        key = (stage, sizes_of(stage, inputs))
+        if key not in self.sessions:
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 4  # what is wrong is raised
+            options.intra_op_num_threads = 1
+            self.sessions[key] = onnxruntime.InferenceSession(
+                self._model(stage, inputs).SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
+        return self.sessions[key]
+
+    def _model(self, stage: str, inputs: Inputs) -> Any:
+        graph = _Graph(inputs)
+        p = {k: k if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
+        output = graph.run(stage, p)
+        takes = [
+            helper.make_tensor_value_info(
+                name, self.kind if inputs[name].dtype.kind == "f" else TensorProto.INT64, shape
+            )
+            for name, shape in graph.shapes.items()
+        ]
+        gives = [helper.make_tensor_value_info(output, self.kind, [None] * 3)]
+        made = helper.make_graph(graph.nodes, stage, takes, gives, graph.constants)
+        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)])
+        model.ir_version = _IR_VERSION
+        onnx.checker.check_model(model)
+        return model

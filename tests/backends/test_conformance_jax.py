@@ -1,0 +1,181 @@
+"""JAX through the conformance kit: it passes as declared, and planted bugs are found."""
+
+import doctest
+import importlib
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import refused
+
+from numixology.errors import ArgumentError, DTypeError
+from numixology.verify.conformance import STAGES, conform, make_case
+from numixology.verify.conformance.adapters import load
+from numixology.verify.conformance.adapters.jax import PROFILE, Jax, jax_function
+from numixology.verify.conformance.stages import NETWORKS
+
+adapters = importlib.import_module("numixology.verify.conformance.adapters.jax")
+
+
+def declaring(adapter, profile):
+    adapter.profile = profile
+    return adapter
+
+
+LAYERS = [stage for stage in STAGES if stage not in NETWORKS]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stages"),
+    [
+        ("float32", list(STAGES)),
+        ("float64", [*LAYERS, "feed_forward"]),  # compiling takes long
+        ("bfloat16", LAYERS),
+    ],
+)
+def test_jax_passes_as_declared(dtype, stages) -> None:
+    report = conform(load(f"jax:dtype={dtype}"), stages=stages, seeds=1)
+    assert report.verdict == "pass", str(report)
+    assert [one.stage for one in report.stages] == stages
+    assert not [text for one in report.stages for text in (*one.broken, *one.remarks)]
+
+
+def test_it_passes_one_operation_at_a_time() -> None:
+    report = conform(load("jax:jit=off"), stages=["layer_norm", "silu", "token_mix"], seeds=1)
+    assert report.verdict == "pass", str(report)
+    assert "not compiled" in report.backend
+
+
+@pytest.mark.parametrize(
+    ("dtype", "profile"),
+    [(dtype, one) for dtype in ("float64", "float32", "bfloat16") for one in PROFILE[dtype]],
+)
+def test_every_profile_that_is_declared_is_needed(dtype, profile) -> None:
+    rest = tuple(one for one in PROFILE[dtype] if one != profile)
+    stage = "gelu_tanh" if profile in ("tails", "steps") else "layer_norm"
+    report = conform(declaring(Jax(dtype), rest), stages=[stage], seeds=1)
+    assert report.verdict == "fail"
+
+
+def test_in_float16_the_gradient_of_the_tanh_gelu_is_nan() -> None:
+    # x³ is infinite, and its derivative is multiplied by 0: a defect, which nothing excuses
+    x = jnp.asarray(np.float16(1e4))
+    assert np.isnan(jax.grad(jax.nn.gelu)(x))
+    report = conform(load("jax:dtype=float16"), stages=["gelu", "gelu_tanh", "layer_norm"], seeds=1)
+    assert {one.stage: one.outcome for one in report.stages}["gelu_tanh"] == "fail"
+    assert report.first_failure.stage == "gelu_tanh"
+    failed = [one for one in report.first_failure.comparisons if one.outcome == "fail"]
+    assert {(one.tensor, one.kind) for one in failed} == {("x", "offset")}
+    assert all(np.isnan(one.got) for one in failed)
+
+
+def test_64_bits_stay_in_the_adapter() -> None:
+    before = jax.config.jax_enable_x64
+    case = make_case("silu")
+    assert Jax("float64").forward("silu", case.inputs).dtype == np.float64
+    assert jax.config.jax_enable_x64 == before
+    assert jnp.zeros(1).dtype == (np.float64 if before else np.float32)
+
+
+def test_an_adapter_survives_a_process_boundary() -> None:
+    adapter = Jax("float32")
+    case = make_case("silu", dtype="float32")
+    before = adapter.forward("silu", case.inputs)
+    again = pickle.loads(pickle.dumps(adapter))
+    np.testing.assert_array_equal(again.forward("silu", case.inputs), before)
+
+
+def test_what_is_not_known_is_refused() -> None:
+    with refused(DTypeError, "'int8'"):
+        load("jax:dtype=int8")
+    with refused(ArgumentError, "device", "it takes dtype, jit"):
+        load("jax:device=tpu")
+
+
+# Functions of others
+
+
+def norm(params, x, sizes, correction=0):
+    h = x - x.mean(-1, keepdims=True)
+    variance = jnp.var(x, axis=-1, keepdims=True, ddof=correction)
+    return h / jnp.sqrt(variance + sizes.eps) * params["scale"] + params["shift"]
+
+
+def block(params, x, sizes):
+    b, t, d = x.shape
+    mixed = x.reshape(b, t, sizes.num_heads, -1).swapaxes(1, 2).reshape(b, t, d)
+    y = norm(params["ln1"], x + mixed, sizes)
+    h = norm(params["ln2"], y, sizes)
+    h = jax.nn.gelu(h @ params["up"]["kernel"].T + params["up"]["bias"], approximate=False)
+    return y + h @ params["down"]["kernel"].T + params["down"]["bias"]
+
+
+def model(params, ids, sizes):
+    x = params["words"][ids] + params["places"]
+    for i in range(sizes.num_layers):
+        x = block(params["layers"][str(i)], x, sizes)
+    return x
+
+
+BLOCK = {
+    "mixer.norm.weight": "ln1.scale",
+    "mixer.norm.bias": "ln1.shift",
+    "ffn.norm.weight": "ln2.scale",
+    "ffn.norm.bias": "ln2.shift",
+    "ffn.linear1.weight": "up.kernel",
+    "ffn.linear1.bias": "up.bias",
+    "ffn.linear2.weight": "down.kernel",
+    "ffn.linear2.bias": "down.bias",
+}
+MODEL = {"token_embedding.weight": "words", "position_embedding.weight": "places"}
+MODEL |= {f"blocks.i.{ours}": f"layers.i.{theirs}" for ours, theirs in BLOCK.items()}
+
+
+@pytest.mark.parametrize(
+    ("fn", "names", "stage"), [(block, BLOCK, "block"), (model, MODEL, "model")]
+)
+def test_a_right_function_passes(fn, names, stage) -> None:
+    adapter = jax_function(fn, names, stage, dtype="float64")
+    report = conform(adapter, seeds=1)
+    assert report.verdict == "pass", str(report)
+    assert [one.stage for one in report.stages if one.outcome != "not covered"] == [stage]
+    assert report.backend.startswith(f"{stage}, JAX")
+
+
+def unbiased(params, x, sizes):
+    return norm(params, x, sizes, correction=1)
+
+
+def detached(params, x, sizes):
+    h = x - x.mean(-1, keepdims=True)
+    variance = jax.lax.stop_gradient((h * h).mean(-1, keepdims=True))
+    return h / jnp.sqrt(variance + sizes.eps) * params["scale"] + params["shift"]
+
+
+def averaged(params, x, sizes):
+    return norm(params, x, sizes).mean(0)
+
+
+@pytest.mark.parametrize(
+    ("fn", "tensors"), [(unbiased, {"output", "x", "weight"}), (detached, {"x"})]
+)
+def test_a_wrong_function_fails(fn, tensors) -> None:
+    names = {"weight": "scale", "bias": "shift"}
+    report = conform(jax_function(fn, names, "layer_norm"), stages=["layer_norm"], seeds=1)
+    assert report.verdict == "fail"
+    found = {one.tensor for one in report.first_failure.comparisons if one.outcome == "fail"}
+    assert found == tensors
+
+
+def test_an_output_of_another_shape_is_found() -> None:
+    names = {"weight": "scale", "bias": "shift"}
+    report = conform(jax_function(averaged, names, "layer_norm"), stages=["layer_norm"], seeds=1)
+    assert "ShapeError" in report.first_failure.broken[0]
+
+
+def test_the_examples() -> None:
+    found = doctest.testmod(adapters, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted > 5
+    assert not found.failed
