@@ -1,0 +1,1080 @@
+"""Vectors on disk: what is written comes back, results are judged, hostile files are refused."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import vector_numbers
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support import refused
+
+from numixology import functional as F
+from numixology.cli import main
+from numixology.errors import ArgumentError, DTypeError, VectorError
+from numixology.verify.conformance import (
+    EXIT_CODES,
+    KINDS,
+    Textbook,
+    compare_vectors,
+    packing,
+    read_vectors,
+    result_key,
+    sources,
+    write_vectors,
+)
+from numixology.verify.conformance import vectors as vectors_module
+from numixology.verify.conformance.bounds import measured, prepared
+from numixology.verify.conformance.manifest import SPEC, read_manifest
+from numixology.verify.conformance.packing import carried, contents, packed
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples" / "vectors"
+FORMATS = ("npz", "safetensors", "raw")
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+FEW = ["embedding", "token_mix", "silu"]
+
+
+def needs(container: str, dtype: str = "float32") -> None:
+    """Skip where the library is missing that writes such files."""
+    if container == "safetensors":
+        pytest.importorskip("safetensors")
+        if dtype == "bfloat16":
+            pytest.importorskip("ml_dtypes")
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory) -> Callable[..., Path]:
+    """Folders of vectors, each written once."""
+    written: dict[tuple[str, str], Path] = {}
+
+    def of(container: str = "npz", dtype: str = "float32") -> Path:
+        needs(container, dtype)
+        if (container, dtype) not in written:
+            folder = tmp_path_factory.mktemp(f"{container}-{dtype}") / "vectors"
+            write_vectors(folder, format=container, dtype=dtype, stages=FEW, seeds=2)
+            written[container, dtype] = folder
+        return written[container, dtype]
+
+    return of
+
+
+class Off(Textbook):
+    """A SiLU that is off by a little, and only far to the right."""
+
+    def silu(self, x: Any) -> Any:
+        return super().silu(x) * np.where(x.data > 30, 1 + 3e-6, 1).astype(x.dtype)
+
+
+def answers(folder: Path, backend: Any) -> dict[str, np.ndarray]:
+    """What a backend returns for every case, by key."""
+    found = {}
+    for one in read_vectors(folder):
+        case = one.case
+        found[result_key(case)] = backend.forward(case.stage, case.inputs)
+        for name, value in backend.vjp(case.stage, case.inputs, case.cotangent).items():
+            found[result_key(case, name)] = value
+    return found
+
+
+def lay(folder: Path, results: dict[str, np.ndarray], dtype="float32", container="npz") -> Path:
+    """Results as a backend would write them."""
+    folder.mkdir(exist_ok=True)
+    stages: dict[str, dict[str, Any]] = {}
+    for key, value in results.items():
+        tensor = packed(value, carried(dtype, container))
+        stages.setdefault(key.partition(".")[0], {})[key] = tensor
+        if container == "raw":
+            (folder / f"{key}.bin").write_bytes(tensor.data)
+    if container != "raw":
+        for stage, tensors in stages.items():
+            (folder / f"{stage}.{container}").write_bytes(contents(container, tensors))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def right(vectors) -> dict[str, np.ndarray]:
+    """The results of a backend in float32 that is right."""
+    return answers(vectors(), Textbook("float32", order=5))
+
+
+def outcomes(report: Any) -> dict[str, str]:
+    return {one.stage: one.outcome for one in report.stages}
+
+
+# Writing and reading -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_was_written_comes_back(vectors, container, dtype) -> None:
+    wide = "float64" if dtype == "float64" else "float32"
+    truly = prepared(dtype, wide, FEW, 2)
+    read = list(read_vectors(vectors(container, dtype)))
+    assert [one.case.name for one in read] == sorted(
+        (one.case.name for one in truly), key=[one.case.name for one in truly].index
+    )
+    assert {one.case.name for one in read} == {one.case.name for one in truly}
+    known = {one.case.name: one for one in truly}
+    for one in read:
+        true = known[one.case.name]
+        assert one.bounds == true.bounds
+        assert one.case.inputs.keys() == true.case.inputs.keys()
+        same(one.case.inputs, true.case.inputs)
+        same({"ct": one.case.cotangent}, {"ct": true.case.cotangent})
+        same({"output": one.truth.output}, {"output": true.truth.output})
+        same(one.truth.gradients, true.truth.gradients)
+        same(one.scales, true.scales)
+
+
+def same(found: Any, true: Any) -> None:
+    """Bit for bit, and of one dtype and shape."""
+    assert found.keys() == true.keys()
+    for name, value in true.items():
+        assert type(found[name]) is type(value)
+        if isinstance(value, np.ndarray):
+            assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
+            assert found[name].tobytes() == value.tobytes()
+        else:
+            assert found[name] == value
+
+
+def test_the_other_readers_read_them_too(vectors) -> None:
+    library = pytest.importorskip("safetensors.numpy")
+    tensors = library.load_file(vectors("safetensors") / "silu.safetensors")
+    raw = vectors("raw")
+    about = json.loads((raw / "manifest.json").read_text())
+    with np.load(vectors() / "silu.npz", allow_pickle=False) as archive:
+        assert set(archive.files) == set(tensors)
+        for case in about["cases"]:
+            for one in case["tensors"]:
+                data = (raw / one["file"]).read_bytes()[one["offset"] :][: one["length"]]
+                assert hashlib.sha256(data).hexdigest() == one["sha256"]
+                if case["stage"] == "silu":
+                    assert archive[one["key"]].tobytes() == data == tensors[one["key"]].tobytes()
+                    assert list(archive[one["key"]].shape) == one["shape"]
+
+
+def test_bfloat16_is_written_as_it_is(vectors) -> None:
+    header = (vectors("safetensors", "bfloat16") / "silu.safetensors").read_bytes()
+    entries = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
+    assert entries["silu.plain.0.input.x"]["dtype"] == "BF16"
+    about = json.loads((vectors("npz", "bfloat16") / "manifest.json").read_text())
+    dtypes = {one["role"]: one["dtype"] for case in about["cases"] for one in case["tensors"]}
+    assert (dtypes["input"], dtypes["output"]) == ("float32", "float64")
+
+
+@pytest.mark.parametrize("container", FORMATS)
+def test_two_writes_are_one(tmp_path, container) -> None:
+    needs(container)
+    for name in ("one", "two"):
+        write_vectors(tmp_path / name, format=container, dtype="float32", stages=["silu"], seeds=1)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_verdict_can_be_had_from_the_files_alone(vectors) -> None:
+    """The rule, with NumPy standing for a program that has only the raw files."""
+    folder = vectors("raw")
+    about = json.loads((folder / "manifest.json").read_text())
+
+    def load(one: dict[str, Any]) -> np.ndarray:
+        return np.fromfile(
+            folder / one["file"],
+            np.dtype(one["dtype"]).newbyteorder("<"),
+            count=int(np.prod(one["shape"])),
+            offset=one["offset"],
+        ).reshape(one["shape"])
+
+    for case in about["cases"]:
+        if case["stage"] == "silu":
+            tensors = {one["key"].removeprefix(case["case"] + "."): one for one in case["tensors"]}
+            x, output = load(tensors["input.x"]), tensors["output"]
+            scale = load(tensors[output["scale"].removeprefix(case["case"] + ".")])
+            for got, passes in ((Textbook("float32").forward("silu", {"x": x}), True), (-x, False)):
+                error = np.max(np.abs(got - load(output)) / (scale * about["unit"]))
+                assert bool(error <= output["bound"]) is passes
+
+
+def test_the_index_says_what_the_manifest_says(vectors) -> None:
+    folder = vectors("raw")
+    head, *lines = (folder / "index.tsv").read_text("ascii").splitlines()
+    rows = [dict(zip(head[1:].split("\t"), line.split("\t"), strict=True)) for line in lines]
+    cases = json.loads((folder / "manifest.json").read_text())["cases"]
+    by_key = {one["key"]: one for case in cases for one in case["tensors"]}
+    assert len(rows) == len(by_key)
+    for row in rows:
+        names = [row["case"], row["role"], row["name"]]
+        one = by_key[".".join(name for name in names if name != "-")]
+        assert (int(row["offset"]), int(row["length"])) == (one["offset"], one["length"])
+        assert (row["file"], row["dtype"]) == (one["file"], one["dtype"])
+        assert row["shape"] == ",".join(map(str, one["shape"]))
+        if row["bound"] != "-":
+            assert float(row["bound"]) == one["bound"]
+            assert int(row["scale_offset"]) == by_key[one["scale"]]["offset"]
+        assert " " not in "".join(row.values())
+    assert {row["settings"] for row in rows if row["case"] == "token_mix.plain.0"} == {
+        "num_heads=2"
+    }
+
+
+# Numbers that stay -----------------------------------------------------------------------
+
+#: Written by tests/vector_numbers.py when there is a new version, and never else.
+HELD = json.loads(vector_numbers.FILE.read_text("utf-8"))
+
+
+def test_the_numbers_are_of_this_version() -> None:
+    assert HELD["spec"] == SPEC
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inputs_never_change_within_a_version(dtype) -> None:
+    digest = vector_numbers.digest_of_inputs(dtype)
+    assert digest == HELD["inputs"][dtype], "other vectors need another manifest.SPEC"
+
+
+@pytest.mark.parametrize("key", HELD["tensors"])
+def test_tensors_never_change_within_a_version(vectors, key) -> None:
+    """Inputs, and results in which nothing is calculated, bit for bit."""
+    cases = json.loads((vectors() / "manifest.json").read_text())["cases"]
+    found = {one["key"]: one["sha256"] for case in cases for one in case["tensors"]}
+    assert found[key] == HELD["tensors"][key]
+
+
+@pytest.mark.parametrize("name", HELD["results"])
+def test_results_change_by_no_more_than_processors_do(name) -> None:
+    value, scale = vector_numbers.result(name)
+    assert measured(value, np.array(HELD["results"][name]), scale, "float64").error <= 2
+
+
+# Comparing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", FORMATS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_right_backend_passes(vectors, tmp_path, container, dtype) -> None:
+    folder = vectors(container, dtype)
+    results = lay(tmp_path / "mine", answers(folder, Textbook(dtype, order=5)), dtype, container)
+    report = compare_vectors(folder, results)
+    assert outcomes(report) == dict.fromkeys(FEW, "pass"), str(report)
+    assert (report.verdict, report.exit_code, report.backend) == ("pass", 0, "mine")
+    assert (report.dtype, report.profile) == (dtype, ())
+    assert not any(one.remarks or one.broken or one.blind for one in report.stages)
+    silu = next(one for one in report.stages if one.stage == "silu")
+    assert 0 < silu.detectable < 0.1
+
+
+@pytest.mark.parametrize("container", FORMATS)
+def test_the_results_format_is_their_own_affair(vectors, right, tmp_path, container) -> None:
+    needs(container)
+    results = lay(tmp_path / "mine", right, "float32", container)
+    assert compare_vectors(vectors("raw"), results).verdict == "pass"
+
+
+def test_a_wrong_result_is_found(vectors, tmp_path) -> None:
+    results = lay(tmp_path / "mine", answers(vectors(), Off("float32")))
+    report = compare_vectors(vectors(), results)
+    assert (report.verdict, report.exit_code) == ("fail", 1)
+    assert outcomes(report) == {"embedding": "pass", "token_mix": "pass", "silu": "fail"}
+    assert report.first_failure is not None
+    worst = report.first_failure.worst
+    assert worst is not None
+    assert worst.kind in ("offset", "saturated")
+    assert worst.error > worst.bound
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_one_wrong_number_is_found(vectors, right, tmp_path, value) -> None:
+    key = "silu.plain.1.gradient.x"
+    wrong = right | {key: right[key].copy()}
+    wrong[key][1, 2, 3] = value
+    report = compare_vectors(vectors(), lay(tmp_path / "mine", wrong))
+    assert report.first_failure is not None
+    assert report.first_failure.worst is not None
+    assert report.first_failure.worst.place == (1, 2, 3)
+    assert (report.first_failure.worst.case, report.first_failure.worst.tensor) == (
+        "silu/plain/1",
+        "x",
+    )
+
+
+def test_a_stage_without_results_is_not_covered(vectors, right, tmp_path) -> None:
+    some = {key: value for key, value in right.items() if not key.startswith("silu.")}
+    report = compare_vectors(vectors(), lay(tmp_path / "mine", some))
+    assert outcomes(report) == {"embedding": "pass", "token_mix": "pass", "silu": "not covered"}
+    assert report.verdict == "pass"
+    assert "2 of 12 stages covered" in str(report)
+
+
+def test_nothing_is_no_pass(vectors, tmp_path) -> None:
+    report = compare_vectors(vectors(), tmp_path)
+    assert set(outcomes(report).values()) == {"not covered"}
+    assert (report.verdict, report.exit_code) == ("unsupported", EXIT_CODES["unsupported"])
+
+
+def test_a_backend_without_gradients_is_told(vectors, right, tmp_path) -> None:
+    some = {key: value for key, value in right.items() if ".gradient." not in key}
+    report = compare_vectors(vectors(), lay(tmp_path / "mine", some, container="raw"))
+    assert report.verdict == "pass"
+    for one in report.stages:
+        assert one.remarks == ("its gradients are not covered: there are no results for them",)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "says"),
+    [
+        (r"silu\.plain\.0\.output", "of {} outputs are not covered, such as silu.plain.0.output"),
+        (r"silu\.tiny\.1\.gradient\.x", "1 of {} gradients are not covered"),
+        (r"silu\..*\.output", "its outputs are not covered: there are no results for them"),
+    ],
+)
+def test_a_missing_result_is_no_pass(vectors, right, tmp_path, dropped, says) -> None:
+    some = {key: value for key, value in right.items() if not re.fullmatch(dropped, key)}
+    report = compare_vectors(vectors(), lay(tmp_path / "mine", some))
+    assert outcomes(report)["silu"] == "inconclusive"
+    assert (report.verdict, report.exit_code) == ("inconclusive", 3)
+    assert says.format(2 * len(KINDS)) in str(report)
+
+
+def test_a_mistyped_key_is_shown(vectors, right, tmp_path) -> None:
+    wrong = dict(right)
+    wrong["silu.plain.0.outputs"] = wrong.pop("silu.plain.0.output")
+    report = compare_vectors(vectors(), lay(tmp_path / "mine", wrong))
+    assert report.verdict == "inconclusive"
+    assert "1 results belong to no case, such as 'silu.plain.0.outputs'" in str(report)
+
+
+@pytest.mark.parametrize("container", ["npz", "safetensors"])
+def test_another_shape_or_dtype_fails(vectors, right, tmp_path, container) -> None:
+    needs(container)
+    key = "silu.plain.0.output"
+    lay(tmp_path / "shape", right | {key: right[key][..., 1:]}, container=container)
+    report = compare_vectors(vectors(), tmp_path / "shape")
+    assert report.verdict == "fail"
+    assert f"{key} has shape (2, 3, 9), not (2, 3, 10)" in str(report)
+    lay(tmp_path / "dtype", right, dtype="float64", container=container)
+    report = compare_vectors(vectors(), tmp_path / "dtype")
+    assert set(outcomes(report).values()) == {"fail"}
+    assert f"{key} has dtype float64, not float32" in str(report)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["<f4", ">f4"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_whatever_numpy_saves_is_understood(vectors, right, tmp_path, order, kind, save) -> None:
+    for stage in FEW:
+        mine = {key: value for key, value in right.items() if key.startswith(f"{stage}.")}
+        laid = {key: np.asarray(value.astype(kind), order=order) for key, value in mine.items()}
+        save(tmp_path / f"{stage}.npz", **laid)
+    assert compare_vectors(vectors(), tmp_path).verdict == "pass"
+
+
+class Rough(Textbook):
+    """A SiLU whose gate is accurate relative to 1, and not to its tiny values."""
+
+    def silu(self, x: Any) -> Any:
+        return self.store(x * (F.sigmoid(x) + 2e-7))
+
+
+def test_a_profile_explains_what_it_explains(vectors, tmp_path) -> None:
+    results = lay(tmp_path / "mine", answers(vectors(), Rough("float32")))
+    assert compare_vectors(vectors(), results).verdict == "fail"
+    report = compare_vectors(vectors(), results, profile=["tails"])
+    assert outcomes(report)["silu"] == "known", str(report)
+    assert report.profile == ["tails"]
+    with refused(ArgumentError, "a profile is one of those known here: got 'luck'"):
+        compare_vectors(vectors(), results, profile=["luck"])
+
+
+def test_cases_inside_a_model_are_made_again(vectors, right, tmp_path) -> None:
+    results = lay(tmp_path / "mine", right)
+    report = compare_vectors(vectors(), results, profile=["offsets"])
+    names = {c.case for one in report.stages for c in one.comparisons}
+    assert "token_mix/in block/100" in names
+    assert report.verdict == "pass"
+
+
+# What makes no sense ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "says"),
+    [
+        ({"format": "hdf5"}, ArgumentError, "use npz, safetensors, raw"),
+        ({"dtype": "float8"}, DTypeError, "float8"),
+        ({"accumulation": "float16"}, DTypeError, "sums are formed in float64 or float32"),
+        ({"stages": ["attention"]}, ArgumentError, "'attention'"),
+        ({"seeds": 0}, ArgumentError, "at least one case"),
+    ],
+)
+def test_senseless_arguments_are_refused(tmp_path, how, error, says) -> None:
+    with refused(error, says):
+        write_vectors(tmp_path / "new", **how)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_with_files_is_left_alone(tmp_path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with refused(ArgumentError, "empty, or new", "1 files in it"):
+        write_vectors(tmp_path)
+    with refused(ArgumentError, "empty, or new"):
+        write_vectors(tmp_path / "mine")
+    with refused(ArgumentError, "empty, or new"):
+        write_vectors(tmp_path / "mine" / "below", stages=["silu"], seeds=1)
+
+
+def test_the_missing_library_is_named(tmp_path, monkeypatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(packing, "import_module", missing)
+    with refused(ArgumentError, "pip install numixology[vectors]", "safetensors"):
+        write_vectors(tmp_path / "new", format="safetensors", stages=["silu"], seeds=1)
+    assert write_vectors(tmp_path / "new", stages=["silu"], seeds=1).cases == len(KINDS)
+
+
+def test_a_folder_that_is_there_may_be_empty(tmp_path) -> None:
+    assert write_vectors(tmp_path, stages=["silu"], seeds=1).folder == tmp_path
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with refused(ArgumentError, "a folder that is empty, or new: got", "link"):
+        write_vectors(tmp_path / "link", stages=["silu"], seeds=1)
+
+
+def test_too_much_is_refused_before_it_is_written(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(vectors_module, "LARGEST", 1000)
+    with refused(ArgumentError, "1 seeds", "choose fewer"):
+        write_vectors(tmp_path / "new", stages=["silu"], seeds=1)
+    assert not (tmp_path / "new").exists()
+
+
+def test_vectors_are_no_results(vectors, tmp_path) -> None:
+    with refused(VectorError, "a folder of vectors"):
+        compare_vectors(vectors(), vectors())
+    with refused(VectorError, "can be read: got FileNotFoundError"):
+        compare_vectors(vectors(), tmp_path / "nowhere")
+    with refused(VectorError, "manifest.json can be read: got FileNotFoundError"):
+        compare_vectors(tmp_path, tmp_path)
+
+
+def test_results_in_two_formats_are_refused(vectors, right, tmp_path) -> None:
+    lay(tmp_path, right)
+    lay(tmp_path, right, container="raw")
+    with refused(VectorError, "in one format: got npz and raw"):
+        compare_vectors(vectors(), tmp_path)
+
+
+# Hostile files ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(vectors, tmp_path) -> Callable[[str], Path]:
+    """Vectors that a test may damage."""
+
+    def of(container: str) -> Path:
+        return Path(shutil.copytree(vectors(container), tmp_path / container))
+
+    return of
+
+
+def attempt(folder: Path, results: Path | None = None) -> str:
+    """What is said of damaged files; only a VectorError may come, and no large allocation."""
+    tracemalloc.start()
+    try:
+        if results is None:
+            for _ in read_vectors(folder):
+                pass
+        else:
+            compare_vectors(folder, results)
+    except VectorError as error:
+        assert "\n" not in str(error)
+        return str(error)
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 30e6
+    return ""
+
+
+def edited(folder: Path, edit: Callable[[Any], None], *, honest: bool = False) -> str:
+    """The manifest, changed, with a digest that belongs to it."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    edit(content)
+    if not honest and isinstance(content, dict):
+        content.pop("sha256", None)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(content))
+    return attempt(folder)
+
+
+def tensor(content: Any, i: int = 0) -> Any:
+    return content["cases"][0]["tensors"][i]
+
+
+EDITS: dict[str, Callable[[Any], Any]] = {
+    "another version": lambda m: m.update(spec="2"),
+    "no version": lambda m: m.pop("spec"),
+    "a format": lambda m: m.update(format="pickle"),
+    "a dtype": lambda m: m.update(dtype="object"),
+    "an accumulation": lambda m: m.update(accumulation="int8"),
+    "no seeds": lambda m: m.update(seeds=-1),
+    "seeds that are none": lambda m: m.update(seeds=True),
+    "cases that are none": lambda m: m.update(cases={"a": 1}),
+    "a case that is none": lambda m: m["cases"].append(None),
+    "a case twice": lambda m: m["cases"].append(m["cases"][0]),
+    "a stage": lambda m: m["cases"][0].update(stage="../../etc"),
+    "a kind": lambda m: m["cases"][0].update(kind="in ../model"),
+    "a seed": lambda m: m["cases"][0].update(seed=10**30),
+    "another seed": lambda m: m["cases"][0].update(seed=77),
+    "a setting": lambda m: m["cases"][0]["settings"].update(path="/etc/passwd"),
+    "a setting of text": lambda m: m["cases"][0]["settings"].update(eps="1"),
+    "no tensors": lambda m: m["cases"][0].update(tensors=[]),
+    "no scale": lambda m: m["cases"][0]["tensors"].pop(),
+    "a tensor twice": lambda m: m["cases"][0]["tensors"].append(tensor(m)),
+    "a tensor that is none": lambda m: m["cases"][0]["tensors"].append(7),
+    "a path": lambda m: tensor(m).update(file="../../../etc/passwd"),
+    "an absolute path": lambda m: tensor(m).update(file="/etc/passwd"),
+    "a path in a name": lambda m: tensor(m).update(name="../x"),
+    "a key": lambda m: tensor(m).update(key="../x"),
+    "a role": lambda m: tensor(m).update(role="code"),
+    "a dtype of objects": lambda m: tensor(m).update(dtype="object"),
+    "a negative length": lambda m: tensor(m).update(shape=[-1, 4]),
+    "a length that is none": lambda m: tensor(m).update(shape=[True, 4]),
+    "a fractional length": lambda m: tensor(m).update(shape=[1.5]),
+    "an absurd shape": lambda m: tensor(m).update(shape=[2**62, 2**62]),
+    "a large shape": lambda m: tensor(m).update(shape=[10**9]),
+    "a shape that overflows": lambda m: tensor(m).update(shape=[2**32, 2**32]),
+    "many axes": lambda m: tensor(m).update(shape=[1] * 100),
+    "no shape": lambda m: tensor(m).update(shape="2,3"),
+    "a byte order": lambda m: tensor(m).update(byte_order="big"),
+    "a layout": lambda m: tensor(m).update(layout="F"),
+    "a digest": lambda m: tensor(m).update(sha256="0" * 64),
+    "a digest of numbers": lambda m: tensor(m).update(sha256=0),
+    "a bound": lambda m: [one.update(bound=-1) for one in m["cases"][0]["tensors"]],
+    "a bound of text": lambda m: [one.update(bound="8") for one in m["cases"][0]["tensors"]],
+    "a scale": lambda m: [one.update(scale="x") for one in m["cases"][0]["tensors"]],
+}
+
+
+@pytest.mark.parametrize("container", ["npz", "raw"])  # with offsets and without
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_manifest_that_lies_is_refused(copied, container, edit) -> None:
+    message = edited(copied(container), EDITS[edit])
+    assert re.search(r"manifest\.json: |sha256|it has at least", message), message
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda m: tensor(m).update(offset=8),
+        lambda m: tensor(m).update(offset=-8),
+        lambda m: tensor(m).update(offset=2**70),
+        lambda m: tensor(m).update(length=10**12),
+    ],
+)
+def test_an_offset_that_lies_is_refused(copied, edit) -> None:
+    assert "manifest.json: " in edited(copied("raw"), edit)
+
+
+def test_cases_in_another_order_are_refused(copied) -> None:
+    found = edited(copied("raw"), lambda m: m["cases"].append(m["cases"].pop(0)))
+    assert "cases stand in the order of the stages" in found
+
+
+def test_a_changed_manifest_is_noticed(copied) -> None:
+    found = edited(copied("npz"), lambda m: m.update(seeds=4), honest=True)
+    assert "the manifest has the sha256" in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a": 1, "a": 2}',
+        b'{"spec": NaN}',
+        b'{"spec": 1e999}',
+        b'{"spec": ' + b"9" * 10_000 + b"}",
+        b'{"spec": "1", "sha256": "\\ud800"}',
+        b'{"spec": "1"}',
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(copied, text) -> None:
+    folder = copied("npz")
+    (folder / "manifest.json").write_bytes(text)
+    assert "manifest.json" in attempt(folder)
+
+
+def large(path: Path, size: int) -> None:
+    """A file of zeros that takes no room on the disk."""
+    with open(path, "wb") as file:
+        file.truncate(size)
+
+
+def test_a_large_manifest_is_not_read(copied) -> None:
+    folder = copied("npz")
+    large(folder / "manifest.json", 2**40)
+    assert "it has at most" in attempt(folder)
+
+
+@pytest.mark.parametrize("container", FORMATS)
+def test_a_large_file_is_not_read_into_memory(copied, container) -> None:
+    folder = copied(container)
+    large(folder / f"silu{packing.CONTAINERS[container]}", 2**40)
+    assert "silu" in attempt(folder)
+
+
+@pytest.mark.parametrize("container", FORMATS)
+@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "pipe", "device"])
+def test_what_is_no_file_is_refused(copied, container, kind) -> None:
+    folder = copied(container)
+    path = folder / f"silu{packing.CONTAINERS[container]}"
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "empty":
+        path.touch()
+    elif kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("this system has no named pipes")
+        os.mkfifo(path)
+    elif kind == "device":
+        if not Path("/dev/zero").exists():
+            pytest.skip("this system has no /dev/zero")
+        path.symlink_to("/dev/zero")
+    assert str(path) in attempt(folder)
+
+
+def npz(path: Path, key: str, head: bytes, data: bytes, method: int = zipfile.ZIP_DEFLATED) -> None:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(f"{key}.npy", head + data)
+
+
+def npy(descr: str, shape: str, version: bytes = b"\1\0") -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text
+
+
+KEY = "silu.plain.0.output"
+
+
+@pytest.mark.parametrize(
+    ("head", "data", "says"),
+    [
+        (npy("'<f4'", "(2, 3, 10)"), bytes(100), "has 240 bytes of numbers: got 100"),
+        (npy("'<f4'", "(2, 3, 10)"), bytes(10**7), "has 240 bytes of numbers: got 241"),
+        (npy("'<f4'", "(2, -3, 10)"), bytes(240), "a .npy header says"),
+        (npy("'<f4'", f"({'9' * 50},)"), bytes(240), "lengths are whole numbers"),
+        (npy("'<f4'", f"({'9,' * 90})"), bytes(240), "up to 8 lengths"),
+        (npy("'<f4'", "(2 3,)"), bytes(240), "can be read"),
+        (npy("[('a', 'O')]", "(2, 3, 10)"), bytes(240), "a .npy header says"),
+        (npy("__import__('os')", "(2, 3, 10)"), bytes(240), "a .npy header says"),
+        (b"\x93NUMPY\1\0\xff\xff", bytes(10**6), "a .npy header has up to"),
+        (b"\x93NUMPY\2\0\xff\xff\xff\xff", bytes(10**6), "a .npy header has up to"),
+        (b"\x93NUMPY\4\0", bytes(100), "of version 1 to 3"),
+        (b"\x80\4cos\nsystem\n", b"(S'true'\ntR.", "of version 1 to 3"),
+        (b"", b"", "of version 1 to 3"),
+    ],
+)
+def test_hostile_npy_is_refused(vectors, tmp_path, head, data, says) -> None:
+    npz(tmp_path / "silu.npz", KEY, head, data)
+    message = attempt(vectors(), tmp_path)
+    assert str(tmp_path / "silu.npz") in message
+    assert says in message
+
+
+@pytest.mark.parametrize("shape", ["(1000000000,)", "(4611686018427387904, 4)", "()"])
+def test_an_absurd_result_is_of_the_wrong_shape(vectors, tmp_path, shape) -> None:
+    """Its numbers are not looked at."""
+    npz(tmp_path / "silu.npz", KEY, npy("'<f4'", shape), bytes(10**7))
+    assert attempt(vectors(), tmp_path) == ""
+    report = compare_vectors(vectors(), tmp_path)
+    assert outcomes(report)["silu"] == "fail"
+
+
+def test_objects_are_of_the_wrong_dtype(vectors, tmp_path) -> None:
+    """They would be pickled."""
+    np.savez(tmp_path / "silu.npz", **{KEY: np.full((2, 3, 10), None)})
+    report = compare_vectors(vectors(), tmp_path)
+    assert "dtype" in str(report)
+    assert outcomes(report)["silu"] == "fail"
+
+
+def test_a_file_of_vectors_is_what_the_manifest_says(copied) -> None:
+    folder = copied("npz")
+    with np.load(folder / "silu.npz") as held:
+        tensors = dict(held)
+    other = {(f"{key}s" if key == KEY else key): value for key, value in tensors.items()}
+    np.savez(folder / "silu.npz", **other)
+    assert f"{KEY} is in it" in attempt(folder)
+    np.savez(folder / "silu.npz", **tensors | {KEY: tensors[KEY].astype(np.float32)})
+    assert f"{KEY} is 2 x 3 x 10 float64" in attempt(folder)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_damaged(vectors, monkeypatch) -> None:
+    opened = sources._opened
+
+    @contextmanager
+    def shrinking(path):
+        with opened(path) as (file, size):
+            yield (io.BytesIO() if path.suffix == ".bin" else file), size
+
+    monkeypatch.setattr(sources, "_opened", shrinking)
+    assert "bytes follow byte 0: got 0" in attempt(vectors("raw"))
+
+
+def test_a_zip_bomb_does_not_go_off(copied) -> None:
+    """A manifest may agree with it, but its file is too small."""
+    folder = copied("npz")
+    count = 10**7
+    npz(folder / "silu.npz", "silu.plain.0.input.x", npy("'<f4'", f"({count},)"), bytes(4 * count))
+
+    def agree(content: Any) -> None:
+        for case in content["cases"]:
+            if case["case"] == "silu.plain.0":
+                for one in case["tensors"]:
+                    one["shape"] = [count]
+
+    assert "it has at least" in edited(folder, agree)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        [],
+        {KEY: 7},
+        {KEY: {"dtype": "F32", "shape": [2, 3, 10]}},
+        {KEY: {"dtype": "F32", "shape": [2, 3, 10], "data_offsets": [0, 10**12]}},
+        {KEY: {"dtype": "F32", "shape": [2, 3, 10], "data_offsets": [240, 0]}},
+        {KEY: {"dtype": "F32", "shape": [2, 3, 10], "data_offsets": [-240, 0]}},
+        {KEY: {"dtype": "F32", "shape": [2, 3, 10], "data_offsets": [0, 0]}},
+        {KEY: {"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 240]}},
+        {KEY: {"dtype": "F32", "shape": "x", "data_offsets": [0, 240]}},
+        {KEY: {"dtype": ["F32"], "shape": [60], "data_offsets": [0, 240]}},
+        {KEY: {"dtype": "X9", "shape": [2, 3, 10], "data_offsets": [0, 240]}},
+    ],
+)
+def test_hostile_safetensors_are_refused(vectors, tmp_path, header) -> None:
+    text = json.dumps(header).encode()
+    path = tmp_path / "silu.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(240))
+    message = attempt(vectors(), tmp_path)
+    if header != {} and "X9" not in str(header):
+        assert str(path) in message
+    else:
+        assert compare_vectors(vectors(), tmp_path).verdict != "pass"
+
+
+def test_what_safetensors_says_of_itself_is_no_tensor(vectors, right, tmp_path) -> None:
+    needs("safetensors")
+    lay(tmp_path, right, container="safetensors")
+    for path in tmp_path.iterdir():
+        data = path.read_bytes()
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.dumps({"__metadata__": {"by": "hand"}} | json.loads(data[8:start])).encode()
+        path.write_bytes(len(header).to_bytes(8, "little") + header + data[start:])
+    assert compare_vectors(vectors(), tmp_path).verdict == "pass"
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**30, 2**63, 2**64 - 1])
+def test_a_safetensors_header_of_absurd_length_is_refused(vectors, tmp_path, length) -> None:
+    (tmp_path / "silu.safetensors").write_bytes(length.to_bytes(8, "little") + b"{}" * 100)
+    assert "its header fits" in attempt(vectors(), tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 239, 241, 2**40])
+def test_a_raw_result_of_another_length_is_refused(vectors, tmp_path, size) -> None:
+    large(tmp_path / f"{KEY}.bin", size)
+    assert "2 x 3 x 10 float32 are 240 bytes" in attempt(vectors(), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Callable[[str], tuple[Path, Path]]:
+    """Vectors and results for them, small enough to be read a thousand times."""
+    made: dict[str, tuple[Path, Path]] = {}
+
+    def of(container: str) -> tuple[Path, Path]:
+        if container not in made:
+            folder = tmp_path_factory.mktemp(container)
+            write_vectors(
+                folder / "vectors", format=container, dtype="float32", stages=["silu"], seeds=1
+            )
+            mine = answers(folder / "vectors", Textbook("float32"))
+            made[container] = folder / "vectors", lay(folder / "mine", mine, container=container)
+        return made[container]
+
+    return of
+
+
+@pytest.mark.parametrize("container", FORMATS)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_damage_is_always_one_clear_error(small, container, data) -> None:
+    """Bytes flipped, cut off or put in, in vectors and in results."""
+    needs(container)
+    folder, results = small(container)
+    where = data.draw(st.sampled_from([folder, results]))
+    files = sorted(path for path in where.iterdir() if path.name != "index.tsv")
+    path = data.draw(st.sampled_from(files[:6]))
+    kept = path.read_bytes()
+    changed = bytearray(kept)
+    ends = st.one_of(st.integers(0, 200), st.integers(max(0, len(kept) - 3000), len(kept)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.one_of(ends, st.integers(0, len(kept))))
+        how = data.draw(st.sampled_from(["flip", "cut", "insert", "huge"]))
+        if how == "flip" and place < len(changed):
+            changed[place] ^= data.draw(st.integers(1, 255))
+        elif how == "cut":
+            del changed[place : place + data.draw(st.integers(1, 500))]
+        elif how == "insert":
+            changed[place:place] = data.draw(st.binary(min_size=1, max_size=20))
+        else:
+            changed[place : place + 4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(changed)
+    try:
+        if not attempt(folder, results) and where == folder:  # what was changed means nothing
+            found = [one.truth.output.tobytes() for one in read_vectors(folder)]
+            path.write_bytes(kept)
+            assert found == [one.truth.output.tobytes() for one in read_vectors(folder)]
+    finally:
+        path.write_bytes(kept)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["../x", "float64", "int64", "ids", "scale", "gradient.x", "in model", [], {}]),
+    st.lists(st.integers(-1, 2**40), max_size=4),
+)
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to everything in a JSON document."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, one in pairs:
+        yield (*path, name)
+        if isinstance(one, dict | list):
+            yield from paths(one, (*path, name))
+
+
+@pytest.mark.parametrize("container", FORMATS)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_no_manifest_leads_astray(small, container, data) -> None:
+    """Anything anywhere in it, and a digest that belongs to it."""
+    needs(container)
+    folder, results = small(container)
+    path = folder / "manifest.json"
+    kept = path.read_bytes()
+    content = json.loads(kept)
+    content["cases"] = content["cases"][: data.draw(st.integers(1, 7))]
+    way = data.draw(st.sampled_from([way for way in paths(content) if way != ("sha256",)]))
+    holder = content
+    for name in way[:-1]:
+        holder = holder[name]
+    holder[way[-1]] = data.draw(VALUES)
+    try:
+        content.pop("sha256", None)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        path.write_text(json.dumps(content))
+        attempt(folder)
+        attempt(folder, results)
+    finally:
+        path.write_bytes(kept)
+
+
+@given(st.binary(max_size=300))
+@example(b"")
+@example(b"PK\5\6" + bytes(18))
+def test_noise_is_no_npz(small, noise) -> None:
+    folder, _ = small("raw")
+    results = folder.parent / "noise"
+    results.mkdir(exist_ok=True)
+    (results / "silu.npz").write_bytes(noise)
+    attempt(folder, results)
+
+
+def test_members_that_overlap_are_read_once_each(vectors, right, tmp_path) -> None:
+    """A directory that lists one place many times makes nothing larger."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr(f"{KEY}.npy", npy("'<f4'", "(2, 3, 10)") + right[KEY].tobytes())
+        archive.filelist *= 1000
+    (tmp_path / "silu.npz").write_bytes(file.getvalue())
+    attempt(vectors(), tmp_path)
+
+
+# Consequences of a hostile profile
+
+
+def test_cases_that_no_version_has_are_refused_with_a_profile(copied, right, tmp_path) -> None:
+    folder = copied("raw")
+    mine = {key.replace("in-block.100.", "in-block.177."): one for key, one in right.items()}
+    results = lay(tmp_path / "mine", mine)
+
+    def renumber(content: Any) -> None:
+        for case in content["cases"]:
+            if case["case"] == "token_mix.in-block.100":
+                case["seed"], case["case"] = 177, "token_mix.in-block.177"
+                for one in case["tensors"]:
+                    one["key"] = one["key"].replace(".100.", ".177.")
+                    if "scale" in one:
+                        one["scale"] = one["scale"].replace(".100.", ".177.")
+
+    assert edited(folder, renumber) == ""
+    assert compare_vectors(folder, results).verdict == "pass"
+    with refused(VectorError, "token_mix/in block/177"):
+        compare_vectors(folder, results, profile=["offsets"])
+
+
+# The command -------------------------------------------------------------------------------
+
+
+def test_the_command_writes_and_compares(tmp_path, capsys) -> None:
+    folder, mine = tmp_path / "vectors", tmp_path / "mine"
+    write = ["vectors", "write", str(folder), "--dtype", "float32", "--stages", "silu,gelu"]
+    assert main([*write, "--format", "raw", "--seeds", "1"]) == 0
+    out, err = capsys.readouterr()
+    cases = 2 * len(KINDS) + 3  # with those of GELU inside a block and a model
+    assert out.startswith(f"{cases} cases with {2 * cases} tensors to compare, ")
+    assert err == ""
+    mine.mkdir()
+    compare = ["vectors", "compare", str(folder), str(mine)]
+    assert main(compare) == 4
+    assert "UNSUPPORTED: 0 of 12 stages covered" in capsys.readouterr().out
+    lay(mine, answers(folder, Textbook("float32")))
+    assert main([*compare, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["verdict"], report["backend"], report["profile"]) == ("pass", "mine", [])
+    lay(mine, answers(folder, Off("float32")))
+    assert main([*compare, "--profile", "offsets"]) == 1
+    assert "First failing stage: silu" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("vectors", "required: WHAT"),
+        ("vectors write", "required: DIR"),
+        ("vectors write {} --format pickle", "invalid choice: 'pickle'"),
+        ("vectors write {}/new --stages silu,gelo", "a stage is one of those listed: got 'gelo'"),
+        ("vectors write {}/new --seeds 0", "at least one case"),
+        ("vectors compare {}", "required: RESULTS"),
+        ("vectors compare {} {}", "manifest.json can be read: got FileNotFoundError"),
+    ],
+)
+def test_senseless_commands_are_one_line(tmp_path, capsys, line, says) -> None:
+    assert main([word.format(tmp_path) for word in line.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+# Programs in other languages -----------------------------------------------------------------
+
+
+def compiler() -> str:
+    found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if found is None:
+        pytest.skip("there is no C compiler here")
+    return found
+
+
+def in_c(folder: Path, source: str) -> list[str]:
+    (folder / "silu.c").write_text(source, "utf-8")
+    program = str(folder / "silu")
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-o", program]
+    subprocess.run([compiler(), *flags, str(folder / "silu.c"), "-lm"], check=True, timeout=120)
+    return [program]
+
+
+def in_javascript(folder: Path, source: str) -> list[str]:
+    if (node := shutil.which("node")) is None:
+        pytest.skip("there is no Node.js here")
+    (folder / "silu.mjs").write_text(source, "utf-8")
+    return [node, str(folder / "silu.mjs")]
+
+
+PROGRAMS = {
+    "silu.c": (in_c, "x * sigmoid(-x)", "x * sigmoid(x)", "return x / (1.0f", "return x / (1.001f"),
+    "silu.mjs": (in_javascript, "x * sigmoid(-x)", "x * sigmoid(x)", "x / (1 +", "x / (1.001 +"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_in_another_language_is_judged(vectors, tmp_path, name) -> None:
+    build, *_ = PROGRAMS[name]
+    program = build(tmp_path, (EXAMPLES / name).read_text("utf-8"))
+    (tmp_path / "mine").mkdir()
+    done = run(program, vectors("raw"), tmp_path / "mine")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.startswith(f"silu: {4 * len(KINDS)} tensors, 0 failures, at most 0.")
+    report = compare_vectors(vectors("raw"), tmp_path / "mine")
+    assert outcomes(report)["silu"] == "pass"
+    assert len(next(one for one in report.stages if one.stage == "silu").comparisons) == 4 * len(
+        KINDS
+    )
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("planted", [1, 3])
+def test_a_bug_in_another_language_is_found(vectors, tmp_path, name, planted) -> None:
+    """By the program itself and by the comparison, forward and backward."""
+    build, *changes = PROGRAMS[name]
+    source = (EXAMPLES / name).read_text("utf-8")
+    assert changes[planted - 1] in source
+    program = build(tmp_path, source.replace(changes[planted - 1], changes[planted]))
+    (tmp_path / "mine").mkdir()
+    done = run(program, vectors("raw"), tmp_path / "mine")
+    assert done.returncode == 1
+    assert "roundings, and may be by" in done.stdout
+    report = compare_vectors(vectors("raw"), tmp_path / "mine")
+    assert report.first_failure is not None
+    wrong = {one.tensor for one in report.first_failure.comparisons if one.outcome == "fail"}
+    assert wrong == ({"x"} if planted == 1 else {"output"})
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_says_what_it_cannot_do(vectors, tmp_path, name) -> None:
+    program = PROGRAMS[name][0](tmp_path, (EXAMPLES / name).read_text("utf-8"))
+    assert run(program, vectors("raw", "float16"), tmp_path).returncode == 4
+    assert run(program).returncode == 2
+
+
+def run(program: list[str], *arguments: Path) -> subprocess.CompletedProcess[str]:
+    command = [*program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_a_manifest_is_read_in_order(vectors) -> None:
+    manifest = read_manifest(vectors("raw") / "manifest.json")
+    assert manifest.stages == FEW
+    assert manifest.seeds == 2
