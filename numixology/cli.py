@@ -1,4 +1,4 @@
-"""The command ``numixology``: check this machine or a gradient, explain the layers, count."""
+"""The command ``numixology``: check a machine, a gradient or a backend, explain, count."""
 
 import argparse
 import json
@@ -7,20 +7,36 @@ import pkgutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from . import __version__, nn
-from .errors import ArgumentError, NumixologyError
+from .errors import ArgumentError, NumixologyError, UnsupportedError
 from .explain import Scene, feed_forward_scene, mixer_scene, model_scene
 from .text import columns
+from .verify.conformance import (
+    EXIT_CODES,
+    FORMATS,
+    KINDS,
+    PROFILES,
+    STAGES,
+    Stage,
+    adapters,
+    compare_vectors,
+    conform,
+    write_vectors,
+)
+from .verify.conformance.html import html_report
+from .verify.conformance.mutants import sweep
 from .verify.gradients import GradcheckReport, gradcheck
 from .verify.suite import Result, every_primitive, results
 
 __all__ = ["main"]
 
-PASS, FAIL, USAGE, INCONCLUSIVE = 0, 1, 2, 3
+PASS, FAIL, USAGE = EXIT_CODES["pass"], EXIT_CODES["fail"], EXIT_CODES["usage"]
+INCONCLUSIVE, UNSUPPORTED = EXIT_CODES["inconclusive"], EXIT_CODES["unsupported"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all is well, 1 if a check failed, 2 for arguments that make no sense, 3 if a check
-        proved nothing.
+        proved nothing, 4 if what is to be checked needs something that is not here.
     """
     try:
         options = _parser().parse_args(argv)
@@ -48,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except NumixologyError as error:
         print(f"numixology {options.command}: {error}", file=sys.stderr)
-        return USAGE
+        return UNSUPPORTED if isinstance(error, UnsupportedError) else USAGE
 
 
 def _parser() -> _Parser:
@@ -78,6 +94,10 @@ def _parser() -> _Parser:
     one.add_argument("--fast", action="store_true", help="four directions, not every coordinate")
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
     one.set_defaults(run=_gradcheck)
+
+    _conform_options(
+        commands.add_parser("conform", help="check another implementation, stage by stage")
+    )
 
     explain = commands.add_parser("explain", help="print what a layer does, step by step")
     subjects = explain.add_subparsers(dest="subject", required=True, metavar="WHAT")
@@ -109,6 +129,8 @@ def _parser() -> _Parser:
         if name in ("ffn", "block", "model"):
             _network(subject)
         subject.set_defaults(run=_params)
+
+    _vectors(commands)
     return parser
 
 
@@ -145,6 +167,68 @@ def _mixing(parser: argparse.ArgumentParser) -> None:
         default="rankmixer",
         help="the paper's, or the guide's literal reading, which mixes nothing (rankmixer)",
     )
+
+
+# vectors
+
+
+def _vectors(commands: Any) -> None:
+    """The subcommands that write vectors and compare results with them."""
+    vectors = commands.add_parser("vectors", help="check a backend that is not Python, by files")
+    steps = vectors.add_subparsers(dest="subject", required=True, metavar="WHAT")
+    write = steps.add_parser("write", help="write inputs and true results to a folder")
+    write.add_argument("directory", metavar="DIR", help="a folder that is empty, or new")
+    write.add_argument(
+        "--format", choices=["npz", "safetensors", "raw"], default="npz", help="of the files (npz)"
+    )
+    write.add_argument(
+        "--dtype", choices=list(FORMATS), default="float64", help="of the backend (float64)"
+    )
+    write.add_argument(
+        "--accumulation",
+        choices=["float64", "float32"],
+        help="of its sums (float64 for float64, else float32)",
+    )
+    write.add_argument("--stages", metavar="A,B", help="which to write, such as silu,linear (all)")
+    write.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+    write.set_defaults(run=_write_vectors)
+    compare = steps.add_parser("compare", help="compare a backend's results with the true ones")
+    compare.add_argument("directory", metavar="DIR", help="a folder of vectors")
+    compare.add_argument("results", metavar="RESULTS", help="a folder of results")
+    compare.add_argument(
+        "--profile",
+        choices=list(PROFILES),
+        action="append",
+        default=[],
+        help="what the backend says of itself; once per profile",
+    )
+    compare.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    compare.set_defaults(run=_compare_vectors)
+
+
+def _write_vectors(options: argparse.Namespace) -> int:
+    written = write_vectors(
+        options.directory,
+        format=options.format,
+        dtype=options.dtype,
+        accumulation=options.accumulation,
+        stages=None if options.stages is None else options.stages.split(","),
+        seeds=options.seeds,
+    )
+    _print(
+        f"{written.cases} cases with {written.tensors} tensors to compare, "
+        f"{written.size:,} bytes in {len(written.files)} files in {written.folder}"
+    )
+    return PASS
+
+
+def _compare_vectors(options: argparse.Namespace) -> int:
+    report = compare_vectors(options.directory, options.results, profile=options.profile)
+    if options.json:
+        _print(json.dumps({"numixology": __version__} | report.as_dict(), indent=2))
+    else:
+        _print(str(report))
+    return report.exit_code
 
 
 # explain
@@ -284,6 +368,135 @@ def _report_as_json(report: GradcheckReport) -> dict[str, Any]:
     )
 
 
+# conform
+
+
+def _conform_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "backend",
+        nargs="?",
+        metavar="BACKEND",
+        help="numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)",
+    )
+    parser.add_argument(
+        "--stage", action="append", metavar="NAME", help="one to look at; repeat for more (all)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of text")
+    form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--dtype", choices=list(FORMATS), help="of --mutants (float32)")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="print what can be checked")
+    instead.add_argument("--new", type=Path, metavar="FILE", help="write an adapter to start from")
+    instead.add_argument("--mutants", action="store_true", help="check the check on known bugs")
+    parser.set_defaults(run=_conform)
+
+
+def _conform(options: argparse.Namespace) -> int:
+    if options.seeds < 1:
+        raise ArgumentError("--seeds is a positive integer", str(options.seeds), "choose 1 or more")
+    if options.dtype and not options.mutants:
+        raise ArgumentError(
+            "a backend has its own dtype", f"--dtype {options.dtype}", "leave it to --mutants"
+        )
+    alone = "--list" if options.list else "--new" if options.new else "--mutants"
+    if (options.list or options.new or options.mutants) and (
+        options.backend or options.stage or options.html
+    ):
+        raise ArgumentError(
+            f"{alone} looks at no backend", "one, or --stage or --html", f"use {alone} by itself"
+        )
+    if options.list:
+        return _list(options)
+    if options.new:
+        return _new(options.new)
+    return _mutants(options) if options.mutants else _judge(options)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    if options.html and (options.html.is_dir() or not options.html.parent.is_dir()):
+        raise ArgumentError("--html names a file in a folder", str(options.html), "choose another")
+    adapter = adapters.load(options.backend or "numpy64")
+    asked = list(options.stage or STAGES)
+    report = conform(adapter, stages=asked, seeds=options.seeds, progress=_counted(len(set(asked))))
+    _progress("")
+    if options.html:
+        _write(options.html, html_report(report))
+    if options.quiet:
+        _print(f"{report.backend}: {report.summary}")
+    else:
+        _print_report(report, options)
+    return report.exit_code
+
+
+def _print_report(report: Any, options: argparse.Namespace) -> None:
+    """What a report says, or the same as JSON."""
+    if options.json:
+        plain = {"numixology": __version__} | report.as_dict()
+        _print(json.dumps(plain, indent=2, allow_nan=False))
+    else:
+        _print(str(report))
+
+
+def _counted(total: int) -> Callable[[str], None]:
+    """A progress line that says how many are done."""
+    done: list[str] = []
+
+    def progress(name: str) -> None:
+        done.append(name)
+        _progress(f"{len(done)} of {total} stages, {name}")
+
+    return progress
+
+
+def _write(path: Path, text: str, mode: str = "w") -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ArgumentError(
+            f"{path} must be a file that can be written", str(error.strerror), "choose another"
+        ) from error
+
+
+def _new(path: Path) -> int:
+    _write(path, adapters.template(), "x")
+    _print(f"{path} is an adapter to start from; then: numixology conform {path}")
+    return PASS
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    report = sweep(options.dtype or "float32", seeds=options.seeds, progress=_progress)
+    _progress("")
+    _print_report(report, options)
+    return PASS if report else FAIL
+
+
+def _list(options: argparse.Namespace) -> int:
+    if options.json:
+        stages = {
+            stage.name: {"inputs": stage.inputs, "output": stage.output, "formula": stage.formula}
+            for stage in STAGES.values()
+        }
+        _print(json.dumps({"stages": stages, "kinds": KINDS, "profiles": PROFILES}, indent=2))
+        return PASS
+    rows = [row for stage in STAGES.values() for row in _stage_rows(stage)]
+    _print(columns(("stage", "array", "shape", "computes"), rows, "<<<<"))
+    for title, meanings in (("kind of input", KINDS), ("profile", PROFILES)):
+        _print("\n" + columns((title, "meaning"), list(meanings.items()), "<<"))
+    return PASS
+
+
+def _stage_rows(stage: Stage) -> list[tuple[str, str, str, str]]:
+    """The inputs of a stage, and its output."""
+    arrays = [(name, "a number" if axes == "()" else axes) for name, axes in stage.inputs.items()]
+    rows = [("", name, axes, "") for name, axes in arrays]
+    rows[0] = (stage.name, *rows[0][1:3], stage.formula)
+    return [*rows, ("", "output", stage.output, "")]
+
+
 # check
 
 
@@ -305,14 +518,17 @@ def _check(options: argparse.Namespace) -> int:
         ]
         _print(columns(("what", "dtype", "worst error", "limit", "verdict"), rows, "<<>><"))
         _print(f"\n{summary}")
-    return FAIL if failed else PASS
+    if any(result.verdict == "fail" for result in failed):
+        return FAIL
+    return INCONCLUSIVE if failed else PASS
 
 
 def _summary(done: Sequence[Result], failed: Sequence[Result], seconds: float) -> str:
     where = f"numixology {__version__} on NumPy {np.__version__}, {seconds:.1f} s"
     if failed:
         names = ", ".join(result.what for result in failed[:3])
-        return f"FAILED: {len(failed)} of {len(done)} checks ({where}): {names}"
+        verdict = "FAILED" if any(r.verdict == "fail" for r in failed) else "INCONCLUSIVE"
+        return f"{verdict}: {len(failed)} of {len(done)} checks ({where}): {names}"
     doubles = [r for r in done if r.dtype == "float64"]
     worst = max(r.error for r in doubles if r.unit != "ulp")
     ulps = max(r.error for r in doubles if r.unit == "ulp")

@@ -1,4 +1,4 @@
-"""A fixture for pytest that checks gradients.
+"""A fixture for pytest that checks gradients, and options that check a backend.
 
 It is registered as ``numixology``; ``-p no:numixology`` leaves it out.
 """
@@ -33,3 +33,22 @@ def gradcheck() -> Callable[..., GradcheckReport]:
         return report
 
     return passing
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say which backend to check."""
+    group = parser.getgroup("numixology", "numixology, the reference for the RankMixer token mixer")
+    group.addoption(
+        "--numixology-backend",
+        metavar="BACKEND",
+        help="check this one, stage by stage: my_backend.py, or what numixology conform takes",
+    )
+    group.addoption(
+        "--numixology-seeds", type=int, default=3, metavar="N", help="cases of every kind (3)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the kit, if there is a backend to check, and only then."""
+    if config.getoption("numixology_backend"):
+        config.pluginmanager.import_plugin("numixology.pytest_conformance")

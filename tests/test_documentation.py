@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 
 import numixology as nx
+from numixology.verify import conformance
+from numixology.verify.conformance import adapters
 
 API = Path(__file__).resolve().parents[1] / "docs" / "api.rst"
-ROOMS = (nx, nx.functional, nx.nn, nx.verify, nx.explain, nx.observe, nx.errors)
+ROOMS = (
+    *(nx, nx.functional, nx.nn, nx.verify, nx.explain, nx.observe, nx.errors),
+    *(conformance, adapters),
+)
 
 #: Sections in which arguments, or the fields of a record, are described.
 ARGUMENTS = ("Args", "Attributes")
@@ -71,9 +76,15 @@ def described_names(text: str) -> set[str]:
 
 
 def arguments(thing: Any) -> dict[str, inspect.Parameter]:
-    """What a function, or the making of a class, takes; nothing where that is excepted."""
+    """What a function, or the making of a class, takes; nothing where that is excepted.
+
+    A protocol is not made: it has attributes.
+    """
     if thing.__name__ in UNNAMED:
         return {}
+    if getattr(thing, "_is_protocol", False):
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return {name: inspect.Parameter(name, kind) for name in thing.__annotations__}
     return dict(inspect.signature(inspect.unwrap(thing)).parameters)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import numixology as nx
+from numixology.verify import conformance
+from numixology.verify.conformance import adapters
 
 #: The contract. A name may be added; none may go.
 NAMES = {
@@ -31,9 +33,18 @@ NAMES = {
         parameter_table""",
     nx.nn.TokenMixer: "depth_to_mix forward_production",
     nx.verify.GradcheckReport: "passed verdict max_error",
+    conformance: """conform STAGES KINDS PROFILES FORMATS EXIT_CODES Adapter Textbook Case Truth
+        make_case cases_of truth_of Stage StageReport Comparison Diagnosis ConformanceReport
+        html_report""",
+    adapters: "load template",
+    conformance.ConformanceReport: "verdict exit_code stages summary not_covered as_dict",
+    conformance.StageReport: "outcome comparisons broken blind detectable worst diagnosis",
 }
 PROMISED = [(owner, name) for owner, names in NAMES.items() for name in names.split()]
-ROOMS = [nx, nx.functional, nx.nn, nx.verify, nx.explain, nx.observe, nx.errors]
+ROOMS = [
+    *(nx, nx.functional, nx.nn, nx.verify, nx.explain, nx.observe, nx.errors),
+    *(conformance, adapters),
+]
 
 
 @pytest.mark.parametrize(
@@ -96,3 +107,4 @@ def test_importing_loads_numpy_and_the_standard_library_only() -> None:
     assert not tops & unwanted
     assert "numixology.cli" not in added
     assert "numixology.verify.suite" not in added
+    assert "numixology.verify.conformance" not in added

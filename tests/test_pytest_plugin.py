@@ -1,10 +1,16 @@
-"""The fixture: a check that passes is a report, one that does not is the test's failure."""
+"""The fixture, and the tests of a backend: what passes, fails and is skipped, and what is shown."""
 
 import importlib.metadata
+import os
+import xml.etree.ElementTree
+from pathlib import Path
 
 import pytest
 
-import numixology  # noqa: F401  # pytester forgets what a run imports, and NumPy loads but once
+import numixology
+from numixology.verify.conformance import KINDS, STAGES, adapters, bounds  # noqa: F401
+
+# pytester forgets what a run imports: NumPy loads but once, and what is patched must be what runs
 
 pytest_plugins = ["pytester"]
 
@@ -50,3 +56,167 @@ def test_the_fixture_is_listed_with_what_it_does(pytester: pytest.Pytester) -> N
 def test_an_installed_package_registers_it() -> None:
     points = importlib.metadata.entry_points(group="pytest11", name="numixology")
     assert {point.value for point in points} <= {"numixology.pytest_plugin"}
+
+
+# A backend as tests ------------------------------------------------------------------------
+
+#: Cases of a stage by itself, and of GELU and the mixing inside a block and a model too.
+ALONE, INSIDE = len(KINDS), 3
+EACH = ALONE + 2  # contracts and null mutants
+ALL = 3 * EACH + 2 * INSIDE
+OTHERS = len(STAGES) - 3
+
+OPTIONS = ("-p", "no:numixology", "-p", "numixology.pytest_plugin", "-p", "no:cacheprovider")
+BACKEND = """
+import numpy as np
+from numixology.verify.conformance import Textbook
+
+class Backend(Textbook):
+    name = "mine"
+    stages = ("gelu", "silu", "token_mix")
+
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs)
+        {spoil}
+        return y
+    {more}
+
+adapter = Backend("float32")
+"""
+
+
+@pytest.fixture
+def judged(pytester):
+    """Run pytest on a backend and no other tests."""
+
+    def run(*options, spoil="pass", more=""):
+        pytester.makepyfile(backend=BACKEND.format(spoil=spoil, more=more))
+        arguments = ("--numixology-backend", "backend.py", "--numixology-seeds", "1", *options)
+        return pytester.runpytest_inprocess(*OPTIONS, *arguments)
+
+    return run
+
+
+def test_a_backend_that_conforms_passes_case_by_case(judged) -> None:
+    result = judged("-v", "-rs")
+    result.assert_outcomes(passed=ALL, skipped=OTHERS)
+    result.stdout.fnmatch_lines(
+        [
+            "backend.py::numixology[[]token_mix/plain/0] PASSED*",
+            "backend.py::numixology[[]gelu/saturated/0] PASSED*",
+            "backend.py::numixology[[]gelu/in block/*] PASSED*",
+            "backend.py::numixology[[]gelu/contracts] PASSED*",
+            "backend.py::numixology[[]gelu/null mutants] PASSED*",
+            "backend.py::numixology[[]model] SKIPPED*",
+            "SKIPPED*: softmax is not covered: the adapter does not support it",
+        ]
+    )
+    assert result.ret == 0
+
+
+def test_a_case_that_fails_shows_its_numbers(judged) -> None:
+    result = judged("-k", "gelu", spoil="y[0, 0, 0] += np.float32(1) if stage == 'gelu' else 0")
+    counts = result.parseoutcomes()
+    assert counts["failed"] == ALONE + INSIDE
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*_ numixology[[]gelu/plain/0] _*",
+            "mine (float32, sums in float32), gelu/plain/0: beyond the bound",
+            "farthest off at *is *truly *error *bound *ratio",
+            "output[[]0, 0, 0] *",
+            "error and bound in roundings of each number's scale",
+            "FAILED backend.py::numixology[[]gelu/plain/0] - *",
+        ]
+    )
+    assert "pytest_conformance.py" not in result.stdout.str()  # the report, not our own lines
+
+
+def test_what_a_backend_raises_is_shown_where_it_does(judged) -> None:
+    result = judged("-k", "silu/tiny", spoil="raise RuntimeError('no kernel')")
+    result.assert_outcomes(failed=1, deselected=ALL + OTHERS - 1)
+    result.stdout.fnmatch_lines(
+        [">*raise RuntimeError('no kernel')", "*backend.py:10: RuntimeError"]
+    )
+    text = result.stdout.str()
+    assert "contracts.py" not in text
+    assert "pytest_conformance.py" not in text
+
+
+def test_misshapen_answers_and_broken_promises_fail(judged) -> None:
+    result = judged("-k", "silu", spoil="y = y[..., :-1]")
+    result.stdout.fnmatch_lines(
+        ["*silu/plain/0: the output has shape (2, 3, 9), not (2, 3, 10) (on silu/plain/0)"]
+    )
+    assert "passed" not in result.parseoutcomes()
+    result = judged("-k", "silu", spoil="y = np.nan_to_num(y)")
+    result.assert_outcomes(passed=EACH - 1, failed=1, deselected=ALL + OTHERS - EACH)
+    result.stdout.fnmatch_lines(["*silu/contracts: NaN in its input does not reach its output"])
+
+
+def test_a_stage_of_which_nothing_is_proved_fails(judged, monkeypatch) -> None:
+    monkeypatch.setattr(bounds, "GUARD", 1e300)
+    result = judged("-k", "silu")
+    result.assert_outcomes(passed=EACH - 1, failed=1, deselected=ALL + OTHERS - EACH)
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE: a zero output, *would have passed too"])
+
+
+def test_gradients_that_are_not_there_are_skipped_and_say_so(judged) -> None:
+    result = judged("-rs", "-k", "silu", more="vjp = None")
+    result.assert_outcomes(passed=EACH, skipped=1, deselected=ALL + OTHERS + 2 - EACH)
+    result.stdout.fnmatch_lines(["*silu/gradients is not covered: the adapter has no vjp"])
+
+
+def test_several_processes_find_the_same(judged, pytester) -> None:
+    result = judged("-n", "2", "--junitxml=found.xml", spoil="y = 2 * y")
+    result.assert_outcomes(failed=ALL - 6, passed=6, skipped=OTHERS)
+    cases = xml.etree.ElementTree.parse(pytester.path / "found.xml").iter("testcase")
+    names = [case.get("name") for case in cases]
+    assert len(set(names)) == len(names) == ALL + OTHERS
+    assert "numixology[gelu/plain/0]" in names
+
+
+def test_other_tests_run_beside_a_backend(judged, pytester) -> None:
+    pytester.makepyfile(test_mine="def test_mine(): pass")
+    judged().assert_outcomes(passed=ALL + 1, skipped=OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("backend", "seeds", "says"),
+    [
+        ("nowhere.py", 1, "*got *nowhere.py*"),
+        ("numpy32", 0, "seeds is a positive integer: got 0; choose 1 or more"),
+        ("nothing.py", 1, "nothing.py supports no stage, so there is nothing to check"),
+    ],
+)
+def test_a_backend_that_cannot_be_checked_is_an_error(pytester, backend, seeds, says) -> None:
+    pytester.makepyfile(nothing=BACKEND.format(spoil="pass", more="stages = ()"))
+    options = ("--numixology-backend", backend, "--numixology-seeds", str(seeds))
+    result = pytester.runpytest_inprocess(*OPTIONS, *options)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*ERROR collecting {backend}*", says])
+    assert result.ret != 0
+
+
+def test_a_session_that_collects_nothing_itself_stays_an_error(pytester) -> None:
+    result = pytester.runpytest_inprocess(*OPTIONS, "--numixology-backend", "numpy32", "no_such.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_without_the_option_nothing_is_loaded(pytester, monkeypatch) -> None:
+    package = str(Path(numixology.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_nothing_is_loaded(pytestconfig):
+            assert pytestconfig.pluginmanager.has_plugin("numixology.pytest_plugin")
+            for name in ("numixology.pytest_conformance", "numixology.verify.conformance"):
+                assert name not in sys.modules
+        """
+    )
+    result = pytester.runpytest_subprocess(*OPTIONS)
+    result.assert_outcomes(passed=1)
+    assert "--numixology-backend" in pytester.runpytest_subprocess(*OPTIONS, "--help").stdout.str()

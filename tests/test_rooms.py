@@ -63,7 +63,7 @@ ROOMS = (
         "verify.__init__",
     ),
     ("__init__",),
-    ("pytest_plugin", "cli", "__main__"),
+    ("pytest_plugin", "pytest_conformance", "cli", "__main__"),
 )
 
 # What may be imported besides the standard library, and by which modules.
@@ -71,6 +71,7 @@ THIRD_PARTY = {
     "": {"numpy"},
     "verify.conformance.adapters": {"jax", "jaxlib", "ml_dtypes", "onnx", "onnxruntime", "torch"},
     "pytest_plugin": {"pytest"},
+    "pytest_conformance": {"pytest"},
 }
 
 # Modules are imported by name, while running, only to find an adapter.

@@ -32,6 +32,7 @@ PYTHON = {
         "library/contextvars.html#contextvars.ContextVar": "contextvars.ContextVar",
         "library/fractions.html#$": "fractions.Fraction",
         "library/functions.html#$": "bool float int object property type",
+        "library/os.html#$": "os.PathLike",
         "library/pathlib.html#$": "pathlib.Path",
         "library/stdtypes.html#$": "bytes complex dict frozenset list range set slice str tuple",
         "library/types.html#$": "types.ModuleType types.TracebackType",

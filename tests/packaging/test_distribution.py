@@ -70,7 +70,7 @@ def test_the_sdist_can_be_tested_and_documented(sdist: dict[str, bytes]) -> None
         assert name in sdist
     assert sources("numixology", ".py") <= sdist.keys()
     assert sources("tests", ".py") <= sdist.keys()
-    assert sources("docs", ".py", ".rst", ".css") <= sdist.keys()
+    assert sources("docs", ".py", ".rst", ".css", ".c", ".mjs") <= sdist.keys()
 
 
 def test_numpy_is_the_only_requirement(metadata: Message) -> None:
@@ -78,7 +78,13 @@ def test_numpy_is_the_only_requirement(metadata: Message) -> None:
     assert required == ["numpy>=2.0"]
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"test", "docs", "plots", "backends"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "test",
+        "docs",
+        "plots",
+        "backends",
+        "vectors",
+    }
 
 
 def test_the_command_is_installed_by_the_wheel(wheel: dict[str, bytes]) -> None:

@@ -122,7 +122,7 @@ def test_results_are_alike_every_time(all_results) -> None:
 def test_every_primitive_of_the_package_is_found() -> None:
     found = set()
     for module in pkgutil.walk_packages(nx.__path__, "numixology."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and ".conformance" not in module.name:  # wrong ones
             found |= {
                 thing
                 for thing in vars(importlib.import_module(module.name)).values()
