@@ -90,7 +90,7 @@ def environment(tmp_path):
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     names = ("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONUTF8")
     kept = {name: value for name, value in os.environ.items() if name not in names}
-    return {"env": {**kept, "PYTHONPATH": path}, "cwd": tmp_path, "timeout": 120}
+    return {"env": {**kept, "PYTHONPATH": path}, "cwd": tmp_path, "timeout": 600}
 
 
 def python(*arguments):

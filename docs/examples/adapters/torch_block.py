@@ -32,10 +32,10 @@ NAMES = {
 }
 
 
-def make(sizes):
+def block(sizes):
     return Block(sizes.hidden_dim, sizes.num_heads, sizes.ff_dim, sizes.eps)
 
 
 def adapter(device="cpu", dtype="float32"):
     """For the command, which may say more: torch_block.py:dtype=bfloat16"""
-    return torch_module(make, NAMES, "block", device=device, dtype=dtype)
+    return torch_module(block, NAMES, "block", device=device, dtype=dtype)
