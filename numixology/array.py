@@ -1,5 +1,6 @@
 """The words for NumPy data that every room uses, and what is common to arrays and tensors."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
@@ -26,6 +27,7 @@ __all__ = [
     "shape_of",
     "speak",
     "whisper",
+    "rows_of",
     "widened",
 ]
 
@@ -139,6 +141,11 @@ def real_part(x: Array) -> Array:
     decide which side of a kink a value is on.
     """
     return x.real if np.iscomplexobj(x) else x
+
+
+def rows_of(x: A) -> A:
+    """``x`` with all axes but the last in one: (N, features)."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def widened(x: A) -> A:

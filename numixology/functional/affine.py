@@ -1,12 +1,11 @@
 """Linear maps of features, rows of a table looked up by id, and dropout."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ..arithmetic import multiply
-from ..array import A, Array, shape_of
+from ..array import A, Array, rows_of, shape_of
 from ..autograd import primitive
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..shapes import scatter
@@ -17,7 +16,7 @@ __all__ = ["dropout", "embedding", "linear"]
 
 @primitive
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    y = _rows(x) @ weight.T  # (N, out)
+    y = rows_of(x) @ weight.T  # (N, out)
     if bias is not None:
         y = np.add(y, bias, out=y) if y.dtype == bias.dtype else y + bias
     return y.reshape(*x.shape[:-1], len(weight))  # (..., out)
@@ -25,21 +24,17 @@ def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
 
 @_linear.vjp("x")
 def _linear_dx(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
-    return (_rows(ct) @ weight).reshape(x.shape)  # (..., in)
+    return (rows_of(ct) @ weight).reshape(x.shape)  # (..., in)
 
 
 @_linear.vjp("weight")
 def _linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
-    return _rows(ct).T @ _rows(x)  # (out, in)
+    return rows_of(ct).T @ rows_of(x)  # (out, in)
 
 
 @_linear.vjp("bias")
 def _linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
-    return _rows(ct).sum(axis=0)  # (out,)
-
-
-def _rows(x: A) -> A:
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (N, features)
+    return rows_of(ct).sum(axis=0)  # (out,)
 
 
 def linear(x: A, weight: A, bias: A | None = None) -> A:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import A, Array, real_part, shape_of, widened
+from ..array import A, Array, real_part, rows_of, shape_of, widened
 from ..autograd import primitive
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..shapes import contiguous
@@ -179,8 +179,7 @@ def _layer_norm_dbias(
 
 def _over_rows(terms: A) -> A:
     """(D,): Σ over all axes but the last, which NumPy adds in pairs where they are contiguous."""
-    rows = terms.reshape(math.prod(terms.shape[:-1]), terms.shape[-1])  # (N, D)
-    return contiguous(rows.T).sum(axis=-1)
+    return contiguous(rows_of(terms).T).sum(axis=-1)
 
 
 def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:

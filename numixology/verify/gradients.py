@@ -380,8 +380,8 @@ def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
     kinks: list[dict[int, tuple[float, float]]] = [{} for _ in subject.points]
     smooth = fast and method != "central" and _is_analytic(subject)
     lines = [] if smooth else _lines(subject, method, kinks)
+    blurred = any(math.isinf(doubt) for _, (_, _, doubt) in lines)
     if method != "auto":
-        blurred = any(math.isinf(doubt) for _, (_, _, doubt) in lines)
         return _Plan(method, "it was asked for", "", kinks, blurred)
     try:
         with warnings.catch_warnings():
@@ -397,7 +397,6 @@ def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
         )
         return _Plan("central", why, f" (central differences: {why})", kinks)
     why = "fn runs on complex numbers and keeps their derivative"
-    blurred = any(math.isinf(doubt) for _, (_, _, doubt) in lines)
     return _Plan("complex", why, "", kinks, blurred)
 
 

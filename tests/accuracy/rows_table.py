@@ -9,7 +9,6 @@ larger, such as the row's largest entry; the table names it. A peer that is not 
 does not have the function, has an empty column.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -18,6 +17,10 @@ from typing import Any, NamedTuple
 
 import mpmath as mp
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # where `accuracy` is, for a script
+
+from accuracy.ulp_table import command, shown
 
 import numixology as nx
 from numixology import functional as F
@@ -458,9 +461,6 @@ def measured(
 
 
 def table(rows: list[Measured]) -> str:
-    def shown(error: float | None) -> str:
-        return "" if error is None else f"{error:.2f}" if error < 1000 else f"{error:.0e}"
-
     cells = [
         (m.what, m.dtype, m.limit, shown(m.ours), *(shown(e) for e in m.peers.values()))
         for m in rows
@@ -471,17 +471,7 @@ def table(rows: list[Measured]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=20, help="how often rows are drawn (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the rows (0)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table there too")
-    options = parser.parse_args()
-    rows = list(measured(options.runs, seed=options.seed))
-    text = table(rows)
-    print(text)
-    if options.write:
-        options.write.write_text(f"{text}\n", encoding="utf-8")
-    return int(any(m.ours > 1 for m in rows))
+    return command(__doc__, "rows", measured, table, lambda m: m.ours <= 1)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mpmath as mp
 import numpy as np
@@ -234,10 +234,12 @@ def measured(runs: int, count: int = 20, seed: int = 0) -> Iterator[Measured]:
                 )
 
 
-def table(rows: list[Measured]) -> str:
-    def shown(error: float | None) -> str:
-        return "" if error is None else f"{error:.2f}" if error < 1000 else f"{error:.0e}"
+def shown(error: float | None) -> str:
+    """An error in a table; empty for a peer that is missing or has no such function."""
+    return "" if error is None else f"{error:.2f}" if error < 1000 else f"{error:.0e}"
 
+
+def table(rows: list[Measured]) -> str:
     cells = [
         (m.what, m.dtype, f"{m.limit:g}", shown(m.ours), *(shown(e) for e in m.peers.values()))
         for m in rows
@@ -245,18 +247,29 @@ def table(rows: list[Measured]) -> str:
     return columns(("function", "dtype", "limit", "numixology", *PEERS), cells, "<<>>>>>")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=20, help="how often points are drawn (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the points (0)")
+def command(
+    about: str,
+    drawn: str,
+    rows_of: Callable[..., Iterator[Any]],
+    table: Callable[[list[Any]], str],
+    within: Callable[[Any], bool],
+) -> int:
+    """Measure, print and write a table; the exit status says whether all is within its limit."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20, help=f"how often {drawn} are drawn (20)")
+    parser.add_argument("--seed", type=int, default=0, help=f"of the {drawn} (0)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table there too")
     options = parser.parse_args()
-    rows = list(measured(options.runs, seed=options.seed))
+    rows = list(rows_of(options.runs, seed=options.seed))
     text = table(rows)
     print(text)
     if options.write:
         options.write.write_text(f"{text}\n", encoding="utf-8")
-    return int(any(m.ours > m.limit for m in rows))
+    return int(not all(within(m) for m in rows))
+
+
+def main() -> int:
+    return command(__doc__, "points", measured, table, lambda m: m.ours <= m.limit)
 
 
 if __name__ == "__main__":

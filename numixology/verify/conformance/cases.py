@@ -355,7 +355,7 @@ def inside(case: Case) -> Iterator[Case]:
     form = format_of(case.dtype)
     recorder = _Recorder()
     with quietly():
-        output = recorder.run(case.stage, recorder.wrapped(in_float64(case.inputs)))
+        output = recorder.run(case.stage, recorder.wrapped(case.inputs))
         calls = [call for call in recorder.calls if call[0] != case.stage]
         cotangent = leaf(case.cotangent.astype(np.float64))
         cotangents = grad(output, [call[2] for call in calls], cotangent) if calls else ()

@@ -11,11 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, quietly
-from .bounds import Prepared, measured
+from .bounds import Prepared, measured, true_tensors
 from .cases import fresh, truth_of
 from .formats import format_of
 
-__all__ = ["Contracts", "answered", "contracts_of", "misshapen", "most_rows", "results_of"]
+__all__ = [
+    "Contracts",
+    "answered",
+    "contracts_of",
+    "in_a_line",
+    "misshapen",
+    "most_rows",
+    "results_of",
+]
 
 
 class Contracts(NamedTuple):
@@ -50,19 +58,21 @@ def answered(adapter: Any, one: Prepared, backward: bool) -> tuple[dict[str, Any
             calling = "vjp"
             gradients = dict(_gradients(adapter, one))
     except Exception as error:  # whatever a backend raises
-        text = " ".join(str(error).split())
-        return {}, f"its {calling} raised {type(error).__name__}: {text} (on {one.case.name})"
+        return {}, f"its {calling} raised {in_a_line(error)} (on {one.case.name})"
     results = {**gradients, "output": output}
     wrong = misshapen(results, one, backward)
     return results, f"{wrong} (on {one.case.name})" if wrong else ""
 
 
+def in_a_line(error: Exception) -> str:
+    """What a backend raised, for reports."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def misshapen(results: dict[str, Any], one: Prepared, backward: bool) -> str:
     """What has another shape or dtype than it should have, or is missing."""
     dtype = np.dtype(format_of(one.case.dtype).container)
-    wanted = {"output": one.truth.output}
-    if backward:
-        wanted |= one.truth.gradients
+    wanted = true_tensors(one.truth) if backward else {"output": one.truth.output}
     for name, true in wanted.items():
         called = "the output" if name == "output" else f"the gradient of {name}"
         if name not in results:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...array import Array, quietly
 from .adapter import Declaration, declared
-from .bounds import Measured, Prepared, measured, prepared
-from .contracts import answered, contracts_of, misshapen, most_rows, results_of
+from .bounds import Measured, Prepared, measured, prepared, true_tensors
+from .contracts import answered, contracts_of, in_a_line, misshapen, most_rows, results_of
 from .diagnosis import Lineup, diagnose
 from .stages import STAGES, stage_of
 from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
@@ -21,7 +21,7 @@ __all__ = [
     "detectable_in",
     "examined",
     "judged",
-    "try_nulls",
+    "outcome_of",
 ]
 
 Progress = Callable[[str], None]
@@ -111,17 +111,11 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
     try:
         broken, remarks = contracts_of(adapter, most_rows(cases), about.has_vjp)
     except Exception as error:
-        broken, remarks = (_raised(error),), ()
+        broken, remarks = (f"it raised {in_a_line(error)}",), ()
     if not about.has_vjp:
         remarks = (*remarks, "its gradients are not covered: the adapter has no vjp")
     blind = blind_spots(cases, comparisons)
-    failed = broken or any(one.outcome == "fail" for one in comparisons)
-    known = any(one.outcome == "known" for one in comparisons)
-    outcome: Outcome = "known" if known else "pass"
-    if failed:
-        outcome = "fail"
-    elif blind:
-        outcome = "inconclusive"
+    outcome = outcome_of(comparisons, broken=bool(broken), unproved=bool(blind))
     return StageReport(
         stage,
         outcome,
@@ -130,12 +124,18 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         remarks,
         ", ".join(blind),
         detectable_in(comparisons),
-        diagnose(adapter, cases, broken, lineup, answers) if failed else None,
+        diagnose(adapter, cases, broken, lineup, answers) if outcome == "fail" else None,
     )
 
 
-def _raised(error: Exception) -> str:
-    return f"it raised {type(error).__name__}: {' '.join(str(error).split())}"
+def outcome_of(comparisons: Sequence[Comparison], *, broken: bool, unproved: bool) -> Outcome:
+    """The outcome of a stage from those of its tensors, its contracts, and what was not proved."""
+    outcomes = {one.outcome for one in comparisons}
+    if broken or "fail" in outcomes:
+        return "fail"
+    if unproved:
+        return "inconclusive"
+    return "known" if "known" in outcomes else "pass"
 
 
 def judged(adapter: Any, one: Prepared) -> tuple[list[Comparison], str]:
@@ -157,7 +157,7 @@ def _every_tensor(
 def compared(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> Comparison:
     """One tensor beside the truth; outside its bound it may be within that of a profile."""
     dtype, bound = one.case.dtype, one.bounds[tensor]
-    true = one.truth.output if tensor == "output" else one.truth.gradients[tensor]
+    true = true_tensors(one.truth)[tensor]
     found = measured(got, true, one.scales[tensor], dtype)
     outcome: Outcome = "pass" if found.error <= bound else "fail"
     known = ""
@@ -197,14 +197,16 @@ def blind_spots(cases: Sequence[Prepared], comparisons: Sequence[Comparison]) ->
     accepted: dict[tuple[str, str], bool] = {}
     by_name = {one.case.name: one for one in cases}
     for one in comparisons:
-        try_nulls(by_name[one.case], one, accepted)
+        _try_nulls(by_name[one.case], one, accepted)
     return [f"a {null} {tensor}" for (tensor, null), always in accepted.items() if always]
 
 
-def try_nulls(one: Prepared, comparison: Comparison, accepted: dict[tuple[str, str], bool]) -> None:
+def _try_nulls(
+    one: Prepared, comparison: Comparison, accepted: dict[tuple[str, str], bool]
+) -> None:
     """Note which wrong results, made from the right one, no case has rejected so far."""
     tensor = comparison.tensor
-    true = one.truth.output if tensor == "output" else one.truth.gradients[tensor]
+    true = true_tensors(one.truth)[tensor]
     finite = true if np.isfinite(true).all() else np.zeros_like(true)  # which tells nothing
     with quietly():
         scaled = finite * (1 + 10 * min(comparison.detectable, 1.0))

@@ -10,13 +10,13 @@ from ...array import Shape, quietly
 from ...errors import ArgumentError, VectorError
 from .bounds import Prepared, true_tensors
 from .cases import KINDS, Case, Truth, inside, make_case, truth_of
-from .kit import compared, detectable_in, try_nulls
+from .kit import blind_spots, compared, detectable_in, outcome_of
 from .manifest import SPEC, Manifest, read_manifest, result_key
 from .packing import Header, carried
 from .scales import PROFILES, Scales, scales_of
 from .sources import NpzFile, RawFolder, SafetensorsFile, Source, reading
 from .vectors import MANIFEST, read_stage
-from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
+from .verdicts import Comparison, ConformanceReport, StageReport
 
 __all__ = ["compare_vectors"]
 
@@ -144,7 +144,6 @@ def _judged(
 ) -> StageReport:
     """A stage as :func:`.examined` judges it, but for what files do not show."""
     comparisons: list[Comparison] = []
-    accepted: dict[tuple[str, str], bool] = {}
     for one in cases:
         keys = {tensor: result_key(one.case, tensor) for tensor in one.bounds}
         found = {tensor: key for tensor, key in keys.items() if key in source.keys}
@@ -155,21 +154,15 @@ def _judged(
             got = source.array(key)
             with quietly():
                 comparisons.append(compared(widened, tensor, got, profile))
-                try_nulls(one, comparisons[-1], accepted)
     strays = _strays(source, wanted)
     if not comparisons:
         return StageReport(stage, "not covered", remarks=strays)
     partial, gaps = _gaps(source, wanted)
-    blind = [f"a {null} {tensor}" for (tensor, null), always in accepted.items() if always]
-    outcomes = {one.outcome for one in comparisons}
-    outcome: Outcome = "known" if "known" in outcomes else "pass"
-    if "fail" in outcomes:
-        outcome = "fail"
-    elif blind or partial:
-        outcome = "inconclusive"
+    with quietly():
+        blind = blind_spots(cases, comparisons)
     return StageReport(
         stage,
-        outcome,
+        outcome_of(comparisons, broken=False, unproved=bool(blind) or partial),
         comparisons,
         remarks=(*gaps, *strays),
         blind=", ".join(blind),
