@@ -14,7 +14,7 @@ import numpy as np
 
 from . import __version__, nn
 from .errors import ArgumentError, NumixologyError, UnsupportedError
-from .explain import Scene, feed_forward_scene, mixer_scene, model_scene
+from .explain import FIGURES, Scene, draw, feed_forward_scene, mixer_scene, model_scene
 from .text import columns
 from .verify.conformance import (
     EXIT_CODES,
@@ -67,6 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return UNSUPPORTED if isinstance(error, UnsupportedError) else USAGE
 
 
+#: What may be chosen for a figure: the option, and the keyword that it is in the library.
+_CHOICES = {
+    "--batch": ("batch", "B, sequences in a batch"),
+    "--tokens": ("num_tokens", "T, tokens in a sequence"),
+    "--dim": ("hidden_dim", "D, features of a token"),
+    "--heads": ("num_heads", "H, a divisor of D"),
+    "--layers": ("num_layers", "number of blocks"),
+    "--vocab": ("vocab_size", "V, number of different ids"),
+    "--ff-dim": ("ff_dim", "F, inner features of the network"),
+    "--ffn": ("ffn", "standard or swiglu"),
+    "--mixing": ("mixing", "rankmixer or guide"),
+}
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="numixology",
@@ -114,6 +128,18 @@ def _parser() -> _Parser:
     _network(model)
     _mixing(model)
     model.set_defaults(run=_explain, scene=_model)
+
+    figure = commands.add_parser("draw", help="draw a figure of the documentation")
+    figure.add_argument("figure", nargs="?", metavar="NAME", help="such as mixer; see --list")
+    figure.add_argument("--list", action="store_true", help="print the names of all figures")
+    figure.add_argument(
+        "--format", choices=["text", "svg", "json"], default="text", help="to draw in (text)"
+    )
+    figure.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
+    for option, (keyword, meaning) in _CHOICES.items():
+        kind = str if keyword in ("ffn", "mixing") else int
+        figure.add_argument(option, dest=keyword, type=kind, metavar="N", help=meaning)
+    figure.set_defaults(run=_draw)
 
     params = commands.add_parser("params", help="print the parameter table of a layer")
     subjects = params.add_subparsers(dest="subject", required=True, metavar="WHAT")
@@ -270,6 +296,28 @@ def _model(o: argparse.Namespace) -> Scene:
         ffn=o.ffn,
         mixing=o.mixing,
     )
+
+
+# draw
+
+
+def _draw(options: argparse.Namespace) -> int:
+    if options.list:
+        rows = [[name, figure.about, figure.guide] for name, figure in FIGURES.items()]
+        _print(columns(["figure", "what it shows", "section of the guide"], rows, "<<<"))
+        return PASS
+    if options.figure is None:
+        raise ArgumentError("draw takes the name of a figure", "none", "see numixology draw --list")
+    keywords = [keyword for keyword, _ in _CHOICES.values()]
+    sizes = {name: value for name, value in vars(options).items() if name in keywords}
+    chosen = {name: value for name, value in sizes.items() if value is not None}
+    scene: Scene = _fitting(lambda o: draw(o.figure, **chosen), options)
+    drawn = {"text": scene.text, "svg": scene.svg, "json": scene.json}[options.format]()
+    if options.output is None:
+        _print(drawn.rstrip("\n"))
+    else:
+        _write(options.output, drawn.rstrip("\n") + "\n")
+    return PASS
 
 
 # params

@@ -1,15 +1,38 @@
 """For the reader: what every step did, drawn."""
 
-from .flow import feed_forward_scene, mixer_scene, model_scene
-from .scene import Panel, Scene
+from .figures import FIGURES, Figure, draw
+from .flow_figures import feed_forward_scene, model_scene, parameters_scene
+from .mixing_figures import mixer_scene, step_scene
+from .panels import Bar, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Row, Series, Table
+from .scene import Scene
+from .svg_drawing import style_sheet
+from .text_drawing import panel_text
 from .trace import Step, steps_of
 
 __all__ = [
+    "FIGURES",
+    "Bar",
+    "Bars",
+    "Box",
+    "Cell",
+    "Chart",
+    "Figure",
+    "Graph",
+    "Grid",
+    "Lines",
     "Panel",
+    "Row",
     "Scene",
+    "Series",
     "Step",
+    "Table",
+    "draw",
     "feed_forward_scene",
     "mixer_scene",
     "model_scene",
+    "panel_text",
+    "parameters_scene",
+    "step_scene",
     "steps_of",
+    "style_sheet",
 ]

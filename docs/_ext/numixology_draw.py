@@ -1,0 +1,118 @@
+"""Figures that the package draws, in the page.
+
+.. code-block:: rst
+
+    .. numixology-draw:: merge --tokens 3 --dim 8 --heads 2
+       :caption: The mixing
+
+The arguments are those of ``numixology draw``, which is run while the site is built. HTML gets each
+panel as an SVG, and the whole as text below it for those who want it; other builders get the text.
+A figure can be linked to as ``figure-NAME``, where NAME is its name or the option ``:name:``.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import shlex
+from pathlib import Path
+from typing import ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from numixology_figure import run
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata, OptionSpec
+from sphinx.writers.html5 import HTML5Translator
+
+STYLE = "numixology_figures.css"
+#: How the panels of a figure lie on a page.
+LAYOUT = """\
+.nx-panels { display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; align-items: flex-start; }
+.nx-panel { max-width: 100%; overflow-x: auto; }
+.nx-panel svg { display: block; max-width: none; }
+.nx-scene { margin: 1.5rem 0; text-align: left; }
+.nx-scene details { margin-top: 0.25rem; font-size: 0.9em; }
+.nx-scene figcaption { margin-top: 0.25rem; }
+.nx-scene details, .nx-scene figcaption, .nx-scene figcaption p { text-align: left; }
+"""
+
+
+class drawing(nodes.General, nodes.Element):
+    """The panels of a scene, and its text."""
+
+
+class NumixologyDraw(SphinxDirective):
+    required_arguments = 1
+    final_argument_whitespace = True
+    option_spec: ClassVar[OptionSpec] = {
+        "caption": directives.unchanged_required,
+        "name": directives.unchanged,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        command = f"draw {' '.join(self.arguments[0].split())}"
+        status, text, complaint = run([*shlex.split(command), "--format", "json"])
+        if status != 0:
+            raise self.error(f"numixology {command}: exit status {status}\n{complaint}")
+        explain = importlib.import_module("numixology.explain")
+        for source in sorted(Path(explain.__file__).parents[1].rglob("*.py")):
+            self.env.note_dependency(str(source))  # draw again when the code changes
+
+        scene = explain.Scene.from_json(text)
+        name = self.options.get("name", f"figure-{shlex.split(command)[1]}")
+        picture = drawing("", text=scene.text(), about=scene.description, command=command)
+        picture["svgs"] = scene.panel_svgs(nodes.make_id(name))
+        figure = nodes.figure("", picture, classes=["nx-scene"])
+        words, messages = self.parse_inline(self.options.get("caption", scene.title))
+        figure += nodes.caption("", "", *words)
+        self.set_source_info(figure)
+        self.options["name"] = name
+        self.add_name(figure)
+        return [figure, *messages]
+
+
+def visit_html(self: HTML5Translator, node: drawing) -> None:
+    panels = "\n".join(
+        f'<div class="nx-panel" tabindex="0" role="group" aria-label="panel {i} of {command}">\n'
+        f"{svg}</div>"
+        for command in [html.escape(node["command"])]
+        for i, svg in enumerate(node["svgs"], start=1)
+    )
+    self.body.append(
+        f'<p class="visually-hidden">{html.escape(node["about"])}</p>\n'
+        f'<div class="nx-panels">\n{panels}\n</div>\n'
+        "<details><summary>The same as text: "
+        f"<code>numixology {html.escape(node['command'])}</code></summary>\n"
+        f'<pre tabindex="0">{html.escape(node["text"])}</pre></details>\n'
+    )
+    raise nodes.SkipNode
+
+
+def visit_other(self: nodes.NodeVisitor, node: drawing) -> None:
+    """A literal block, whatever the builder makes of that."""
+    block = nodes.literal_block(node["text"], node["text"], language="text")
+    block.parent, block.document = node.parent, node.document
+    block.walkabout(self)
+    raise nodes.SkipNode
+
+
+def write_style(app: Sphinx) -> None:
+    """The style sheet of the figures, from the package, among the static files."""
+    folder = Path(app.outdir) / "_static"
+    folder.mkdir(parents=True, exist_ok=True)
+    style = importlib.import_module("numixology.explain").style_sheet()
+    (folder / STYLE).write_text(style + LAYOUT, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_node(
+        drawing,
+        html=(visit_html, None),
+        **{name: (visit_other, None) for name in ("text", "latex", "man", "texinfo")},
+    )
+    app.add_directive("numixology-draw", NumixologyDraw)
+    app.add_css_file(STYLE)
+    app.connect("builder-inited", write_style)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

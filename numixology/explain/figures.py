@@ -1,0 +1,88 @@
+"""Every figure by its name: what ``numixology draw`` and the pages of the documentation draw."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..errors import ArgumentError
+from .flow_figures import feed_forward_scene, model_scene, parameters_scene
+from .mixing_figures import mixer_scene, step_scene
+from .scene import Scene
+
+__all__ = ["FIGURES", "Figure", "draw"]
+
+
+class Figure(NamedTuple):
+    """A figure that can be drawn by its name.
+
+    Attributes:
+        draw: the function that draws it; its keywords are the sizes that may be chosen.
+        about: what it shows, in a line.
+        guide: the section of the guide that it redraws; empty where the guide has none.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.explain.FIGURES["mixer"].guide
+        'Token Mixer Step-by-Step'
+    """
+
+    draw: Callable[..., Scene]
+    about: str
+    guide: str = ""
+
+    @property
+    def options(self) -> list[str]:
+        """The keywords that may be given to :func:`.draw`."""
+        return list(inspect.signature(self.draw).parameters)
+
+
+_STEPS = "Token Mixer Step-by-Step"
+
+#: Every figure, in the order of the guide and then of the pages.
+FIGURES = {
+    "mixer": Figure(mixer_scene, "the token mixer, all steps", _STEPS),
+    "partition": Figure(partial(step_scene, "partition"), "tokens cut into heads", _STEPS),
+    "permute": Figure(partial(step_scene, "permute"), "heads first, then tokens", _STEPS),
+    "flatten": Figure(partial(step_scene, "flatten"), "one sequence of chunks", _STEPS),
+    "merge": Figure(partial(step_scene, "merge"), "chunks regrouped: the mixing", _STEPS),
+    "residual": Figure(partial(step_scene, "residual"), "the input added", _STEPS),
+    "norm": Figure(partial(step_scene, "norm"), "every token normalised", _STEPS),
+    "ffn": Figure(
+        feed_forward_scene, "a feed-forward network with its shapes", "Feed Forward Network Flow"
+    ),
+    "ffn-parameters": Figure(
+        parameters_scene, "where its parameters are", "Parameter Distribution"
+    ),
+    "model": Figure(model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
+}
+
+
+def draw(name: str, **sizes: Any) -> Scene:
+    """The figure of that name.
+
+    Args:
+        name: one of :data:`FIGURES`.
+        sizes: what to choose instead of the figure's defaults, such as ``num_tokens=3``.
+
+    Returns:
+        A :class:`.Scene`.
+
+    Raises:
+        ArgumentError: no figure of that name, or a size that it does not have.
+
+    Example:
+        >>> import numixology as nx
+        >>> print(nx.explain.draw("merge", num_tokens=2, hidden_dim=4, num_heads=2).title)
+        Step 4: Merge
+    """
+    if name not in FIGURES:
+        raise ArgumentError("a figure has one of the known names", repr(name), ", ".join(FIGURES))
+    figure = FIGURES[name]
+    unknown = [size for size in sizes if size not in figure.options]
+    if unknown:
+        known = ", ".join(figure.options) or "nothing: it has no sizes"
+        raise ArgumentError(
+            f"the figure {name} is drawn by its own sizes", ", ".join(unknown), f"choose {known}"
+        )
+    return figure.draw(**sizes)

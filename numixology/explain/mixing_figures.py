@@ -1,0 +1,236 @@
+"""The token mixer step by step, drawn from the running mixer.
+
+Nothing here knows what a step does. The mixer is run on 0, 1, 2, …, and its steps are traced: every
+number that it hands on then says which feature of which token it was. The features of the first
+token are called a1, a2, …, as in the guide, those of the second b1, b2, …
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from .. import nn
+from ..array import Array
+from ..errors import ArgumentError
+from ..functional.mixing import Mixing
+from ..tensors import tensor
+from .panels import Cell, Grid, Panel, Row
+from .scene import Scene
+from .trace import Step, steps_of
+
+__all__ = ["mixer_scene", "step_scene"]
+
+_MOST_ROWS = 8
+_MOST_CELLS = 16
+
+#: Heading and note of each step that a mixer names.
+_HEADINGS = {
+    "input": ("Input", ""),
+    "partition": ("Head partitioning", "each token is cut into {H} heads of {d}"),
+    "permute": ("Permutation", "(0, 2, 1, 3): heads first, then tokens; only the strides change"),
+    "flatten": ("Flatten", "one sequence of {HT} chunks: the same values in the same order"),
+    "unflatten": ("Unflatten", "heads and tokens apart again: equal to step 2"),
+    "restore": ("Permute back", "tokens first again: equal to step 1, so nothing has mixed"),
+    "merge": ("Merge", ""),
+    "residual": ("Residual", "the input is added"),
+    "norm": ("LayerNorm", "each token to mean 0 and variance 1"),
+}
+
+#: The guide's numbering of the steps, and what becomes of it when its source is followed.
+_NUMBERS = ("0", "1", "2", "3", "4", "5", "6")
+_GUIDE_NUMBERS = ("0", "1", "2", "3", "4", "5a", "5b", "6a", "6b")
+
+V = TypeVar("V")
+
+
+class _Walk(NamedTuple):
+    """One run of a mixer: its steps, the names of its input, and its sizes."""
+
+    steps: list[Step]
+    names: Array
+    mixing: Mixing
+    num_heads: int
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        T, D = self.names.shape
+        return {"T": T, "D": D, "H": self.num_heads, "d": D // self.num_heads} | {
+            "HT": self.num_heads * T
+        }
+
+
+def mixer_scene(
+    num_tokens: int = 4,
+    hidden_dim: int = 8,
+    num_heads: int = 4,
+    *,
+    batch: int = 2,
+    mixing: Mixing = "rankmixer",
+) -> Scene:
+    """The token mixer step by step, with features named a1, a2, … as in the guide.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        batch: B; the values shown are those of the first sequence.
+        mixing: ``"rankmixer"`` or ``"guide"``.
+
+    Returns:
+        A :class:`.Scene` with a panel for the input and one for every step.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that no mixer has.
+
+    Source: guide, Token Mixer Step-by-Step.
+
+    Example:
+        >>> import numixology as nx
+        >>> scene = nx.explain.mixer_scene(2, 4, 2)
+        >>> print(nx.explain.panel_text(scene.panels[4]))
+        Step 4: Merge  (2, 4, 2) -> (2, 2, 4), contiguous
+          Token 0: [a1,a2,b1,b2]
+          Token 1: [a3,a4,b3,b4]
+        <BLANKLINE>
+          regrouped, 2 chunks per token: each token now has chunks of 2 tokens
+    """
+    walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)
+    title = (
+        f"Token mixer ({mixing}): T = {num_tokens} tokens, D = {hidden_dim} features, "
+        f"H = {num_heads} heads of d = {walk.sizes['d']}"
+    )
+    description = f"The values of the first sequence at each of {len(walk.steps) - 1} steps."
+    return Scene(title, description, tuple(_panel(walk, i) for i in range(len(walk.steps))))
+
+
+def step_scene(
+    name: str,
+    num_tokens: int = 4,
+    hidden_dim: int = 8,
+    num_heads: int = 4,
+    *,
+    batch: int = 2,
+    mixing: Mixing = "rankmixer",
+) -> Scene:
+    """One step of the token mixer: the values before it and after it.
+
+    Args:
+        name: partition, permute, flatten, merge, residual or norm; for the guide's mixing also
+            unflatten or restore.
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        batch: B; the values shown are those of the first sequence.
+        mixing: ``"rankmixer"`` or ``"guide"``.
+
+    Returns:
+        A :class:`.Scene` of two panels.
+
+    Raises:
+        ArgumentError, ShapeError: a name that no step has, or sizes that no mixer has.
+
+    Source: guide, Token Mixer Step-by-Step.
+
+    Example:
+        >>> import numixology as nx
+        >>> print(nx.explain.step_scene("permute", 3, 4, 2).panels[1].title)
+        Step 2: Permutation  (2, 3, 2, 2) -> (2, 2, 3, 2), not contiguous
+    """
+    walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)
+    known = [step.name for step in walk.steps]
+    if name not in known[1:]:
+        raise ArgumentError(
+            "a step has one of the names that the mixer gives", repr(name), ", ".join(known[1:])
+        )
+    i = known.index(name)
+    panels = (_panel(walk, i - 1), _panel(walk, i))
+    title = panels[1].title.partition("  ")[0]
+    return Scene(title, f"The values before the step {name} and after it.", panels)
+
+
+def _walk(num_tokens: int, hidden_dim: int, num_heads: int, batch: int, mixing: Mixing) -> _Walk:
+    mixer = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing)
+    nn.module.positive(batch=batch)
+    x = np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
+    names = feature_names(num_tokens, hidden_dim)
+    return _Walk(steps_of(mixer, tensor(x)), names, mixing, num_heads)
+
+
+def _panel(walk: _Walk, i: int) -> Panel:
+    step = walk.steps[i]
+    heading, note = _HEADINGS[step.name]
+    if i == 0:
+        title = f"{heading}  {step.shape}"
+    else:
+        number = (_GUIDE_NUMBERS if walk.mixing == "guide" else _NUMBERS)[i]
+        memory = "contiguous" if step.contiguous else "not contiguous"
+        arrow = f"{walk.steps[i - 1].shape} -> {step.shape}, {memory}"
+        title = f"Step {number}: {heading}  {arrow}"
+    if step.name == "merge":
+        note = _verdict(walk)
+    form, rows = _rows(walk, step)
+    shown = _few(rows, _MOST_ROWS, Row("", ((Cell("..."),),)))
+    return Grid(title, tuple(shown), form, note=note.format(**walk.sizes))
+
+
+def _verdict(walk: _Walk) -> str:
+    if walk.mixing == "guide":
+        return "every token is what it was: no token sees another"
+    seen = min(walk.num_heads, walk.sizes["T"])
+    return f"regrouped, {{H}} chunks per token: each token now has chunks of {seen} tokens"
+
+
+def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]]:
+    """The rows that the guide draws for this step, and how text lists them."""
+    T = walk.sizes["T"]
+    if step.name == "residual":
+        merge = next(one for one in walk.steps if one.name == "merge")
+        mixed = walk.names.reshape(-1)[merge.value[0].astype(int)]
+        sums = np.char.add(np.char.add(walk.names, "+"), mixed)
+        return "nested", [_row(f"Token {t}", sums[t : t + 1]) for t in range(T)]
+    if step.name == "norm":
+        numbers = np.array([[f"{value:.2f}" for value in row] for row in step.value[0]])
+        return "nested", [_row(f"Token {t}", numbers[t : t + 1]) for t in range(T)]
+    indices = step.value[0].astype(int)
+    labels = walk.names.reshape(-1)[indices]
+    tokens = indices // walk.names.shape[1]
+    if step.name == "flatten":  # (H·T, d), listed head by head
+        spans = [range(h * T, h * T + T) for h in range(walk.num_heads)]
+        return "flat", [
+            _row(f"{span[0]} to {span[-1]}, head {h}", labels[span], tokens[span])
+            for h, span in enumerate(spans)
+        ]
+    kind = "Head" if step.name in ("permute", "unflatten") else "Token"
+    if labels.ndim == 2:  # not cut into chunks
+        labels, tokens = labels[:, None], tokens[:, None]
+    return "nested", [
+        _row(f"{kind} {i}", *row) for i, row in enumerate(zip(labels, tokens, strict=True))
+    ]
+
+
+def _row(name: str, labels: Array, tokens: Array | None = None) -> Row:
+    """A row of chunks (n, d), tinted by the tokens that the values came from."""
+    chunks = []
+    for i, chunk in enumerate(labels):
+        groups = [None] * len(chunk) if tokens is None else tokens[i].tolist()
+        cells = [Cell(str(label), group) for label, group in zip(chunk, groups, strict=True)]
+        chunks.append(tuple(_few(cells, _MOST_CELLS, Cell("..."))))
+    return Row(name, tuple(_few(chunks, _MOST_CELLS, (Cell("..."),))))
+
+
+def feature_names(num_tokens: int, hidden_dim: int) -> Array:
+    """(T, D): a1, a2, … for the first token, b1, … for the second; after z comes aa."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = []
+    for t in range(num_tokens):
+        name, rest = letters[t % 26], t // 26
+        while rest:
+            rest, name = (rest - 1) // 26, letters[(rest - 1) % 26] + name
+        tokens.append(name)
+    return np.array([[f"{token}{i + 1}" for i in range(hidden_dim)] for token in tokens])
+
+
+def _few(items: Sequence[V], most: int, omission: V) -> Sequence[V]:
+    """The first and the last few of many."""
+    return items if len(items) <= most else [*items[: most // 2], omission, *items[-2:]]

@@ -1,0 +1,463 @@
+"""Panels as SVG: one picture each, with a title, a description and text for every value.
+
+Colours are CSS variables, so that a page can set them for light and dark; :func:`style_sheet`
+has values for both. No meaning rests on colour alone: every cell has its label, and every curve
+its own dashes and marks.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from .panels import Bars, Box, Chart, Graph, Grid, Lines, Panel, Table
+from .text_drawing import number, panel_text
+
+__all__ = ["panel_svg", "scene_svg", "style_sheet"]
+
+# Of the fonts in the style sheet, in pixels. A character is never wider than this.
+_CHARACTER = 7.3
+_LINE = 20
+_CELL = 24
+_MARGIN = 8
+_GAP = 8  # between chunks
+_PHONE = 320  # words are broken into lines that a telephone can show
+
+#: Background, ink, fainter ink, lines, the emphasis.
+_LIGHT = ("#ffffff", "#14181d", "#4a525c", "#8a939e", "#1f5fa8")
+_DARK = ("#131416", "#f0f3f6", "#b9c1ca", "#6f7883", "#8ab8f0")
+#: The tints of groups.
+_LIGHT_TINTS = (
+    *("#cfe3fb", "#fde0c5", "#cdeccf", "#f3d3ea"),
+    *("#fbf0b8", "#d8d4f5", "#c3ebe9", "#f7d0d0"),
+)
+_DARK_TINTS = (
+    *("#1f3f66", "#63401c", "#1f4f2a", "#5a2a4c"),
+    *("#55490f", "#3a3470", "#145052", "#6a2a2a"),
+)
+_TINTS = len(_LIGHT_TINTS)
+_NAMES = ("paper", "ink", "faint", "line", "accent", *(f"tint-{i}" for i in range(_TINTS)))
+
+_SHAPES = """\
+.nx-figure { background: var(--nx-paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
+.nx-figure text { fill: var(--nx-ink); }
+.nx-figure .nx-title { font-weight: 600; }
+.nx-figure .nx-faint { fill: var(--nx-faint); }
+.nx-figure .nx-cell { stroke: var(--nx-line); fill: var(--nx-paper); }
+.nx-figure .nx-line { stroke: var(--nx-line); fill: none; }
+.nx-figure .nx-arrow { stroke: var(--nx-faint); fill: none; stroke-width: 1.3; }
+.nx-figure .nx-head { fill: var(--nx-faint); }
+.nx-figure .nx-curve { stroke: var(--nx-accent); fill: none; stroke-width: 2; }
+.nx-figure .nx-mark { stroke: var(--nx-accent); fill: var(--nx-paper); stroke-width: 1.5; }
+.nx-figure .nx-bar { fill: var(--nx-accent); }
+"""
+
+_DASHES = ("", "6 3", "2 3", "9 3 2 3")
+
+
+class _Drawing(NamedTuple):
+    """Elements, and the size of the picture that they fill."""
+
+    elements: list[Element]
+    width: float
+    height: float
+
+
+def style_sheet(*, page: bool = True) -> str:
+    """The colours and fonts of the figures, as CSS.
+
+    Args:
+        page: for a page, whose theme may be set by ``data-theme`` on its body; otherwise for a
+            picture that stands alone and follows the system.
+
+    Returns:
+        The text of a style sheet.
+
+    Example:
+        >>> import numixology as nx
+        >>> "prefers-color-scheme" in nx.explain.style_sheet(page=False)
+        True
+    """
+    light, dark = (
+        " ".join(f"--nx-{name}: {value};" for name, value in zip(_NAMES, values, strict=True))
+        for values in (_LIGHT + _LIGHT_TINTS, _DARK + _DARK_TINTS)
+    )
+    tints = "".join(
+        f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
+    )
+    system = "@media (prefers-color-scheme: dark)"
+    if not page:
+        rules = f".nx-figure {{ {light} }}\n{system} {{ .nx-figure {{ {dark} }} }}\n"
+    else:
+        rules = (
+            f":root {{ {light} }}\nbody[data-theme=dark] {{ {dark} }}\n"
+            f"{system} {{ body[data-theme=auto] {{ {dark} }} }}\n"
+        )
+    return rules + _SHAPES + tints
+
+
+def panel_svg(panel: Panel, prefix: str) -> Element:
+    """One panel as an ``svg`` element, at its natural size in pixels.
+
+    Args:
+        panel: what to draw.
+        prefix: of the ids of its title and description, unique on a page.
+
+    Returns:
+        The element.
+    """
+    body = _body(panel)
+    most = max(body.width, _PHONE)
+    heading = _wrapped(panel.title, most)
+    notes = _wrapped(panel.note, most) if panel.note else []
+    width = max(body.width, *(_wide(line) for line in (*heading, *notes)))
+    top = 8.0 + _LINE * len(heading)
+    svg = Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "class": "nx-figure",
+            "role": "img",
+            "aria-labelledby": f"{prefix}-title {prefix}-desc",
+        },
+    )
+    SubElement(svg, "title", id=f"{prefix}-title").text = panel.title
+    SubElement(svg, "desc", id=f"{prefix}-desc").text = panel_text(panel)
+    for i, line in enumerate(heading):
+        svg.append(_text(_MARGIN, 18 + i * _LINE, line, "nx-title"))
+    group = SubElement(svg, "g", transform=f"translate({_MARGIN} {_round(top)})")
+    group.extend(body.elements)
+    bottom = top + body.height
+    for line in notes:
+        bottom += _LINE
+        svg.append(_text(_MARGIN, bottom - 4, line, "nx-faint"))
+    width, height = math.ceil(width + 2 * _MARGIN), math.ceil(bottom + _MARGIN)
+    svg.set("width", str(width))
+    svg.set("height", str(height))
+    svg.set("viewBox", f"0 0 {width} {height}")
+    return svg
+
+
+def scene_svg(title: str, description: str, panels: Sequence[Panel], prefix: str = "nx") -> str:
+    """All panels below each other in one picture that stands alone.
+
+    Args:
+        title: of the whole.
+        description: likewise.
+        panels: from top to bottom.
+        prefix: of ids.
+
+    Returns:
+        The text of an SVG file.
+    """
+    parts = [panel_svg(panel, f"{prefix}-{i}") for i, panel in enumerate(panels)]
+    svg = Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "class": "nx-figure",
+            "role": "img",
+            "aria-labelledby": f"{prefix}-title {prefix}-desc",
+        },
+    )
+    SubElement(svg, "title", id=f"{prefix}-title").text = title
+    SubElement(svg, "desc", id=f"{prefix}-desc").text = description
+    SubElement(svg, "style").text = style_sheet(page=False)
+    SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
+    heading = _wrapped(title, max(float(part.get("width", "0")) for part in parts))
+    for i, line in enumerate(heading):
+        svg.append(_text(_MARGIN, 18 + i * _LINE, line, "nx-title"))
+    y = float(_MARGIN + len(heading) * _LINE)
+    width = max(_wide(line) + 2 * _MARGIN for line in heading)
+    for part in parts:
+        part.set("y", _round(y))
+        y += float(part.get("height", "0"))
+        width = max(width, float(part.get("width", "0")))
+        svg.append(part)
+    for name, value in (("width", width), ("height", y)):
+        svg.set(name, _round(math.ceil(value)))
+    svg.set("viewBox", f"0 0 {_round(math.ceil(width))} {_round(y)}")
+    return to_text(svg)
+
+
+def to_text(svg: Element) -> str:
+    """An element as text, one element per line."""
+    indent(svg, space=" ")
+    return tostring(svg, encoding="unicode") + "\n"
+
+
+def _body(panel: Panel) -> _Drawing:
+    match panel:
+        case Lines():
+            return _lines(panel)
+        case Grid():
+            return _grid(panel)
+        case Graph():
+            return _graph(panel)
+        case Table():
+            return _table(panel)
+        case Bars():
+            return _bars(panel)
+        case Chart():
+            return _chart(panel)
+
+
+def _lines(panel: Lines) -> _Drawing:
+    remark_x = max((_wide(left) for left, right in panel.lines if right), default=0.0) + 16
+    elements = []
+    for i, (left, right) in enumerate(panel.lines):
+        elements.append(_text(0, 14 + i * _LINE, left))
+        if right:
+            elements.append(_text(remark_x, 14 + i * _LINE, right, "nx-faint"))
+    wide = max(remark_x + _wide(right) if right else _wide(left) for left, right in panel.lines)
+    return _Drawing(elements, wide, len(panel.lines) * _LINE)
+
+
+def _grid(grid: Grid) -> _Drawing:
+    labels = [cell.label for row in grid.rows for chunk in row.chunks for cell in chunk]
+    cell_wide = max(_CELL, max(_wide(label) for label in (*labels, *grid.columns)) + 8)
+    names = max(_wide(row.name) for row in grid.rows) + 8
+    elements: list[Element] = []
+    top = _LINE if grid.columns else 0
+    wide = 0.0
+    for i, row in enumerate(grid.rows):
+        x, y = names, top + i * (_CELL + 4)
+        elements.append(_text(0, y + 16, row.name, "nx-faint"))
+        column = 0
+        for chunk in row.chunks:
+            for cell in chunk:
+                if i == 0 and grid.columns:
+                    elements.append(_centred(x, 14, cell_wide, grid.columns[column], "nx-faint"))
+                tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
+                elements.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
+                elements.append(_centred(x, y + 16, cell_wide, cell.label, "nx-value"))
+                x, column = x + cell_wide, column + 1
+            wide = max(wide, x)
+            x += _GAP
+    return _Drawing(elements, wide, top + len(grid.rows) * (_CELL + 4))
+
+
+def _graph(graph: Graph) -> _Drawing:
+    wide = max(_wide(text) for box in graph.boxes for text in (box.name, box.shape)) + 20
+    high = 42.0 if any(box.shape for box in graph.boxes) else 26.0
+    left = 20.0 if any(_skips(graph, box) for box in graph.boxes) else 0.0
+    step_x, step_y = wide + 26, high + 24
+    corner = {box.key: (left + box.place[1] * step_x, box.place[0] * step_y) for box in graph.boxes}
+    elements: list[Element] = []
+    for box in graph.boxes:
+        for key in box.reads:
+            elements.extend(_arrow(corner[key], corner[box.key], wide, high))
+    for box in graph.boxes:
+        x, y = corner[box.key]
+        elements.append(_rect(x, y, wide, high, "nx-cell", round_by=4))
+        elements.append(_centred(x, y + 17, wide, box.name, "nx-value"))
+        if box.shape:
+            elements.append(_centred(x, y + 34, wide, box.shape, "nx-faint"))
+    right = max(x for x, _ in corner.values()) + wide
+    remarks = _remarks(graph)
+    for row, lines in remarks.items():
+        y = row * step_y + high / 2 + 4 - (len(lines) - 1) * 8
+        elements += [
+            _text(right + 12, y + i * 16, line, "nx-faint") for i, line in enumerate(lines)
+        ]
+    widest = max((_wide(line) + 12 for lines in remarks.values() for line in lines), default=0.0)
+    bottom = max(y for _, y in corner.values()) + high
+    return _Drawing(elements, right + widest, bottom + 4)
+
+
+def _remarks(graph: Graph) -> dict[int, list[str]]:
+    """The lines beside each row; where boxes share a row, each with the name of its box."""
+    rows: dict[int, list[Box]] = {}
+    for box in graph.boxes:
+        rows.setdefault(box.place[0], []).append(box)
+    return {
+        row: [f"{box.name}: {box.remark}" if len(boxes) > 1 else box.remark for box in said]
+        for row, boxes in rows.items()
+        if (said := [box for box in boxes if box.remark])
+    }
+
+
+def _skips(graph: Graph, box: Box) -> bool:
+    """Whether an arrow to this box passes others in its column."""
+    place = {other.key: other.place for other in graph.boxes}
+    return any(
+        place[key][1] == box.place[1] and abs(box.place[0] - place[key][0]) > 1 for key in box.reads
+    )
+
+
+def _arrow(
+    start: tuple[float, float], end: tuple[float, float], wide: float, high: float
+) -> list[Element]:
+    """From box to box: downwards, sideways, or round the boxes in between."""
+    (x0, y0), (x1, y1) = start, end
+    step = high + 24
+    if y0 == y1:
+        sign = 1 if x1 > x0 else -1
+        points = [(x0 + (wide if sign > 0 else 0), y0 + high / 2)]
+        points.append((x1 + (0 if sign > 0 else wide), y1 + high / 2))
+        tip = [(-6 * sign, -4), (-6 * sign, 4)]
+    elif x0 == x1 and abs(y1 - y0) > step + 1:
+        points = [(x0, y0 + high / 2), (x0 - 14, y0 + high / 2)]
+        points += [(x0 - 14, y1 + high / 2), (x1, y1 + high / 2)]
+        tip = [(-6, -4), (-6, 4)]
+    elif y1 < y0:  # upwards, as gradients flow in a tape that is drawn downwards
+        points = [(x0 + wide / 2, y0), (x1 + wide / 2, y1 + high)]
+        tip = [(-4, 6), (4, 6)]
+    else:
+        points = [(x0 + wide / 2, y0 + high), (x0 + wide / 2, y1 - 20), (x1 + wide / 2, y1)]
+        tip = [(-4, -6), (4, -6)]
+    path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
+    x, y = points[-1]
+    head = " ".join(f"{_round(x + dx)},{_round(y + dy)}" for dx, dy in [(0, 0), *tip])
+    return [
+        Element("path", {"d": path, "class": "nx-arrow"}),
+        Element("polygon", {"points": head, "class": "nx-head"}),
+    ]
+
+
+def _table(table: Table) -> _Drawing:
+    lines = [table.header, *table.rows]
+    widths = [max(_wide(line[i]) for line in lines) + 16 for i in range(len(table.header))]
+    elements = []
+    for i, line in enumerate(lines):
+        x, y = 0.0, 14 + i * _LINE + (6 if i else 0)
+        for cell, width, side in zip(line, widths, table.align, strict=True):
+            kind = "nx-value" if i else "nx-faint"
+            at = x + (width - 16 - _wide(cell) if side == ">" else 0)
+            elements.append(_text(at, y, cell, kind))
+            x += width
+    wide = sum(widths) - 16
+    elements.append(_path([(0, 21), (wide, 21)], "nx-line"))
+    return _Drawing(elements, wide, len(lines) * _LINE + 8)
+
+
+def _bars(panel: Bars) -> _Drawing:
+    names = max(_wide(bar.name) for bar in panel.bars) + 8
+    labels = max(_wide(bar.label) for bar in panel.bars) + 6
+    longest = max(bar.value for bar in panel.bars) or 1.0
+    elements = []
+    for i, bar in enumerate(panel.bars):
+        y, length = i * 22, max(200 * bar.value / longest, 1)
+        elements.append(_text(0, y + 14, bar.name))
+        elements.append(_rect(names, y + 2, length, 16, "nx-bar"))
+        elements.append(_text(names + length + 6, y + 14, bar.label, "nx-value"))
+    return _Drawing(elements, names + 200 + labels, len(panel.bars) * 22)
+
+
+def _chart(chart: Chart) -> _Drawing:
+    wide, high, low = 270.0, 190.0, 18.0
+    values = [value for series in chart.series for value in series.values]
+    ticks = _ticks(min(values), max(values), log=chart.log_y)
+    left = max(_wide(number(tick)) for tick in ticks) + 8
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = _share(x, chart.x[0], chart.x[-1], log=chart.log_x)
+        up = _share(y, ticks[0], ticks[-1], log=chart.log_y)
+        return left + 8 + (wide - 16) * across, low + (high - low) * (1 - up)
+
+    elements = [_text(0, 8, chart.y_name, "nx-faint")]
+    for tick in ticks:
+        _, y = at(chart.x[0], tick)
+        elements.append(_path([(left, y), (left + wide, y)], "nx-line"))
+        label = number(tick)
+        elements.append(_text(left - 6 - _wide(label), y + 4, label, "nx-faint"))
+    for x in _few_of(chart.x, wide / (max(_wide(number(x)) for x in chart.x) + 10)):
+        label, (across, _) = number(x), at(x, ticks[0])
+        elements.append(_text(across - _wide(label) / 2, high + 16, label, "nx-faint"))
+    name_x = left + wide / 2 - _wide(chart.x_name) / 2
+    elements.append(_text(name_x, high + 32, chart.x_name, "nx-faint"))
+    for i, series in enumerate(chart.series):
+        points = [at(x, y) for x, y in zip(chart.x, series.values, strict=True)]
+        elements.append(_path(points, "nx-curve", _DASHES[i % len(_DASHES)]))
+        elements.extend(_mark(i, x, y) for x, y in points)
+        y = high + 52 + i * _LINE
+        elements.append(_path([(left, y), (left + 40, y)], "nx-curve", _DASHES[i % len(_DASHES)]))
+        elements.append(_mark(i, left + 20, y))
+        elements.append(_text(left + 48, y + 4, series.name))
+    names = max(_wide(series.name) for series in chart.series)
+    last = _wide(number(chart.x[-1])) / 2  # the last label is centred below the right edge
+    width = max(left + wide + last, left + 48 + names, _wide(chart.y_name))
+    return _Drawing(elements, width, high + 46 + len(chart.series) * _LINE)
+
+
+def _ticks(low: float, high: float, *, log: bool) -> list[float]:
+    """Round numbers that enclose the values: powers of ten, or equal steps from zero."""
+    if log:
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        return [10.0**n for n in range(first, max(last, first + 1) + 1)]
+    low, high = min(low, 0.0), max(high, 0.0)
+    rough = (high - low) / 4 or 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(n * power for n in (1, 2, 5, 10) if n * power >= rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [n * step for n in range(first, max(last, first + 1) + 1)]
+
+
+def _share(value: float, low: float, high: float, *, log: bool) -> float:
+    if log:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return 0.5 if high == low else (value - low) / (high - low)
+
+
+def _few_of(values: Sequence[float], most: float) -> Sequence[float]:
+    return values[:: math.ceil(len(values) / max(int(most), 1))]
+
+
+def _mark(kind: int, x: float, y: float) -> Element:
+    """A circle, a square, a triangle or a diamond."""
+    if kind % 4 == 0:
+        return Element("circle", {"cx": _round(x), "cy": _round(y), "r": "3.5", "class": "nx-mark"})
+    corners = (
+        [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
+        [(0, -4.5), (4.5, 3.5), (-4.5, 3.5)],
+        [(0, -5), (5, 0), (0, 5), (-5, 0)],
+    )[kind % 4 - 1]
+    points = " ".join(f"{_round(x + dx)},{_round(y + dy)}" for dx, dy in corners)
+    return Element("polygon", {"points": points, "class": "nx-mark"})
+
+
+def _path(points: Sequence[tuple[float, float]], kind: str, dashes: str = "") -> Element:
+    path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
+    how = {"d": path, "class": kind}
+    return Element("path", how | ({"stroke-dasharray": dashes} if dashes else {}))
+
+
+def _rect(
+    x: float, y: float, wide: float, high: float, kind: str, *, round_by: float = 2
+) -> Element:
+    place = {"x": x, "y": y, "width": wide, "height": high, "rx": round_by}
+    return Element("rect", {name: _round(value) for name, value in place.items()} | {"class": kind})
+
+
+def _text(x: float, y: float, words: str, kind: str = "") -> Element:
+    how = {"x": _round(x), "y": _round(y)} | ({"class": kind} if kind else {})
+    element = Element("text", how)
+    element.text = words
+    return element
+
+
+def _centred(x: float, y: float, wide: float, words: str, kind: str) -> Element:
+    element = _text(x + wide / 2, y, words, kind)
+    element.set("text-anchor", "middle")
+    return element
+
+
+def _wide(words: str) -> float:
+    return len(words) * _CHARACTER
+
+
+def _wrapped(words: str, wide: float) -> list[str]:
+    """Words in lines that are not wider; a shape, such as (2, 4, 8), is one word."""
+    lines = [""]
+    for word in re.split(r"\s+(?![^()]*\))", words.strip()):
+        if lines[-1] and _wide(f"{lines[-1]} {word}") > wide:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _round(value: float) -> str:
+    """At most one decimal place, and none where it is zero."""
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,137 @@
+"""Panels as text, for terminals and for those who would rather read than look."""
+
+from collections.abc import Sequence
+
+from ..text import columns
+from .panels import Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table
+
+__all__ = ["panel_text"]
+
+_LONGEST_BAR = 40
+
+
+def panel_text(panel: Panel) -> str:
+    """The heading of a panel and, indented below it, what it shows and its note.
+
+    Args:
+        panel: any of the panels of a scene.
+
+    Returns:
+        One string of several lines, without a line break at its end.
+
+    Example:
+        >>> import numixology as nx
+        >>> scene = nx.explain.draw("merge", num_tokens=2, hidden_dim=4, num_heads=2)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
+        Step 3: Flatten  (2, 2, 2, 2) -> (2, 4, 2), contiguous
+          0 to 1, head 0: [a1,a2] [b1,b2]
+          2 to 3, head 1: [a3,a4] [b3,b4]
+        <BLANKLINE>
+          one sequence of 4 chunks: the same values in the same order
+    """
+    title, lines = _drawn(panel)
+    if panel.note:
+        lines = [*lines, "", panel.note]
+    return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
+
+
+def _drawn(panel: Panel) -> tuple[str, list[str]]:
+    match panel:
+        case Lines():
+            return panel.title, _beside(panel.lines)
+        case Grid(form="matrix"):
+            return panel.title, _matrix(panel)
+        case Grid():
+            return panel.title, _listed(panel)
+        case Graph():
+            return panel.title, _boxes(panel)
+        case Table():
+            return panel.title, columns(panel.header, panel.rows, panel.align).split("\n")
+        case Bars():
+            return panel.title, _bars(panel)
+        case Chart():
+            return f"{panel.title} ({panel.y_name})", _points(panel)
+
+
+def _beside(lines: Sequence[tuple[str, str]]) -> list[str]:
+    """Each line with its remark; the remarks begin in one column."""
+    width = max((len(left) for left, right in lines if right), default=0)
+    return [f"{left:{width}}  {right}".rstrip() for left, right in lines]
+
+
+def _listed(grid: Grid) -> list[str]:
+    names = [f"{row.name}: " if row.name else "" for row in grid.rows]
+    wide = max(map(len, names))
+    lines = []
+    for name, row in zip(names, grid.rows, strict=True):
+        chunks = [_cells(chunk) for chunk in row.chunks]
+        nested = grid.form == "nested" and len(chunks) > 1
+        lines.append(f"{name:{wide}}" + (f"[{', '.join(chunks)}]" if nested else " ".join(chunks)))
+    return lines
+
+
+def _cells(chunk: Sequence[Cell]) -> str:
+    # what is left out of a row of chunks stands for chunks, not for a chunk
+    if [cell.label for cell in chunk] == ["..."]:
+        return "..."
+    return "[" + ",".join(cell.label for cell in chunk) + "]"
+
+
+def _matrix(grid: Grid) -> list[str]:
+    """Right-aligned columns below their names; a gap between chunks."""
+    rows = [[cell.label for chunk in row.chunks for cell in chunk] for row in grid.rows]
+    table = [list(grid.columns), *rows] if grid.columns else rows
+    widths = [max(len(row[i]) for row in table) for i in range(len(rows[0]))]
+    lengths = [len(chunk) for chunk in grid.rows[0].chunks]
+    starts = {sum(lengths[:i]) for i in range(1, len(lengths))}
+    names = [""] * bool(grid.columns) + [row.name for row in grid.rows]
+    wide = max(map(len, names))
+    lines = []
+    for name, row in zip(names, table, strict=True):
+        cells = [
+            ("  " if i in starts else "") + f"{label:>{width}}"
+            for i, (label, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"{name:{wide}}  {' '.join(cells)}")
+    return lines
+
+
+def _boxes(graph: Graph) -> list[str]:
+    """Name, shape and remark of each; and what it reads, unless that is just the one before."""
+    names = {box.key: box.name for box in graph.boxes}
+    wide = max(len(box.name) for box in graph.boxes)
+    rows = []
+    before: tuple[str, ...] = ()
+    for box in graph.boxes:
+        remark = box.remark
+        if box.reads and box.reads != before:
+            reads = " and ".join(names[key] for key in box.reads)
+            remark = f"{remark}; reads {reads}" if remark else f"reads {reads}"
+        rows.append((f"{box.name:{wide}}  {box.shape}".rstrip(), remark))
+        before = (box.key,)
+    return _beside(rows)
+
+
+def _bars(panel: Bars) -> list[str]:
+    longest = max(bar.value for bar in panel.bars) or 1.0
+    names = max(len(bar.name) for bar in panel.bars)
+    labels = max(len(bar.label) for bar in panel.bars)
+    return [
+        f"{bar.name:{names}}  {bar.label:>{labels}}  "
+        + "#" * max(round(_LONGEST_BAR * bar.value / longest), bar.value > 0)
+        for bar in panel.bars
+    ]
+
+
+def _points(chart: Chart) -> list[str]:
+    header = [chart.x_name, *(series.name for series in chart.series)]
+    rows = [
+        [number(x), *(number(series.values[i]) for series in chart.series)]
+        for i, x in enumerate(chart.x)
+    ]
+    return columns(header, rows, ">" * len(header)).split("\n")
+
+
+def number(value: float) -> str:
+    """Four digits are enough for a curve; whole numbers are written out."""
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
