@@ -39,10 +39,10 @@ LISTINGS = """\
   Head 2: [[a5,a6], [b5,b6], [c5,c6], [d5,d6]]
   Head 3: [[a7,a8], [b7,b8], [c7,c8], [d7,d8]]
 
-  [a1,a2] [b1,b2] [c1,c2] [d1,d2]   <- head 0
-  [a3,a4] [b3,b4] [c3,c4] [d3,d4]   <- head 1
-  [a5,a6] [b5,b6] [c5,c6] [d5,d6]   <- head 2
-  [a7,a8] [b7,b8] [c7,c8] [d7,d8]   <- head 3"""
+  0 to 3, head 0:   [a1,a2] [b1,b2] [c1,c2] [d1,d2]
+  4 to 7, head 1:   [a3,a4] [b3,b4] [c3,c4] [d3,d4]
+  8 to 11, head 2:  [a5,a6] [b5,b6] [c5,c6] [d5,d6]
+  12 to 15, head 3: [a7,a8] [b7,b8] [c7,c8] [d7,d8]"""
 IDENTITY = """\
 Step 5b: Merge  (2, 4, 4, 2) -> (2, 4, 8), contiguous
   Token 0: [a1,a2,a3,a4,a5,a6,a7,a8]
@@ -126,7 +126,7 @@ def test_feed_forward_networks(run) -> None:
     assert "  linear1     (4, 8, 3072)  expand\n" in out
     out = printed(run, "explain ffn --ffn swiglu")
     assert "7,079,424 parameters" in out
-    assert "w3        (4, 8, 3072)  up: reads the norm's output too\n" in out
+    assert "w3        (4, 8, 3072)  up: beside the gate, not behind it; reads norm\n" in out
     out = printed(run, "explain ffn --dim 4 --ff-dim 6 --batch 1 --tokens 2")
     assert "  linear1     (1, 2, 6)  expand\n" in out
 
@@ -134,7 +134,7 @@ def test_feed_forward_networks(run) -> None:
 def test_the_model(run) -> None:
     out = printed(run, "explain model")
     assert out.startswith("Model of 2 layers, 9,200 parameters")
-    assert "  position_embedding  (4, 8)  one table, broadcast over the batch\n" in out
+    assert "  position_embedding  (4, 8)     one table, broadcast over the batch\n" in out
     assert "Layer 2\n" in out
     out = printed(
         run,
@@ -142,9 +142,56 @@ def test_the_model(run) -> None:
         "--ffn swiglu --mixing guide",
     )
     assert "  input ids           (1, 6)\n" in out
-    assert "  multiply   (1, 6, 3)  gate times up\n" in out
+    assert "  multiply   (1, 6, 3)  gate times up; reads silu and w3\n" in out
     assert "unflatten" in out
     assert "Layer 3\n" in out
+
+
+# draw --------------------------------------------------------------------------------
+
+
+def test_a_figure_is_drawn_as_text_svg_and_json(run) -> None:
+    sizes = "--tokens 3 --dim 10 --heads 2"
+    scene = nx.explain.draw("merge", num_tokens=3, hidden_dim=10, num_heads=2)
+    assert printed(run, f"draw merge {sizes}") == scene.text() + "\n"
+    assert printed(run, f"draw merge {sizes} --format svg") == scene.svg()
+    assert printed(run, f"draw merge {sizes} --format json") == scene.json() + "\n"
+
+
+@pytest.mark.parametrize("form", ["text", "svg", "json"])
+def test_a_figure_is_written_to_a_file(run, tmp_path, form) -> None:
+    path = tmp_path / "figure"
+    assert printed_nothing(run, f"draw ffn --format {form} --output {path}")
+    scene = nx.explain.draw("ffn")
+    drawn = {"text": scene.text(), "svg": scene.svg(), "json": scene.json()}[form]
+    assert path.read_text(encoding="utf-8") == drawn.rstrip("\n") + "\n"
+
+
+def printed_nothing(run, line):
+    return run(line) == (0, "", "")
+
+
+def test_the_list_of_figures(run) -> None:
+    lines = printed(run, "draw --list").splitlines()[2:]
+    assert [line.split()[0] for line in lines] == list(nx.explain.FIGURES)
+    assert lines[0].split("  ")[-1] == "Token Mixer Step-by-Step"
+
+
+@pytest.mark.parametrize(
+    ("option", "keyword"),
+    [
+        ("--batch 3", {"batch": 3}),
+        ("--layers 1", {"num_layers": 1}),
+        ("--vocab 7", {"vocab_size": 7}),
+        ("--ff-dim 5", {"ff_dim": 5}),
+        ("--ffn swiglu", {"ffn": "swiglu"}),
+        ("--mixing guide", {"mixing": "guide"}),
+    ],
+)
+def test_every_size_can_be_chosen(run, option, keyword) -> None:
+    chosen = printed(run, f"draw model {option}")
+    assert chosen == nx.explain.draw("model", **keyword).text() + "\n"
+    assert chosen != printed(run, "draw model")
 
 
 # params --------------------------------------------------------------------------------
@@ -186,6 +233,13 @@ SENSELESS = {
     "dance": "invalid choice: 'dance'",
     "explain": "required: WHAT",
     "params": "required: WHAT",
+    "draw": "draw takes the name of a figure: got none; see numixology draw --list",
+    "draw mixr": "a figure has one of the known names: got 'mixr'; mixer, ",
+    "draw ffn --heads 2": "the figure ffn is drawn by its own sizes: got num_heads; choose",
+    "draw mixer --tokens 0": "num_tokens is a positive integer: got 0",
+    "draw mixer --mixing none": "mixing is 'rankmixer' or 'guide': got 'none'",
+    "draw mixer --format png": "--format: invalid choice: 'png'",
+    "draw mixer --output nowhere/at/all": "nowhere",
     "explain attention": "invalid choice: 'attention'",
     "check --xml": "unrecognized arguments: --xml",
     "explain mixer --dim eight": "--dim: invalid int value: 'eight'",
@@ -219,6 +273,7 @@ def test_senseless_arguments_are_one_line_on_standard_error(run, line) -> None:
         "explain mixer --tokens 10000000000000",
         "explain mixer --dim 99999999999999999999 --heads 1",
         "explain ffn --dim 10000000000000",
+        "draw mixer --tokens 10000000000000",
         "params ffn --dim 99999999999999999999",
         "params attention --dim 10000000000000 --heads 1",
     ],
@@ -497,7 +552,7 @@ def test_what_cannot_be_encoded_becomes_a_question_mark(run, encoding, monkeypat
     Output.encoding = encoding
     output = Output()
     monkeypatch.setattr(sys, "stdout", output)
-    scene = nx.explain.Scene("2 × π", ())
+    scene = nx.explain.Scene("2 × π", "", ())
     monkeypatch.setattr("numixology.cli.mixer_scene", lambda *args, **options: scene)
     assert main(["explain", "mixer"]) == 0
     expected = {"ascii": "2 ? ?", "latin-1": "2 × ?"}.get(encoding, "2 × π")

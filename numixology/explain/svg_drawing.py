@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from .panels import Bars, Box, Chart, Graph, Grid, Lines, Panel, Table
+from .panels import Bars, Box, Chart, Graph, Grid, Lines, Panel, Table, checked
 from .text_drawing import number, panel_text
 
 __all__ = ["panel_svg", "scene_svg", "style_sheet"]
@@ -107,11 +107,11 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
     Returns:
         The element.
     """
-    body = _body(panel)
+    body = _body(checked(panel))
     most = max(body.width, _PHONE)
     heading = _wrapped(panel.title, most)
     notes = _wrapped(panel.note, most) if panel.note else []
-    width = max(body.width, *(_wide(line) for line in (*heading, *notes)))
+    width = max(body.width, *map(_wide, (*heading, *notes)))
     top = 8.0 + _LINE * len(heading)
     svg = Element(
         "svg",
@@ -165,7 +165,7 @@ def scene_svg(title: str, description: str, panels: Sequence[Panel], prefix: str
     SubElement(svg, "desc", id=f"{prefix}-desc").text = description
     SubElement(svg, "style").text = style_sheet(page=False)
     SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
-    heading = _wrapped(title, max(float(part.get("width", "0")) for part in parts))
+    heading = _wrapped(title, max([_PHONE, *(float(part.get("width", "0")) for part in parts)]))
     for i, line in enumerate(heading):
         svg.append(_text(_MARGIN, 18 + i * _LINE, line, "nx-title"))
     y = float(_MARGIN + len(heading) * _LINE)
@@ -199,8 +199,7 @@ def _body(panel: Panel) -> _Drawing:
             return _table(panel)
         case Bars():
             return _bars(panel)
-        case Chart():
-            return _chart(panel)
+    return _chart(panel)
 
 
 def _lines(panel: Lines) -> _Drawing:

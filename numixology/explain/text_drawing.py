@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..text import columns
-from .panels import Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table
+from .panels import Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
 
 __all__ = ["panel_text"]
 
@@ -19,6 +19,9 @@ def panel_text(panel: Panel) -> str:
     Returns:
         One string of several lines, without a line break at its end.
 
+    Raises:
+        ArgumentError: the panel is empty, or its parts do not fit together.
+
     Example:
         >>> import numixology as nx
         >>> scene = nx.explain.draw("merge", num_tokens=2, hidden_dim=4, num_heads=2)
@@ -29,7 +32,7 @@ def panel_text(panel: Panel) -> str:
         <BLANKLINE>
           one sequence of 4 chunks: the same values in the same order
     """
-    title, lines = _drawn(panel)
+    title, lines = _drawn(checked(panel))
     if panel.note:
         lines = [*lines, "", panel.note]
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
@@ -49,8 +52,7 @@ def _drawn(panel: Panel) -> tuple[str, list[str]]:
             return panel.title, columns(panel.header, panel.rows, panel.align).split("\n")
         case Bars():
             return panel.title, _bars(panel)
-        case Chart():
-            return f"{panel.title} ({panel.y_name})", _points(panel)
+    return f"{panel.title} ({panel.y_name})", _points(panel)
 
 
 def _beside(lines: Sequence[tuple[str, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The figures show what the guide draws where it is right, and what is true where it is not."""
+"""The mixer's figures: what the guide draws where it is right, and what is true where not."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import refused
 
-from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import feed_forward_scene, mixer_scene, model_scene
+from numixology.explain import mixer_scene, panel_text, step_scene
 
 # The guide's own listings, sequence by sequence.
 INPUT = """\
@@ -27,10 +26,10 @@ Head 1: [[a3,a4], [b3,b4], [c3,c4], [d3,d4]]
 Head 2: [[a5,a6], [b5,b6], [c5,c6], [d5,d6]]
 Head 3: [[a7,a8], [b7,b8], [c7,c8], [d7,d8]]"""
 FLATTEN = """\
-[a1,a2] [b1,b2] [c1,c2] [d1,d2]
-[a3,a4] [b3,b4] [c3,c4] [d3,d4]
-[a5,a6] [b5,b6] [c5,c6] [d5,d6]
-[a7,a8] [b7,b8] [c7,c8] [d7,d8]"""
+0 to 3, head 0:   [a1,a2] [b1,b2] [c1,c2] [d1,d2]
+4 to 7, head 1:   [a3,a4] [b3,b4] [c3,c4] [d3,d4]
+8 to 11, head 2:  [a5,a6] [b5,b6] [c5,c6] [d5,d6]
+12 to 15, head 3: [a7,a8] [b7,b8] [c7,c8] [d7,d8]"""
 # What follows from them without permuting back.
 MERGE = """\
 Token 0: [a1,a2,b1,b2,c1,c2,d1,d2]
@@ -40,18 +39,19 @@ Token 3: [a7,a8,b7,b8,c7,c8,d7,d8]"""
 
 
 def panels(scene):
-    """The word after 'Step 1:', or the whole title -> the lines of each panel."""
+    """The word after 'Step 1:', or the whole title -> the lines of each panel as text."""
     found = {}
     for panel in scene.panels:
         name = panel.title.split("  ")[0].partition(": ")[2] or panel.title.split("  ")[0]
-        found[name] = [left for left, _ in panel.lines]
+        title, *lines = panel_text(panel).split("\n")
+        assert title == panel.title
+        found[name] = [line.removeprefix("  ") for line in lines]
     return found
 
 
 def drawing(lines):
-    """The lines above the blank one, without what points at a head."""
-    drawn = lines[: lines.index("")] if "" in lines else lines
-    return "\n".join(line.partition("   <-")[0] for line in drawn)
+    """The lines above the blank one that a note follows."""
+    return "\n".join(lines[: lines.index("")] if "" in lines else lines)
 
 
 def by_hand(T, D, H):
@@ -79,8 +79,6 @@ def test_the_guides_listings_of_steps_1_to_3(mixing) -> None:
     assert drawing(found["Head partitioning"]) == PARTITION
     assert drawing(found["Permutation"]) == PERMUTE
     assert drawing(found["Flatten"]) == FLATTEN
-    flat = found["Flatten"][:4]
-    assert [line.partition("   <- ")[2] for line in flat] == [f"head {h}" for h in range(4)]
 
 
 def test_the_defaults_are_the_guides_sizes() -> None:
@@ -147,10 +145,12 @@ def test_merge_and_residual_are_the_permutation_for_any_sizes(T, H, d, batch) ->
         for mine, other in zip(names, mixed, strict=True)
     ]
     assert drawing(found["Residual"]).splitlines() == tokens(sums)
-    flat = [line.partition("   <- head ") for line in found["Flatten"][:H]]
-    chunks = [chunk for line, _, _ in flat for chunk in line.split(" ")]
+    flat = [line.partition(":") for line in found["Flatten"][:H]]
+    chunks = [chunk for _, _, line in flat for chunk in line.split()]
     assert ",".join(chunks).replace("[", "").replace("]", "") == ",".join(sum(mixed, []))
-    assert [int(h) for _, _, h in flat] == list(range(H))
+    assert [name for name, _, _ in flat] == [
+        f"{h * T} to {h * T + T - 1}, head {h}" for h in range(H)
+    ]
     assert scene.panels[0].title == f"Input  ({batch}, {T}, {D})"
     # The number of tokens named in the remark is the most that any token has chunks of.
     seen = max(len({name[0] for name in row}) for row in mixed)
@@ -178,37 +178,68 @@ def test_large_sizes_are_elided_and_still_right() -> None:
     mixed = by_hand(T, D, H)
     names = [[f"{'abcdefghijklmnopqrst'[t]}{i + 1}" for i in range(D)] for t in range(T)]
     for name, rows in (("Merge", mixed), ("Input", names)):
-        short = [[*row[:8], "...", *row[-2:]] for row in rows[:8]]
-        assert drawing(found[name]).splitlines() == [*tokens(short), "... and 12 more"]
+        short = [[*row[:8], "...", *row[-2:]] for row in rows]
+        all_rows = [f"{f'Token {t}:':9} [{','.join(row)}]".rstrip() for t, row in enumerate(short)]
+        assert drawing(found[name]).splitlines() == [
+            *all_rows[:4], " " * 10 + "...", *all_rows[-2:]
+        ]  # fmt: skip
     assert found["Head partitioning"][0] == (
-        "Token 0: [[a1,a2], [a3,a4], [a5,a6], [a7,a8], [a9,a10], [a11,a12], [a13,a14], [a15,a16], "
+        "Token 0:  [[a1,a2], [a3,a4], [a5,a6], [a7,a8], [a9,a10], [a11,a12], [a13,a14], [a15,a16], "
         "..., [a37,a38], [a39,a40]]"
     )
     assert found["Flatten"][1] == (
+        "20 to 39, head 1:    "
         "[a3,a4] [b3,b4] [c3,c4] [d3,d4] [e3,e4] [f3,f4] [g3,g4] [h3,h4] ... [s3,s4] [t3,t4]"
-        "   <- head 1"
     )
-    assert found["Residual"][0].startswith("Token 0: [a1+a1,a2+a2,a3+b1,")
+    assert found["Residual"][0].startswith("Token 0:  [a1+a1,a2+a2,a3+b1,")
     assert found["Residual"][0].endswith(",...,a39+t1,a40+t2]")
     assert all(len(line) < 200 for lines in found.values() for line in lines)
 
 
 @pytest.mark.parametrize(("count", "elided"), [(16, False), (17, True)])
 def test_up_to_sixteen_features_are_shown_whole(count, elided) -> None:
-    line = mixer_scene(2, count, 1).panels[0].lines[0][0]
+    line = panels(mixer_scene(2, count, 1))["Input"][0]
     assert ("..." in line) is elided
     assert line.endswith(f",a{count - 1},a{count}]")
 
 
-@pytest.mark.parametrize(("count", "more"), [(8, []), (9, ["... and 1 more"])])
-def test_up_to_eight_tokens_are_shown_whole(count, more) -> None:
+@pytest.mark.parametrize(("count", "shown"), [(8, 8), (9, 7)])
+def test_up_to_eight_tokens_are_shown_whole(count, shown) -> None:
     lines = drawing(panels(mixer_scene(count, 2, 2))["Input"]).splitlines()
-    assert lines[:8] == tokens([[f"{'abcdefgh'[t]}1", f"{'abcdefgh'[t]}2"] for t in range(8)])
-    assert lines[8:] == more
+    assert len(lines) == shown
+    assert lines[:4] == tokens([[f"{'abcd'[t]}1", f"{'abcd'[t]}2"] for t in range(4)])
+    assert (lines[4].strip() == "...") is (count == 9)
+
+
+@given(T=st.integers(1, 6), H=st.integers(1, 5), d=st.integers(1, 3))
+def test_tints_say_which_token_a_value_came_from(T, H, d) -> None:
+    for panel in mixer_scene(T, H * d, H).panels[:5]:
+        for row in panel.rows:
+            for cell in sum(row.chunks, ()):
+                assert cell.group == "abcdef".index(cell.label[0])
+
+
+@pytest.mark.parametrize("mixing", ["rankmixer", "guide"])
+def test_a_step_alone_is_the_panel_before_it_and_its_own(mixing) -> None:
+    whole = mixer_scene(3, 10, 2, mixing=mixing).panels
+    names = ["partition", "permute", "flatten", "unflatten", "restore", "merge", "residual", "norm"]
+    if mixing == "rankmixer":
+        names = [name for name in names if name not in ("unflatten", "restore")]
+    for i, name in enumerate(names):
+        scene = step_scene(name, 3, 10, 2, mixing=mixing)
+        assert scene.panels == whole[i : i + 2]
+        assert whole[i + 1].title.startswith(scene.title + "  ")
+        assert name in scene.description
+
+
+def test_steps_that_do_not_exist_are_refused() -> None:
+    for name in ("input", "restore", "mix"):
+        with refused(ArgumentError, "a step has one of the names", repr(name), "partition, perm"):
+            step_scene(name)
 
 
 def test_names_go_on_after_z() -> None:
-    (head, _, _) = panels(mixer_scene(800, 1, 1, batch=1))["Permutation"]
+    head = panels(mixer_scene(800, 1, 1, batch=1))["Permutation"][0]
     assert head.startswith("Head 0: [[a1], [b1], [c1], ")
     assert head.endswith(" ..., [ads1], [adt1]]")  # as spreadsheets name columns 799 and 800
     few = panels(mixer_scene(28, 28, 28))["Merge"][0]
@@ -236,151 +267,3 @@ def test_other_sizes_are_refused_as_the_mixer_refuses_them() -> None:
         mixer_scene(4, 8, 3)
     with refused(ArgumentError, "mixing is 'rankmixer' or 'guide'", "'other'"):
         mixer_scene(mixing="other")
-
-
-# Feed-forward networks --------------------------------------------------------------------
-
-
-def rows(panel):
-    """The first word of every line, its shape and the remark."""
-    return [
-        (left.split("  ")[0].strip(), left[left.index("(") :], right) for left, right in panel.lines
-    ]
-
-
-def test_the_guides_flow() -> None:
-    scene = feed_forward_scene()
-    assert scene.title == "Feed-forward network (standard, gelu): 4,723,968 parameters"
-    assert [(name, shape) for name, shape, _ in rows(scene.panels[0])] == [
-        ("input", "(4, 8, 768)"),
-        ("norm", "(4, 8, 768)"),
-        ("linear1", "(4, 8, 3072)"),
-        ("activation", "(4, 8, 3072)"),
-        ("dropout", "(4, 8, 3072)"),
-        ("linear2", "(4, 8, 768)"),
-        ("dropout", "(4, 8, 768)"),
-        ("residual", "(4, 8, 768)"),
-    ]
-    remarks = {name: remark for name, _, remark in rows(scene.panels[0])}
-    assert (remarks["linear1"], remarks["linear2"]) == ("expand", "contract")
-    assert remarks["dropout"] == "in training only"
-
-
-def test_swiglu_reads_the_norms_output_twice() -> None:
-    scene = feed_forward_scene(ffn="swiglu")
-    assert scene.title == "Feed-forward network (swiglu): 7,079,424 parameters"
-    found = rows(scene.panels[0])
-    assert [name for name, _, _ in found] == [
-        "input", "norm", "w1", "silu", "w3", "multiply", "w2", "dropout", "residual",
-    ]  # fmt: skip
-    assert {shape for name, shape, _ in found if name in ("w1", "silu", "w3", "multiply")} == {
-        "(4, 8, 3072)"
-    }
-    remarks = {name: remark for name, _, remark in found}
-    assert remarks["w1"] == "gate: reads the norm's output"
-    assert remarks["w3"] == "up: reads the norm's output too"
-
-
-@given(D=st.integers(1, 6), F=st.integers(1, 9), B=st.integers(1, 3), T=st.integers(1, 3))
-def test_sizes_and_parameters_of_any_network(D, F, B, T) -> None:
-    scene = feed_forward_scene(D, F, batch=B, num_tokens=T, activation="relu")
-    assert (
-        scene.title == f"Feed-forward network (standard, relu): {2 * D * F + F + 3 * D} parameters"
-    )
-    shapes = {name: shape for name, shape, _ in rows(scene.panels[0])}
-    assert shapes["linear1"] == f"({B}, {T}, {F})"
-    assert shapes["residual"] == f"({B}, {T}, {D})"
-    swiglu = feed_forward_scene(D, F, batch=B, num_tokens=T, ffn="swiglu")
-    assert swiglu.title == f"Feed-forward network (swiglu): {3 * D * F + 2 * D} parameters"
-
-
-def test_networks_that_do_not_exist_are_refused() -> None:
-    with refused(ArgumentError, "hidden_dim is a positive integer", "0"):
-        feed_forward_scene(0)
-    with refused(ArgumentError, "ff_dim", "0"):
-        feed_forward_scene(4, 0)
-    with refused(ArgumentError, "batch is a positive integer"):
-        feed_forward_scene(4, batch=0)
-    with refused(ArgumentError, "num_tokens is a positive integer"):
-        feed_forward_scene(4, num_tokens=0)
-    with refused(ArgumentError, "ffn is 'standard' or 'swiglu'", "'moe'"):
-        feed_forward_scene(4, ffn="moe")
-    with refused(ArgumentError, "activation", "'sine'"):
-        feed_forward_scene(4, activation="sine")
-
-
-# The model ----------------------------------------------------------------------------------
-
-
-def test_the_model_from_ids_to_hidden_states() -> None:
-    scene = model_scene(1000, 4, 8, 4, 3, batch=2)
-    titles = [panel.title for panel in scene.panels]
-    assert titles == [
-        "Embeddings",
-        "Layer 1: token mixer, then feed-forward",
-        "Layer 2",
-        "Layer 3",
-        "Final hidden states",
-    ]
-    embeddings = rows(scene.panels[0])
-    assert [(name, shape) for name, shape, _ in embeddings] == [
-        ("input ids", "(2, 4)"),
-        ("token_embedding", "(2, 4, 8)"),
-        ("position_embedding", "(4, 8)"),
-        ("embedding", "(2, 4, 8)"),
-    ]
-    assert embeddings[2][2] == "one table, broadcast over the batch"
-    assert [name for name, _, _ in rows(scene.panels[1])] == [
-        "input", "partition", "permute", "flatten", "merge", "residual", "norm",
-        "norm", "linear1", "activation", "dropout", "linear2", "dropout", "residual",
-    ]  # fmt: skip
-    for panel in scene.panels[2:]:
-        assert panel.lines[0][0] == "(2, 4, 8)"
-    total = sum(p.size for p in nn.RankMixerModel(1000, 4, 8, 4, 3, rng=0).state_dict().values())
-    assert scene.title == (
-        f"Model of 3 layers, {total:,} parameters; after 1 of them every token sees every token"
-    )
-
-
-def test_the_guides_mixing_and_swiglu_in_the_model() -> None:
-    scene = model_scene(ffn="swiglu", mixing="guide", ff_dim=5)
-    assert scene.title.endswith("; tokens never meet")
-    names = [name for name, _, _ in rows(scene.panels[1])]
-    assert names[4:6] == ["unflatten", "restore"]
-    shapes = {name: shape for name, shape, _ in rows(scene.panels[1])}
-    assert shapes["multiply"] == "(2, 4, 5)"
-
-
-@pytest.mark.parametrize(
-    ("sizes", "sees"),
-    [
-        ((9, 1, 4, 2, 2), "there is one token"),
-        ((9, 3, 4, 1, 2), "tokens never meet"),
-        ((9, 4, 4, 2, 2), "after 2 of them every token sees every token"),
-        ((9, 9, 4, 2, 2), "every token sees every token only after 4"),
-        ((9, 5, 4, 4, 1), "every token sees every token only after 2"),
-    ],
-)
-def test_the_title_tells_how_many_layers_it_takes(sizes, sees) -> None:
-    scene = model_scene(*sizes)
-    assert scene.title.endswith(f" parameters; {sees}")
-    assert f"Model of {sizes[-1]} layers" in scene.title
-    assert len(scene.panels) == 2 + sizes[-1]
-
-
-def test_fewer_ids_than_tokens_will_do() -> None:
-    assert rows(model_scene(2, 6, 4, 2, 1).panels[0])[0][1] == "(2, 6)"
-
-
-def test_models_that_do_not_exist_are_refused() -> None:
-    for sizes, name in (
-        ((0, 4, 8, 4, 2), "vocab_size"),
-        ((9, 0, 8, 4, 2), "num_tokens"),
-        ((9, 4, 8, 4, 0), "num_layers"),
-    ):
-        with refused(ArgumentError, f"{name} is a positive integer"):
-            model_scene(*sizes)
-    with refused(ArgumentError, "batch is a positive integer"):
-        model_scene(batch=-1)
-    with refused(ShapeError, "divisible"):
-        model_scene(9, 4, 8, 3, 1)

@@ -1,0 +1,223 @@
+"""Panels as SVG: readable by people who see it, by people who do not, and by a test."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from panels import CHART, CURVES, GRAPH, GRID, PANELS, SVG
+
+from numixology.explain import (
+    Bar,
+    Bars,
+    Box,
+    Cell,
+    Chart,
+    Graph,
+    Grid,
+    Row,
+    Scene,
+    Series,
+    panel_text,
+    style_sheet,
+)
+
+
+def parsed(panel, prefix="p"):
+    (text,) = Scene("T", "", (panel,)).panel_svgs(prefix)
+    return ElementTree.fromstring(text)
+
+
+def texts(svg, kind=None):
+    return [e.text for e in svg.iter(f"{SVG}text") if kind in (None, e.get("class"))]
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
+def test_each_panel_is_an_image_with_title_and_description(panel) -> None:
+    svg = parsed(panel, "here")
+    assert svg.get("role") == "img"
+    title, desc = svg[0], svg[1]
+    assert (title.tag, title.text) == (f"{SVG}title", panel.title)
+    assert (desc.tag, desc.text) == (f"{SVG}desc", panel_text(panel))
+    ids = [e.get("id") for e in svg.iter() if e.get("id")]
+    assert ids == ["here-0-title", "here-0-desc"]
+    assert svg.get("aria-labelledby").split() == ids
+    assert svg.get("viewBox") == f"0 0 {svg.get('width')} {svg.get('height')}"
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
+def test_all_lies_within_the_picture(panel) -> None:
+    svg = parsed(panel)
+    wide, high = float(svg.get("width")), float(svg.get("height"))
+    (group,) = svg.findall(f"{SVG}g")
+    dx, dy = map(float, re.findall(r"[\d.]+", group.get("transform")))
+    seen = 0
+    for parent, x0, y0 in ((svg, 0, 0), (group, dx, dy)):
+        for e in parent:
+            for x, y in corners(e):
+                assert 0 <= x + x0 <= wide, (panel.title, e.attrib, e.text)
+                assert 0 <= y + y0 <= high, (panel.title, e.attrib, e.text)
+                seen += 1
+    assert seen > 3
+
+
+def corners(e):
+    """The outermost points of an element, with a wide guess at the size of text."""
+    number = lambda name: float(e.get(name, "0"))  # noqa: E731
+    match e.tag.removeprefix(SVG):
+        case "text":
+            wide = 7.22 * len(e.text)  # 12 px monospace, whose characters are 0.602 em wide
+            left = number("x") - (wide / 2 if e.get("text-anchor") == "middle" else 0)
+            return [(left, number("y") - 9), (left + wide, number("y") + 3)]
+        case "rect":
+            x, y = number("x"), number("y")
+            return [(x, y), (x + number("width"), y + number("height"))]
+        case "circle":
+            x, y, r = number("cx"), number("cy"), number("r")
+            return [(x - r, y - r), (x + r, y + r)]
+        case "path" | "polygon":
+            found = re.findall(r"(-?[\d.]+)[ ,](-?[\d.]+)", e.get("d") or e.get("points"))
+            return [(float(x), float(y)) for x, y in found]
+    return []
+
+
+def test_labels_fit_into_their_cells() -> None:
+    for label in ("a", "a1+b2", "-1.43", "a rather long label"):
+        row = Row("r", ((Cell(label), Cell("b")),))
+        svg = parsed(Grid("G", (row,)))
+        widths = {float(rect.get("width")) for rect in svg.iter(f"{SVG}rect")}
+        assert min(widths) >= 7.22 * len(label) + 4
+        assert len(widths) == 1
+
+
+@given(
+    shape=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4)),
+    form=st.sampled_from(["nested", "flat", "matrix"]),
+)
+def test_cells_are_the_array_in_order_each_with_its_tint(shape, form) -> None:
+    values = np.random.default_rng(shape).integers(-99, 100, shape)
+    rows = tuple(
+        Row(f"r{i}", tuple(tuple(Cell(str(v), int(v) % 11) for v in chunk) for chunk in row))
+        for i, row in enumerate(values)
+    )
+    svg = parsed(Grid("G", rows, form))
+    assert texts(svg, "nx-value") == [str(v) for v in values.ravel()]
+    tints = [rect.get("class").split()[-1] for rect in svg.iter(f"{SVG}rect")]
+    assert tints == [f"nx-group-{int(v) % 11 % 8}" for v in values.ravel()]
+    assert [t for t in texts(svg, "nx-faint") if t.startswith("r")] == [row.name for row in rows]
+
+
+def test_curves_differ_in_more_than_colour() -> None:
+    svg = parsed(CHART)
+    curves = [e for e in svg.iter(f"{SVG}path") if e.get("class") == "nx-curve"]
+    assert len(curves) == 2 * len(CURVES)  # on the plane and beside its name
+    marks = [e.get("points") or "circle" for e in svg.iter() if e.get("class") == "nx-mark"]
+    assert len(marks) == len(CURVES) * 4
+    dashes = [e.get("stroke-dasharray") for e in curves[::2]]
+    assert len(set(dashes[:4])) == 4
+    assert all(curve.name in texts(svg) for curve in CURVES)
+
+
+def test_points_lie_where_their_values_say() -> None:
+    svg = parsed(
+        Chart("C", "x", (1.0, 10.0, 100.0), "y", (Series("s", (0.0, 5.0, 10.0)),), log_x=True)
+    )
+    circles = [(float(e.get("cx")), float(e.get("cy"))) for e in svg.iter(f"{SVG}circle")][:3]
+    (x0, y0), (x1, y1), (x2, y2) = circles
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+    assert y0 > y2
+    assert texts(svg, "nx-faint")[1:6] == ["0", "5", "10", "1", "10"]
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    svg = parsed(Bars("B", (Bar("a", 1.0, "1"), Bar("b", 4.0, "4"))))
+    short, long = (float(e.get("width")) for e in svg.iter(f"{SVG}rect"))
+    assert long == pytest.approx(4 * short)
+
+
+def test_arrows_end_at_the_box_that_reads() -> None:
+    boxes = (Box("a", "a"), Box("b", "b", reads=("a",), place=(1, 0)))
+    svg = parsed(Graph("G", boxes))
+    rects = list(svg.iter(f"{SVG}rect"))
+    (head,) = svg.iter(f"{SVG}polygon")
+    tip_y = float(head.get("points").split()[0].split(",")[1])
+    assert tip_y == float(rects[1].get("y"))
+
+
+def test_boxes_that_share_a_row_are_named_beside_it() -> None:
+    assert {"gate: one", "up: other", "times: both"} <= set(texts(parsed(GRAPH)))
+
+
+def test_long_words_are_broken_but_no_shape() -> None:
+    title = "Step 1: Head partitioning  (2, 4, 8) -> (2, 4, 4, 2), contiguous"
+    svg = parsed(Grid(title, GRID.rows))
+    lines = texts(svg, "nx-title")
+    assert len(lines) > 1
+    assert " ".join(lines).split() == title.split()
+    assert all(line.count("(") == line.count(")") for line in lines)
+    assert float(svg.get("width")) < 360
+
+
+def test_a_picture_that_stands_alone() -> None:
+    scene = Scene("All <kinds>", "Every kind of panel.", PANELS)
+    svg = ElementTree.fromstring(scene.svg())
+    assert [e.text for e in (svg[0], svg[1])] == [scene.title, scene.description]
+    inner = svg.findall(f"{SVG}svg")
+    assert [e[0].text for e in inner] == [panel.title for panel in PANELS]
+    bottoms = [float(e.get("y")) + float(e.get("height")) for e in inner]
+    assert bottoms == sorted(bottoms)
+    assert bottoms[-1] <= float(svg.get("height"))
+    assert max(float(e.get("width")) for e in inner) <= float(svg.get("width"))
+    ids = [e.get("id") for e in svg.iter() if e.get("id")]
+    assert len(ids) == len(set(ids)) == 2 * len(PANELS) + 2
+    assert "prefers-color-scheme: dark" in svg.find(f"{SVG}style").text
+    assert "http" not in scene.svg().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_title_of_a_picture_alone() -> None:
+    svg = ElementTree.fromstring(Scene("Nothing", "None.", ()).svg())
+    assert texts(svg) == ["Nothing"]
+
+
+# Colours ----------------------------------------------------------------------------------
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def palettes():
+    rules = re.findall(r"\{ (--nx-[^}]*)\}", style_sheet(page=False))
+    return [dict(re.findall(r"--nx-([\w-]+): (#\w+);", rule)) for rule in rules]
+
+
+def test_text_has_the_contrast_that_accessibility_asks_for() -> None:
+    light, dark = palettes()
+    assert set(light) == set(dark)
+    assert light != dark
+    for colours in (light, dark):
+        for name, colour in colours.items():
+            if name == "paper" or name.startswith("tint"):
+                assert contrast(colours["ink"], colour) > 7
+        assert contrast(colours["faint"], colours["paper"]) > 4.5
+        assert contrast(colours["accent"], colours["paper"]) > 3
+        assert contrast(colours["line"], colours["paper"]) > 3
+
+
+def test_a_page_may_choose_its_theme() -> None:
+    sheet = style_sheet()
+    assert "body[data-theme=dark]" in sheet
+    assert "body[data-theme=auto]" in sheet
+    assert set(re.findall(r"var\((--nx-[\w-]+)\)", sheet)) <= set(
+        re.findall(r"(--nx-[\w-]+):", sheet)
+    )
