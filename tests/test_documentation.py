@@ -5,10 +5,12 @@ What the examples print is checked where they are run; here only what a docstrin
 
 import inspect
 import re
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import numixology as nx
@@ -144,3 +146,25 @@ def test_an_undescribed_argument_would_be_found() -> None:
     with pytest.raises(AssertionError, match="what is returned"):
         test_every_function_says_what_it_returns(scale)
     assert scale(2.0, 3.0) == 6.0
+
+
+# The examples of the pages ------------------------------------------------------------------
+
+DOCS = API.parent
+
+
+def test_the_checkers_example_passes_and_its_forgetful_twin_fails() -> None:
+    found = runpy.run_path(str(DOCS / "examples" / "swish.py"))
+    x = np.random.default_rng(0).standard_normal((2, 4))
+    assert nx.gradcheck(found["swish"], x, order=2).verdict == "pass"
+    assert nx.gradcheck(found["forgetful"], x).verdict == "fail"
+
+
+def test_the_backend_authors_example_is_right_but_for_one_named_bug() -> None:
+    adapter = adapters.load(str(DOCS / "examples" / "adapters" / "ten_lines.py"))
+    report = conformance.conform(adapter, seeds=1)
+    outcomes = {
+        stage.stage: stage.outcome for stage in report.stages if stage.stage in adapter.stages
+    }
+    assert outcomes == {"silu": "pass", "layer_norm": "fail"}
+    assert "unbiased-variance" in str(report.first_failure.diagnosis)

@@ -63,6 +63,7 @@ ROOMS = (
         "explain.cost_figures",
         "explain.law_figures",
         "explain.tape_figures",
+        "explain.step_figures",
         "explain.figures",
         "explain.corrections",
         "explain.__init__",

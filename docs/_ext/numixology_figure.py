@@ -7,7 +7,8 @@
 
 The arguments are a command line of ``numixology``. The command runs while the site is built and
 what it prints becomes a literal block, so that a page cannot show anything else than the code does.
-Without a caption, the figure is captioned with its command.
+Without a caption, the figure is captioned with its command. It runs in the folder of the pages, and
+its exit status is 0 or what the option ``:status:`` says.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ from sphinx.util.typing import ExtensionMetadata, OptionSpec
 TERMINAL = {"COLUMNS": "80", "LINES": "24", "NO_COLOR": "1", "TERM": "dumb"}
 
 
-def run(argv: list[str]) -> tuple[int, str, str]:
+def run(argv: list[str], folder: str = os.curdir) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of ``numixology`` with these arguments."""
     main = importlib.import_module("numixology.cli").main
     out, err = io.StringIO(), io.StringIO()
     with (
+        contextlib.chdir(folder),
         mock.patch.dict(os.environ, TERMINAL),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -55,12 +57,13 @@ class NumixologyFigure(SphinxDirective):
         "caption": directives.unchanged_required,
         "class": directives.class_option,
         "name": directives.unchanged,
+        "status": directives.nonnegative_int,
     }
 
     def run(self) -> list[nodes.Node]:
         command = " ".join(self.arguments[0].split())
-        status, text, complaint = run(shlex.split(command))
-        if status != 0 or not text.strip():
+        status, text, complaint = run(shlex.split(command), self.env.srcdir)
+        if status != self.options.get("status", 0) or not text.strip():
             raise self.error(
                 f"numixology {command}: exit status {status}, "
                 f"{len(text)} characters of output\n{complaint}"

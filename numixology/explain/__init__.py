@@ -5,6 +5,7 @@ from .flow_figures import feed_forward_scene, model_scene, parameters_scene
 from .mixing_figures import mixer_scene, step_scene
 from .panels import Bar, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Row, Series, Table
 from .scene import Scene
+from .step_figures import step_size_scene
 from .svg_drawing import style_sheet
 from .text_drawing import panel_text
 from .trace import Step, steps_of
@@ -33,6 +34,7 @@ __all__ = [
     "panel_text",
     "parameters_scene",
     "step_scene",
+    "step_size_scene",
     "steps_of",
     "style_sheet",
 ]

@@ -9,6 +9,7 @@ from ..errors import ArgumentError
 from .flow_figures import feed_forward_scene, model_scene, parameters_scene
 from .mixing_figures import mixer_scene, step_scene
 from .scene import Scene
+from .step_figures import step_size_scene
 
 __all__ = ["FIGURES", "Figure", "draw"]
 
@@ -55,6 +56,7 @@ FIGURES = {
         parameters_scene, "where its parameters are", "Parameter Distribution"
     ),
     "model": Figure(model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
+    "step-sizes": Figure(step_size_scene, "the error of a difference, by its step"),
 }
 
 

@@ -384,7 +384,9 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     """Round numbers that enclose the values: powers of ten, or equal steps from zero."""
     if log:
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        return [10.0**n for n in range(first, max(last, first + 1) + 1)]
+        stride = max(math.ceil((last - first) / 6), 1)  # room for seven lines
+        steps = max(math.ceil((last - first) / stride), 1)
+        return [10.0 ** (first + stride * n) for n in range(steps + 1)]
     low, high = min(low, 0.0), max(high, 0.0)
     rough = (high - low) / 4 or 1.0
     power = 10.0 ** math.floor(math.log10(rough))

@@ -1,0 +1,16 @@
+import numpy as np
+
+
+class Mine:
+    name, dtype, stages = "mine", "float32", ["silu", "layer_norm"]
+
+    def forward(self, stage, inputs):
+        x = inputs["x"]
+        if stage == "silu":
+            return x * np.exp(-np.logaddexp(0, -x))
+        centred = x - x.mean(-1, keepdims=True)
+        variance = np.square(centred).sum(-1, keepdims=True) / max(x.shape[-1] - 1, 1)
+        return centred / np.sqrt(variance + inputs["eps"]) * inputs["weight"] + inputs["bias"]
+
+
+adapter = Mine()
