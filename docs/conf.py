@@ -28,6 +28,8 @@ extensions = [
     "mathml",
     "numixology_draw",
     "numixology_figure",
+    "rooms",
+    "solution",
 ]
 if find_spec("sphinx_copybutton"):
     extensions.append("sphinx_copybutton")
@@ -57,6 +59,7 @@ python_maximum_signature_line_length = 88
 html_math_renderer = "mathml"
 html_title = f"numixology {release}"
 html_static_path = ["_static"]
+html_css_files = ["glossary.css"]
 html_last_updated_fmt = None
 html_copy_source = False
 html_show_sphinx = False
