@@ -359,8 +359,9 @@ def _twin(module: M, instead: Mapping[int, Any]) -> M:
             vars(twin)[name] = instead.get(id(value), value)
         elif isinstance(value, Module):
             vars(twin)[name] = _twin(value, instead)
-        elif isinstance(value, list | tuple):
-            vars(twin)[name] = type(value)(
+        elif isinstance(value, list | tuple) and any(isinstance(one, Module) for one in value):
+            make = getattr(type(value), "_make", type(value))  # a NamedTuple takes its fields apart
+            vars(twin)[name] = make(
                 _twin(one, instead) if isinstance(one, Module) else one for one in value
             )
     return twin

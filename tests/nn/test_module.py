@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -572,3 +573,26 @@ class TestEveryModule:
 
     def test_numpy_s_integers_are_sizes(self):
         assert nn.Linear(np.int64(3), np.int32(2)).weight.shape == (2, 3)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+def test_functional_call_of_a_module_that_holds_a_named_tuple() -> None:
+    class Both(nx.nn.Module):
+        def __init__(self) -> None:
+            self.sizes = Pair(2, 3)
+            self.layers = Pair(nx.nn.Linear(2, 1, rng=0), nx.nn.Linear(2, 1, rng=1))
+
+        def forward(self, x):
+            return self.layers.first(x) * self.layers.second(x) + self.sizes.second
+
+    module = Both()
+    names = list(module.state_dict())
+    ones = {name: np.ones_like(value) for name, value in module.state_dict().items()}
+    result = nx.nn.functional_call(module, ones, nx.tensor([[1.0, 2.0]]))
+    assert result.tolist() == [[(1.0 + 2.0 + 1.0) ** 2 + 3]]
+    assert names
+    assert not np.array_equal(module.layers.first.weight.numpy(), np.ones((1, 2)))

@@ -392,9 +392,9 @@ class MixedByIndices(Textbook):
     """The chunks are taken in the order of an index array."""
 
     def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        b, t, d = x.shape
-        order = np.arange(t * num_heads).reshape(t, num_heads).T.ravel()
-        return x.reshape(b, t * num_heads, d // num_heads)[:, order].reshape(b, t, d)
+        B, T, D = x.shape
+        order = np.arange(T * num_heads).reshape(T, num_heads).T.ravel()
+        return x.reshape(B, T * num_heads, D // num_heads)[:, order].reshape(B, T, D)
 
 
 @_same("token_mix", "block", "model")
@@ -402,10 +402,10 @@ class MixedByStacking(Textbook):
     """The heads are cut out and joined one below another."""
 
     def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        b, t, d = x.shape
-        width = d // num_heads
+        B, T, D = x.shape
+        width = D // num_heads
         heads = [x[:, :, i * width : (i + 1) * width] for i in range(num_heads)]
-        return F.concatenate(heads, axis=1).reshape(b, t, d)
+        return F.concatenate(heads, axis=1).reshape(B, T, D)
 
 
 @_same("embedding", "model")

@@ -207,14 +207,14 @@ class Textbook:
 
     def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
         """(B, T, D) by heads to (B, H, T, d), and H chunks of that per token."""
-        b, t, d = x.shape
+        B, T, D = x.shape
         heads = self.partition(x, num_heads)  # (B, T, H, d)
-        return self.merge(self.permute(heads), (b, t, d))
+        return self.merge(self.permute(heads), (B, T, D))
 
     def partition(self, x: Tensor, num_heads: int) -> Tensor:
         """(B, T, D) to (B, T, H, d)."""
-        b, t, d = x.shape
-        return x.reshape(b, t, num_heads, d // num_heads)
+        B, T, D = x.shape
+        return x.reshape(B, T, num_heads, D // num_heads)
 
     def permute(self, heads: Tensor) -> Tensor:
         """(B, T, H, d) to (B, H, T, d)."""

@@ -139,8 +139,8 @@ class Jax(_OnCpu, Layers):
 
     def token_mix(self, x: Any, num_heads: int) -> Any:
         """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        b, t, d = x.shape
-        return x.reshape(b, t, num_heads, d // num_heads).swapaxes(1, 2).reshape(b, t, d)
+        B, T, D = x.shape
+        return x.reshape(B, T, num_heads, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
 
     def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
         """(x - mean) / √(var + eps) · weight + bias."""

@@ -166,8 +166,8 @@ class Torch(_OnDevice, Layers):
 
     def token_mix(self, x: Any, num_heads: int) -> Any:
         """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        b, t, d = x.shape
-        return x.view(b, t, num_heads, d // num_heads).permute(0, 2, 1, 3).reshape(b, t, d)
+        B, T, D = x.shape
+        return x.view(B, T, num_heads, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
 
     def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
         """(x - mean) / √(var + eps) · weight + bias."""

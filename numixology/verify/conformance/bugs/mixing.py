@@ -26,8 +26,8 @@ class HeadsInterleaved(Textbook):
     """D is split as (d, H), so that a head takes every H-th column."""
 
     def partition(self, x: Tensor, num_heads: int) -> Tensor:
-        b, t, d = x.shape
-        return x.reshape(b, t, d // num_heads, num_heads).permute(0, 1, 3, 2)
+        B, T, D = x.shape
+        return x.reshape(B, T, D // num_heads, num_heads).permute(0, 1, 3, 2)
 
 
 @known("token_mix")
@@ -67,8 +67,8 @@ class MixerInverse(Textbook):
     """The inverse permutation: (B, H, T, d) to (B, T, H, d)."""
 
     def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        b, t, d = x.shape
-        return x.reshape(b, num_heads, t, d // num_heads).permute(0, 2, 1, 3).reshape(b, t, d)
+        B, T, D = x.shape
+        return x.reshape(B, num_heads, T, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
 
 
 @known("token_mix")
@@ -92,9 +92,9 @@ class ChunksShifted(Textbook):
     """Every chunk lies one place farther on."""
 
     def merge(self, heads: Tensor, shape: tuple[int, ...]) -> Tensor:
-        b, h, t, d = heads.shape
-        chunks = heads.reshape(b, h * t, d)
-        return chunks[:, np.roll(np.arange(h * t), 1)].reshape(shape)
+        B, H, T, d = heads.shape
+        chunks = heads.reshape(B, H * T, d)
+        return chunks[:, np.roll(np.arange(H * T), 1)].reshape(shape)
 
 
 @known("token_mix")
@@ -192,8 +192,8 @@ class MixerGradientPermutedForward(_Backward):
     """The gradient is permuted as the input was, not back."""
 
     def like(self, x: Tensor, num_heads: int) -> Tensor:
-        b, t, d = x.shape
-        return x.reshape(b, num_heads, t, d // num_heads).permute(0, 2, 1, 3).reshape(b, t, d)
+        B, T, D = x.shape
+        return x.reshape(B, num_heads, T, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
 
 
 @known("token_mix")
