@@ -7,6 +7,17 @@ from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
 from .flow_figures import feed_forward_scene, model_scene, parameters_scene
+from .law_figures import (
+    cycles_scene,
+    jacobian_scene,
+    null_space_scene,
+    orders_scene,
+    pre_norm_scene,
+    receptive_field_scene,
+    shuffle_scene,
+    token_jacobian_scene,
+    why_square_scene,
+)
 from .mixing_figures import mixer_scene, step_scene
 from .scene import Scene
 from .step_figures import step_size_scene
@@ -57,6 +68,15 @@ FIGURES = {
     ),
     "model": Figure(model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
     "step-sizes": Figure(step_size_scene, "the error of a difference, by its step"),
+    "shuffle": Figure(shuffle_scene, "where mixing moves each chunk"),
+    "jacobian": Figure(jacobian_scene, "the Jacobian of mixing, by chunks"),
+    "token-jacobian": Figure(token_jacobian_scene, "which token has chunks of which"),
+    "cycles": Figure(cycles_scene, "the cycles of mixing, and its order"),
+    "orders": Figure(orders_scene, "order, depth and rank by T and H"),
+    "receptive-field": Figure(receptive_field_scene, "which token sees which, by layers"),
+    "why-square": Figure(why_square_scene, "the paper's reshaping beside the regrouping"),
+    "null-space": Figure(null_space_scene, "what x + mix(x) loses"),
+    "pre-norm": Figure(pre_norm_scene, "how other blocks escape that"),
 }
 
 
