@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "local_inventory",
     "mathml",
+    "numixology_corrections",
     "numixology_draw",
     "numixology_figure",
     "rooms",

@@ -1,7 +1,9 @@
 """For the reader: what every step did, drawn."""
 
+from .claims import Evidence, Finding
 from .figures import FIGURES, Figure, draw
 from .flow_figures import feed_forward_scene, model_scene, parameters_scene
+from .guide_corrections import VERDICTS, Correction, corrections, corrections_scene
 from .law_figures import (
     cycles_scene,
     jacobian_scene,
@@ -23,12 +25,16 @@ from .trace import Step, steps_of
 
 __all__ = [
     "FIGURES",
+    "VERDICTS",
     "Bar",
     "Bars",
     "Box",
     "Cell",
     "Chart",
+    "Correction",
+    "Evidence",
     "Figure",
+    "Finding",
     "Graph",
     "Grid",
     "Lines",
@@ -39,6 +45,8 @@ __all__ = [
     "Step",
     "Table",
     "cycles_scene",
+    "corrections",
+    "corrections_scene",
     "draw",
     "feed_forward_scene",
     "jacobian_scene",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
 from .flow_figures import feed_forward_scene, model_scene, parameters_scene
+from .guide_corrections import corrections_scene
 from .law_figures import (
     cycles_scene,
     jacobian_scene,
@@ -77,6 +78,7 @@ FIGURES = {
     "why-square": Figure(why_square_scene, "the paper's reshaping beside the regrouping"),
     "null-space": Figure(null_space_scene, "what x + mix(x) loses"),
     "pre-norm": Figure(pre_norm_scene, "how other blocks escape that"),
+    "corrections": Figure(corrections_scene, "the guide's claims, each with a verdict"),
 }
 
 
