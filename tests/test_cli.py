@@ -134,7 +134,7 @@ def test_feed_forward_networks(run) -> None:
 def test_the_model(run) -> None:
     out = printed(run, "explain model")
     assert out.startswith("Model of 2 layers, 9,200 parameters")
-    assert "  position_embedding  (4, 8)     one table, broadcast over the batch\n" in out
+    assert "  position_embedding  (4, 8)\n" in out
     assert "Layer 2\n" in out
     out = printed(
         run,
@@ -174,7 +174,7 @@ def printed_nothing(run, line):
 def test_the_list_of_figures(run) -> None:
     lines = printed(run, "draw --list").splitlines()[2:]
     assert [line.split()[0] for line in lines] == list(nx.explain.FIGURES)
-    assert lines[0].split("  ")[-1] == "Token Mixer Step-by-Step"
+    assert lines[0].endswith("  Tensor Shape Basics")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ SENSELESS = {
     "explain": "required: WHAT",
     "params": "required: WHAT",
     "draw": "draw takes the name of a figure: got none; see numixology draw --list",
-    "draw mixr": "a figure has one of the known names: got 'mixr'; mixer, ",
+    "draw mixr": "a figure has one of the known names: got 'mixr'; shape, ",
     "draw ffn --heads 2": "the figure ffn is drawn by its own sizes: got num_heads; choose",
     "draw mixer --tokens 0": "num_tokens is a positive integer: got 0",
     "draw mixer --mixing none": "mixing is 'rankmixer' or 'guide': got 'none'",

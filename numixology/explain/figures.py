@@ -6,7 +6,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
-from .flow_figures import feed_forward_scene, model_scene, parameters_scene
+from .flow_figures import (
+    block_scene,
+    feed_forward_scene,
+    model_scene,
+    parameters_scene,
+    swiglu_scene,
+)
 from .guide_corrections import corrections_scene
 from .law_figures import (
     cycles_scene,
@@ -19,9 +25,12 @@ from .law_figures import (
     token_jacobian_scene,
     why_square_scene,
 )
+from .layer_figures import activations_scene, layer_norm_scene
 from .mixing_figures import mixer_scene, step_scene
 from .scene import Scene
+from .shape_figures import batch_scene, shape_scene, strides_scene
 from .step_figures import step_size_scene
+from .walk_figures import walk_scene
 
 __all__ = ["FIGURES", "Figure", "draw"]
 
@@ -54,6 +63,8 @@ _STEPS = "Token Mixer Step-by-Step"
 
 #: Every figure, in the order of the guide and then of the pages.
 FIGURES = {
+    "shape": Figure(shape_scene, "the axes of a batch", "Tensor Shape Basics"),
+    "batch": Figure(batch_scene, "sequences of tokens, by index", "Visual Representation"),
     "mixer": Figure(mixer_scene, "the token mixer, all steps", _STEPS),
     "partition": Figure(partial(step_scene, "partition"), "tokens cut into heads", _STEPS),
     "permute": Figure(partial(step_scene, "permute"), "heads first, then tokens", _STEPS),
@@ -67,7 +78,15 @@ FIGURES = {
     "ffn-parameters": Figure(
         parameters_scene, "where its parameters are", "Parameter Distribution"
     ),
+    "swiglu": Figure(
+        swiglu_scene, "the standard network beside SwiGLU", "SwiGLU Variant Comparison"
+    ),
+    "block": Figure(block_scene, "the mixer, then the network", "RankMixer Block Structure"),
     "model": Figure(model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
+    "walk": Figure(walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"),
+    "strides": Figure(strides_scene, "which lines copy, and why", "Memory Optimization"),
+    "activations": Figure(activations_scene, "GELU, ReLU and SiLU with their slopes"),
+    "layer-norm": Figure(layer_norm_scene, "one token through LayerNorm"),
     "step-sizes": Figure(step_size_scene, "the error of a difference, by its step"),
     "shuffle": Figure(shuffle_scene, "where mixing moves each chunk"),
     "jacobian": Figure(jacobian_scene, "the Jacobian of mixing, by chunks"),

@@ -1,6 +1,6 @@
 """How values flow through the layers: boxes and shapes, from a traced run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,15 +8,21 @@ from .. import nn
 from ..array import Shape
 from ..functional.mixing import Mixing
 from ..tensors import tensor
-from .panels import Box, Graph, Panel, Table
+from .panels import Bar, Bars, Box, Graph, Panel, Table
 from .scene import Scene
 from .trace import Step, steps_of
 
-__all__ = ["feed_forward_scene", "model_scene", "parameters_scene"]
+__all__ = [
+    "block_scene",
+    "feed_forward_scene",
+    "model_scene",
+    "parameters_scene",
+    "swiglu_scene",
+]
 
 #: What is said beside a step.
 _REMARKS = {
-    "norm": "each token to mean 0 and variance 1",
+    "norm": "mean 0, variance 1",
     "linear1": "expand",
     "linear2": "contract",
     "dropout": "in training only",
@@ -25,8 +31,18 @@ _REMARKS = {
     "w3": "up: beside the gate, not behind it",
     "multiply": "gate times up",
     "w2": "down: contract",
-    "position_embedding": "one table, broadcast over the batch",
 }
+
+#: The same where two networks stand side by side.
+_SHORT_REMARKS = {
+    "linear1": "expand",
+    "linear2": "contract",
+    "w1": "gate",
+    "w3": "up",
+    "w2": "down",
+}
+
+_POSITIONS = "The position table is broadcast: every sequence gets the same one."
 
 #: What a step reads, where that is not just the step before it; a step of that name comes before.
 _READS = {"w3": ("norm",), "multiply": ("silu", "w3")}
@@ -66,7 +82,7 @@ def feed_forward_scene(
         <BLANKLINE>
         Flow
           input       (1, 2, 4)
-          norm        (1, 2, 4)   each token to mean 0 and variance 1
+          norm        (1, 2, 4)   mean 0, variance 1
           linear1     (1, 2, 16)  expand
           activation  (1, 2, 16)
           dropout     (1, 2, 16)  in training only
@@ -91,6 +107,128 @@ def feed_forward_scene(
     description = "The steps from input to output, from top to bottom, each with its shape."
     boxes = _flow("input", (batch, num_tokens, hidden_dim), steps)
     return Scene(title, description, (Graph("Flow", boxes),))
+
+
+def swiglu_scene(
+    hidden_dim: int = 768, ff_dim: int | None = None, *, batch: int = 4, num_tokens: int = 8
+) -> Scene:
+    """The standard feed-forward network beside SwiGLU, with their parameters counted.
+
+    Args:
+        hidden_dim: D.
+        ff_dim: F; 4D if None.
+        batch: B.
+        num_tokens: T.
+
+    Returns:
+        A :class:`.Scene` of two graphs and the bars of three parameter counts: of both, and of a
+        SwiGLU with F = 8D/3, rounded down, which is about as large as a standard one with F = 4D.
+
+    Raises:
+        ArgumentError: a size that is not a positive integer.
+
+    Source: guide, SwiGLU Variant Comparison.
+
+    Example:
+        >>> import numixology as nx
+        >>> for bar in nx.explain.swiglu_scene(768).panels[2].bars:
+        ...     print(f"{bar.name:20} {bar.label}")
+        standard, F = 3072   4,723,968
+        SwiGLU, F = 3072     7,079,424
+        SwiGLU, F = 2048     4,720,128
+    """
+    nn.module.positive(batch=batch, num_tokens=num_tokens)
+    x = tensor(np.zeros((batch, num_tokens, hidden_dim)))
+    standard = nn.FeedForward(hidden_dim, ff_dim, rng=0)
+    F = standard.linear1.weight.shape[0]
+    gated = nn.SwiGLUFeedForward(hidden_dim, F, rng=0)
+    narrow = nn.SwiGLUFeedForward(hidden_dim, 8 * hidden_dim // 3, rng=0)
+    usual = 4 * hidden_dim == F
+    panels: tuple[Panel, ...] = (
+        Graph(
+            "Standard network",
+            _flow("input", x.shape, steps_of(standard, x), _SHORT_REMARKS),
+            f"{'8D^2 + 7D' if usual else '2DF + F + 3D'} parameters.",
+        ),
+        Graph(
+            "SwiGLU network",
+            _flow("input", x.shape, steps_of(gated, x), _SHORT_REMARKS),
+            f"{'12D^2 + 2D' if usual else '3DF + 2D'} parameters.",
+        ),
+        Bars(
+            "Parameters, counted",
+            tuple(
+                Bar(name, float(total), f"{total:,}")
+                for name, total in (
+                    (f"standard, F = {F}", standard.parameter_table().total),
+                    (f"SwiGLU, F = {F}", gated.parameter_table().total),
+                    (f"SwiGLU, F = {8 * hidden_dim // 3}", narrow.parameter_table().total),
+                )
+            ),
+        ),
+    )
+    title = f"Standard and SwiGLU networks, D = {hidden_dim}"
+    return Scene(title, "The flow through both, and how many parameters they have.", panels)
+
+
+def block_scene(
+    num_tokens: int = 4,
+    hidden_dim: int = 8,
+    num_heads: int = 4,
+    *,
+    batch: int = 2,
+    ff_dim: int | None = None,
+    ffn: nn.rankmixer.Network = "standard",
+    mixing: Mixing = "rankmixer",
+) -> Scene:
+    """The flow through a block: the token mixer, then the feed-forward network.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        batch: B.
+        ff_dim: F; 4D if None.
+        ffn: ``"standard"`` or ``"swiglu"``.
+        mixing: ``"rankmixer"`` or ``"guide"``.
+
+    Returns:
+        A :class:`.Scene` of two graphs.
+
+    Raises:
+        ArgumentError, ShapeError: sizes or words that no block has.
+
+    Source: guide, RankMixer Block Structure.
+
+    Example:
+        >>> import numixology as nx
+        >>> mixer, network = nx.explain.block_scene(3, 10, 2).panels
+        >>> [box.name for box in mixer.boxes][-2:], network.boxes[0].reads, network.boxes[-1].reads
+        (['residual', 'norm'], (), ('dropout 6', 'mixed tokens'))
+    """
+    nn.module.positive(batch=batch)
+    block = nn.RankMixerBlock(
+        num_tokens, hidden_dim, num_heads, ff_dim=ff_dim, ffn=ffn, mixing=mixing, rng=0
+    ).eval()
+    x = tensor(np.zeros((batch, num_tokens, hidden_dim)))
+    mixed = steps_of(block.mixer, x)
+    passed = steps_of(block.ffn, x)
+    panels = (
+        Graph(
+            "1. Token mixer",
+            _flow("input tokens", x.shape, mixed),
+            "Post-norm: y = LayerNorm(x + mix(x)).",
+        ),
+        Graph(
+            "2. Feed-forward network",
+            _flow("mixed tokens", x.shape, passed),
+            "Pre-norm: z = y + network(LayerNorm(y)).",
+        ),
+    )
+    total = block.parameter_table().total
+    title = f"Block: token mixer, then feed-forward; {total:,} parameters"
+    about = "The steps of both halves from top to bottom, with shapes; the first feeds the second."
+    return Scene(title, about, panels)
 
 
 def model_scene(
@@ -158,11 +296,11 @@ def model_scene(
     )
     ends = [i for i, step in enumerate(steps) if step.name.startswith("block ")]
     title = "Layer 1: token mixer, then feed-forward"
-    panels: list[Panel] = [Graph("Embeddings", embeddings)]
+    panels: list[Panel] = [Graph("Embeddings", embeddings, _POSITIONS)]
     panels.append(Graph(title, _flow("embedding", steps[2].shape, steps[3 : ends[0]])))
     for layer, end in enumerate(ends[1:], start=2):
-        remark = "the same steps with parameters of its own"
-        panels.append(Graph(f"Layer {layer}", (_box(steps[end])._replace(remark=remark),)))
+        note = "The same steps with parameters of its own."
+        panels.append(Graph(f"Layer {layer}", (_box(steps[end]),), note))
     last = Box("states", "final hidden states", str(steps[-1].shape))
     panels.append(Graph("Final hidden states", (last,)))
     depth = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing).depth_to_mix
@@ -216,7 +354,9 @@ def _box(step: Step, reads: tuple[str, ...] = (), place: tuple[int, int] = (0, 0
     return Box(step.name, step.name, str(step.shape), _REMARKS.get(step.name, ""), reads, place)
 
 
-def _flow(first: str, shape: Shape, steps: Sequence[Step]) -> tuple[Box, ...]:
+def _flow(
+    first: str, shape: Shape, steps: Sequence[Step], remarks: Mapping[str, str] = _REMARKS
+) -> tuple[Box, ...]:
     """Boxes from top to bottom; a residual also reads what its part of the flow began with."""
     boxes = [Box(first, first, str(shape))]
     start = latest = first
@@ -230,7 +370,8 @@ def _flow(first: str, shape: Shape, steps: Sequence[Step]) -> tuple[Box, ...]:
             reads = (latest, start)
         row = 1 + max(box.place[0] for box in boxes)
         place = (row - 2, 1) if step.name == "w3" else (row, 0)  # beside w1
-        boxes.append(_box(step, reads, place)._replace(key=key))
+        box = _box(step, reads, place)
+        boxes.append(box._replace(key=key, remark=remarks.get(step.name, "")))
         if boxes[-2].name == "residual":  # the mixer ends with this norm, the network begins
             start = key
         keys[step.name] = latest = key

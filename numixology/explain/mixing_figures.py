@@ -170,7 +170,7 @@ def _panel(walk: _Walk, i: int) -> Panel:
     if step.name == "merge":
         note = _verdict(walk)
     form, rows = _rows(walk, step)
-    shown = _few(rows, _MOST_ROWS, Row("", ((Cell("..."),),)))
+    shown = few(rows, _MOST_ROWS, Row("", ((Cell("..."),),)))
     return Grid(title, tuple(shown), form, note=note.format(**walk.sizes))
 
 
@@ -215,8 +215,8 @@ def _row(name: str, labels: Array, tokens: Array | None = None) -> Row:
     for i, chunk in enumerate(labels):
         groups = [None] * len(chunk) if tokens is None else tokens[i].tolist()
         cells = [Cell(str(label), group) for label, group in zip(chunk, groups, strict=True)]
-        chunks.append(tuple(_few(cells, _MOST_CELLS, Cell("..."))))
-    return Row(name, tuple(_few(chunks, _MOST_CELLS, (Cell("..."),))))
+        chunks.append(tuple(few(cells, _MOST_CELLS, Cell("..."))))
+    return Row(name, tuple(few(chunks, _MOST_CELLS, (Cell("..."),))))
 
 
 def feature_names(num_tokens: int, hidden_dim: int) -> Array:
@@ -231,6 +231,6 @@ def feature_names(num_tokens: int, hidden_dim: int) -> Array:
     return np.array([[f"{token}{i + 1}" for i in range(hidden_dim)] for token in tokens])
 
 
-def _few(items: Sequence[V], most: int, omission: V) -> Sequence[V]:
+def few(items: Sequence[V], most: int, omission: V) -> Sequence[V]:
     """The first and the last few of many."""
     return items if len(items) <= most else [*items[: most // 2], omission, *items[-2:]]

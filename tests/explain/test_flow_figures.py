@@ -112,7 +112,7 @@ def test_the_model_from_ids_to_hidden_states() -> None:
         ("position_embedding", "(4, 8)"),
         ("embedding", "(2, 4, 8)"),
     ]
-    assert embeddings[2][2] == "one table, broadcast over the batch"
+    assert "broadcast: every sequence gets the same" in scene.panels[0].note
     assert [name for name, _, _ in rows(scene.panels[1])] == [
         "embedding", "partition", "permute", "flatten", "merge", "residual", "norm",
         "norm", "linear1", "activation", "dropout", "linear2", "dropout", "residual",
