@@ -30,6 +30,7 @@ extensions = [
     "numixology_draw",
     "numixology_figure",
     "rooms",
+    "numixology_play",
     "solution",
 ]
 if find_spec("sphinx_copybutton"):

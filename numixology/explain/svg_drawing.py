@@ -222,18 +222,22 @@ def _grid(grid: Grid) -> _Drawing:
     wide = 0.0
     for i, row in enumerate(grid.rows):
         x, y = names, top + i * (_CELL + 4)
-        elements.append(_text(0, y + 16, row.name, "nx-faint"))
+        line = Element("g", {"class": "nx-row"})
+        line.append(_text(0, y + 16, row.name, "nx-faint"))
         column = 0
         for chunk in row.chunks:
             for cell in chunk:
                 if i == 0 and grid.columns:
-                    elements.append(_centred(x, 14, cell_wide, grid.columns[column], "nx-faint"))
+                    line.append(_centred(x, 14, cell_wide, grid.columns[column], "nx-faint"))
+                # a group per cell, so that a page can light it or move the keyboard's focus to it
+                one = SubElement(line, "g", {"class": "nx-one"})
                 tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
-                elements.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
-                elements.append(_centred(x, y + 16, cell_wide, cell.label, "nx-value"))
+                one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
+                one.append(_centred(x, y + 16, cell_wide, cell.label, "nx-value"))
                 x, column = x + cell_wide, column + 1
             wide = max(wide, x)
             x += _GAP
+        elements.append(line)
     return _Drawing(elements, wide, top + len(grid.rows) * (_CELL + 4))
 
 
