@@ -54,8 +54,8 @@ def test_all_lies_within_the_picture(panel) -> None:
     (group,) = svg.findall(f"{SVG}g")
     dx, dy = map(float, re.findall(r"[\d.]+", group.get("transform")))
     seen = 0
-    for parent, x0, y0 in ((svg, 0, 0), (group, dx, dy)):
-        for e in parent:
+    for elements, x0, y0 in ((list(svg), 0, 0), (group.iter(), dx, dy)):
+        for e in elements:
             for x, y in corners(e):
                 assert 0 <= x + x0 <= wide, (panel.title, e.attrib, e.text)
                 assert 0 <= y + y0 <= high, (panel.title, e.attrib, e.text)
