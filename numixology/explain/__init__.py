@@ -28,6 +28,7 @@ from .scene import Scene
 from .shape_figures import batch_scene, shape_scene, strides_scene
 from .step_figures import step_size_scene
 from .svg_drawing import style_sheet
+from .tape_figures import backward_scene, sweep_order_scene, tape_scene
 from .text_drawing import panel_text
 from .trace import Step, steps_of
 from .walk_figures import walk_scene
@@ -53,9 +54,10 @@ __all__ = [
     "Series",
     "Step",
     "Table",
-    "cycles_scene",
+    "backward_scene",
     "corrections",
     "corrections_scene",
+    "cycles_scene",
     "draw",
     "feed_forward_scene",
     "jacobian_scene",
@@ -78,6 +80,8 @@ __all__ = [
     "steps_of",
     "strides_scene",
     "style_sheet",
+    "sweep_order_scene",
+    "tape_scene",
     "token_jacobian_scene",
     "why_square_scene",
     "swiglu_scene",

@@ -30,6 +30,12 @@ from .mixing_figures import mixer_scene, step_scene
 from .scene import Scene
 from .shape_figures import batch_scene, shape_scene, strides_scene
 from .step_figures import step_size_scene
+from .tape_figures import (
+    example_backward,
+    example_order,
+    example_second_derivative,
+    example_tape,
+)
 from .walk_figures import walk_scene
 
 __all__ = ["FIGURES", "Figure", "draw"]
@@ -98,6 +104,10 @@ FIGURES = {
     "null-space": Figure(null_space_scene, "what x + mix(x) loses"),
     "pre-norm": Figure(pre_norm_scene, "how other blocks escape that"),
     "corrections": Figure(corrections_scene, "the guide's claims, each with a verdict"),
+    "tape": Figure(example_tape, "the tape of s * (s + 1)"),
+    "tape-backward": Figure(example_backward, "gradients flowing back through it"),
+    "order": Figure(example_order, "a tape read in a wrong order and in the right one"),
+    "second-derivative": Figure(example_second_derivative, "the tape of a gradient"),
 }
 
 

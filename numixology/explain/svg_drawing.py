@@ -244,13 +244,21 @@ def _grid(grid: Grid) -> _Drawing:
 def _graph(graph: Graph) -> _Drawing:
     wide = max(_wide(text) for box in graph.boxes for text in (box.name, box.shape)) + 20
     high = 42.0 if any(box.shape for box in graph.boxes) else 26.0
-    left = 20.0 if any(_skips(graph, box) for box in graph.boxes) else 0.0
-    step_x, step_y = wide + 26, high + 24
+    place = {box.key: box.place for box in graph.boxes}
+    skips = any(_skips(place, key, box.key) for box in graph.boxes for key in box.reads)
+    left = 20.0 if skips else 0.0
+    columns = 1 + max(box.place[1] for box in graph.boxes)
+    gap = 24.0 + 8 * max(columns - 2, 0)  # the more arrows cross, the steeper they are drawn
+    step_x, step_y = wide + 26, high + gap
     corner = {box.key: (left + box.place[1] * step_x, box.place[0] * step_y) for box in graph.boxes}
     elements: list[Element] = []
     for box in graph.boxes:
-        for key in box.reads:
-            elements.extend(_arrow(corner[key], corner[box.key], wide, high))
+        for i, key in enumerate(box.reads):
+            # a value that is read twice is joined by two arrows side by side
+            shift = 16 * (box.reads[:i].count(key) - (box.reads.count(key) - 1) / 2)
+            skips = _skips(place, key, box.key)
+            ends, size = (corner[key], corner[box.key]), (wide, high)
+            elements += _arrow(*ends, *size, gap - 4, skips=skips, shift=shift)
     for box in graph.boxes:
         x, y = corner[box.key]
         elements.append(_rect(x, y, wide, high, "nx-cell", round_by=4))
@@ -281,34 +289,44 @@ def _remarks(graph: Graph) -> dict[int, list[str]]:
     }
 
 
-def _skips(graph: Graph, box: Box) -> bool:
-    """Whether an arrow to this box passes others in its column."""
-    place = {other.key: other.place for other in graph.boxes}
-    return any(
-        place[key][1] == box.place[1] and abs(box.place[0] - place[key][0]) > 1 for key in box.reads
-    )
+def _skips(place: dict[str, tuple[int, int]], start: str, end: str) -> bool:
+    """Whether a straight arrow would pass through other boxes of its column."""
+    (row, column), (last, last_column) = place[start], place[end]
+    between = range(min(row, last) + 1, max(row, last))
+    return column == last_column and any(r in between and c == column for r, c in place.values())
 
 
 def _arrow(
-    start: tuple[float, float], end: tuple[float, float], wide: float, high: float
+    start: tuple[float, float],
+    end: tuple[float, float],
+    wide: float,
+    high: float,
+    slant: float,
+    *,
+    skips: bool,
+    shift: float,
 ) -> list[Element]:
-    """From box to box: downwards, sideways, or round the boxes in between."""
+    """From box to box: downwards, sideways, or round the boxes in between.
+
+    Between columns it goes down in the column where it starts, and up in the one where it ends:
+    in a tape that is the column of the value, whichever way the arrow points.
+    """
     (x0, y0), (x1, y1) = start, end
-    step = high + 24
+    middle = wide / 2 + shift
     if y0 == y1:
         sign = 1 if x1 > x0 else -1
         points = [(x0 + (wide if sign > 0 else 0), y0 + high / 2)]
         points.append((x1 + (0 if sign > 0 else wide), y1 + high / 2))
         tip = [(-6 * sign, -4), (-6 * sign, 4)]
-    elif x0 == x1 and abs(y1 - y0) > step + 1:
+    elif skips:
         points = [(x0, y0 + high / 2), (x0 - 14, y0 + high / 2)]
         points += [(x0 - 14, y1 + high / 2), (x1, y1 + high / 2)]
         tip = [(-6, -4), (-6, 4)]
     elif y1 < y0:  # upwards, as gradients flow in a tape that is drawn downwards
-        points = [(x0 + wide / 2, y0), (x1 + wide / 2, y1 + high)]
+        points = [(x0 + middle, y0), (x1 + middle, y0 - slant), (x1 + middle, y1 + high)]
         tip = [(-4, 6), (4, 6)]
     else:
-        points = [(x0 + wide / 2, y0 + high), (x0 + wide / 2, y1 - 20), (x1 + wide / 2, y1)]
+        points = [(x0 + middle, y0 + high), (x0 + middle, y1 - slant), (x1 + middle, y1)]
         tip = [(-4, -6), (4, -6)]
     path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
     x, y = points[-1]
