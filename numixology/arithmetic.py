@@ -9,6 +9,7 @@ import numpy as np
 
 from .array import A, Array, Scalar, real_part
 from .autograd import Node, namesake, primitive
+from .costs import Cost, each, moves, products
 from .errors import ArgumentError, DTypeError
 from .shapes import transpose
 
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-@primitive(np.add, broadcasts=True)
+@primitive(np.add, broadcasts=True, cost=each(1))
 def add(a: Array, b: Array) -> Array:
     """a + b, elementwise and broadcasting.
 
@@ -76,7 +77,7 @@ def add_db(ct: A, y: A, a: A, b: A) -> A:
     return ct
 
 
-@primitive(np.subtract, broadcasts=True)
+@primitive(np.subtract, broadcasts=True, cost=each(1))
 def subtract(a: Array, b: Array) -> Array:
     """a - b, elementwise and broadcasting.
 
@@ -109,7 +110,7 @@ def subtract_db(ct: A, y: A, a: A, b: A) -> A:
     return -ct
 
 
-@primitive(np.multiply, broadcasts=True)
+@primitive(np.multiply, broadcasts=True, cost=each(1))
 def multiply(a: Array, b: Array) -> Array:
     """a · b, elementwise and broadcasting.
 
@@ -141,7 +142,7 @@ def multiply_db(ct: A, y: A, a: A, b: A) -> A:
     return ct * a
 
 
-@primitive(np.true_divide, broadcasts=True)
+@primitive(np.true_divide, broadcasts=True, cost=each(1))
 def divide(a: Array, b: Array) -> Array:
     """a / b, elementwise and broadcasting; x / 0 is ±inf, and 0 / 0 is NaN.
 
@@ -180,7 +181,7 @@ def _of_numbers(y: Array, a: Any, b: Any) -> Array:
     return y
 
 
-@primitive(np.floor_divide, broadcasts=True)
+@primitive(np.floor_divide, broadcasts=True, cost=each(1))
 def floor_divide(a: Array, b: Array) -> Array:
     """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
     if np.iscomplexobj(a) or np.iscomplexobj(b):
@@ -198,7 +199,7 @@ def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
     return ct * 0
 
 
-@primitive(np.remainder, broadcasts=True)
+@primitive(np.remainder, broadcasts=True, cost=each(1))
 def remainder(a: Array, b: Array) -> Array:
     """a - b ⌊a / b⌋, elementwise and broadcasting."""
     if np.iscomplexobj(a) or np.iscomplexobj(b):
@@ -217,7 +218,7 @@ def remainder_db(ct: A, y: A, a: A, b: A) -> A:
     return -ct * floor_divide(a, b)
 
 
-@primitive(np.negative)
+@primitive(np.negative, cost=each(1))
 def negative(x: Array) -> Array:
     """-x, elementwise.
 
@@ -243,7 +244,7 @@ def negative_dx(ct: A, y: A, x: A) -> A:
     return -ct
 
 
-@primitive(np.power, broadcasts=True)
+@primitive(np.power, broadcasts=True, cost=each(1))
 def power(a: Array | Scalar, b: Array | Scalar) -> Array:
     """aᵇ, elementwise and broadcasting.
 
@@ -282,7 +283,7 @@ def power_db(ct: A, y: A, a: A, b: A) -> A:
     return ct * y * log(where(certain, 1.0, a))
 
 
-@primitive(np.absolute)
+@primitive(np.absolute, cost=each(1))
 def absolute(x: Array) -> Array:
     """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
 
@@ -308,7 +309,7 @@ def absolute_dx(ct: A, y: A, x: A) -> A:
     return ct * sign(x)
 
 
-@primitive(np.sign)
+@primitive(np.sign, cost=each(1))
 def sign(x: Array) -> Array:
     """-1, 0 or 1, elementwise; piecewise constant, so its gradient is 0.
 
@@ -334,7 +335,7 @@ def sign_dx(ct: A, y: A, x: A) -> A:
     return ct * 0
 
 
-@primitive(np.log)
+@primitive(np.log, cost=each(1))
 def log(x: Array) -> Array:
     """ln x, elementwise: -inf at 0 and NaN below.
 
@@ -364,7 +365,7 @@ def log_dx(ct: A, y: A, x: A) -> A:
 
 
 @namesake(np.where)
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, cost=moves)
 def where(condition: Array, a: Array, b: Array) -> Array:
     """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting.
 
@@ -404,7 +405,7 @@ def where_db(ct: A, y: A, condition: A, a: A, b: A) -> A:
     return where(condition, 0.0, ct)
 
 
-@primitive(np.maximum, broadcasts=True)
+@primitive(np.maximum, broadcasts=True, cost=each(1))
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, elementwise and broadcasting; NaN if either is.
 
@@ -439,7 +440,7 @@ def maximum_db(ct: A, y: A, a: A, b: A) -> A:
     return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
-@primitive(np.minimum, broadcasts=True)
+@primitive(np.minimum, broadcasts=True, cost=each(1))
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, elementwise and broadcasting; NaN if either is.
 
@@ -474,7 +475,12 @@ def minimum_db(ct: A, y: A, a: A, b: A) -> A:
     return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
-@primitive
+def _clip_cost(y: Array, x: Array, *, low: Scalar | None, high: Scalar | None) -> Cost:
+    """One comparison for each bound."""
+    return Cost(sum(bound is not None for bound in (low, high)) * y.size)
+
+
+@primitive(cost=_clip_cost)
 def _clip(x: Array, *, low: Scalar | None, high: Scalar | None) -> Array:
     if np.iscomplexobj(x):
         return np.where(
@@ -525,61 +531,61 @@ def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
 # Comparing
 
 
-@primitive(np.equal, broadcasts=True)
+@primitive(np.equal, broadcasts=True, cost=each(1))
 def equal(a: Array, b: Array) -> Array:
     """a = b, elementwise and broadcasting."""
     return np.equal(a, b)
 
 
-@primitive(np.not_equal, broadcasts=True)
+@primitive(np.not_equal, broadcasts=True, cost=each(1))
 def not_equal(a: Array, b: Array) -> Array:
     """a ≠ b, elementwise and broadcasting."""
     return np.not_equal(a, b)
 
 
-@primitive(np.less, broadcasts=True)
+@primitive(np.less, broadcasts=True, cost=each(1))
 def less(a: Array, b: Array) -> Array:
     """a < b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.less(real_part(a), real_part(b))
 
 
-@primitive(np.less_equal, broadcasts=True)
+@primitive(np.less_equal, broadcasts=True, cost=each(1))
 def less_equal(a: Array, b: Array) -> Array:
     """a ≤ b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.less_equal(real_part(a), real_part(b))
 
 
-@primitive(np.greater, broadcasts=True)
+@primitive(np.greater, broadcasts=True, cost=each(1))
 def greater(a: Array, b: Array) -> Array:
     """a > b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.greater(real_part(a), real_part(b))
 
 
-@primitive(np.greater_equal, broadcasts=True)
+@primitive(np.greater_equal, broadcasts=True, cost=each(1))
 def greater_equal(a: Array, b: Array) -> Array:
     """a ≥ b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.greater_equal(real_part(a), real_part(b))
 
 
-@primitive(np.logical_and, broadcasts=True)
+@primitive(np.logical_and, broadcasts=True, cost=each(1))
 def logical_and(a: Array, b: Array) -> Array:
     """Both hold, elementwise and broadcasting."""
     return np.logical_and(a, b)
 
 
-@primitive(np.logical_or, broadcasts=True)
+@primitive(np.logical_or, broadcasts=True, cost=each(1))
 def logical_or(a: Array, b: Array) -> Array:
     """At least one holds, elementwise and broadcasting."""
     return np.logical_or(a, b)
 
 
-@primitive(np.logical_xor, broadcasts=True)
+@primitive(np.logical_xor, broadcasts=True, cost=each(1))
 def logical_xor(a: Array, b: Array) -> Array:
     """Exactly one holds, elementwise and broadcasting."""
     return np.logical_xor(a, b)
 
 
-@primitive(np.logical_not)
+@primitive(np.logical_not, cost=each(1))
 def logical_not(x: Array) -> Array:
     """It does not hold, elementwise."""
     return np.logical_not(x)
@@ -588,7 +594,12 @@ def logical_not(x: Array) -> Array:
 # Matrices
 
 
-@primitive(np.matmul, broadcasts=True)
+def _matmul_cost(y: Array, a: Array, b: Array) -> Cost:
+    """Each y_ij is a sum of k products: of (n, k) and (k, m), 2nmk."""
+    return products(y.size * a.shape[-1])
+
+
+@primitive(np.matmul, broadcasts=True, cost=_matmul_cost)
 def matmul(a: Array, b: Array) -> Array:
     """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy.
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 import numpy as np
 
 from .array import A, Array, Scalar, Shape, quietly, speak, whisper
+from .costs import Call, CostRule, moves, unwatched, watchers
 from .errors import (
     ArgumentError,
     DTypeError,
@@ -26,6 +27,7 @@ from .errors import (
     NumixologyError,
     ShapeError,
     TapeError,
+    UnsupportedError,
 )
 
 __all__ = ["NAMESAKES", "Node", "Primitive", "namesake", "no_grad", "primitive", "sweep"]
@@ -103,12 +105,14 @@ class Primitive:
         broadcasts: bool = False,
         keeps: Callable[..., Any] | None = None,
         alone: Callable[..., Any] | None = None,
+        cost: CostRule | None = None,
     ) -> None:
         code = forward.__code__
         self.forward = forward
         self.broadcasts = broadcasts
         self.keeps = keeps
         self.alone = alone
+        self.cost = cost
         self.arguments = code.co_varnames[: code.co_argcount]
         self.variadic = bool(code.co_flags & 0x04)  # the forward has *arguments
         if self.variadic and self.arguments:
@@ -198,6 +202,8 @@ class Primitive:
     def __call__(self, x: Constant, y: Constant, z: A, /, **options: Any) -> A: ...
     def __call__(self, /, *arguments: Any, **options: Any) -> Any:
         """The value; called with a node, a new node that holds it and what it came from."""
+        if watchers.get():
+            return self._watched(arguments, options)
         if options or self.has_defaults:
             arguments, options = self._bind(arguments, options)
             for name, option in options.items():
@@ -252,6 +258,31 @@ class Primitive:
             node.inputs = None
             node.depth = 0
         return node
+
+    def _watched(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The same call, which those who watch are then told of."""
+        if self.cost is None:
+            raise UnsupportedError(
+                "a primitive that is counted declares what it costs",
+                f"{self.__name__}, which does not",
+                "give @primitive a cost=, a function of the result and the arguments that returns "
+                "a numixology.costs.Cost",
+            )
+        told = watchers.get()
+        with unwatched():
+            made = self(*arguments, **options)
+            result = made.value if isinstance(made, Node) else np.asarray(made)
+            arguments, options = self._bind(arguments, options)
+            values = tuple(
+                one.value if isinstance(one, Node)
+                else one if one.__class__ in _PLAIN
+                else plain(one, self.__name__)
+                for one in arguments
+            )  # fmt: skip
+            call = Call(self.__name__, result, values, self.cost(result, *values, **options))
+            for watcher in told:
+                watcher(call)
+        return made
 
     def _hidden(self, name: str) -> DTypeError:
         return DTypeError(
@@ -342,6 +373,7 @@ def primitive(  # type: ignore[overload-overlap]  # a ufunc is a function too: i
     broadcasts: bool = ...,
     keeps: Callable[..., Any] | None = ...,
     alone: Callable[..., Any] | None = ...,
+    cost: CostRule | None = ...,
 ) -> Callable[[Callable[..., Any]], Primitive]: ...
 @overload
 def primitive(forward: Callable[..., Any], /) -> Primitive: ...
@@ -363,6 +395,8 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
         alone: with ``keeps``, a function of the same arguments and options that returns the
             forward's output without by-products, to the bit. It takes the forward's place where
             nothing is recorded.
+        cost: ``cost(output, *arguments, **options)`` of arrays, what such a call costs, as a
+            :class:`.Cost`; needed only where :func:`.complexity` meets the primitive.
 
     Returns:
         A :class:`.Primitive`.
@@ -478,7 +512,7 @@ def sweep(
     waiting: defaultdict[int, list[Node]] = defaultdict(list)  # depth -> nodes to visit
     arrived: list[Node] = []
 
-    with quietly(), record() if create_graph else nullcontext():
+    with quietly(), unwatched(), record() if create_graph else nullcontext():
         for output, cotangent in zip(outputs, cotangents, strict=True):
             if useful is None or id(output) in useful:
                 if id(output) in total:
@@ -567,7 +601,7 @@ def _between(outputs: Sequence[Node], inputs: Sequence[Node]) -> set[int]:
     return useful
 
 
-@primitive
+@primitive(cost=moves)
 def copy_of(x: Array) -> Array:
     """The same values in memory of their own."""
     return np.array(x)

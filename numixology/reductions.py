@@ -12,6 +12,7 @@ import numpy as np
 from .arithmetic import divide, equal, multiply, subtract
 from .array import A, Array, Axis, Shape, axes_of, kept_shape, shape_of
 from .autograd import namesake, primitive
+from .costs import Cost, reduces
 from .errors import ShapeError
 from .shapes import (
     astype,
@@ -41,7 +42,7 @@ _maximum_reduce: Callable[..., Array] = np.maximum.reduce
 _minimum_reduce: Callable[..., Array] = np.minimum.reduce
 
 
-@primitive
+@primitive(cost=reduces)
 def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _add_reduce(x, axis=axis, keepdims=keepdims)
 
@@ -152,12 +153,12 @@ def var(
     return divide(squares, count if count > 0 else 0)
 
 
-@primitive
+@primitive(cost=reduces)
 def _max(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _maximum_reduce(x, axis=axis, keepdims=keepdims)
 
 
-@primitive
+@primitive(cost=reduces)
 def _min(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _minimum_reduce(x, axis=axis, keepdims=keepdims)
 
@@ -287,7 +288,12 @@ def _append(x: A, last: A) -> A:
     )
 
 
-@primitive
+def _cumsum_cost(y: Array, x: Array, *, axis: int) -> Cost:
+    """n - 1 additions along an axis of n."""
+    return Cost(x.size - x.size // x.shape[axis] if x.size else 0)
+
+
+@primitive(cost=_cumsum_cost)
 def _cumsum(x: Array, *, axis: int) -> Array:
     return np.add.accumulate(x, axis=axis)
 

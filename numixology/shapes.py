@@ -13,6 +13,7 @@ import numpy as np
 
 from .array import A, Array, Axis, DTypeLike, Shape, shape_of
 from .autograd import Node, namesake, primitive
+from .costs import gathers, moves
 from .dtypes import as_dtype, cast
 from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-@primitive
+@primitive(cost=moves)
 def _reshape(x: Array, *, shape: Shape) -> Array:
     return np.reshape(x, shape)
 
@@ -71,7 +72,7 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
     return _reshape(x, shape=resolved(unpacked((shape,)), old, "reshape"))
 
 
-@primitive
+@primitive(cost=moves)
 def _transpose(x: Array, *, axes: Shape) -> Array:
     return np.transpose(x, axes)
 
@@ -120,7 +121,7 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     return _transpose(x, axes=order)
 
 
-@primitive(broadcasts=True)
+@primitive(broadcasts=True, cost=moves)
 def _broadcast_to(x: Array, *, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 
@@ -187,7 +188,7 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
     return reshape(x, [n for i, n in enumerate(x.shape) if i not in gone])
 
 
-@primitive
+@primitive(cost=moves)
 def _contiguous(x: Array) -> Array:
     return np.array(x, order="C")
 
@@ -218,7 +219,7 @@ def contiguous(x: A) -> A:
     return x if values.flags.c_contiguous else _contiguous(x)
 
 
-@primitive
+@primitive(cost=moves)
 def _astype(x: Array, *, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype) if np.iscomplexobj(x) else cast(x, dtype)
 
@@ -255,7 +256,7 @@ def astype(x: A, dtype: DTypeLike) -> A:
     return _astype(x, dtype=as_dtype(dtype))
 
 
-@primitive
+@primitive(cost=gathers)
 def getitem(x: Array, *, index: Any) -> Array:
     """x[index], NumPy's indexing: integers, slices, None, Ellipsis, integer arrays, masks."""
     part: Array = x[index]
@@ -267,7 +268,7 @@ def getitem_dx(ct: A, y: A, x: A, *, index: Any) -> A:
     return scatter(ct, index=index, shape=x.shape)
 
 
-@primitive
+@primitive(cost=moves)
 def scatter(x: Array, *, index: Any, shape: Shape) -> Array:
     """Zeros of the given shape with x added at ``index``: the transpose of ``getitem``."""
     y = np.zeros(shape, x.dtype)

@@ -25,7 +25,8 @@ NAMES = {
     nx.nn: """Module Linear LayerNorm Embedding Dropout TokenMixer FeedForward SwiGLUFeedForward
         SelfAttention RankMixerBlock RankMixerModel functional_call""",
     nx.verify: "gradcheck GradcheckReport",
-    nx.explain: "Panel Scene Step feed_forward_scene mixer_scene model_scene steps_of",
+    nx.explain: """Panel Scene Step feed_forward_scene mixer_scene model_scene steps_of Complexity
+        complexity closed_form compare""",
     nx.Tensor: """data shape ndim dtype size grad requires_grad T view reshape permute transpose
         flatten unflatten contiguous is_contiguous stride sum mean max item numpy detach backward
         zero_grad astype""",

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
     ("errors", "array", "dtypes"),
-    ("observe", "text"),
+    ("observe", "text", "costs"),
     ("autograd",),
     ("shapes", "arithmetic", "reductions"),
     ("tensors",),
@@ -53,7 +53,10 @@ ROOMS = (
     ),
     (
         "explain.trace",
-        "explain.complexity",
+        "explain.counting",
+        "explain.closed_forms",
+        "explain.comparison",
+        "explain.scaling",
         "explain.panels",
         "explain.text_drawing",
         "explain.svg_drawing",

@@ -1,6 +1,19 @@
-"""For the reader: what every step did, drawn."""
+"""For the reader: what every step did, drawn, and what it costs, counted."""
 
 from .claims import Evidence, Finding
+from .closed_forms import ClosedForm, ClosedRow, Formula, closed_form, formula
+from .comparison import CostComparison, compare
+from .cost_figures import (
+    attention_cost_scene,
+    block_cost_scene,
+    memory_scene,
+    mixer_cost_scene,
+    network_cost_scene,
+    ratio_scene,
+    scaling_memory_scene,
+    scaling_time_scene,
+)
+from .counting import Complexity, CountedCall, complexity
 from .figures import FIGURES, Figure, draw
 from .flow_figures import (
     block_scene,
@@ -24,6 +37,7 @@ from .law_figures import (
 from .layer_figures import activations_scene, layer_norm_scene
 from .mixing_figures import mixer_scene, step_scene
 from .panels import Bar, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Row, Series, Table
+from .scaling import Measured, Scaling, measured_scaling
 from .scene import Scene
 from .shape_figures import batch_scene, shape_scene, strides_scene
 from .step_figures import step_size_scene
@@ -41,49 +55,70 @@ __all__ = [
     "Box",
     "Cell",
     "Chart",
+    "ClosedForm",
+    "ClosedRow",
+    "Complexity",
     "Correction",
+    "CostComparison",
+    "CountedCall",
     "Evidence",
     "Figure",
     "Finding",
+    "Formula",
     "Graph",
     "Grid",
     "Lines",
+    "Measured",
     "Panel",
     "Row",
+    "Scaling",
     "Scene",
     "Series",
     "Step",
     "Table",
+    "activations_scene",
+    "attention_cost_scene",
     "backward_scene",
+    "batch_scene",
+    "block_cost_scene",
+    "block_scene",
+    "closed_form",
+    "compare",
+    "complexity",
     "corrections",
     "corrections_scene",
     "cycles_scene",
     "draw",
     "feed_forward_scene",
+    "formula",
     "jacobian_scene",
-    "activations_scene",
-    "batch_scene",
-    "block_scene",
     "layer_norm_scene",
+    "measured_scaling",
+    "memory_scene",
+    "mixer_cost_scene",
     "mixer_scene",
     "model_scene",
+    "network_cost_scene",
     "null_space_scene",
     "orders_scene",
     "panel_text",
     "parameters_scene",
     "pre_norm_scene",
+    "ratio_scene",
     "receptive_field_scene",
-    "shuffle_scene",
+    "scaling_memory_scene",
+    "scaling_time_scene",
     "shape_scene",
+    "shuffle_scene",
     "step_scene",
     "step_size_scene",
     "steps_of",
     "strides_scene",
     "style_sheet",
     "sweep_order_scene",
+    "swiglu_scene",
     "tape_scene",
     "token_jacobian_scene",
-    "why_square_scene",
-    "swiglu_scene",
     "walk_scene",
+    "why_square_scene",
 ]

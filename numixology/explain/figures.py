@@ -6,6 +6,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
+from .cost_figures import (
+    attention_cost_scene,
+    block_cost_scene,
+    memory_scene,
+    mixer_cost_scene,
+    network_cost_scene,
+    ratio_scene,
+    scaling_memory_scene,
+    scaling_time_scene,
+)
 from .flow_figures import (
     block_scene,
     feed_forward_scene,
@@ -66,6 +76,9 @@ class Figure(NamedTuple):
 
 
 _STEPS = "Token Mixer Step-by-Step"
+_COST = "Computational Complexity"
+_MEMORY = "Memory Usage Scaling"
+_RATIO = "Performance Scaling Chart"
 
 #: Every figure, in the order of the guide and then of the pages.
 FIGURES = {
@@ -89,6 +102,14 @@ FIGURES = {
     ),
     "block": Figure(block_scene, "the mixer, then the network", "RankMixer Block Structure"),
     "model": Figure(model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
+    "mixer-flops": Figure(mixer_cost_scene, "what the token mixer costs", _COST),
+    "attention-flops": Figure(attention_cost_scene, "what self-attention costs", _COST),
+    "ffn-flops": Figure(network_cost_scene, "what both feed-forward networks cost"),
+    "block-flops": Figure(block_cost_scene, "what a whole block costs", _COST),
+    "memory": Figure(memory_scene, "how many numbers are kept", _MEMORY),
+    "scaling-memory": Figure(scaling_memory_scene, "measured memory", _MEMORY),
+    "ratio": Figure(ratio_scene, "attention / mixer in FLOPs", _RATIO),
+    "scaling-time": Figure(scaling_time_scene, "measured time", _RATIO),
     "walk": Figure(walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"),
     "strides": Figure(strides_scene, "which lines copy, and why", "Memory Optimization"),
     "activations": Figure(activations_scene, "GELU, ReLU and SiLU with their slopes"),

@@ -7,6 +7,7 @@ import numpy as np
 from ..arithmetic import multiply
 from ..array import A, Array, rows_of, shape_of
 from ..autograd import primitive
+from ..costs import Cost, gathers, products
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..shapes import scatter
 from ..tensors import Tensor
@@ -14,7 +15,12 @@ from ..tensors import Tensor
 __all__ = ["dropout", "embedding", "linear"]
 
 
-@primitive
+def _linear_cost(y: Array, x: Array, weight: Array, bias: Array | None) -> Cost:
+    """in multiply-adds for each output, and an addition where there is a bias."""
+    return products(y.size * weight.shape[1], 0 if bias is None else y.size)
+
+
+@primitive(cost=_linear_cost)
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
     y = rows_of(x) @ weight.T  # (N, out)
     if bias is not None:
@@ -75,7 +81,7 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
     return _linear(x, weight, bias)
 
 
-@primitive
+@primitive(cost=gathers)
 def _embedding(weight: Array, *, ids: Array) -> Array:
     return weight[ids]
 

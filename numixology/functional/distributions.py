@@ -11,6 +11,7 @@ import numpy as np
 
 from ..array import A, Array, kept_shape, real_part, shape_of, widened
 from ..autograd import primitive
+from ..costs import Cost
 from ..errors import ShapeError
 from ._pairs import difference
 
@@ -66,7 +67,13 @@ def _keeps_wider_shares(x: A, *, axis: int) -> tuple[Array, A | None]:
     return _winner(x, axis), None if wide is x else _softmax(wide, axis=axis)
 
 
-@primitive(keeps=_keeps_wider_shares)
+def _softmax_cost(p: Array, x: Array, *, axis: int) -> Cost:
+    """The largest of n, n - 1; less it, n; exponentials, n; their sum, n - 1; divided, n."""
+    n = x.shape[axis]
+    return Cost((5 * n - 2) * (x.size // n))
+
+
+@primitive(keeps=_keeps_wider_shares, cost=_softmax_cost)
 def _softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array, Array | None]]:
     winner, wide = _winner(x, axis), widened(x)
     _, _, e = _exponentials(wide, winner, axis)
@@ -109,7 +116,13 @@ def softmax(x: A, axis: int = -1) -> A:
     return _softmax(x, axis=_filled_axis(x, axis, "softmax"))
 
 
-@primitive(keeps=_keeps_shares)
+def _log_softmax_cost(y: Array, x: Array, *, axis: int) -> Cost:
+    """As softmax, with one logarithm of the sum, which is subtracted instead of divided by."""
+    n = x.shape[axis]
+    return Cost((5 * n - 1) * (x.size // n))
+
+
+@primitive(keeps=_keeps_shares, cost=_log_softmax_cost)
 def _log_softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array, Array]]:
     winner = _winner(x, axis)
     _, z, e = _exponentials(widened(x), winner, axis)
@@ -172,7 +185,12 @@ def _keeps_share(x: A, *, axis: int, keepdims: bool) -> tuple[A]:
     return (_softmax(widened(x), axis=axis),)
 
 
-@primitive(keeps=_keeps_share)
+def _logsumexp_cost(y: Array, x: Array, *, axis: int, keepdims: bool) -> Cost:
+    """The largest, less it, exponentials, their sum; its logarithm, and the largest added back."""
+    return Cost(4 * x.size)
+
+
+@primitive(keeps=_keeps_share, cost=_logsumexp_cost)
 def _logsumexp(x: Array, *, axis: int, keepdims: bool) -> tuple[Array, tuple[Array]]:
     winner = _winner(x, axis)
     largest, _, e = _exponentials(widened(x), winner, axis)

@@ -1,5 +1,6 @@
 """Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from ..array import A, Array
 from ..autograd import namesake, primitive
+from ..costs import Cost, each, moves, products
 from ..errors import ArgumentError, ShapeError
 from ..shapes import checked_axis, getitem, reshape
 from ..tensors import Tensor
@@ -25,7 +27,7 @@ __all__ = [
 ]
 
 
-@primitive(np.exp)
+@primitive(np.exp, cost=each(1))
 def exp(x: Array) -> Array:
     """eˣ, elementwise.
 
@@ -51,7 +53,7 @@ def exp_dx(ct: A, y: A, x: A) -> A:
     return ct * y
 
 
-@primitive(np.expm1)
+@primitive(np.expm1, cost=each(1))
 def expm1(x: Array) -> Array:
     """eˣ - 1, elementwise, accurate near 0.
 
@@ -77,7 +79,7 @@ def expm1_dx(ct: A, y: A, x: A) -> A:
     return ct * exp(x)
 
 
-@primitive(np.log1p)
+@primitive(np.log1p, cost=each(1))
 def log1p(x: Array) -> Array:
     """ln(1 + x), elementwise, accurate near 0: -inf at -1 and NaN below.
 
@@ -107,7 +109,7 @@ def log1p_dx(ct: A, y: A, x: A) -> A:
     return ct / (1 + x)
 
 
-@primitive(np.sqrt)
+@primitive(np.sqrt, cost=each(1))
 def sqrt(x: Array) -> Array:
     """√x, elementwise; NaN below 0, and an infinite slope at 0.
 
@@ -133,7 +135,7 @@ def sqrt_dx(ct: A, y: A, x: A) -> A:
     return ct / (2 * y)
 
 
-@primitive(np.square)
+@primitive(np.square, cost=each(1))
 def square(x: Array) -> Array:
     """x², elementwise.
 
@@ -191,7 +193,7 @@ def expand_dims(x: A, axis: int | Sequence[int]) -> A:
     return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
-@primitive
+@primitive(cost=moves)
 def _concatenate(*parts: Array, axis: int) -> Array:
     return np.concatenate(parts, axis)
 
@@ -292,7 +294,22 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     return [x[(*before, slice(start, stop))] for start, stop in bounds]
 
 
-@primitive
+def _einsum_cost(y: Array, *operands: Array, inputs: tuple[str, ...], output: str) -> Cost:
+    """Each term is a product of all operands; where letters are summed over, terms are added."""
+    lengths = {
+        s: n
+        for group, x in zip(inputs, operands, strict=True)
+        for s, n in zip(group, x.shape, strict=True)
+    }
+    terms = math.prod(lengths.values())
+    if len(operands) == 1:
+        return Cost(max(terms - y.size, 0))
+    if len(lengths) == len(output):
+        return Cost((len(operands) - 1) * terms)
+    return products(terms, (len(operands) - 2) * terms)
+
+
+@primitive(cost=_einsum_cost)
 def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
     y: Array = np.einsum(f"{','.join(inputs)}->{output}", *operands)
     return y

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..array import A, Array, Shape, shape_of
 from ..autograd import primitive
+from ..costs import moves
 from ..errors import ArgumentError, ShapeError
 from ..observe import step
 from ..shapes import transpose
@@ -91,7 +92,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
     return stages
 
 
-@primitive
+@primitive(cost=moves)
 def _token_mix(x: Array, *, num_heads: int, mixing: Mixing) -> Array:
     return mixing_steps(x, num_heads, mixing=mixing)["merge"]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..array import A, Array, real_part, rows_of, shape_of, widened
 from ..autograd import primitive
+from ..costs import Cost, each, products
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..shapes import contiguous
 from ._pairs import cut, difference, dot, halves, quotient, root, row_exponent, row_sum
@@ -49,7 +50,7 @@ def _times_two_to(x: A, exponent: Array) -> A:
     return scaled
 
 
-@primitive
+@primitive(cost=each(2))
 def centred(x: Array) -> Array:
     """x - mean of every row, to the last digit: also near 0, and in rows of mean 1e8.
 
@@ -75,7 +76,12 @@ def centred_dx(ct: A, y: A, x: A) -> A:
     return dx
 
 
-@primitive
+def _row_deviation_cost(deviation: Array, d: Array, *, eps: Any) -> Cost:
+    """Squares, D; their mean, D; eps and the root, 2."""
+    return Cost(2 * d.size + 2 * deviation.size)
+
+
+@primitive(cost=_row_deviation_cost)
 def row_deviation(d: Array, *, eps: Any) -> Array:
     """√(Σ d² / n + eps) of every row, rounded about once, for its error is one of the whole row."""
     if np.iscomplexobj(d):
@@ -92,7 +98,12 @@ def row_deviation_dd(ct: A, y: A, d: A, *, eps: Any) -> A:
     return ct * d / (d.shape[-1] * y)
 
 
-@primitive
+def _beside_cost(y: Array, c: Array, h: Array, q: Array) -> Cost:
+    """Two sums of D products; n q added and divided by, 3; k h and the difference, 2D."""
+    return products(2 * y.size, 2 * y.size + 3 * (y.size // y.shape[-1]))
+
+
+@primitive(cost=_beside_cost)
 def beside(c: Array, h: Array, q: Array) -> Array:
     """c without its part along h: c - k h of every row, where k = Σ c h / (Σ h² + n q).
 
@@ -136,7 +147,17 @@ def _row_sum(x: A) -> A:
     return x.sum(axis=-1, keepdims=True)
 
 
-@primitive(keeps=_normalised)
+def _layer_norm_cost(
+    y: Array, x: Array, weight: Array | None, bias: Array | None, *, eps: float
+) -> Cost:
+    """Mean, deviations, squares, their mean, quotients: 5D; eps and the root, 2; D for each of
+    weight and bias. With both 7D + 2 for every row.
+    """
+    scales = (weight is not None) + (bias is not None)
+    return Cost((5 + scales) * x.size + 2 * (x.size // x.shape[-1]))
+
+
+@primitive(keeps=_normalised, cost=_layer_norm_cost)
 def _layer_norm(
     x: Array, weight: Array | None, bias: Array | None, *, eps: float
 ) -> tuple[Array, tuple[Array, Array]]:

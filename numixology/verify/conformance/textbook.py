@@ -17,6 +17,7 @@ import numpy as np
 from ... import functional as F
 from ...array import Array, quietly
 from ...autograd import no_grad, primitive
+from ...costs import moves
 from ...tensors import Tensor, leaf
 from ...transforms import pull
 from .formats import format_of
@@ -25,7 +26,7 @@ from .stages import NETWORKS, Inputs, depth_of, part, stage_of
 __all__ = ["Textbook", "straight_through"]
 
 
-@primitive
+@primitive(cost=moves)
 def _stored(x: Array, *, kind: str) -> Array:
     return format_of(kind).stored(x).astype(x.dtype)
 
@@ -35,7 +36,7 @@ def _stored_dx(ct: Any, y: Any, x: Any, *, kind: str) -> Any:
     return _stored(ct, kind=kind)
 
 
-@primitive
+@primitive(cost=moves)
 def _instead(like: Array, *, value: Array) -> Array:
     return value
 

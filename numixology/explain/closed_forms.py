@@ -1,0 +1,485 @@
+"""What the layers cost, as formulas in their sizes.
+
+B sequences of T tokens with D features, H heads, F features inside a feed-forward network, N blocks
+and V ids. The formulas are written down here from the equations of the layers, without running
+anything. That they equal what :func:`.complexity` counts is tested.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..nn import (
+    Dropout,
+    FeedForward,
+    Linear,
+    Module,
+    RankMixerBlock,
+    RankMixerModel,
+    SelfAttention,
+    SwiGLUFeedForward,
+    TokenMixer,
+)
+from ..nn.module import positive
+from ..text import columns
+from .counting import Complexity
+
+__all__ = ["ClosedForm", "ClosedRow", "Formula", "closed_form", "formula"]
+
+#: The order of the letters in a term.
+_LETTERS = "NBHVTDF"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A polynomial in sizes, such as 8BTD + 2BT; made by :func:`formula`.
+
+    Attributes:
+        terms: pairs of a coefficient and its letters, each as often as it is a factor.
+
+    Example:
+        >>> import numixology as nx
+        >>> adds, norm = nx.explain.formula("BTD"), nx.explain.formula("7BTD + 2BT")
+        >>> print(adds + norm)
+        8BTD + 2BT
+        >>> (adds + norm).at({"B": 2, "T": 4, "D": 8})
+        528
+    """
+
+    terms: tuple[tuple[int, str], ...]
+
+    def __add__(self, other: "Formula") -> "Formula":
+        return _collected((*self.terms, *other.terms))
+
+    def times(self, number: int, letters: str = "") -> "Formula":
+        """The formula so many times.
+
+        Args:
+            number: a factor of every term.
+            letters: sizes that are factors too.
+
+        Returns:
+            A formula.
+        """
+        return _collected((number * n, letters + others) for n, others in self.terms)
+
+    def put(self, letter: str, factor: int, other: str) -> "Formula":
+        """The formula where one size is so many times another, such as F = 4D.
+
+        Args:
+            letter: the size that goes.
+            factor: how many times ``other`` it is.
+            other: the size that stays.
+
+        Returns:
+            A formula without ``letter``.
+        """
+        return _collected(
+            (n * factor ** letters.count(letter), letters.replace(letter, other))
+            for n, letters in self.terms
+        )
+
+    def at(self, sizes: Mapping[str, int]) -> int:
+        """The value for given sizes.
+
+        Args:
+            sizes: from letters to numbers.
+
+        Returns:
+            A whole number.
+        """
+        return sum(n * math.prod(sizes[letter] for letter in letters) for n, letters in self.terms)
+
+    def __str__(self) -> str:
+        written = " ".join(_written(n, letters) for n, letters in self.terms)
+        return re.sub("^- ", "-", written.removeprefix("+ ")) or "0"
+
+
+def formula(text: str) -> Formula:
+    """Read a formula.
+
+    Args:
+        text: terms such as ``"8BTD² - 2BT + 3"``, of the letters B, T, D, H, F, N and V; a square
+            may also be written ``D^2``.
+
+    Returns:
+        A :class:`.Formula`, whose ``str`` is the text with like terms added up.
+
+    Raises:
+        ArgumentError: another way to write.
+
+    Example:
+        >>> import numixology as nx
+        >>> print(nx.explain.formula("BTD + 8BTD² - 4BTD"))
+        8BTD² - 3BTD
+    """
+    terms = []
+    for term in text.replace("^2", "²").replace("- ", "+ -").removeprefix("+ ").split(" + "):
+        found = re.fullmatch(rf"(-?)(\d*)((?:[{_LETTERS}]²?)*)", term)
+        if found is None or not term.strip("-"):
+            raise ArgumentError(
+                "a formula is a sum of terms like 8BTD²", repr(text), f"use the letters {_LETTERS}"
+            )
+        sign, number, letters = found.groups()
+        terms.append((int(f"{sign}{number or 1}"), re.sub("(.)²", r"\1\1", letters)))
+    return _collected(terms)
+
+
+def _collected(terms: Iterable[tuple[int, str]]) -> Formula:
+    """Like terms added up, and those of more factors first."""
+    total: Counter[str] = Counter()
+    for n, letters in terms:
+        total["".join(sorted(letters, key=_LETTERS.index))] += n
+    kept = [(n, letters) for letters, n in total.items() if n]
+    return Formula(tuple(sorted(kept, key=lambda term: -len(term[1]))))
+
+
+def _written(n: int, letters: str) -> str:
+    powers = re.sub(r"(.)\1", r"\1²", letters)
+    number = "" if abs(n) == 1 and letters else str(abs(n))
+    return f"{'-' if n < 0 else '+'} {number}{powers}"
+
+
+class ClosedRow(NamedTuple):
+    """One operation of a layer, and what it costs; read and written are in numbers, not bytes.
+
+    Attributes:
+        name: the operation.
+        primitives: the names of the primitives that it runs, in order.
+        flops: floating-point operations; a multiply-add counts as 2.
+        multiply_adds: how many of them are multiply-adds, each counted once.
+        parameters: how many numbers it has to learn.
+        read: how many numbers it reads.
+        written: how many numbers it writes.
+
+    Example:
+        >>> import numixology as nx
+        >>> form = nx.explain.closed_form(nx.nn.TokenMixer(3, 8, 2), 1, 3)
+        >>> for row in form.rows:
+        ...     print(row.name, "|", row.flops)
+        mixing | 0
+        residual add | BTD
+        LayerNorm | 7BTD + 2BT
+    """
+
+    name: str
+    primitives: tuple[str, ...]
+    flops: Formula
+    multiply_adds: Formula
+    parameters: Formula
+    read: Formula
+    written: Formula
+
+
+#: The rows of a layer, and the columns that have a formula.
+_Rows: TypeAlias = tuple[ClosedRow, ...]
+_COSTS = ("flops", "multiply_adds", "parameters", "read", "written")
+
+
+class ClosedForm(NamedTuple):
+    """What a layer costs, as formulas and for its sizes; prints as a table.
+
+    Its numbers have the names that they have in :class:`.Complexity`.
+
+    Attributes:
+        sizes: from letters to numbers.
+        itemsize: bytes per number.
+        rows: a :class:`.ClosedRow` for each operation, in order.
+
+    Example:
+        >>> import numixology as nx
+        >>> mixer = nx.nn.TokenMixer(num_tokens=3, hidden_dim=8, num_heads=2)
+        >>> print(nx.explain.closed_form(mixer, 1, 3))
+        operation     FLOPs, formula  FLOPs  multiply-adds  parameters
+        ------------  --------------  -----  -------------  ----------
+        mixing        0                   0              0           0
+        residual add  BTD                24              0           0
+        LayerNorm     7BTD + 2BT        174              0          16
+        total         8BTD + 2BT        198              0          16
+    """
+
+    sizes: Mapping[str, int]
+    itemsize: int
+    rows: tuple[ClosedRow, ...]
+
+    def total(self, what: str) -> Formula:
+        """The sum of one column.
+
+        Args:
+            what: ``"flops"``, ``"multiply_adds"``, ``"parameters"``, ``"read"`` or ``"written"``.
+
+        Returns:
+            A :class:`.Formula`.
+        """
+        return _total(self.rows, what)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations; a multiply-add counts as 2."""
+        return self.total("flops").at(self.sizes)
+
+    @property
+    def multiply_adds(self) -> int:
+        """How many of the operations are multiply-adds, each counted once."""
+        return self.total("multiply_adds").at(self.sizes)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the layer has to learn."""
+        return self.total("parameters").at(self.sizes)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """The bytes of those."""
+        return self.parameters * self.itemsize
+
+    @property
+    def bytes_read(self) -> int:
+        """The bytes that the primitives read, each of its arguments once."""
+        return self.total("read").at(self.sizes) * self.itemsize
+
+    @property
+    def bytes_written(self) -> int:
+        """The bytes that the primitives write, each its result once."""
+        return self.total("written").at(self.sizes) * self.itemsize
+
+    def split(self, counted: Complexity) -> tuple[Complexity, ...]:
+        """What was counted, for each of the rows.
+
+        Args:
+            counted: of the same layer.
+
+        Returns:
+            A :class:`.Complexity` for each row, without parameters.
+
+        Raises:
+            ArgumentError: other primitives ran, or in another order.
+        """
+        ran = [call.name for call in counted.rows]
+        expected = [name for row in self.rows for name in row.primitives]
+        if ran != expected:
+            raise ArgumentError(
+                f"the layer runs {', '.join(expected)}",
+                ", ".join(ran) or "nothing",
+                "count the layer that the formulas are of",
+            )
+        calls = iter(counted.rows)
+        return tuple(
+            Complexity(0, 0, tuple(next(calls) for _ in row.primitives)) for row in self.rows
+        )
+
+    def __str__(self) -> str:
+        header = ("operation", "FLOPs, formula", "FLOPs", "multiply-adds", "parameters")
+        rows = [
+            (row.name, str(row.flops), *self._numbers(row.flops, row.multiply_adds, row.parameters))
+            for row in self.rows
+        ]
+        totals = [self.total(what) for what in ("flops", "multiply_adds", "parameters")]
+        return columns(header, [*rows, ("total", str(totals[0]), *self._numbers(*totals))], "<<>>>")
+
+    def _numbers(self, *formulas: Formula) -> list[str]:
+        return [f"{one.at(self.sizes):,}" for one in formulas]
+
+
+def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
+    """What a layer of this package costs, by formulas alone: nothing is run.
+
+    Args:
+        module: a token mixer, self-attention, either feed-forward network, a block or a model.
+        batch: B.
+        num_tokens: T.
+
+    Returns:
+        A :class:`.ClosedForm`, which prints as a table.
+
+    Raises:
+        ArgumentError: a size is not a positive integer.
+        ShapeError: the module is made for another T.
+        DTypeError: another module, whose formulas are not known; it can be counted.
+
+    Source: guide, Computational Complexity and Parameter Distribution.
+
+    Example:
+        >>> import numixology as nx
+        >>> mixer = nx.nn.TokenMixer(num_tokens=12, hidden_dim=768, num_heads=12)
+        >>> form = nx.explain.closed_form(mixer, 1, 12)
+        >>> print(form.total("flops"), "=", form.flops)
+        8BTD + 2BT = 73752
+    """
+    positive(batch=batch, num_tokens=num_tokens)
+    own, rows = _layer(module, num_tokens)
+    made_for = own.get("T", num_tokens)
+    if made_for != num_tokens:
+        raise ShapeError(
+            f"the module is made for {made_for} tokens", str(num_tokens), "make another module"
+        )
+    weight = next(module.parameters())
+    return ClosedForm({**own, "B": batch, "T": num_tokens}, weight.dtype.itemsize, rows)
+
+
+def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
+    """What the letters stand for, T only where a module is made for one, and the rows."""
+    match module:
+        case TokenMixer():
+            sizes = {"T": module.num_tokens, "D": module.hidden_dim, "H": module.num_heads}
+            return sizes, _mixer_rows(module)
+        case SelfAttention():
+            sizes = {"D": len(module.query.weight), "H": module.num_heads}
+            return sizes, _attention_rows(module, num_tokens)
+        case FeedForward():
+            return _network_sizes(module.linear1), _network_rows(module)
+        case SwiGLUFeedForward():
+            return _network_sizes(module.w1), _swiglu_rows(module)
+        case RankMixerBlock():
+            mixer, mixing = _layer(module.mixer, num_tokens)
+            network, processing = _layer(module.ffn, num_tokens)
+            return mixer | network, (*_named("mixer", mixing), *_named("network", processing))
+        case RankMixerModel():
+            sizes, block = _layer(module.blocks[0], num_tokens)
+            sizes |= {"V": len(module.token_embedding.weight), "N": len(module.blocks)}
+            return sizes, _model_rows(block, len(module.blocks))
+    raise DTypeError(
+        "closed_form knows the token mixer, self-attention, the feed-forward networks, the block "
+        "and the model",
+        type(module).__name__,
+        "count it with nx.explain.complexity",
+    )
+
+
+def _network_sizes(first: Linear) -> dict[str, int]:
+    return {"F": first.weight.shape[0], "D": first.weight.shape[1]}
+
+
+# The rows of each layer, from the equations in its docstring
+
+
+def _row(name: str, *primitives: str, **costs: str) -> ClosedRow:
+    """A row whose costs are 0 unless given; ``moved`` is what is read and also written."""
+    moved = costs.pop("moved", "0")
+    given = {"read": moved, "written": moved, **costs}
+    return ClosedRow(name, primitives, *(formula(given.get(cost, "0")) for cost in _COSTS))
+
+
+def _linear(name: str, maps: str, bias: bool) -> ClosedRow:
+    """``maps`` is DD, DF or FD: from so many features to so many."""
+    into, out = maps[0], maps[1]
+    more = {"flops": f" + BT{out}", "parameters": f" + {out}", "read": f" + {out}"}
+    return _row(
+        name,
+        "linear",
+        flops=f"2BT{maps}" + (more["flops"] if bias else ""),
+        multiply_adds=f"BT{maps}",
+        parameters=maps + (more["parameters"] if bias else ""),
+        read=f"BT{into} + {maps}" + (more["read"] if bias else ""),
+        written=f"BT{out}",
+    )
+
+
+def _norm() -> ClosedRow:
+    flops = "7BTD + 2BT"
+    return _row(
+        "LayerNorm", "layer_norm", flops=flops, parameters="2D", read="BTD + 2D", written="BTD"
+    )
+
+
+def _product(name: str, of: str) -> ClosedRow:
+    """Two arrays, element by element; dropout in training is such a product with a mask."""
+    return _row(name, "multiply", flops=of, read=f"2{of}", written=of)
+
+
+def _residual() -> ClosedRow:
+    return _row("residual add", "add", flops="BTD", read="2BTD", written="BTD")
+
+
+def _dropout(layer: Dropout, of: str) -> _Rows:
+    return (_product("dropout", of),) if layer.training and layer.p else ()
+
+
+def _together(rows: _Rows, name: str, number: int, letters: str = "") -> ClosedRow:
+    """Rows that are run several times, as one: ``number`` times, which is ``letters``."""
+    ran = tuple(primitive for row in rows for primitive in row.primitives) * number
+    many = (1, letters) if letters else (number, "")
+    return ClosedRow(name, ran, *(_total(rows, cost).times(*many) for cost in _COSTS))
+
+
+def _total(rows: _Rows, cost: str) -> Formula:
+    return sum((getattr(row, cost) for row in rows), formula("0"))
+
+
+def _unless_one(*sizes: int) -> str:
+    """What regrouping chunks copies: nothing where one of these is 1 and all lies in order."""
+    return "0" if 1 in sizes else "BTD"
+
+
+def _mixer_rows(mixer: TokenMixer) -> _Rows:
+    copied = _unless_one(mixer.num_tokens, mixer.num_heads)
+    return (_row("mixing", "token_mix", moved=copied), _residual(), _norm())
+
+
+def _attention_rows(layer: SelfAttention, num_tokens: int) -> _Rows:
+    bias = layer.query.bias is not None
+    joined = _unless_one(num_tokens, layer.num_heads, len(layer.query.weight) // layer.num_heads)
+    heads = _row("heads", "reshape", "transpose")
+    scores = {"flops": "2BT²D", "multiply_adds": "BT²D", "read": "2BTD", "written": "BHT²"}
+    values = {**scores, "read": "BHT² + BTD", "written": "BTD"}
+    return (
+        _together((_linear("projection", "DD", bias), heads), "QKV projections", 3),
+        _row("scores", "transpose", "matmul", **scores),
+        _row("scaling", "divide", flops="BHT²", moved="BHT²"),
+        _row("softmax", "softmax", flops="5BHT² - 2BHT", moved="BHT²"),
+        _row("weighted values", "matmul", **values),
+        _row("heads joined", "transpose", "reshape", moved=joined),
+        _linear("output projection", "DD", bias),
+    )
+
+
+#: Operations per element of each activation, counted beside its equation.
+_ACTIVATIONS = {"gelu": 5, "gelu_tanh": 9, "relu": 1, "silu": 5}
+
+
+def _activation(name: str) -> ClosedRow:
+    return _row(name, name, flops=f"{_ACTIVATIONS[name]}BTF", moved="BTF")
+
+
+def _network_rows(network: FeedForward) -> _Rows:
+    bias = network.linear1.bias is not None
+    return (
+        _norm(),
+        _linear("linear 1", "DF", bias),
+        _activation(network.activation),
+        *_dropout(network.dropout, "BTF"),
+        _linear("linear 2", "FD", bias),
+        *_dropout(network.dropout, "BTD"),
+        _residual(),
+    )
+
+
+def _swiglu_rows(network: SwiGLUFeedForward) -> _Rows:
+    bias = network.w1.bias is not None
+    return (
+        _norm(),
+        _linear("gate projection", "DF", bias),
+        _activation("silu"),
+        _linear("up projection", "DF", bias),
+        _product("gate times up", "BTF"),
+        _linear("down projection", "FD", bias),
+        *_dropout(network.dropout, "BTD"),
+        _residual(),
+    )
+
+
+def _named(part: str, rows: _Rows) -> _Rows:
+    return tuple(row._replace(name=f"{part}: {row.name}") for row in rows)
+
+
+def _model_rows(block: _Rows, num_layers: int) -> _Rows:
+    return (
+        _row("token embedding", "embedding", parameters="VD", moved="BTD"),
+        _row("position embedding", "embedding", parameters="TD", moved="TD"),
+        _row("their sum", "add", flops="BTD", read="BTD + TD", written="BTD"),
+        _together(block, "N blocks", num_layers, "N"),
+    )

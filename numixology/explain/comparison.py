@@ -1,0 +1,129 @@
+"""Self-attention beside the token mixer: the guide's ratios, and what is counted.
+
+The guide gives one ratio at T = 512 and D = 768, and a chart. Three things went into its number
+that do not fit together: the rows for attention are multiply-adds and those for the mixer are
+FLOPs, the softmax is left out, and of two equal terms in T² only one was divided.
+"""
+
+from typing import NamedTuple
+
+from .. import nn
+from ..functional.mixing import divided
+from ..nn.module import positive
+from .closed_forms import Formula, closed_form
+
+__all__ = ["CostComparison", "compare"]
+
+
+class CostComparison(NamedTuple):
+    """Attention and mixer at one size. The FLOPs are those of one sequence; B cancels.
+
+    Attributes:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H.
+        mixer_flops: of mixing, residual and norm.
+        attention_flops: of self-attention, everything counted.
+        network_flops: of the feed-forward network with F = 4D, which either is followed by.
+
+    Example:
+        >>> import numixology as nx
+        >>> found = nx.explain.compare(512, 768)
+        >>> found.leading_ratio, found.mixed_units, found.one_term
+        (1024.0, 512.0, 448.0)
+        >>> round(found.ratio, 1), round(found.block_ratio, 2)
+        (1030.2, 1.67)
+    """
+
+    num_tokens: int
+    hidden_dim: int
+    num_heads: int
+    mixer_flops: int
+    attention_flops: int
+    network_flops: int
+
+    @property
+    def ratio(self) -> float:
+        """Attention to mixer, everything counted, in FLOPs."""
+        return self.attention_flops / self.mixer_flops
+
+    @property
+    def leading_ratio(self) -> float:
+        """The largest terms alone, (8TD² + 4T²D) / 8TD = D + T/2, in FLOPs."""
+        return self.hidden_dim + self.num_tokens / 2
+
+    @property
+    def mixed_units(self) -> float:
+        """The guide's own rows, multiply-adds to FLOPs, which is (4D + 2T) / 8."""
+        return (4 * self.hidden_dim + 2 * self.num_tokens) / 8
+
+    @property
+    def one_term(self) -> float:
+        """The same with one of the two terms in T², (4D + T) / 8, which gives the guide's 448."""
+        return (4 * self.hidden_dim + self.num_tokens) / 8
+
+    @property
+    def block_ratio(self) -> float:
+        """Attention with residual, norm and network, to the mixer's block."""
+        rest = self.mixer_flops + self.network_flops
+        return (self.attention_flops + rest) / rest
+
+    @property
+    def mixer_numbers(self) -> int:
+        """How many numbers the mixer makes and keeps, TD."""
+        return self.num_tokens * self.hidden_dim
+
+    @property
+    def score_numbers(self) -> int:
+        """The scores, one for every pair of tokens in every head, HT²."""
+        return self.num_heads * self.num_tokens**2
+
+    @property
+    def attention_numbers(self) -> int:
+        """Queries, keys, values and output besides the scores, 4TD + HT²."""
+        return 4 * self.mixer_numbers + self.score_numbers
+
+
+def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> CostComparison:
+    """Compare self-attention with the token mixer, by the closed forms.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, of the attention; the mixer's FLOPs do not depend on it.
+
+    Returns:
+        A :class:`.CostComparison`.
+
+    Raises:
+        ArgumentError: a size is not a positive integer.
+        ShapeError: H does not divide D.
+
+    Source: guide, Computational Complexity and Performance Scaling Chart.
+
+    Example:
+        >>> import numixology as nx
+        >>> for T in (128, 8192):
+        ...     print(T, nx.explain.compare(T).leading_ratio, nx.explain.compare(T).mixed_units)
+        128 832.0 416.0
+        8192 4864.0 2432.0
+    """
+    positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
+    divided(hidden_dim, num_heads)
+    sizes = {"B": 1, "T": num_tokens, "D": hidden_dim, "H": num_heads, "F": 4 * hidden_dim}
+    return CostComparison(
+        num_tokens,
+        hidden_dim,
+        num_heads,
+        *(flops.at(sizes) for flops in _formulas()),
+    )
+
+
+def _formulas() -> tuple[Formula, ...]:
+    """The FLOPs of the three layers; the formulas are those of any size."""
+    layers = (
+        nn.TokenMixer(2, 4, 2),
+        nn.SelfAttention(4, 2, rng=0),
+        nn.FeedForward(4, rng=0).eval(),
+    )
+    return tuple(closed_form(layer, 1, 2).total("flops") for layer in layers)

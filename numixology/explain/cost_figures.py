@@ -1,0 +1,415 @@
+"""The guide's tables of FLOPs and its charts of memory and of ratios, counted and measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import nn
+from .closed_forms import ClosedForm, Formula, closed_form
+from .comparison import CostComparison, compare
+from .counting import complexity
+from .panels import Bar, Bars, Chart, Series, Table
+from .scaling import Measured, measured_scaling
+from .scene import Scene
+
+__all__ = [
+    "attention_cost_scene",
+    "block_cost_scene",
+    "memory_scene",
+    "mixer_cost_scene",
+    "network_cost_scene",
+    "ratio_scene",
+    "scaling_memory_scene",
+    "scaling_time_scene",
+]
+
+#: The lengths of the guide's charts of memory and of ratios.
+_MEMORY_LENGTHS = (128, 256, 512, 1024)
+_RATIO_LENGTHS = (128, 256, 512, 1024, 2048, 4096, 8192)
+
+#: What the guide's tables say of each row.
+_GUIDE_MIXER = {"mixing": "0", "residual add": "BTD", "LayerNorm": "~7BTD", "total": "~8BTD"}
+_GUIDE_ATTENTION = {
+    "QKV projections": "3BTD^2",
+    "scores": "BHT^2d",
+    "weighted values": "BHT^2d",
+    "output projection": "BTD^2",
+    "total": "~BT^2D",
+}
+
+
+# Tables of FLOPs
+
+
+def mixer_cost_scene(
+    num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
+) -> Scene:
+    """What the token mixer costs: it is run and counted, and the formulas stand beside.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        batch: B.
+
+    Returns:
+        A :class:`.Scene` of one table.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that no mixer has.
+
+    Source: guide, Computational Complexity.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.explain.mixer_cost_scene(4, 8, 4, batch=2).panels[0].rows[-1]
+        ('total', '8BTD + 2BT', '528', '0', '~8BTD')
+    """
+    counted = _counted(
+        nn.TokenMixer(num_tokens, hidden_dim, num_heads, dtype="float32"), batch, num_tokens
+    )
+    note = "mixing moves values and computes none"
+    return Scene(
+        f"Token mixer, {counted.sizes}",
+        "Each operation of the token mixer with its FLOPs, as a formula and as counted.",
+        (counted.table("FLOPs of the token mixer", note, _GUIDE_MIXER),),
+    )
+
+
+def attention_cost_scene(
+    num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
+) -> Scene:
+    """What self-attention costs: it is run and counted, and the formulas stand beside.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        batch: B.
+
+    Returns:
+        A :class:`.Scene` of one table.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that no attention has.
+
+    Source: guide, Computational Complexity.
+
+    Example:
+        >>> import numixology as nx
+        >>> table = nx.explain.attention_cost_scene(3, 4, 2).panels[0]
+        >>> for row in table.rows[:2]:
+        ...     print(row)
+        ('QKV projections', '6BTD^2 + 3BTD', '324', '144', '3BTD^2')
+        ('scores', '2BT^2D', '72', '36', 'BHT^2d')
+    """
+    layer = nn.SelfAttention(hidden_dim, num_heads, rng=0, dtype="float32")
+    counted = _counted(layer, batch, num_tokens)
+    note = "the guide's rows are multiply-adds; the mixer's are FLOPs"
+    return Scene(
+        f"Self-attention, {counted.sizes}",
+        "Each operation of self-attention with its FLOPs, as a formula and as counted.",
+        (counted.table("FLOPs of self-attention", note, _GUIDE_ATTENTION),),
+    )
+
+
+def network_cost_scene(
+    num_tokens: int = 512, hidden_dim: int = 768, *, ff_dim: int | None = None, batch: int = 1
+) -> Scene:
+    """What both feed-forward networks cost: run, counted, and the formulas beside.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        ff_dim: F; 4D if None.
+        batch: B.
+
+    Returns:
+        A :class:`.Scene` of two tables.
+
+    Raises:
+        ArgumentError: sizes that no network has.
+
+    Example:
+        >>> import numixology as nx
+        >>> for table in nx.explain.network_cost_scene(2, 4).panels:
+        ...     print(table.rows[-1])
+        ('total', '4BTDF + 9BTD + 6BTF + 2BT', '780', '256')
+        ('total', '6BTDF + 8BTD + 6BTF + 2BT', '1,028', '384')
+    """
+    standard = nn.FeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
+    swiglu = nn.SwiGLUFeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
+    first, second = (_counted(layer, batch, num_tokens) for layer in (standard, swiglu))
+    return Scene(
+        f"Feed-forward networks, {first.sizes}",
+        "Each operation of both networks with its FLOPs, as a formula and as counted.",
+        (first.table("FLOPs of the standard network"), second.table("FLOPs of SwiGLU")),
+    )
+
+
+def block_cost_scene(
+    num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
+) -> Scene:
+    """What a whole block costs, and how much attention in place of the mixer would add.
+
+    Args:
+        num_tokens: T.
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+        batch: B.
+
+    Returns:
+        A :class:`.Scene` of a table and bars.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that no block has.
+
+    Source: guide, Computational Complexity.
+
+    Example:
+        >>> import numixology as nx
+        >>> [bar.label for bar in nx.explain.block_cost_scene(4, 8, 4).panels[1].bars]
+        ['1x (5,424)', '1.56x (8,464)']
+    """
+    block = nn.RankMixerBlock(num_tokens, hidden_dim, num_heads, rng=0, dtype="float32").eval()
+    counted = _counted(block, batch, num_tokens)
+    beside = compare(num_tokens, hidden_dim, num_heads)
+    with_mixer = batch * (beside.mixer_flops + beside.network_flops)
+    with_attention = with_mixer + batch * beside.attention_flops
+    bars = (
+        Bar("with the mixer", with_mixer, f"1x ({with_mixer:,})"),
+        Bar("with attention", with_attention, f"{beside.block_ratio:.2f}x ({with_attention:,})"),
+    )
+    note = "both with residual, norm and the standard network"
+    return Scene(
+        f"Block, {counted.sizes}",
+        "Each operation of a block with its FLOPs, then the totals of two kinds of block.",
+        (counted.table("FLOPs of a block"), Bars("FLOPs of a whole block", bars, note)),
+    )
+
+
+# The guide's charts
+
+
+def memory_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
+    """How many numbers the mixer and attention keep as the sequence grows.
+
+    Args:
+        hidden_dim: D.
+        num_heads: H, a divisor of D.
+
+    Returns:
+        A :class:`.Scene` of three panels of bars.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that do not fit.
+
+    Source: guide, Memory Usage Scaling.
+
+    Example:
+        >>> import numixology as nx
+        >>> for panel in nx.explain.memory_scene().panels:
+        ...     print(panel.title, [bar.label.split()[0] for bar in panel.bars])
+        Token mixer: TD ['1x', '2x', '4x', '8x']
+        Attention, the scores alone: HT^2 ['1x', '4x', '16x', '64x']
+        Attention, all of it: 4TD + HT^2 ['1x', '2.67x', '8x', '26.7x']
+    """
+    found = [compare(num_tokens, hidden_dim, num_heads) for num_tokens in _MEMORY_LENGTHS]
+    kept = {
+        "Token mixer: TD": [one.mixer_numbers for one in found],
+        "Attention, the scores alone: HT^2": [one.score_numbers for one in found],
+        "Attention, all of it: 4TD + HT^2": [one.attention_numbers for one in found],
+    }
+    return Scene(
+        f"Numbers kept for one sequence, D = {hidden_dim}, H = {num_heads}",
+        "Bars for four lengths: the mixer's grow with T, the scores with its square, and all that "
+        "attention keeps in between.",
+        tuple(_growth(title, numbers) for title, numbers in kept.items()),
+    )
+
+
+def _growth(title: str, numbers: list[int]) -> Bars:
+    bars = [
+        Bar(f"T = {num_tokens}", number, f"{number / numbers[0]:.3g}x ({number:,})")
+        for num_tokens, number in zip(_MEMORY_LENGTHS, numbers, strict=True)
+    ]
+    return Bars(title, tuple(bars))
+
+
+def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
+    """The guide's chart of attention to mixer, redrawn: in FLOPs, and in its own mixed units.
+
+    Args:
+        hidden_dim: D.
+        num_heads: H, a divisor of D, for what is counted.
+
+    Returns:
+        A :class:`.Scene` of a chart and a table.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that do not fit.
+
+    Source: guide, Performance Scaling Chart.
+
+    Example:
+        >>> import numixology as nx
+        >>> chart = nx.explain.ratio_scene().panels[0]
+        >>> for series in chart.series:
+        ...     print(series.name, min(series.values), max(series.values))
+        FLOPs: D + T/2 832.0 4864.0
+        the guide's mixed units: (4D + 2T)/8 416.0 2432.0
+    """
+    found = [compare(num_tokens, hidden_dim, num_heads) for num_tokens in _RATIO_LENGTHS]
+    series = (
+        Series("FLOPs: D + T/2", tuple(one.leading_ratio for one in found)),
+        Series("the guide's mixed units: (4D + 2T)/8", tuple(one.mixed_units for one in found)),
+    )
+    note = "a straight line in T that does not begin at zero: nowhere near 1"
+    header = ("T", "FLOPs", "counted", "mixed units", "whole blocks")
+    rows = tuple(_ratios(one) for one in found)
+    return Scene(
+        f"Attention / mixer, D = {hidden_dim}",
+        "Two curves over the length: the ratio in FLOPs, and half of that in the guide's units.",
+        (
+            _over_lengths("Attention / mixer", _RATIO_LENGTHS, "times", series, note),
+            Table("The same in numbers", header, rows, ">>>>>", f"counted with H = {num_heads}"),
+        ),
+    )
+
+
+def _ratios(one: CostComparison) -> tuple[str, ...]:
+    counted = (one.leading_ratio, one.ratio, one.mixed_units)
+    return (str(one.num_tokens), *(f"{n:,.0f}" for n in counted), f"{one.block_ratio:.2f}")
+
+
+# Measured curves
+
+
+def scaling_time_scene() -> Scene:
+    """The measured time of the layers as the sequence grows, and two ratios.
+
+    Returns:
+        A :class:`.Scene` of two charts.
+
+    Source: guide, Performance Scaling Chart.
+
+    Example:
+        >>> import numixology as nx
+        >>> [series.name for series in nx.explain.scaling_time_scene().panels[1].series]
+        ['FLOPs, counted', 'time, measured']
+    """
+    found = measured_scaling()
+    mixer, attention = found.layers["mixer"], found.layers["attention"]
+    pairs = list(zip(attention, mixer, strict=True))
+    ratios = (
+        Series("FLOPs, counted", tuple(a.flops / m.flops for a, m in pairs)),
+        Series("time, measured", tuple(a.fastest / m.fastest for a, m in pairs)),
+    )
+    lengths = tuple(one.num_tokens for one in mixer)
+    times = _curves(found.layers, lambda one: 1e3 * one.fastest)
+    return Scene(
+        "Time of one forward, measured",
+        "Time over length for mixer, attention and network, then attention to mixer.",
+        (
+            _over_lengths(
+                "Time",
+                lengths,
+                "milliseconds",
+                times,
+                f"{found.conditions}, fastest of {found.turns} turns",
+            ),
+            _over_lengths("Attention / mixer", lengths, "times", ratios),
+        ),
+    )
+
+
+def scaling_memory_scene() -> Scene:
+    """The measured peak memory of the layers as the sequence grows.
+
+    Returns:
+        A :class:`.Scene` of one chart.
+
+    Source: guide, Memory Usage Scaling.
+
+    Example:
+        >>> import numixology as nx
+        >>> [series.name for series in nx.explain.scaling_memory_scene().panels[0].series]
+        ['mixer', 'attention', 'network']
+    """
+    found = measured_scaling()
+    lengths = tuple(one.num_tokens for one in found.layers["mixer"])
+    peaks = _curves(found.layers, lambda one: one.peak_bytes / 2**20)
+    return Scene(
+        "Peak memory of one forward, measured",
+        "Peak memory over length for mixer, attention and network.",
+        (_over_lengths("Peak memory", lengths, "MiB", peaks, found.conditions),),
+    )
+
+
+def _curves(
+    layers: Mapping[str, tuple[Measured, ...]], what: Callable[[Measured], float]
+) -> tuple[Series, ...]:
+    return tuple(Series(name, tuple(what(one) for one in rows)) for name, rows in layers.items())
+
+
+def _over_lengths(
+    title: str, lengths: Sequence[int], unit: str, series: tuple[Series, ...], note: str = ""
+) -> Chart:
+    """Curves over T, both axes logarithmic."""
+    x = tuple(float(length) for length in lengths)
+    return Chart(title, "T", x, unit, series, log_x=True, log_y=True, note=note)
+
+
+# What is counted, as a table
+
+
+class _Counted(NamedTuple):
+    """A layer's rows, and what each was counted at."""
+
+    form: ClosedForm
+    flops: tuple[int, ...]
+    multiply_adds: tuple[int, ...]
+
+    @property
+    def sizes(self) -> str:
+        """B first, as in the shapes."""
+        order = [letter for letter in "BTDHF" if letter in self.form.sizes]
+        return ", ".join(f"{letter} = {self.form.sizes[letter]:,}" for letter in order)
+
+    def table(self, title: str, note: str = "", guide: Mapping[str, str] | None = None) -> Table:
+        """Operation, formula and the two counts; beside them what the guide says."""
+        names = [*(row.name for row in self.form.rows), "total"]
+        formulas = [*(row.flops for row in self.form.rows), self.form.total("flops")]
+        header = ("operation", "formula", "FLOPs", "multiply-adds")
+        rows = [
+            (name, _for_terminals(flops), f"{count:,}", f"{products:,}")
+            for name, flops, count, products in zip(
+                names,
+                formulas,
+                (*self.flops, sum(self.flops)),
+                (*self.multiply_adds, sum(self.multiply_adds)),
+                strict=True,
+            )
+        ]
+        if guide is None:
+            return Table(title, header, tuple(rows), "<<>>", note)
+        beside = tuple((*row, guide.get(row[0], "left out")) for row in rows)
+        return Table(title, (*header, "the guide"), beside, "<<>><", note)
+
+
+def _for_terminals(flops: Formula) -> str:
+    """The figures are drawn on terminals of any kind, and not all have a superscript."""
+    return str(flops).replace("²", "^2")
+
+
+def _counted(layer: nn.Module, batch: int, num_tokens: int) -> _Counted:
+    """Run a layer on zeros and count, row by row."""
+    form = closed_form(layer, batch, num_tokens)
+    counted = complexity(layer, np.zeros((batch, num_tokens, form.sizes["D"]), np.float32))
+    parts = form.split(counted)
+    return _Counted(
+        form,
+        tuple(part.flops for part in parts),
+        tuple(part.multiply_adds for part in parts),
+    )

@@ -1,0 +1,160 @@
+"""The figures of cost show what is counted and measured, and nothing else."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import refused
+
+from numixology import nn
+from numixology.errors import ArgumentError, ShapeError
+from numixology.explain import (
+    FIGURES,
+    Scene,
+    attention_cost_scene,
+    block_cost_scene,
+    compare,
+    complexity,
+    draw,
+    measured_scaling,
+    memory_scene,
+    mixer_cost_scene,
+    network_cost_scene,
+    ratio_scene,
+    scaling_memory_scene,
+    scaling_time_scene,
+)
+
+COSTS = (
+    "mixer-flops", "attention-flops", "ffn-flops", "block-flops",
+    "memory", "scaling-memory", "ratio", "scaling-time",
+)  # fmt: skip
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def counts(table) -> dict[str, tuple[int, int]]:
+    """Operation -> FLOPs and multiply-adds."""
+    return {row[0]: (number(row[2]), number(row[3])) for row in table.rows}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_a_figure_is_drawn_by_name_in_all_three_ways(name) -> None:
+    scene = FIGURES[name].draw(**({"num_tokens": 3} if "flops" in name else {}))
+    assert isinstance(scene, Scene)
+    assert Scene.from_json(scene.json()) == scene
+    assert scene.description in scene.svg()
+    for panel in scene.panels:
+        assert panel.title in scene.text()
+
+
+@given(T=st.integers(1, 5), H=st.integers(1, 3), d=st.integers(1, 3), batch=st.integers(1, 2))
+def test_the_tables_hold_what_is_counted(T, H, d, batch) -> None:
+    D = H * d
+    x = np.ones((batch, T, D))
+    layers = (
+        (mixer_cost_scene, nn.TokenMixer(T, D, H)),
+        (attention_cost_scene, nn.SelfAttention(D, H, rng=0)),
+        (block_cost_scene, nn.RankMixerBlock(T, D, H, rng=0).eval()),
+    )
+    for scene_of, layer in layers:
+        scene, counted = scene_of(T, D, H, batch=batch), complexity(layer, x)
+        rows = counts(scene.panels[0])
+        assert rows.pop("total") == (counted.flops, counted.multiply_adds)
+        assert [sum(column) for column in zip(*rows.values(), strict=True)] == [
+            counted.flops, counted.multiply_adds,
+        ]  # fmt: skip
+        assert f"B = {batch}, T = {T}, D = {D}, H = {H}" in scene.title
+
+
+@given(T=st.integers(1, 4), D=st.integers(1, 6), F=st.integers(1, 9), batch=st.integers(1, 2))
+def test_both_networks(T, D, F, batch) -> None:
+    scene, x = network_cost_scene(T, D, ff_dim=F, batch=batch), np.ones((batch, T, D))
+    kinds = (nn.FeedForward, nn.SwiGLUFeedForward)
+    for kind, table in zip(kinds, scene.panels, strict=True):
+        counted = complexity(kind(D, F, rng=0).eval(), x)
+        assert counts(table)["total"] == (counted.flops, counted.multiply_adds)
+    assert scene.title.endswith(f"B = {batch}, T = {T}, D = {D}, F = {F}")
+
+
+def test_the_guides_rows_stand_beside() -> None:
+    table = mixer_cost_scene(4, 8, 4).panels[0]
+    assert {row[0]: row[-1] for row in table.rows} == {
+        "mixing": "0", "residual add": "BTD", "LayerNorm": "~7BTD", "total": "~8BTD",
+    }  # fmt: skip
+    table = attention_cost_scene(4, 8, 4).panels[0]
+    beside = {row[0]: row[-1] for row in table.rows}
+    assert (beside["scores"], beside["softmax"]) == ("BHT^2d", "left out")
+
+
+def test_the_two_kinds_of_block() -> None:
+    with_mixer, with_attention = block_cost_scene(5, 8, 2, batch=3).panels[1].bars
+    found = compare(5, 8, 2)
+    assert with_mixer.value == 3 * (found.mixer_flops + found.network_flops)
+    assert with_attention.value - with_mixer.value == 3 * found.attention_flops
+    assert with_attention.label.startswith(f"{found.block_ratio:.2f}x ")
+    assert number(with_attention.label.split()[1].strip("()")) == with_attention.value
+
+
+def test_the_bars_of_memory_are_as_long_as_they_say() -> None:
+    for panel in memory_scene().panels:
+        assert [bar.name for bar in panel.bars] == [f"T = {T}" for T in (128, 256, 512, 1024)]
+        for bar in panel.bars:
+            factor, numbers = bar.label.split()
+            assert number(numbers.strip("()")) == bar.value
+            assert float(factor[:-1]) == pytest.approx(bar.value / panel.bars[0].value, rel=0.005)
+    longest = [panel.bars[-1].label.split()[0] for panel in memory_scene().panels]
+    assert longest == ["8x", "64x", "26.7x"]
+
+
+def test_the_ratio_is_never_one() -> None:
+    chart, table = ratio_scene().panels
+    flops, mixed = (series.values for series in chart.series)
+    assert flops == (832, 896, 1024, 1280, 1792, 2816, 4864)
+    assert mixed == (416, 448, 512, 640, 896, 1408, 2432)
+    assert chart.log_x
+    assert chart.log_y
+    assert "mixed units" in chart.series[1].name
+    assert [tuple(map(number, row[1:4:2])) for row in table.rows] == list(
+        zip(flops, mixed, strict=True)
+    )
+    for row in table.rows:
+        found = compare(int(row[0]))
+        assert row[2] == f"{found.ratio:,.0f}"
+        assert row[4] == f"{found.block_ratio:.2f}"
+
+
+def test_other_sizes_change_the_charts() -> None:
+    assert ratio_scene(64, 4).panels[0].series[0].values[0] == 64 + 64
+    assert memory_scene(64, 4).panels[1].bars[0].value == 4 * 128**2
+
+
+def test_the_curves_are_the_measurements() -> None:
+    found = measured_scaling()
+    times, ratios = scaling_time_scene().panels
+    (peaks,) = scaling_memory_scene().panels
+    for (name, rows), time, peak in zip(
+        found.layers.items(), times.series, peaks.series, strict=True
+    ):
+        assert time.name == peak.name == name
+        assert time.values == tuple(1e3 * row.fastest for row in rows)
+        assert peak.values == tuple(row.peak_bytes / 2**20 for row in rows)
+    attention, mixer = found.layers["attention"][-1], found.layers["mixer"][-1]
+    assert [series.values[-1] for series in ratios.series] == [
+        attention.flops / mixer.flops, attention.fastest / mixer.fastest,
+    ]  # fmt: skip
+    assert peaks.note == found.conditions
+    assert times.note == f"{found.conditions}, fastest of {found.turns} turns"
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with refused(ShapeError, "divisible"):
+        draw("mixer-flops", hidden_dim=8, num_heads=3)
+    with refused(ShapeError, "divisible"):
+        draw("ratio", hidden_dim=8, num_heads=3)
+    with refused(ArgumentError, "is a positive integer", "0"):
+        draw("block-flops", num_tokens=0)
+    with refused(ArgumentError, "drawn by its own sizes", "num_tokens"):
+        draw("memory", num_tokens=4)
