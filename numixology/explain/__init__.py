@@ -1,9 +1,28 @@
 """For the reader: what every step did, drawn, and what it costs, counted."""
 
-from .claims import Evidence, Finding
-from .closed_forms import ClosedForm, ClosedRow, Formula, closed_form, formula
-from .comparison import CostComparison, compare
-from .cost_figures import (
+from .catalogue import FIGURES, Figure, draw
+from .cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form, formula
+from .cost.comparison import CostComparison, compare
+from .cost.counting import Complexity, CountedCall, complexity
+from .cost.scaling import Measured, Scaling, measured_scaling
+from .drawing.as_svg import style_sheet
+from .drawing.as_text import panel_text
+from .drawing.panels import (
+    Bar,
+    Bars,
+    Box,
+    Cell,
+    Chart,
+    Graph,
+    Grid,
+    Lines,
+    Panel,
+    Row,
+    Series,
+    Table,
+)
+from .drawing.scene import Scene
+from .figures.costs import (
     attention_cost_scene,
     block_cost_scene,
     memory_scene,
@@ -13,17 +32,14 @@ from .cost_figures import (
     scaling_memory_scene,
     scaling_time_scene,
 )
-from .counting import Complexity, CountedCall, complexity
-from .figures import FIGURES, Figure, draw
-from .flow_figures import (
+from .figures.flow import (
     block_scene,
     feed_forward_scene,
     model_scene,
     parameters_scene,
     swiglu_scene,
 )
-from .guide_corrections import VERDICTS, Correction, corrections, corrections_scene
-from .law_figures import (
+from .figures.laws import (
     cycles_scene,
     jacobian_scene,
     null_space_scene,
@@ -34,18 +50,15 @@ from .law_figures import (
     token_jacobian_scene,
     why_square_scene,
 )
-from .layer_figures import activations_scene, layer_norm_scene
-from .mixing_figures import mixer_scene, step_scene
-from .panels import Bar, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Row, Series, Table
-from .scaling import Measured, Scaling, measured_scaling
-from .scene import Scene
-from .shape_figures import batch_scene, shape_scene, strides_scene
-from .step_figures import step_size_scene
-from .svg_drawing import style_sheet
-from .tape_figures import backward_scene, sweep_order_scene, tape_scene
-from .text_drawing import panel_text
+from .figures.layers import activations_scene, layer_norm_scene
+from .figures.mixing import mixer_scene, step_scene
+from .figures.shapes import batch_scene, shape_scene, strides_scene
+from .figures.steps import step_size_scene
+from .figures.tapes import backward_scene, sweep_order_scene, tape_scene
+from .figures.walk import walk_scene
+from .guide.claims import Evidence, Finding
+from .guide.verdicts import VERDICTS, Correction, corrections, corrections_scene
 from .trace import Step, steps_of
-from .walk_figures import walk_scene
 
 __all__ = [
     "FIGURES",

@@ -1,6 +1,6 @@
 """Time and memory of the layers as the sequence grows, for the figures of the page on cost.
 
-    python tests/benchmarks/scaling.py --write numixology/explain/data/scaling.json
+    python tests/benchmarks/scaling.py --write numixology/explain/cost/data/scaling.json
 
 One sequence of 128 to 8,192 tokens in float32, one thread, the forward alone. At each length the
 layers take turns, after one that does not count. The memory is the most that is allocated at once

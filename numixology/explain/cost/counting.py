@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Shape
-from ..autograd import no_grad
-from ..costs import Call, watching
-from ..dtypes import DTYPES
-from ..nn import Module
-from ..tensors import leaf
-from ..text import columns
+from ...array import Shape
+from ...autograd import no_grad
+from ...costs import Call, watching
+from ...dtypes import DTYPES
+from ...nn import Module
+from ...tensors import leaf
+from ...text import columns
 
 __all__ = ["Complexity", "CountedCall", "complexity"]
 

@@ -5,15 +5,15 @@ import io
 
 import numpy as np
 
-from .. import nn
-from ..array import Array
-from ..functional.mixing import Mixing, mixing_steps, token_mix
-from ..observe import debug_shapes
-from ..tensors import Tensor, tensor
-from ..transforms import jacobian
+from ... import nn
+from ...array import Array
+from ...functional.mixing import Mixing, mixing_steps, token_mix
+from ...observe import debug_shapes
+from ...tensors import Tensor, tensor
+from ...transforms import jacobian
+from ..figures.mixing import feature_names
+from ..trace import steps_of
 from .claims import Claim, Evidence, Finding, refused
-from .mixing_figures import feature_names
-from .trace import steps_of
 
 __all__ = ["CLOSING_CLAIMS", "MIXER_CLAIMS", "SHAPE_CLAIMS", "TIP_CLAIMS"]
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import nn
-from ..functional.mixing import mixing_steps
-from ..tensors import tensor
+from ... import nn
+from ...functional.mixing import mixing_steps
+from ...tensors import tensor
+from ..trace import steps_of
 from .claims import Claim, Evidence, Finding, refused
-from .guide_costs import (
+from .formulas import (
     attention_activations,
     attention_rows,
     attention_scores,
@@ -19,7 +20,6 @@ from .guide_costs import (
     ratio,
     softmax_flops,
 )
-from .trace import steps_of
 
 __all__ = ["COST_CLAIMS"]
 

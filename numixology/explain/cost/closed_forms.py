@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..nn import (
+from ...errors import ArgumentError, DTypeError, ShapeError
+from ...nn import (
     Dropout,
     FeedForward,
     Linear,
@@ -24,8 +24,8 @@ from ..nn import (
     SwiGLUFeedForward,
     TokenMixer,
 )
-from ..nn.module import positive
-from ..text import columns
+from ...nn.module import positive
+from ...text import columns
 from .counting import Complexity
 
 __all__ = ["ClosedForm", "ClosedRow", "Formula", "closed_form", "formula"]

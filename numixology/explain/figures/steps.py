@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..array import Array
-from .panels import Chart, Series
-from .scene import Scene
+from ...array import Array
+from ..drawing.panels import Chart, Series
+from ..drawing.scene import Scene
 
 __all__ = ["step_size_scene"]
 

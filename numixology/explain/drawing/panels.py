@@ -1,13 +1,13 @@
 """What figures are made of: panels of lines, cells, boxes, tables, bars and curves.
 
-A panel says what is shown and nothing about how. It is drawn as text in ``text_drawing``, as SVG
-in ``svg_drawing``; as JSON it is its own fields.
+A panel says what is shown and nothing about how. It is drawn as text in ``as_text``, as SVG
+in ``as_svg``; as JSON it is its own fields.
 """
 
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
-from ..errors import ArgumentError
+from ...errors import ArgumentError
 
 __all__ = [
     "Bar",

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Array
-from ..autograd import Node, Primitive, record, sweep
-from ..errors import ArgumentError, TapeError
-from ..tensors import Tensor, cotangent_for, leaf, tensor
-from ..transforms import grad
-from .panels import Box, Graph, Lines, Table
-from .scene import Scene
+from ...array import Array
+from ...autograd import Node, Primitive, record, sweep
+from ...errors import ArgumentError, TapeError
+from ...tensors import Tensor, cotangent_for, leaf, tensor
+from ...transforms import grad
+from ..drawing.panels import Box, Graph, Lines, Table
+from ..drawing.scene import Scene
 
 __all__ = [
     "backward_scene",

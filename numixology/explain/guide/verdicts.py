@@ -4,12 +4,12 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..drawing.panels import Table
+from ..drawing.scene import Scene
 from .claims import Claim, Evidence, Finding, Verdict
-from .cost_claims import COST_CLAIMS
-from .layer_claims import ARCHITECTURE_CLAIMS, NETWORK_CLAIMS
-from .mixing_claims import CLOSING_CLAIMS, MIXER_CLAIMS, SHAPE_CLAIMS, TIP_CLAIMS
-from .panels import Table
-from .scene import Scene
+from .costs import COST_CLAIMS
+from .layers import ARCHITECTURE_CLAIMS, NETWORK_CLAIMS
+from .mixing import CLOSING_CLAIMS, MIXER_CLAIMS, SHAPE_CLAIMS, TIP_CLAIMS
 
 __all__ = ["VERDICTS", "Correction", "corrections", "corrections_scene"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..text import columns
+from ...text import columns
 from .panels import Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
 
 __all__ = ["panel_text"]

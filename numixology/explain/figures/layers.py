@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import functional, nn
-from ..array import Array
-from ..tensors import Tensor, tensor
-from ..transforms import grad
-from .mixing_figures import few
-from .panels import Cell, Chart, Grid, Row, Series
-from .scene import Scene
-from .text_drawing import number
+from ... import functional, nn
+from ...array import Array
+from ...tensors import Tensor, tensor
+from ...transforms import grad
+from ..drawing.as_text import number
+from ..drawing.panels import Cell, Chart, Grid, Row, Series
+from ..drawing.scene import Scene
+from .mixing import few
 
 __all__ = ["activations_scene", "layer_norm_scene"]
 

@@ -5,14 +5,14 @@ The arrays hold 0, 1, 2, …, as in the mixer's figures: a value then says where
 
 import numpy as np
 
-from .. import nn
-from ..array import Array
-from ..errors import ShapeError
-from ..functional.mixing import head_dim
-from ..tensors import Tensor, tensor
-from .mixing_figures import few
-from .panels import Cell, Grid, Row, Table
-from .scene import Scene
+from ... import nn
+from ...array import Array
+from ...errors import ShapeError
+from ...functional.mixing import head_dim
+from ...tensors import Tensor, tensor
+from ..drawing.panels import Cell, Grid, Row, Table
+from ..drawing.scene import Scene
+from .mixing import few
 
 __all__ = ["batch_scene", "shape_scene", "strides_scene"]
 

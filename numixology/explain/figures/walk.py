@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import nn
-from ..array import Array
-from ..functional.mixing import token_mix
-from .mixing_figures import few
-from .panels import Cell, Grid, Row
-from .scene import Scene
-from .trace import Step, steps_of
+from ... import nn
+from ...array import Array
+from ...functional.mixing import token_mix
+from ..drawing.panels import Cell, Grid, Row
+from ..drawing.scene import Scene
+from ..trace import Step, steps_of
+from .mixing import few
 
 __all__ = ["walk_scene"]
 

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import nn
-from .closed_forms import ClosedForm, Formula, closed_form
-from .comparison import CostComparison, compare
-from .counting import complexity
-from .panels import Bar, Bars, Chart, Series, Table
-from .scaling import Measured, measured_scaling
-from .scene import Scene
+from ... import nn
+from ..cost.closed_forms import ClosedForm, Formula, closed_form
+from ..cost.comparison import CostComparison, compare
+from ..cost.counting import complexity
+from ..cost.scaling import Measured, measured_scaling
+from ..drawing.panels import Bar, Bars, Chart, Series, Table
+from ..drawing.scene import Scene
 
 __all__ = [
     "attention_cost_scene",

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from .as_text import number, panel_text
 from .panels import Bars, Box, Chart, Graph, Grid, Lines, Panel, Table, checked
-from .text_drawing import number, panel_text
 
 __all__ = ["panel_svg", "scene_svg", "style_sheet"]
 

@@ -7,9 +7,9 @@ FLOPs, the softmax is left out, and of two equal terms in T² only one was divid
 
 from typing import NamedTuple
 
-from .. import nn
-from ..functional.mixing import divided
-from ..nn.module import positive
+from ... import nn
+from ...functional.mixing import divided
+from ...nn.module import positive
 from .closed_forms import Formula, closed_form
 
 __all__ = ["CostComparison", "compare"]

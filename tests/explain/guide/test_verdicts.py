@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 import numixology as nx
-from numixology.explain import cost_claims, guide_costs, layer_claims, mixing_claims
-from numixology.explain.claims import Claim, refused
-from numixology.explain.guide_corrections import _CHAPTERS
+from numixology.explain.guide import costs as cost_claims
+from numixology.explain.guide import formulas as guide_costs
+from numixology.explain.guide import layers as layer_claims
+from numixology.explain.guide import mixing as mixing_claims
+from numixology.explain.guide.claims import Claim, refused
+from numixology.explain.guide.verdicts import _CHAPTERS
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 CLAIMS = {claim.name: claim for _, group in _CHAPTERS for claim in group}
 
 # A review of the guide, done by hand before any of this was written, row by row.
@@ -331,7 +334,7 @@ PLANTED = {
     "educational": instead(nx.nn, "TokenMixer", loud),
     "global-mixing": instead(mixing_claims, "token_mix", true_mixing),
     "contents": lambda patch: patch.setattr(
-        "numixology.explain.guide_corrections._BODY", _CHAPTERS[:5]
+        "numixology.explain.guide.verdicts._BODY", _CHAPTERS[:5]
     ),
 }
 

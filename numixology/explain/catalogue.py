@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
-from .cost_figures import (
+from .drawing.scene import Scene
+from .figures.costs import (
     attention_cost_scene,
     block_cost_scene,
     memory_scene,
@@ -16,15 +17,14 @@ from .cost_figures import (
     scaling_memory_scene,
     scaling_time_scene,
 )
-from .flow_figures import (
+from .figures.flow import (
     block_scene,
     feed_forward_scene,
     model_scene,
     parameters_scene,
     swiglu_scene,
 )
-from .guide_corrections import corrections_scene
-from .law_figures import (
+from .figures.laws import (
     cycles_scene,
     jacobian_scene,
     null_space_scene,
@@ -35,18 +35,18 @@ from .law_figures import (
     token_jacobian_scene,
     why_square_scene,
 )
-from .layer_figures import activations_scene, layer_norm_scene
-from .mixing_figures import mixer_scene, step_scene
-from .scene import Scene
-from .shape_figures import batch_scene, shape_scene, strides_scene
-from .step_figures import step_size_scene
-from .tape_figures import (
+from .figures.layers import activations_scene, layer_norm_scene
+from .figures.mixing import mixer_scene, step_scene
+from .figures.shapes import batch_scene, shape_scene, strides_scene
+from .figures.steps import step_size_scene
+from .figures.tapes import (
     example_backward,
     example_order,
     example_second_derivative,
     example_tape,
 )
-from .walk_figures import walk_scene
+from .figures.walk import walk_scene
+from .guide.verdicts import corrections_scene
 
 __all__ = ["FIGURES", "Figure", "draw"]
 

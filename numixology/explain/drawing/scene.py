@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .as_svg import panel_svg, scene_svg, to_text
+from .as_text import panel_text
 from .panels import Bar, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Row, Series, Table
-from .svg_drawing import panel_svg, scene_svg, to_text
-from .text_drawing import panel_text
 
 __all__ = ["Scene"]
 

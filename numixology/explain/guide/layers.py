@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import nn
-from ..array import Array
-from ..functional.mixing import token_mix
-from ..functional.normalization import layer_norm
-from ..tensors import tensor
+from ... import nn
+from ...array import Array
+from ...functional.mixing import token_mix
+from ...functional.normalization import layer_norm
+from ...tensors import tensor
+from ..trace import Step, steps_of
 from .claims import Claim, Evidence, Finding
-from .trace import Step, steps_of
 
 __all__ = ["ARCHITECTURE_CLAIMS", "NETWORK_CLAIMS"]
 

@@ -8,7 +8,7 @@ fault that it would then have.
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..errors import ShapeError
+from ...errors import ShapeError
 
 __all__ = ["Claim", "Evidence", "Finding", "Value", "Verdict", "refused"]
 

@@ -3,7 +3,7 @@
 The formulas stand here alone, so that they can be replaced by counting.
 """
 
-from ..nn import FeedForward, SelfAttention
+from ...nn import FeedForward, SelfAttention
 
 __all__ = [
     "attention_activations",

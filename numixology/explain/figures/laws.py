@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import nn
-from ..array import Array
-from ..functional.activations import gelu
-from ..functional.mixing import Mixing, chunk_cycles, depth_to_mix, divided, token_mix
-from ..functional.normalization import layer_norm
-from ..tensors import Tensor, tensor
-from ..transforms import jacobian
-from .mixing_figures import feature_names
-from .panels import Cell, Grid, Lines, Panel, Row, Table
-from .scene import Scene
+from ... import nn
+from ...array import Array
+from ...functional.activations import gelu
+from ...functional.mixing import Mixing, chunk_cycles, depth_to_mix, divided, token_mix
+from ...functional.normalization import layer_norm
+from ...tensors import Tensor, tensor
+from ...transforms import jacobian
+from ..drawing.panels import Cell, Grid, Lines, Panel, Row, Table
+from ..drawing.scene import Scene
+from .mixing import feature_names
 
 __all__ = [
     "cycles_scene",

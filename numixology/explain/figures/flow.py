@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .. import nn
-from ..array import Shape
-from ..functional.mixing import Mixing
-from ..tensors import tensor
-from .panels import Bar, Bars, Box, Graph, Panel, Table
-from .scene import Scene
-from .trace import Step, steps_of
+from ... import nn
+from ...array import Shape
+from ...functional.mixing import Mixing
+from ...tensors import tensor
+from ..drawing.panels import Bar, Bars, Box, Graph, Panel, Table
+from ..drawing.scene import Scene
+from ..trace import Step, steps_of
 
 __all__ = [
     "block_scene",

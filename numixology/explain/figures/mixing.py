@@ -10,14 +10,14 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from .. import nn
-from ..array import Array
-from ..errors import ArgumentError
-from ..functional.mixing import Mixing
-from ..tensors import tensor
-from .panels import Cell, Grid, Panel, Row
-from .scene import Scene
-from .trace import Step, steps_of
+from ... import nn
+from ...array import Array
+from ...errors import ArgumentError
+from ...functional.mixing import Mixing
+from ...tensors import tensor
+from ..drawing.panels import Cell, Grid, Panel, Row
+from ..drawing.scene import Scene
+from ..trace import Step, steps_of
 
 __all__ = ["mixer_scene", "step_scene"]
 

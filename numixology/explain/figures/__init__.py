@@ -1,0 +1,1 @@
+"""The figures: each reads what it shows off running code."""
