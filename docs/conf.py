@@ -23,7 +23,7 @@ version = release = __version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
+    "accessible",
     "local_inventory",
     "mathml",
     "numixology_corrections",
@@ -32,6 +32,7 @@ extensions = [
     "rooms",
     "numixology_play",
     "solution",
+    "source_links",
 ]
 if find_spec("sphinx_copybutton"):
     extensions.append("sphinx_copybutton")
@@ -49,8 +50,8 @@ nitpick_ignore_regex = [
 
 default_role = "code"
 highlight_language = "pycon"
-pygments_style = "tango"
-pygments_dark_style = "github-dark"
+pygments_style = "accessible.Light"
+pygments_dark_style = "accessible.Dark"
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -62,6 +63,7 @@ html_math_renderer = "mathml"
 html_title = f"numixology {release}"
 html_static_path = ["_static"]
 html_css_files = ["glossary.css"]
+templates_path = ["_templates"]
 html_last_updated_fmt = None
 html_copy_source = False
 html_show_sphinx = False

@@ -38,7 +38,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
     With d = D / H:
 
     ========= ============== =====================================================
-    name      shape
+    name      shape          what it holds
     ========= ============== =====================================================
     input     (B, T, D)
     partition (B, T, H, d)   each token cut into H chunks
