@@ -6,11 +6,12 @@ axe-core looks for what keeps people out. It takes long on a page of many thousa
   same tags, classes, colours and sizes from the body down; in code and signatures the others lose
   the ``<span>`` around them, which has nothing but a colour;
 - the dark theme is asked for colours alone, because it changes nothing else;
-- the sources of modules, which are alike but for their code, are asked when wide.
+- of the sources of modules, which are alike but for their code, the two longest are looked at, and
+  asked when wide.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import resources
@@ -149,6 +150,13 @@ def axe(page: Page, rules: str, known: set[str]) -> list[list[str]]:
     return found
 
 
+def worth_a_visit(folder: Path, names: Iterable[str]) -> list[str]:
+    """The pages to look at, those first that take longest."""
+    ordered = sorted(names, key=lambda name: -(folder / name).stat().st_size)
+    sources = [name for name in ordered if name.startswith(SOURCES)]
+    return [name for name in ordered if name not in sources[2:]]
+
+
 def visit(
     page: Page, folder: Path, name: str, setting: Setting, known: set[str], pictures: Path | None
 ) -> Visit:
@@ -219,8 +227,7 @@ def visit_all(
     """Look at the pages in every setting, with several browsers side by side."""
     waiting: SimpleQueue[tuple[str, Setting]] = SimpleQueue()
     known: dict[str, set[str]] = {setting.theme: set() for setting in SETTINGS}
-    # what takes longest first
-    for name in sorted(names, key=lambda name: -(folder / name).stat().st_size):
+    for name in names:
         for setting in SETTINGS:
             waiting.put((name, setting))
 

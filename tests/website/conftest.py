@@ -63,4 +63,4 @@ def visits(
     pictures = pytestconfig.getoption("--screenshots")
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
-    return browser.visit_all(site.folder, list(site.pages), pictures)
+    return browser.visit_all(site.folder, browser.worth_a_visit(site.folder, site.pages), pictures)

@@ -29,7 +29,11 @@ def test_the_site_keeps_the_rule(visits, rule):
 
 def test_every_page_was_looked_at(visits, site):
     seen = {(one.page, one.setting) for one in visits}
-    assert seen == {(page, setting) for page in site.pages for setting in browser.SETTINGS}
+    worth = browser.worth_a_visit(site.folder, site.pages)
+    assert seen == {(page, setting) for page in worth for setting in browser.SETTINGS}
+    left_out = set(site.pages) - set(worth)
+    assert all(page.startswith(browser.SOURCES) for page in left_out)
+    assert len([page for page in worth if page.startswith(browser.SOURCES)]) == 2
     assert all(one.requests for one in visits)
 
 
