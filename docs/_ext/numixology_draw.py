@@ -7,7 +7,8 @@
 
 The arguments are those of ``numixology draw``, which is run while the site is built. HTML gets each
 panel as an SVG, and the whole as text below it for those who want it; other builders get the text.
-A figure can be linked to as ``figure-NAME``, where NAME is its name or the option ``:name:``.
+With ``:panels: 2 5`` it is those panels alone, counted from 1. A figure can be linked to as
+``figure-NAME``, where NAME is its name or the option ``:name:``.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class NumixologyDraw(SphinxDirective):
     option_spec: ClassVar[OptionSpec] = {
         "caption": directives.unchanged_required,
         "name": directives.unchanged,
+        "panels": directives.positive_int_list,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -61,8 +63,14 @@ class NumixologyDraw(SphinxDirective):
             self.env.note_dependency(str(source))  # draw again when the code changes
 
         scene = explain.Scene.from_json(text)
+        chosen = self.options.get("panels", [])
+        if chosen and max(chosen) > len(scene.panels):
+            raise self.error(f"numixology {command} has {len(scene.panels)} panels, not {chosen}")
+        if chosen:
+            scene = scene._replace(panels=tuple(scene.panels[i - 1] for i in chosen))
         name = self.options.get("name", f"figure-{shlex.split(command)[1]}")
         picture = drawing("", text=scene.text(), about=scene.description, command=command)
+        picture["part"] = "part of " if chosen else ""
         picture["svgs"] = scene.panel_svgs(nodes.make_id(name))
         figure = nodes.figure("", picture, classes=["nx-scene"])
         words, messages = self.parse_inline(self.options.get("caption", scene.title))
@@ -83,7 +91,7 @@ def visit_html(self: HTML5Translator, node: drawing) -> None:
     self.body.append(
         f'<p class="visually-hidden">{html.escape(node["about"])}</p>\n'
         f'<div class="nx-panels">\n{panels}\n</div>\n'
-        "<details><summary>The same as text: "
+        f"<details><summary>The same as text: {node['part']}"
         f"<code>numixology {html.escape(node['command'])}</code></summary>\n"
         f'<pre tabindex="0">{html.escape(node["text"])}</pre></details>\n'
     )
