@@ -2,6 +2,7 @@
 
 - colours of code that stand out from their background by more than 4.5 to 1 (WCAG 2.2, AA);
 - parameters of a long signature on lines of their own without a ``<dl>``, which must have terms;
+- captions in the navigation that are not said to be headings of no level;
 - what scrolls sideways takes part in the order of the keyboard (``_static/scrolling.js``).
 
 The names that a theme leaves out are in ``_templates``.
@@ -87,8 +88,20 @@ def in_lines(part: str) -> str:
     return part
 
 
+def begin_title(self: HTML5Translator, node: nodes.Element) -> None:
+    """The caption of a toctree names a list of links; the headings are those of the page."""
+    start = len(self.body)
+    HTML5Translator.visit_title(self, node)
+    self.body[start:] = [part.replace(' role="heading"', "") for part in self.body[start:]]
+
+
+def end_title(self: HTML5Translator, node: nodes.Element) -> None:
+    HTML5Translator.depart_title(self, node)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_node(addnodes.desc_parameterlist, override=True, html=(mark_parameters, set_parameters))
+    app.add_node(nodes.title, override=True, html=(begin_title, end_title))
     app.add_css_file("accessible.css")
     app.add_js_file("scrolling.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
