@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 import numpy as np
 
 from .array import A, Array, Scalar, Shape, quietly, speak, whisper
-from .costs import Call, CostRule, moves, unwatched, watchers
+from .costs import Call, Cost, CostRule, moves, told, unwatched
 from .errors import (
     ArgumentError,
     DTypeError,
@@ -47,6 +47,7 @@ _FIT = frozenset("dfilq?")
 _PLAIN = frozenset((np.ndarray, float, int, bool, type(None), np.float64))
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_is_recording = _recording.get  # bound, since every call asks
 
 #: NumPy's function or ufunc -> ours: what ``np.exp(tensor)`` is looked up in.
 NAMESAKES: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -202,7 +203,7 @@ class Primitive:
     def __call__(self, x: Constant, y: Constant, z: A, /, **options: Any) -> A: ...
     def __call__(self, /, *arguments: Any, **options: Any) -> Any:
         """The value; called with a node, a new node that holds it and what it came from."""
-        if watchers.get():
+        if told():
             return self._watched(arguments, options)
         if options or self.has_defaults:
             arguments, options = self._bind(arguments, options)
@@ -222,7 +223,7 @@ class Primitive:
                 values.append(argument)
             else:
                 values.append(plain(argument, self.__name__))
-        recording = depth and _recording.get()
+        recording = depth and _is_recording()
         alone = None if recording else self.alone
         token = whisper()
         try:
@@ -268,7 +269,7 @@ class Primitive:
                 "give @primitive a cost=, a function of the result and the arguments that returns "
                 "a numixology.costs.Cost",
             )
-        told = watchers.get()
+        watchers = told()
         with unwatched():
             made = self(*arguments, **options)
             result = made.value if isinstance(made, Node) else np.asarray(made)
@@ -279,9 +280,16 @@ class Primitive:
                 else plain(one, self.__name__)
                 for one in arguments
             )  # fmt: skip
-            call = Call(self.__name__, result, values, self.cost(result, *values, **options))
-            for watcher in told:
-                watcher(call)
+            arrays = [None if value is None else np.asarray(value) for value in values]
+            cost = self.cost(result, *arrays, **options)
+            if not isinstance(cost, Cost):
+                raise DTypeError(
+                    f"the cost= of {self.__name__} returns a numixology.costs.Cost",
+                    type(cost).__name__,
+                    "wrap the number of FLOPs: Cost(flops)",
+                )
+            for watcher in watchers:
+                watcher(Call(self.__name__, result, values, cost))
         return made
 
     def _hidden(self, name: str) -> DTypeError:
@@ -396,7 +404,8 @@ def primitive(*namesakes: Any, **how: Any) -> Any:
             forward's output without by-products, to the bit. It takes the forward's place where
             nothing is recorded.
         cost: ``cost(output, *arguments, **options)`` of arrays, what such a call costs, as a
-            :class:`.Cost`; needed only where :func:`.complexity` meets the primitive.
+            :class:`.Cost`; needed only where :func:`.complexity` meets the primitive. Numbers and
+            lists come as arrays too, and None as None.
 
     Returns:
         A :class:`.Primitive`.

@@ -9,7 +9,8 @@ These are the operations of the equation in the docstring. How a kernel here com
 digits than one number has, is another matter, and costs time but no more FLOPs in this sense.
 
 Bytes are those of whole arrays: a primitive that computes or copies reads each of its arguments
-once and writes its result once. A view reads and writes nothing.
+once and writes its result once. A lookup reads only what arrives in the result. A view reads and
+writes nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +32,8 @@ __all__ = [
     "moves",
     "products",
     "reduces",
-    "watchers",
+    "told",
+    "unwatched",
     "watching",
 ]
 
@@ -59,7 +61,8 @@ class Cost(NamedTuple):
     bytes_read: int | None = None
 
 
-#: ``cost(result, *arguments, **options)`` of arrays: what that call of a primitive costs.
+#: ``cost(result, *arguments, **options)`` of arrays, or None for an argument that is left out: what
+#: that call of a primitive costs.
 CostRule: TypeAlias = Callable[..., Cost]
 
 
@@ -103,15 +106,19 @@ class Call(NamedTuple):
 #: Told of each call of a primitive, as it happens.
 Watcher: TypeAlias = Callable[[Call], None]
 
-#: Who is told; nobody, unless inside :func:`watching`.
-watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+# Who is told; nobody, unless inside watching().
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+
+#: Who is told, asked by every call of a primitive: a bound method is quicker than looking it up.
+told = _watchers.get
 
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
     """Tell ``watcher`` of every primitive that is called inside the ``with`` block.
 
-    Of primitives that call others only the outermost is told of; of a backward nothing is.
+    Of primitives that call others only the outermost is told of; of a backward nothing is, nor of
+    operators between plain arrays, which are NumPy's own.
 
     Args:
         watcher: a function of a :class:`Call`. It must not change the arrays.
@@ -127,21 +134,21 @@ def watching(watcher: Watcher) -> Iterator[None]:
         matmul (1, 1) 4
         add (1, 1) 1
     """
-    token = watchers.set((*watchers.get(), watcher))
+    token = _watchers.set((*told(), watcher))
     try:
         yield
     finally:
-        watchers.reset(token)
+        _watchers.reset(token)
 
 
 @contextmanager
 def unwatched() -> Iterator[None]:
     """Tell nobody of what is called inside the ``with`` block."""
-    token = watchers.set(())
+    token = _watchers.set(())
     try:
         yield
     finally:
-        watchers.reset(token)
+        _watchers.reset(token)
 
 
 # Costs that many primitives share

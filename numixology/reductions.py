@@ -22,7 +22,6 @@ from .shapes import (
     either,
     getitem,
     reshape,
-    scatter,
     transpose,
 )
 
@@ -273,19 +272,14 @@ def prod(
         x = astype(x, np.int64)
     if len(x) == 0:
         x = sum(x, 0, keepdims=True) + 1
+    odd: list[A] = []  # rows that had no partner
     while len(x) > 1:
         half = len(x) // 2
-        pairs = multiply(x[:half], x[half : 2 * half])  # (n // 2, ...)
-        x = pairs if len(x) == 2 * half else _append(pairs, x[2 * half :])
+        odd += [x[2 * half :]] if len(x) % 2 else []
+        x = multiply(x[:half], x[half : 2 * half])  # (n // 2, ...)
+    for row in odd:
+        x = multiply(x, row)
     return x.reshape(shape if shape is not None else tuple(lengths))
-
-
-def _append(x: A, last: A) -> A:
-    """x with one more row: each part written among zeros, then added."""
-    shape = (len(x) + 1, *x.shape[1:])
-    return scatter(x, index=slice(0, -1), shape=shape) + scatter(
-        last, index=slice(-1, None), shape=shape
-    )
 
 
 def _cumsum_cost(y: Array, x: Array, *, axis: int) -> Cost:

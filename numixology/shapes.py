@@ -121,7 +121,7 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     return _transpose(x, axes=order)
 
 
-@primitive(broadcasts=True, cost=moves)
+@primitive(broadcasts=True, cost=gathers)
 def _broadcast_to(x: Array, *, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 

@@ -35,6 +35,7 @@ from .arithmetic import (
 )
 from .array import Array, Axis, DTypeLike, Scalar, Shape
 from .autograd import NAMESAKES, Node, Primitive, holds_node, namesake, sweep
+from .costs import unwatched
 from .dtypes import as_dtype, bad_dtype, cast
 from .errors import ArgumentError, DTypeError, ShapeError, TapeError
 from .reductions import cumsum, max, mean, min, prod, sum, var
@@ -865,7 +866,10 @@ def _check_gradient(gradient: Tensor, of: Tensor) -> None:
 def _accumulate(node: Any, gradient: Tensor) -> None:
     """Out of place, so that whoever holds the old gradient keeps it."""
     before = node.grad
-    node._grad = gradient if before is None else before + gradient
+    if before is not None:
+        with unwatched():  # it is part of the backward
+            gradient = before + gradient
+    node._grad = gradient
 
 
 def _rebuilt(values: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .array import Array, Scalar, Shape
 from .autograd import copy_of, record, sweep
+from .costs import unwatched
 from .dtypes import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
 from .shapes import scatter
@@ -216,7 +217,7 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
         unit = np.zeros(output.shape, output.dtype)
         unit.flat[i] = 1
         rows.append(_pull_or_zero([output], [unit], tracked, nested))
-    with record():
+    with record(), unwatched():
         found = tuple(
             _stacked([row[k] for row in rows], output.shape, one, nested)
             for k, one in enumerate(tracked)
@@ -250,7 +251,7 @@ def pull(
         gradient = found.get(id(one))
         if gradient is not None:
             if any(one is other for other in inputs[:i]):
-                with record():
+                with record(), unwatched():
                     gradient = copy_of(gradient)  # not the memory that the first one got
             gradient = gradient if create_graph else leaf(gradient)
         gradients.append(gradient)
@@ -296,7 +297,7 @@ def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
 def _tracked(value: Any, position: int) -> Tensor:
     """An input with a place of its own on the tape: gradients stop there, or pass if nested."""
     if isinstance(value, Tensor) and value.requires_grad:
-        with record():
+        with record(), unwatched():
             return copy_of(value)
     fresh = tensor(value)
     if fresh.dtype.kind != "f":

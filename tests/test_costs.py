@@ -17,7 +17,7 @@ from numixology import autograd, reductions, shapes
 from numixology import functional as F
 from numixology.autograd import Primitive
 from numixology.costs import Call, Cost, watching
-from numixology.errors import UnsupportedError
+from numixology.errors import DTypeError, UnsupportedError
 from numixology.functional import normalization
 from numixology.verify import suite
 
@@ -78,6 +78,21 @@ def test_an_undeclared_cost_is_refused_and_the_error_tells_what_to_write() -> No
     with refused(UnsupportedError, "declares what it costs", "cube", "cost="):
         nx.explain.complexity(cube, nx.tensor([1.0]))
     assert calls_of(lambda: F.exp(nx.tensor(1.0)))[0].name == "exp"  # and watching goes on
+    x = nx.tensor(2.0, requires_grad=True)
+    y = x * x
+    with refused(UnsupportedError, "cube"):
+        calls_of(lambda: cube(y))
+    y.backward()  # and the tape is as it was
+    assert x.grad.item() == 4.0
+
+
+def test_a_cost_that_is_a_bare_number_is_refused_and_the_error_tells_what_to_write() -> None:
+    @nx.primitive(cost=lambda y, x: 2 * y.size)
+    def cube(x):
+        return x * x * x
+
+    with refused(DTypeError, "cost= of cube returns a numixology.costs.Cost", "int", "Cost(flops)"):
+        nx.explain.complexity(cube, nx.tensor([1.0]))
 
 
 # What they declare, against the equations by hand --------------------------------------
@@ -291,6 +306,32 @@ def test_taking_the_part_along_h_away() -> None:
     assert cost_of(normalization.beside, c, h, q) == Cost(3 * (2 * 8 + 3 + 8), 3 * 8)
 
 
+def test_numbers_and_lists_among_the_arguments_are_arrays_to_a_cost() -> None:
+    assert cost_of(lambda: F.einsum(",i->i", 2.0, [1.0, 2.0, 3.0])) == Cost(3)
+
+    @nx.primitive(cost=lambda y, x, by, shift: Cost(x.size + by.size, bytes_read=shift is None))
+    def scale(x, by, shift=None):
+        return x * by
+
+    assert cost_of(scale, nx.tensor([1.0, 2.0]), 3.0) == Cost(3, bytes_read=True)
+
+
+@given(n=st.integers(1, 40), rows=st.integers(1, 3))
+def test_a_product_of_n_numbers_costs_n_minus_1(n, rows) -> None:
+    calls = calls_of(lambda x: F.prod(x, 1), nx.tensor(numbers(rows, n)))
+    assert sum(call.cost.flops for call in calls) == rows * (n - 1)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("wrap", [nx.tensor, np.asarray])
+def test_losses_cost_the_same_whatever_the_target_is(wrap, reduction) -> None:
+    x, target = nx.tensor(numbers(6)), wrap(numbers(6))
+    last = {"none": 0, "sum": 5, "mean": 6}[reduction]
+    for loss, each in ((F.mse_loss, 2), (F.binary_cross_entropy_with_logits, 11)):
+        calls = calls_of(lambda loss=loss: loss(x, target, reduction))
+        assert sum(call.cost.flops for call in calls) == 6 * each + last
+
+
 def test_sums_of_nothing_cost_nothing() -> None:
     nothing = nx.tensor(np.zeros((0, 3)))
     assert cost_of(lambda x: F.sum(x, 0), nothing) == Cost(0)
@@ -334,6 +375,8 @@ def test_what_moves_costs_bytes_alone(dtype, size) -> None:
     ):
         *_, call = calls_of(copy)
         assert (call.bytes_read, call.bytes_written) == copied
+    one = x[:1]
+    assert moved(lambda: F.broadcast_to(one, (0, 3, 4))) == (0, 0)
     assert moved(lambda: x.astype("float64")) == (24 * size, 24 * 8)
     assert moved(lambda: shapes.scatter(x, index=slice(0, 2), shape=(5, 3, 4))) == (
         24 * size,
@@ -380,6 +423,22 @@ def test_a_backward_is_not_told_of() -> None:
         return x + 1
 
     assert names(step) == ["relu", "multiply", "sum", "sum", "add"]
+
+
+def test_of_a_derivative_only_the_function_itself_is_told_of() -> None:
+    """Whether its inputs lie on a tape or not, and however the derivative is put together."""
+
+    def twice() -> None:
+        x = nx.tensor(numbers(3), requires_grad=True)
+        for _ in range(2):
+            nx.functional.exp(x).backward(np.ones(3))
+
+    assert names(twice) == ["exp", "exp"]
+    for x in (numbers(3), nx.tensor(numbers(3), requires_grad=True)):
+        assert names(nx.jacobian, F.exp, x) == ["exp"]
+        assert names(lambda x=x: nx.vjp(F.exp, x)[1](np.ones(3))) == ["exp"]
+        assert names(lambda x=x: nx.jvp(F.exp, (x,), (np.ones(3),))) == ["exp"]
+    assert names(lambda: nx.grad(F.exp(x), [x, x], np.ones(3))) == ["exp"]
 
 
 def test_a_call_has_what_ran() -> None:

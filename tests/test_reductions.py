@@ -195,6 +195,11 @@ def test_products_of_every_length(n) -> None:
     assert nx.tensor(array).prod(1, keepdims=True).shape == (4, 1)
 
 
+def test_a_product_keeps_the_sign_of_zero() -> None:
+    for values in ([1.0, 1.0, -0.0], [-0.0, 1.0, 2.0, 3.0, -1.0], [-1.0, 3.0, 0.0]):
+        assert np.signbit(F.prod(np.array(values))) == np.signbit(np.prod(values))
+
+
 def test_products_of_plain_arrays() -> None:
     assert F.prod(np.array([200, 200], np.uint8)) == 40000
     assert F.prod(np.array([True, False])).dtype == np.int64

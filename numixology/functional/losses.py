@@ -4,6 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..arithmetic import subtract
 from ..array import A, quietly, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..reductions import mean, sum
@@ -88,7 +89,7 @@ def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reductio
         Tensor(0.69314718, from=divide)
     """
     target = _target(logits, target, "binary_cross_entropy_with_logits")
-    losses: A = (1 - target) * softplus(logits) + target * softplus(-logits)
+    losses: A = subtract(1, target) * softplus(logits) + target * softplus(-logits)
     return _reduced(losses, reduction)
 
 

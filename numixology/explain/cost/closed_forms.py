@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import NamedTuple, TypeAlias
 
 from ...errors import ArgumentError, DTypeError, ShapeError
@@ -34,9 +35,11 @@ __all__ = ["ClosedForm", "ClosedRow", "Formula", "closed_form", "formula"]
 _LETTERS = "NBHVTDF"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Formula:
     """A polynomial in sizes, such as 8BTD + 2BT; made by :func:`formula`.
+
+    Two are equal that have the same terms, in whatever order.
 
     Attributes:
         terms: pairs of a coefficient and its letters, each as often as it is a factor.
@@ -52,6 +55,12 @@ class Formula:
 
     terms: tuple[tuple[int, str], ...]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Formula) and {*self.terms} == {*other.terms}
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.terms))
+
     def __add__(self, other: "Formula") -> "Formula":
         return _collected((*self.terms, *other.terms))
 
@@ -64,6 +73,9 @@ class Formula:
 
         Returns:
             A formula.
+
+        Raises:
+            ArgumentError: another letter.
         """
         return _collected((number * n, letters + others) for n, others in self.terms)
 
@@ -77,6 +89,9 @@ class Formula:
 
         Returns:
             A formula without ``letter``.
+
+        Raises:
+            ArgumentError: ``other`` is no such letter.
         """
         return _collected(
             (n * factor ** letters.count(letter), letters.replace(letter, other))
@@ -90,9 +105,18 @@ class Formula:
             sizes: from letters to numbers.
 
         Returns:
-            A whole number.
+            A whole number, exact however large.
+
+        Raises:
+            ArgumentError: a size is missing.
         """
-        return sum(n * math.prod(sizes[letter] for letter in letters) for n, letters in self.terms)
+        missing = {letter for _, letters in self.terms for letter in letters} - {*sizes}
+        if missing:
+            raise ArgumentError(
+                f"the sizes of {self} are all given", f"no {', '.join(sorted(missing))}", "add them"
+            )
+        whole = {letter: index(size) for letter, size in sizes.items()}  # NumPy's would overflow
+        return sum(n * math.prod(whole[letter] for letter in letters) for n, letters in self.terms)
 
     def __str__(self) -> str:
         written = " ".join(_written(n, letters) for n, letters in self.terms)
@@ -121,9 +145,7 @@ def formula(text: str) -> Formula:
     for term in text.replace("^2", "²").replace("- ", "+ -").removeprefix("+ ").split(" + "):
         found = re.fullmatch(rf"(-?)(\d*)((?:[{_LETTERS}]²?)*)", term)
         if found is None or not term.strip("-"):
-            raise ArgumentError(
-                "a formula is a sum of terms like 8BTD²", repr(text), f"use the letters {_LETTERS}"
-            )
+            raise _unreadable(text)
         sign, number, letters = found.groups()
         terms.append((int(f"{sign}{number or 1}"), re.sub("(.)²", r"\1\1", letters)))
     return _collected(terms)
@@ -133,9 +155,17 @@ def _collected(terms: Iterable[tuple[int, str]]) -> Formula:
     """Like terms added up, and those of more factors first."""
     total: Counter[str] = Counter()
     for n, letters in terms:
+        if not set(letters) <= set(_LETTERS):
+            raise _unreadable(letters)
         total["".join(sorted(letters, key=_LETTERS.index))] += n
     kept = [(n, letters) for letters, n in total.items() if n]
     return Formula(tuple(sorted(kept, key=lambda term: -len(term[1]))))
+
+
+def _unreadable(text: str) -> ArgumentError:
+    return ArgumentError(
+        "a formula is a sum of terms like 8BTD²", repr(text), f"use the letters {_LETTERS}"
+    )
 
 
 def _written(n: int, letters: str) -> str:
@@ -297,7 +327,7 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
         A :class:`.ClosedForm`, which prints as a table.
 
     Raises:
-        ArgumentError: a size is not a positive integer.
+        ArgumentError: a size is not a positive integer, or the blocks of a model differ.
         ShapeError: the module is made for another T.
         DTypeError: another module, whose formulas are not known; it can be counted.
 
@@ -339,7 +369,13 @@ def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
             network, processing = _layer(module.ffn, num_tokens)
             return mixer | network, (*_named("mixer", mixing), *_named("network", processing))
         case RankMixerModel():
-            sizes, block = _layer(module.blocks[0], num_tokens)
+            (sizes, block), *others = (_layer(block, num_tokens) for block in module.blocks)
+            if any(other != (sizes, block) for other in others):
+                raise ArgumentError(
+                    "closed_form knows models whose blocks are alike",
+                    "blocks of other sizes, parts or modes",
+                    "make them alike, or count the model with nx.explain.complexity",
+                )
             sizes |= {"V": len(module.token_embedding.weight), "N": len(module.blocks)}
             return sizes, _model_rows(block, len(module.blocks))
     raise DTypeError(

@@ -110,6 +110,7 @@ def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> Cost
     """
     positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
     divided(hidden_dim, num_heads)
+    num_tokens, hidden_dim, num_heads = int(num_tokens), int(hidden_dim), int(num_heads)
     sizes = {"B": 1, "T": num_tokens, "D": hidden_dim, "H": num_heads, "F": 4 * hidden_dim}
     return CostComparison(
         num_tokens,

@@ -14,7 +14,7 @@ from ...autograd import no_grad
 from ...costs import Call, watching
 from ...dtypes import DTYPES
 from ...nn import Module
-from ...tensors import leaf
+from ...tensors import leaf, tensor
 from ...text import columns
 
 __all__ = ["Complexity", "CountedCall", "complexity"]
@@ -118,12 +118,15 @@ def complexity(fn: Callable[..., Any], *inputs: Any) -> Complexity:
     Args:
         fn: a module or a function of tensors.
         *inputs: what to call it with. Arrays are made tensors first, so that operators are seen.
+            What is no array, and integers of a dtype that no tensor has, are handed on.
 
     Returns:
         A :class:`.Complexity`, which prints as a table.
 
     Raises:
         UnsupportedError: a primitive ran that does not declare its cost.
+        DTypeError: an array of floating-point numbers that no tensor holds: float16, complex ones,
+            or one with a mask.
 
     Source: guide, Computational Complexity.
 
@@ -149,9 +152,17 @@ def complexity(fn: Callable[..., Any], *inputs: Any) -> Complexity:
             )
         )
 
-    given = [leaf(x) if isinstance(x, np.ndarray) and x.dtype in DTYPES else x for x in inputs]
     with no_grad(), watching(count):
-        fn(*given)
+        fn(*map(_seen, inputs))
     learnt = list(fn.parameters()) if isinstance(fn, Module) else []
     numbers = sum(one.size for one in learnt)
     return Complexity(numbers, sum(one.data.nbytes for one in learnt), tuple(calls))
+
+
+def _seen(x: Any) -> Any:
+    """An array as a tensor, whose operators are seen, in the memory order that it has."""
+    if x.__class__ is np.ndarray and x.dtype in DTYPES:
+        return leaf(x)
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fc":
+        return tensor(x)  # float64 of another byte order; of all others it says what is wrong
+    return x

@@ -7,6 +7,7 @@ import numpy as np
 from ... import nn
 from ...functional.mixing import mixing_steps
 from ...tensors import tensor
+from ..cost.comparison import compare
 from ..trace import steps_of
 from .claims import Claim, Evidence, Finding, refused
 from .formulas import (
@@ -15,7 +16,6 @@ from .formulas import (
     attention_scores,
     guide_ratio,
     mixer_flops,
-    network_flops,
     norm_flops,
     ratio,
     softmax_flops,
@@ -97,9 +97,9 @@ def _attention_total() -> Finding:
     layer = _attention()
     rows = attention_rows(layer, T)
     total = sum(rows.values())
-    projections = rows["QKV projections"] + rows["Output projection"]
+    projections = rows["QKV projections"] + rows["output projection"]
     double = attention_rows(layer, 2 * D)
-    linear = double["QKV projections"] + double["Output projection"]
+    linear = double["QKV projections"] + double["output projection"]
     equal = 2 * linear == sum(double.values())
     truth = (
         f"The rows sum to 4BTD² + 2BT²D: {total:,} at T = {T} and D = {D}, not {T * T * D:,}. The "
@@ -209,16 +209,16 @@ def _linear() -> Finding:
 def _factor_448() -> Finding:
     layer = _attention()
     own, flops = guide_ratio(layer, T), ratio(layer, T)
-    rows, mixer = attention_rows(layer, T), mixer_flops(T, D)
-    one_left_out = (sum(rows.values()) - rows["Attention weights"]) / mixer
+    rows = attention_rows(layer, T)
+    all_rows = sum(rows.values())
+    one_left_out = own * (all_rows - rows["weighted values"]) / all_rows
     homes = [n for n in _CHART if guide_ratio(layer, n) == 448]
-    network = network_flops(nn.FeedForward(D, rng=0), T)
-    blocks = (2 * sum(rows.values()) + network) / (mixer + network)
     shape = "allows" if not refused(nn.TokenMixer, T, D, T) else "refuses"
     truth = (
         f"Its own rows give {own:,g}, and {one_left_out:g} if one of the two in T² is left out; "
         f"448 belongs to T = {_list(homes)}. In FLOPs it is {flops:,g}; its '~' totals give "
-        f"{T * T * D / mixer:g}. Whole blocks with their networks differ by {blocks:.2f} times. "
+        f"{own * T * T * D / all_rows:g}. Whole blocks with their networks differ by "
+        f"{compare(T, D, H).block_ratio:.2f} times. "
         f"And T = H = {T} at D = {D} is a shape that its source {shape}."
     )
     return Finding(truth, (Evidence(f"ratio at T = {T}, D = {D}", 448.0, own),))

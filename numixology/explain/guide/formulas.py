@@ -1,9 +1,14 @@
-"""What the rows of the guide's cost tables count, for one sequence of T tokens.
+"""What the rows of the guide's cost tables are counted at, for one sequence of T tokens.
 
-The formulas stand here alone, so that they can be replaced by counting.
+What is small is counted as it runs. What is large is taken from the closed forms, which the tests
+hold to the same count.
 """
 
-from ...nn import FeedForward, SelfAttention
+import numpy as np
+
+from ...nn import LayerNorm, SelfAttention, TokenMixer
+from ..cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form
+from ..cost.counting import complexity
 
 __all__ = [
     "attention_activations",
@@ -11,7 +16,6 @@ __all__ = [
     "attention_scores",
     "guide_ratio",
     "mixer_flops",
-    "network_flops",
     "norm_flops",
     "ratio",
     "softmax_flops",
@@ -19,64 +23,58 @@ __all__ = [
 
 
 def norm_flops(features: int) -> int:
-    """LayerNorm of one token: 7D + 2.
-
-    Mean, subtraction, square, variance, scale, weight and bias take D each; adding eps and the
-    root take one each.
-    """
-    passes = ("mean", "subtract", "square", "variance", "scale", "weight", "bias")
-    return len(passes) * features + 2
+    """LayerNorm of one token, counted: 7D + 2."""
+    return complexity(LayerNorm(features), np.zeros((1, features))).flops
 
 
 def mixer_flops(num_tokens: int, features: int) -> int:
-    """The rows of the guide's mixer: residual add and LayerNorm, 8TD."""
-    return num_tokens * (features + norm_flops(features) // features * features)
+    """The guide's mixer, residual add and LayerNorm, counted: 8TD + 2T."""
+    mixer = TokenMixer(num_tokens, features, 1)
+    return complexity(mixer, np.zeros((1, num_tokens, features))).flops
 
 
 def attention_rows(layer: SelfAttention, num_tokens: int) -> dict[str, int]:
-    """The rows of the guide's self-attention, in multiply-adds.
-
-    Every weight meets every token once, and every token meets every token twice, in D features.
-    """
-    D = layer.query.weight.shape[1]
-    maps = [layer.query, layer.key, layer.value]
-    products = num_tokens**2 * D
-    return {
-        "QKV projections": num_tokens * sum(part.weight.size for part in maps),
-        "Attention scores": products,
-        "Attention weights": products,
-        "Output projection": num_tokens * layer.output.weight.size,
-    }
+    """The rows of the guide's self-attention, in multiply-adds: 3TD², T²D, T²D and TD²."""
+    form = closed_form(layer, 1, num_tokens)
+    counted = {row.name: row.multiply_adds.at(form.sizes) for row in form.rows}
+    return {name: number for name, number in counted.items() if number}
 
 
 def softmax_flops(layer: SelfAttention, num_tokens: int) -> int:
-    """Maximum, subtraction, exponential, sum and division of every score: 5HT²."""
-    passes = ("maximum", "subtract", "exponential", "sum", "divide")
-    return len(passes) * attention_scores(layer, num_tokens)
-
-
-def network_flops(network: FeedForward, num_tokens: int) -> int:
-    """The two matrix products of a feed-forward network, at 2 FLOPs per multiply-add."""
-    return 2 * num_tokens * (network.linear1.weight.size + network.linear2.weight.size)
+    """Softmax of every row of scores: 5HT² - 2HT."""
+    form = closed_form(layer, 1, num_tokens)
+    return _row(form, "softmax").flops.at(form.sizes)
 
 
 def attention_scores(layer: SelfAttention, num_tokens: int) -> int:
     """One score for every pair of tokens, in every head: HT²."""
-    return layer.num_heads * num_tokens**2
+    form = closed_form(layer, 1, num_tokens)
+    return _row(form, "scores").written.at(form.sizes)
 
 
 def attention_activations(layer: SelfAttention, num_tokens: int) -> int:
     """Queries, keys, values, the scores, and their weighted values: 4TD + HT² numbers."""
-    D = layer.query.weight.shape[1]
-    return 4 * num_tokens * D + attention_scores(layer, num_tokens)
+    form = closed_form(layer, 1, num_tokens)
+    made = ("QKV projections", "scores", "weighted values")
+    return sum(_row(form, name).written.at(form.sizes) for name in made)
 
 
 def guide_ratio(layer: SelfAttention, num_tokens: int) -> float:
-    """Attention's multiply-adds over the mixer's FLOPs, as the guide's tables mix them."""
+    """Attention's multiply-adds over the mixer's FLOPs, 8TD, as the guide's tables mix them."""
     attention = sum(attention_rows(layer, num_tokens).values())
-    return attention / mixer_flops(num_tokens, layer.query.weight.shape[1])
+    return attention / _largest_of_mixer(num_tokens, layer.query.weight.shape[1])
 
 
 def ratio(layer: SelfAttention, num_tokens: int) -> float:
     """Attention's FLOPs over the mixer's: a multiply-add is 2 FLOPs."""
     return 2 * guide_ratio(layer, num_tokens)
+
+
+def _largest_of_mixer(num_tokens: int, features: int) -> int:
+    """Of the mixer's FLOPs the term with the most factors, 8TD; the other is 2T."""
+    form = closed_form(TokenMixer(num_tokens, features, 1), 1, num_tokens)
+    return Formula(form.total("flops").terms[:1]).at(form.sizes)
+
+
+def _row(form: ClosedForm, name: str) -> ClosedRow:
+    return next(row for row in form.rows if row.name == name)

@@ -202,6 +202,38 @@ def test_formulas_calculate(a, b, n) -> None:
     assert formula(str(first)).at(n) == one
 
 
+def test_formulas_are_equal_in_whatever_order_their_terms_are_written() -> None:
+    one, other = formula("BT + BD"), formula("BD + BT")
+    assert one == other
+    assert len({one, other}) == 1
+    assert one != formula("BT + 2BD")
+    assert one != "BT + BD"
+
+
+def test_sizes_and_letters_that_are_not_there() -> None:
+    with refused(ArgumentError, "the sizes of BTD are all given", "no D, T"):
+        formula("BTD").at({"B": 2})
+    for wrong in (
+        lambda: formula("BT").put("T", 2, "Z"),
+        lambda: formula("BT").times(2, "Z"),
+    ):
+        with refused(ArgumentError, "a sum of terms like 8BTD²", "Z"):
+            wrong()
+
+
+def test_no_number_is_too_large() -> None:
+    """Not even where the sizes are NumPy's, which overflow."""
+    T, D = 10**9, 10**6
+    for number in (int, np.int64):
+        form = closed_form(nn.FeedForward(4, rng=0).eval(), number(2), number(T))
+        D, F = form.sizes["D"], form.sizes["F"]
+        assert form.flops == 4 * 2 * T * D * F + 9 * 2 * T * D + 6 * 2 * T * F + 2 * 2 * T
+    T, D = 10**9, 10**6
+    assert formula("8BTD² + 4BT²D").at({"B": np.int64(1), "T": np.int64(T), "D": np.int64(D)}) == (
+        8 * T * D**2 + 4 * T**2 * D
+    )
+
+
 # What has no closed form --------------------------------------------------------------------
 
 
@@ -218,6 +250,17 @@ def test_other_modules_and_sizes_are_refused() -> None:
     for B, T in ((0, 1), (1, 0)):
         with refused(ArgumentError, "is a positive integer", "0"):
             closed_form(nn.FeedForward(4, rng=0), B, T)
+
+
+def test_a_model_whose_blocks_differ_is_refused() -> None:
+    model = nn.RankMixerModel(9, 3, 4, 2, 2, rng=0)
+    assert_equal(model, 2, 3, np.zeros((2, 3), int))
+    model.blocks[1].eval()
+    with refused(ArgumentError, "whose blocks are alike", "complexity"):
+        closed_form(model, 2, 3)
+    model.blocks[1] = nn.RankMixerBlock(3, 4, 2, ff_dim=5, rng=0)
+    with refused(ArgumentError, "whose blocks are alike"):
+        closed_form(model, 2, 3)
 
 
 def test_the_rows_of_another_layer_do_not_fit() -> None:

@@ -53,6 +53,16 @@ def test_it_is_what_the_running_layers_are_counted_at(T, H, d) -> None:
     assert found.block_ratio == (attention + mixer + network) / (mixer + network)
 
 
+def test_numpys_integers_do_not_overflow() -> None:
+    T, D, H = 10**9, 10**6, 10
+    found = compare(np.int64(T), np.int64(D), np.int64(H))
+    assert found == compare(T, D, H)
+    assert (
+        found.attention_flops == 8 * T * D**2 + 4 * T**2 * D + 6 * H * T**2 + 4 * T * D - 2 * H * T
+    )
+    assert found.score_numbers == H * T**2
+
+
 def test_sizes_that_do_not_fit() -> None:
     for sizes in ((0, 8, 2), (4, 0, 2), (4, 8, 0)):
         with refused(ArgumentError, "is a positive integer", "0"):

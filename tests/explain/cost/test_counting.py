@@ -7,7 +7,7 @@ from support import numbers, refused
 import numixology as nx
 from numixology import nn
 from numixology.costs import Cost
-from numixology.errors import ShapeError, UnsupportedError
+from numixology.errors import DTypeError, ShapeError, UnsupportedError
 from numixology.explain import Complexity, CountedCall, complexity
 
 TABLE = """\
@@ -75,6 +75,22 @@ def test_what_is_no_array_is_handed_on() -> None:
     assert [call.shape for call in found.rows] == [(1, 2, 3)]
     words = np.array([["a", "b"]])
     assert complexity(lambda x: x.dtype.kind, words) == Complexity(0, 0, ())
+
+
+def test_arrays_that_no_tensor_holds_are_refused_rather_than_not_seen() -> None:
+    for x in (np.ones(3, np.float16), np.ones(3, complex), np.ones(3, np.longdouble)):
+        with refused(DTypeError, "tensors hold float64", str(x.dtype)):
+            complexity(lambda x: x * x, x)
+    with refused(DTypeError, "a tensor has a value everywhere", "filled"):
+        complexity(np.exp, np.ma.array([1.0, 2.0], mask=[False, True]))
+    assert complexity(lambda x: x * x, np.ones(3, ">f8")).flops == 3
+    ids = np.array([1, 0], np.uint8)
+    assert complexity(lambda ids: nx.functional.embedding(ids, np.ones((2, 3))), ids).rows
+
+
+def test_a_slice_keeps_its_memory_order() -> None:
+    x = np.ones((4, 6))[:, :3]
+    assert complexity(lambda x: x.reshape(12), x).bytes_written == 96
 
 
 def test_nothing_is_recorded_and_no_gradient_flows() -> None:

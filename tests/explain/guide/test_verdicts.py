@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 import numixology as nx
+from numixology.costs import each
 from numixology.explain.guide import costs as cost_claims
 from numixology.explain.guide import formulas as guide_costs
 from numixology.explain.guide import layers as layer_claims
 from numixology.explain.guide import mixing as mixing_claims
 from numixology.explain.guide.claims import Claim, refused
 from numixology.explain.guide.verdicts import _CHAPTERS
+from numixology.functional import normalization
+from numixology.nn import token_mixer
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 CLAIMS = {claim.name: claim for _, group in _CHAPTERS for claim in group}
@@ -308,8 +311,8 @@ PLANTED = {
     "positions": traced(layer_claims, "position_embedding", lambda x: np.stack([x, x])),
     "model": instead(nx.nn, "RankMixerModel", two_layers),
     "reshapes": stage("merge", lambda x: x + 1),
-    "norm-rows": instead(cost_claims, "norm_flops", lambda D: 5 * D),
-    "mixer-total": instead(nx.nn, "TokenMixer", lambda *sizes: None),
+    "norm-rows": instead(normalization._layer_norm, "cost", each(5)),
+    "mixer-total": instead(token_mixer, "head_dim", lambda *sizes: 1),
     "attention-rows": instead(
         cost_claims, "attention_rows", lambda layer, n: {"QKV projections": n * 3 * 768**2 / 2}
     ),
@@ -399,7 +402,7 @@ def test_only_errors_of_shapes_are_refusals() -> None:
         ("reshapes", ["0 values of 64", "64 of 64 are copied"]),
         ("norm-rows", ["7D + 2 "]),
         ("mixer-total", ["2 times as much", "can never exceed D"]),
-        ("attention-rows", ["15,728,640"]),
+        ("attention-rows", ["15,716,352"]),
         ("attention-total", ["1,610,612,736", "201,326,592", "75 %", "exactly at T = 2D"]),
         ("quadratic", ["2.5 times", "3.9 times"]),
         ("448x", ["give 512", "448 if one", "T = 256", "is 1,024", "give 64", "1.67", "refuses"]),
@@ -464,12 +467,13 @@ def test_attention_is_counted_as_it_runs(T, D, H) -> None:
     products = scores.size * shapes["query"][-1]  # one multiply-add per feature of a score
     assert guide_costs.attention_rows(layer, T) == {
         "QKV projections": 3 * T * D * D,
-        "Attention scores": products,
-        "Attention weights": products,
-        "Output projection": T * D * D,
+        "scores": products,
+        "weighted values": products,
+        "output projection": T * D * D,
     }
     assert guide_costs.attention_scores(layer, T) == scores.size
-    assert guide_costs.softmax_flops(layer, T) == 5 * scores.size
+    counted = nx.explain.complexity(nx.functional.softmax, scores).flops
+    assert guide_costs.softmax_flops(layer, T) == counted
     kept = sum(np.prod(shapes[name]) for name in ("query", "key", "value", "attention"))
     assert guide_costs.attention_activations(layer, T) == kept + scores.size
     mixed = (4 * D + 2 * T) / 8
@@ -477,9 +481,18 @@ def test_attention_is_counted_as_it_runs(T, D, H) -> None:
     assert guide_costs.ratio(layer, T) == 2 * mixed == D + T / 2
 
 
-def test_the_other_formulas() -> None:
-    assert guide_costs.mixer_flops(5, 12) == 8 * 5 * 12
-    assert guide_costs.network_flops(nx.nn.FeedForward(3, rng=0), 5) == 16 * 5 * 3**2
+def test_the_mixer_is_counted_as_it_runs(monkeypatch) -> None:
+    assert guide_costs.mixer_flops(5, 12) == 5 * (8 * 12 + 2)
+    monkeypatch.setattr(nx.functional.add, "cost", each(3))
+    assert guide_costs.mixer_flops(5, 12) == 5 * (10 * 12 + 2)
+
+
+@pytest.mark.parametrize("T", [128, 512, 8192])
+def test_the_ratios_are_those_of_the_comparison(T) -> None:
+    layer = nx.nn.SelfAttention(12, 3, bias=False, rng=0)
+    found = nx.explain.compare(T, 12, 3)
+    assert guide_costs.guide_ratio(layer, T) == found.mixed_units
+    assert guide_costs.ratio(layer, T) == found.leading_ratio
 
 
 # The figure
