@@ -93,7 +93,7 @@ def _parser() -> _Parser:
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
     check.set_defaults(run=_check)
 
-    one = commands.add_parser("gradcheck", help="check the gradient of a function of tensors")
+    one = commands.add_parser("gradcheck", help="check the gradient of a function")
     one.add_argument("target", metavar="MODULE:FUNCTION", help="such as numixology.functional:gelu")
     one.add_argument(
         "--shape",
@@ -103,9 +103,17 @@ def _parser() -> _Parser:
         metavar="N,N",
         help="of one input of standard normal numbers; once per input",
     )
+    one.add_argument(
+        "--vjp",
+        metavar="MODULE:FUNCTION",
+        help="a gradient written by hand, called with (cotangent, *inputs): check this one, "
+        "and let the function be one of arrays",
+    )
     one.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs (0)")
     one.add_argument("--order", type=int, choices=[1, 2], default=1, help="of the gradient (1)")
-    one.add_argument("--fast", action="store_true", help="four directions, not every coordinate")
+    one.add_argument(
+        "--fast", action="store_true", help="4 random directions, not every coordinate"
+    )
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
     one.set_defaults(run=_gradcheck)
 
@@ -358,17 +366,20 @@ def _gradcheck(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise ArgumentError("a seed is not negative", str(options.seed), "choose another")
     fn = _target(options.target)
+    vjp = options.vjp and _target(options.vjp)
     rng = np.random.default_rng(options.seed)
     inputs = _fitting(lambda o: [rng.standard_normal(shape) for shape in o.shape], options)
     try:
-        report = gradcheck(fn, *inputs, order=options.order, fast=options.fast, rng=options.seed)
+        report = gradcheck(
+            fn, *inputs, vjp=vjp, order=options.order, fast=options.fast, rng=options.seed
+        )
     except NumixologyError:
         raise
     except Exception as error:  # whatever the target raises
         raise ArgumentError(
             f"{options.target} must run on inputs of these shapes",
             f"{type(error).__name__}: {_one_line(error)}",
-            "choose others",
+            "choose others, one --shape per input, or call numixology.gradcheck in Python",
         ) from error
     _print(json.dumps(_report_as_json(report), indent=2) if options.json else str(report))
     return {"pass": PASS, "fail": FAIL, "inconclusive": INCONCLUSIVE}[report.verdict]
@@ -388,7 +399,7 @@ def _target(name: str) -> Callable[..., Any]:
         raise ArgumentError(
             f"{name} must be importable",
             f"{type(error).__name__}: {_one_line(error)}",
-            "check both names, and that it is in the current folder or installed",
+            "check both names, without .py, and that it is in the current folder or installed",
         ) from error
     finally:
         sys.path[:] = path

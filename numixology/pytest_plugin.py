@@ -20,10 +20,12 @@ def gradcheck() -> Callable[..., GradcheckReport]:
 
     Returns:
         A function with the arguments of :func:`numixology.gradcheck`, which returns the report
-        of a check that passed; one that did not is shown as the test's failure.
+        of a check that passed; one that did not, or that proved nothing, is shown as the test's
+        failure.
 
     Example:
-        A test is ``def test_gelu(gradcheck): gradcheck(nx.functional.gelu, np.ones(3))``.
+        A test is ``def test_gelu(gradcheck): gradcheck(nx.functional.gelu, np.ones(3))``; one of
+        a gradient written by hand, ``gradcheck(forward, x, vjp=backward)``.
     """
 
     def passing(fn: Callable[..., Any], *inputs: Any, **options: Any) -> GradcheckReport:

@@ -153,6 +153,13 @@ def test_an_undescribed_argument_would_be_found() -> None:
 DOCS = API.parent
 
 
+def test_the_gradients_by_hand_are_a_right_one_and_a_wrong_one() -> None:
+    found = runpy.run_path(str(DOCS / "examples" / "by_hand.py"))
+    x = np.random.default_rng(0).standard_normal((2, 4))
+    assert nx.gradcheck(found["swish"], x, vjp=found["backward"]).verdict == "pass"
+    assert nx.gradcheck(found["swish"], x, vjp=found["forgetful"]).verdict == "fail"
+
+
 def test_the_checkers_example_passes_and_its_forgetful_twin_fails() -> None:
     found = runpy.run_path(str(DOCS / "examples" / "swish.py"))
     x = np.random.default_rng(0).standard_normal((2, 4))

@@ -1,7 +1,8 @@
 """What a gradient promises besides its values.
 
 It leaves its arguments alone, does not mind how they lie in memory, says the same when it is asked
-again, and is one linear map seen from both sides: ⟨v, J u⟩ by jvp is ⟨v J, u⟩ by vjp.
+again, grows with the cotangent, and is one linear map seen from both sides: ⟨v, J u⟩ by jvp is
+⟨v J, u⟩ by vjp.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from ..tensors import leaf
 from ..transforms import jvp
 from .differences import Subject
 
-__all__ = ["LAYOUTS", "both_sides", "changed", "layouts", "repeated"]
+__all__ = ["LAYOUTS", "both_sides", "changed", "layouts", "linear", "repeated"]
 
 
 def _strided(x: Array) -> Array:
@@ -39,6 +40,8 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 
 #: What rounding may do in another order of summation, at least, and to jvp beside vjp.
 _APART = {"float64": 1e-10, "float32": 1e-3}
+#: By how much a cotangent is scaled: a power of two, so that nothing is rounded.
+_LARGER = 2.0**10
 
 
 def repeated(subject: Subject) -> tuple[str, list[Array]]:
@@ -139,6 +142,9 @@ def layouts(subject: Subject, limit: float, together: bool = False) -> tuple[str
             refused = f"not run on {trial.what}: {type(error).__name__}"
             continue
         except Exception as error:
+            if "stride-0" in trial.what and _raises(subject, trial):
+                refused = f"not run on {trial.what}: {type(error).__name__}"
+                continue
             return f"{trial.what} raised {type(error).__name__}: {error}", refused
         plain = usual
         if "stride-0" in trial.what:
@@ -151,6 +157,15 @@ def layouts(subject: Subject, limit: float, together: bool = False) -> tuple[str
             if difference > allowed and difference > 100 * _moved(subject, trial, i, plain[i]):
                 return f"{name} is another for {trial.what}, by {difference:.1e}", refused
     return "", refused
+
+
+def _raises(subject: Subject, trial: _Trial) -> bool:
+    """Whether the very numbers are refused, as inv refuses rows that are alike."""
+    try:
+        subject.both(trial.plain, trial.plain_cotangent)
+    except Exception:
+        return True
+    return False
 
 
 def _moved(subject: Subject, trial: _Trial, which: int, plain: Array) -> float:
@@ -179,6 +194,22 @@ def _apart(one: Array, other: Array) -> float:
         return np.inf
     difference = float(np.abs(one - other)[finite].max(initial=0))
     return difference / (float(np.abs(other)[finite].max(initial=0)) or 1.0)
+
+
+# Twice as much in, twice as much out -------------------------------------------------------
+
+
+def linear(subject: Subject, gradient: Sequence[Array], limit: float) -> str:
+    """Which input's gradient does not grow with the cotangent, as one that is clipped does not."""
+    larger = subject.gradient(cotangent=np.asarray(subject.first * _LARGER, subject.first.dtype))
+    for place, one, usual in zip(subject.places, larger, gradient, strict=True):
+        difference = _apart(one / _LARGER, usual)
+        if np.isfinite(one).all() and difference > max(_APART[subject.precision], 10 * limit):
+            return (
+                f"the gradient of inputs[{place}] is not linear in the cotangent: "
+                f"for {_LARGER:.0f} times as much it is off by {difference:.1e}"
+            )
+    return ""
 
 
 # Both sides of the Jacobian --------------------------------------------------------------

@@ -260,11 +260,10 @@ def _numbers(found: Any, giver: str) -> Array:
         array = np.asarray(None)
     if array.dtype.kind not in "fciub" or (giver == "vjp" and array.dtype.kind == "c"):
         kind = type(found).__name__ if array.dtype.kind == "O" else str(array.dtype)
-        raise DTypeError(
-            f"{giver} must return arrays of real numbers",
-            kind,
-            "return one array" + (" per floating-point input" if giver == "vjp" else ""),
-        )
+        instead = "return one array" + (" per floating-point input" if giver == "vjp" else "")
+        if array.dtype.kind == "c":  # what a complex step has left behind
+            instead = "a vjp that uses what fn stored must call fn itself first"
+        raise DTypeError(f"{giver} must return arrays of real numbers", kind, instead)
     return array.astype(np.float64) if array.dtype.kind in "iub" else array
 
 

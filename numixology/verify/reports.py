@@ -1,9 +1,16 @@
 """What a gradient check says: a verdict, figures, and where the gradient is farthest off."""
 
 import math
+import textwrap
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = ["GradcheckReport", "Kink", "Place", "Verdict"]
+
+_WIDTH = 88
+#: So many kinks are told one by one, and so many inputs by name.
+_KINKS, _NAMES = 8, 3
+_GIVERS = {"tape": "numixology's tape", "vjp": "vjp"}
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
 #: An input, an index into it, the gradient there and the difference there.
@@ -50,19 +57,23 @@ class GradcheckReport(NamedTuple):
     Attributes:
         verdict: ``"pass"``, ``"fail"`` or ``"inconclusive"``.
         max_error: how far the gradient is from the difference at most, relative to the largest
-            entry of that input's gradient.
+            entry of that input's gradient; in fast mode, to the Euclidean norm of all.
         tolerance: the limit on it.
         method: ``"complex"`` or ``"central"``.
         order: 1, or 2 for the gradient of the gradient.
         coordinates: how many derivatives were compared.
-        worst: input, index, gradient and difference where they are farthest apart.
+        worst: input, index, gradient and difference where they are farthest apart. Both are of
+            the outputs' sum with random weights, not of one output.
         reason: why the verdict is what it is, in a sentence.
         detectable: the smallest error of one entry, relative as above, that this check was sure
-            to catch: the limit, and what rounding may have hidden of it.
+            to catch: the limit, and what rounding may have hidden of it. It means something only
+            where the check passed.
         why: why that method.
         kinks: where the function has two slopes: input, index, both slopes and the gradient.
         names: what the report calls each input; a parameter of a module goes by its own name too.
         fast: whether slopes along random directions were compared, not coordinates.
+        gradient: whose gradient it was: ``"tape"``, or ``"vjp"`` where one was given.
+        differentiated: which inputs were moved; those that are not floating-point stay fixed.
 
     Example:
         >>> import numpy as np
@@ -87,6 +98,8 @@ class GradcheckReport(NamedTuple):
     kinks: tuple[Kink, ...] = ()
     names: tuple[str, ...] = ()
     fast: bool = False
+    gradient: Literal["tape", "vjp"] = "tape"
+    differentiated: tuple[int, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -97,17 +110,38 @@ class GradcheckReport(NamedTuple):
         return self.passed
 
     def __str__(self) -> str:
-        lines = [
-            f"gradcheck: {self.verdict.upper()}: {self.reason}",
-            f"  order {self.order}, {self.method} step, {self.coordinates} derivatives",
-            f"  {self.method}, because {self.why}",
-            f"  largest error {self.max_error:.1e} of the gradient's largest entry, "
-            f"limit {self.tolerance:.1e}; one of {self.detectable:.1e} would have been caught",
-        ]
-        if self.worst is not None:
-            which, index, ours, theirs = self.worst
-            where = f"direction {index[0]}" if self.fast else f"{self.names[which]}{list(index)}"
-            lines.append(
-                f"  farthest apart at {where}: gradient {ours:.17g}, difference {theirs:.17g}"
-            )
-        return "\n".join([*lines, *(f"  {kink}" for kink in self.kinks[:8])])
+        return "\n".join(
+            textwrap.fill(line, _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+            for line in self._lines()
+        )
+
+    def _lines(self) -> Iterator[str]:
+        yield f"gradcheck: {self.verdict.upper()}: {self.reason}"
+        yield f"  checked: what {_GIVERS[self.gradient]} returns, {self._what()}"
+        if self.worst is None:
+            yield "  nothing was compared"
+            return
+        yield f"  by {self.method} steps, because {self.why}"
+        scale = "gradient's norm" if self.fast else "gradient's largest entry"
+        yield f"  largest error {self.max_error:.1e} of the {scale}, limit {self.tolerance:.1e}"
+        if self.passed:
+            yield f"  an error of {self.detectable:.1e} would have been caught"
+        which, index, ours, theirs = self.worst
+        where = f"direction {index[0]}" if self.fast else f"{self.names[which]}{list(index)}"
+        yield f"  farthest apart at {where}, outputs weighted at random:"
+        yield f"    gradient {ours:.17g}"
+        yield f"    slope    {theirs:.17g}"
+        if self.verdict == "fail" and theirs and math.isfinite(ours / theirs):
+            yield f"    ratio    {ours / theirs:.6g}"
+        yield from (f"  {kink}" for kink in self.kinks[:_KINKS])
+        if len(self.kinks) > _KINKS:
+            yield f"  and {len(self.kinks) - _KINKS} more are at a kink"
+
+    def _what(self) -> str:
+        """How many derivatives of what order, by which inputs, and which ones stood still."""
+        named = [self.names[which] for which in self.differentiated]
+        by = ", ".join(named) if len(named) <= _NAMES else f"{len(named)} inputs"
+        count = f"{self.coordinates} {'directions' if self.fast else 'derivatives'}"
+        still = [name for which, name in enumerate(self.names) if which not in self.differentiated]
+        fixed = f"; not differentiated: {', '.join(still)}" if still else ""
+        return f"order {self.order}, {count} by {by}{fixed}"

@@ -5,6 +5,8 @@ Where the two differ on purpose, the test's name says so and the test asserts bo
 
 import math
 import operator
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ import numixology as nx
 
 F = nx.functional
 inf, nan = math.inf, math.nan
+
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def leaves(*arrays):
@@ -628,3 +633,20 @@ def test_var_divides_by_n_as_in_numpy_where_torch_divides_by_n_minus_1():
     x = [1.0, 2.0, 4.0]
     assert F.var(nx.tensor(x)).item() == pytest.approx(np.var(x))
     assert torch.var(of_torch(x)).item() == pytest.approx(np.var(x, ddof=1))
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_pages_torch_layer_passes_gradcheck_and_one_without_bias_fails():
+    found = runpy.run_path(str(DOCS / "examples" / "torch_gradient.py"))
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape) for shape in [(2, 4), (3, 4), (3,)]]
+    report = nx.gradcheck(found["forward"], *inputs, vjp=found["backward"])
+    assert report.passed, report
+
+    def without(cotangent, *inputs):
+        *others, bias = found["backward"](cotangent, *inputs)
+        return [*others, 0 * bias]
+
+    report = nx.gradcheck(found["forward"], *inputs, vjp=without)
+    assert report.verdict == "fail"
+    assert report.worst[0] == 2
