@@ -269,11 +269,6 @@ def test_senseless_arguments_are_one_line_on_standard_error(run, line) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "explain mixer --tokens 99999999999999999999",
-        "explain mixer --tokens 10000000000000",
-        "explain mixer --dim 99999999999999999999 --heads 1",
-        "explain ffn --dim 10000000000000",
-        "draw mixer --tokens 10000000000000",
         "params ffn --dim 99999999999999999999",
         "params attention --dim 10000000000000 --heads 1",
     ],
@@ -284,8 +279,27 @@ def test_sizes_beyond_memory_are_one_line_too(run, line) -> None:
     assert "; choose smaller" in message
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "explain mixer --tokens 99999999999999999999",
+        "explain mixer --dim 99999999999999999999 --heads 1",
+        "explain ffn --dim 10000000000000",
+        "draw mixer --tokens 1000000",
+        "draw model --layers 100000",
+        "draw shape --batch 1000000",
+        "draw jacobian --tokens 1000",
+        "draw attention-flops --tokens 10000",
+    ],
+)
+def test_figures_are_of_what_can_be_computed_at_once(run, line) -> None:
+    message = refused(run, line)
+    assert "for a figure " in message
+    assert "; choose smaller sizes" in message
+
+
 def test_divisors_of_a_large_number_are_found_at_once(run) -> None:
-    line = "explain mixer --dim 100000000003 --heads 2"
+    line = "params mixer --dim 100000000003 --heads 2"
     assert "got 100000000003 and 2; try 1 or 100000000003\n" in refused(run, line)
 
 

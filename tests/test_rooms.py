@@ -63,6 +63,7 @@ ROOMS = (
         "explain.drawing.as_svg",
         "explain.drawing.scene",
         "explain.drawing.__init__",
+        "explain.figures.limits",
         "explain.figures.mixing",
         "explain.figures.shapes",
         "explain.figures.flow",

@@ -5,6 +5,9 @@ docutils brings a LaTeX to MathML converter; this registers it as Sphinx's HTML 
 
 from __future__ import annotations
 
+import html
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError, unichar2tex
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -20,7 +23,9 @@ logger = logging.getLogger(__name__)
 def to_mathml(self: HTML5Translator, node: nodes.Element, latex: str, *, block: bool) -> str:
     """MathML for `latex`; one that cannot be converted is a warning, and is shown as typed."""
     try:
-        return str(tex2mathml(latex.translate(unichar2tex.uni2tex_table), as_block=block))
+        found = str(tex2mathml(latex.translate(unichar2tex.uni2tex_table), as_block=block))
+        # XHTML, of which books are made, knows no entities but those of XML
+        return re.sub(r"&(?!amp;|lt;|gt;|quot;)\w+;", lambda one: html.unescape(one[0]), found)
     except MathError as error:
         logger.warning("cannot convert %r to MathML: %s", latex, error, location=node)
         return f"<code>{self.encode(latex)}</code>"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import html
 import importlib
-import shlex
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +33,10 @@ LAYOUT = """\
 .nx-panel { max-width: 100%; overflow-x: auto; }
 .nx-panel svg { display: block; max-width: none; }
 .nx-scene { margin: 1.5rem 0; text-align: left; }
+.visually-hidden {
+  position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap;
+}
 .nx-scene details { margin-top: 0.25rem; font-size: 0.9em; }
 .nx-scene figcaption { margin-top: 0.25rem; }
 .nx-scene details, .nx-scene figcaption, .nx-scene figcaption p { text-align: left; }
@@ -54,24 +57,34 @@ class NumixologyDraw(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
+        explain = importlib.import_module("numixology.explain")
         command = f"draw {' '.join(self.arguments[0].split())}"
-        status, text, complaint = run([*shlex.split(command), "--format", "json"])
+        figure_name = command.split()[1]
+        if figure_name not in explain.FIGURES:
+            raise self.error(f"numixology {command}: the first word must be the name of a figure")
+        status, text, complaint = run([*command.split(), "--format", "json"])
         if status != 0:
             raise self.error(f"numixology {command}: exit status {status}\n{complaint}")
-        explain = importlib.import_module("numixology.explain")
+        try:
+            scene = explain.Scene.from_json(text)
+        except ValueError as error:
+            raise self.error(
+                f"numixology {command}: what it prints is no figure\n{error}"
+            ) from error
         for source in sorted(Path(explain.__file__).parents[1].rglob("*.py")):
             self.env.note_dependency(str(source))  # draw again when the code changes
+        self.env.note_dependency(__file__)
 
-        scene = explain.Scene.from_json(text)
         chosen = self.options.get("panels", [])
         if chosen and max(chosen) > len(scene.panels):
             raise self.error(f"numixology {command} has {len(scene.panels)} panels, not {chosen}")
         if chosen:
             scene = scene._replace(panels=tuple(scene.panels[i - 1] for i in chosen))
-        name = self.options.get("name", f"figure-{shlex.split(command)[1]}")
+        name = self.options.get("name", f"figure-{figure_name}")
         picture = drawing("", text=scene.text(), about=scene.description, command=command)
         picture["part"] = "part of " if chosen else ""
         picture["svgs"] = scene.panel_svgs(nodes.make_id(name))
+        picture["titles"] = [panel.title for panel in scene.panels]
         figure = nodes.figure("", picture, classes=["nx-scene"])
         words, messages = self.parse_inline(self.options.get("caption", scene.title))
         figure += nodes.caption("", "", *words)
@@ -83,10 +96,9 @@ class NumixologyDraw(SphinxDirective):
 
 def visit_html(self: HTML5Translator, node: drawing) -> None:
     panels = "\n".join(
-        f'<div class="nx-panel" tabindex="0" role="group" aria-label="panel {i} of {command}">\n'
+        f'<div class="nx-panel" tabindex="0" role="group" aria-label="{html.escape(title)}">\n'
         f"{svg}</div>"
-        for command in [html.escape(node["command"])]
-        for i, svg in enumerate(node["svgs"], start=1)
+        for title, svg in zip(node["titles"], node["svgs"], strict=True)
     )
     self.body.append(
         f'<p class="visually-hidden">{html.escape(node["about"])}</p>\n'

@@ -100,6 +100,8 @@ def size(line: str) -> dict[str, Any]:
 
 
 def visit_html(self: HTML5Translator, node: playground) -> None:
+    if self.builder.name == "epub":  # there is nothing to play with in a book
+        visit_other(self, node)
     options = "\n".join(f"<option>{html.escape(one['name'])}</option>" for one in node["sizes"])
     self.body.append('<div class="nx-play">\n' + CONTROLS.format(options=options))
     for i, one in enumerate(node["sizes"]):

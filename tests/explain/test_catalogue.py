@@ -17,7 +17,7 @@ def test_every_figure_can_be_drawn_in_every_way(name) -> None:
     assert scene.text().startswith(scene.title)
     assert scene.text().isascii()  # for terminals of any kind
     assert Scene.from_json(scene.json()) == scene
-    assert ElementTree.fromstring(scene.svg()).get("role") == "img"
+    assert ElementTree.fromstring(scene.svg()).get("role") == "group"
     assert FIGURES[name].about
 
 

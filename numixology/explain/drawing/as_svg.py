@@ -7,12 +7,25 @@ its own dashes and marks.
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .as_text import number, panel_text
-from .panels import Bars, Box, Chart, Graph, Grid, Lines, Panel, Table, checked
+from .panels import (
+    OMITTED,
+    Bars,
+    Box,
+    Chart,
+    Graph,
+    Grid,
+    Lines,
+    Panel,
+    Table,
+    check_words,
+    checked,
+)
 
 __all__ = ["panel_svg", "scene_svg", "style_sheet"]
 
@@ -119,7 +132,8 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
             "xmlns": "http://www.w3.org/2000/svg",
             "class": "nx-figure",
             "role": "img",
-            "aria-labelledby": f"{prefix}-title {prefix}-desc",
+            "aria-labelledby": f"{prefix}-title",
+            "aria-describedby": f"{prefix}-desc",
         },
     )
     SubElement(svg, "title", id=f"{prefix}-title").text = panel.title
@@ -151,14 +165,16 @@ def scene_svg(title: str, description: str, panels: Sequence[Panel], prefix: str
     Returns:
         The text of an SVG file.
     """
+    check_words(title, description)
     parts = [panel_svg(panel, f"{prefix}-{i}") for i, panel in enumerate(panels)]
     svg = Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
             "class": "nx-figure",
-            "role": "img",
-            "aria-labelledby": f"{prefix}-title {prefix}-desc",
+            "role": "group",  # of images, which a screen reader can enter one by one
+            "aria-labelledby": f"{prefix}-title",
+            "aria-describedby": f"{prefix}-desc",
         },
     )
     SubElement(svg, "title", id=f"{prefix}-title").text = title
@@ -231,9 +247,12 @@ def _grid(grid: Grid) -> _Drawing:
                     line.append(_centred(x, 14, cell_wide, grid.columns[column], "nx-faint"))
                 # a group per cell, so that a page can light it or move the keyboard's focus to it
                 one = SubElement(line, "g", {"class": "nx-one"})
-                tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
-                one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
-                one.append(_centred(x, y + 16, cell_wide, cell.label, "nx-value"))
+                if cell.label == OMITTED:  # values were left out here: this is none
+                    one.append(_centred(x, y + 16, cell_wide, cell.label, "nx-faint"))
+                else:
+                    tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
+                    one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
+                    one.append(_centred(x, y + 16, cell_wide, cell.label, "nx-value"))
                 x, column = x + cell_wide, column + 1
             wide = max(wide, x)
             x += _GAP
@@ -467,7 +486,9 @@ def _centred(x: float, y: float, wide: float, words: str, kind: str) -> Element:
 
 
 def _wide(words: str) -> float:
-    return len(words) * _CHARACTER
+    """In pixels; Chinese characters, for example, are as wide as two."""
+    characters = sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in words)
+    return characters * _CHARACTER
 
 
 def _wrapped(words: str, wide: float) -> list[str]:

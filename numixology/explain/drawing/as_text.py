@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ...text import columns
-from .panels import Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
+from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
 
 __all__ = ["panel_text"]
 
@@ -74,8 +74,8 @@ def _listed(grid: Grid) -> list[str]:
 
 def _cells(chunk: Sequence[Cell]) -> str:
     # what is left out of a row of chunks stands for chunks, not for a chunk
-    if [cell.label for cell in chunk] == ["..."]:
-        return "..."
+    if [cell.label for cell in chunk] == [OMITTED]:
+        return OMITTED
     return "[" + ",".join(cell.label for cell in chunk) + "]"
 
 

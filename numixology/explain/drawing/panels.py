@@ -5,11 +5,13 @@ in ``as_svg``; as JSON it is its own fields.
 """
 
 import math
-from typing import Literal, NamedTuple, TypeAlias
+import re
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import ArgumentError
 
 __all__ = [
+    "OMITTED",
     "Bar",
     "Bars",
     "Box",
@@ -22,8 +24,13 @@ __all__ = [
     "Row",
     "Series",
     "Table",
+    "check_words",
     "checked",
 ]
+
+
+#: The label of a cell that stands for those that were left out.
+OMITTED = "..."
 
 
 class Lines(NamedTuple):
@@ -291,6 +298,9 @@ class Chart(NamedTuple):
 Panel: TypeAlias = Lines | Grid | Graph | Table | Bars | Chart
 
 
+#: Neither XML nor a terminal can show these: control characters, halves of pairs, and two more.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
 #: Where in each the parts stand of which there is at least one.
 _PARTS = {
     kind: kind._fields.index(name)
@@ -305,8 +315,10 @@ def checked(panel: Panel) -> Panel:
     """The panel itself, if it can be drawn.
 
     Raises:
-        ArgumentError: it is empty, or its parts do not fit together.
+        ArgumentError: it is empty, or its parts do not fit together, or some of its text cannot be
+            shown.
     """
+    check_words(panel)
     if panel[_PARTS[type(panel)]] == ():
         raise _misfit(panel, "shows at least one thing", "none", "leave it out")
     match panel:
@@ -329,6 +341,23 @@ def checked(panel: Panel) -> Panel:
         case Chart():
             _check_chart(panel)
     return panel
+
+
+def check_words(*parts: Any) -> None:
+    """Raise if there is text among the parts, or theirs, that has a character of no shape.
+
+    Raises:
+        ArgumentError: there is, such as a line break or a control character.
+    """
+    for part in parts:
+        if isinstance(part, str) and _UNSHOWN.search(part):
+            raise ArgumentError(
+                "text in a figure has no line breaks and no control characters",
+                repr(part),
+                "leave them out",
+            )
+        if isinstance(part, tuple):
+            check_words(*part)
 
 
 def _check_grid(grid: Grid) -> None:

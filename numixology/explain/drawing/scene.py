@@ -4,19 +4,17 @@ All three are made from the same panels, so that a terminal, a page and a progra
 """
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+from ...errors import ArgumentError
 from .as_svg import panel_svg, scene_svg, to_text
 from .as_text import panel_text
-from .panels import Bar, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Row, Series, Table
+from .panels import Panel, check_words, checked
 
 __all__ = ["Scene"]
 
-_PANELS: tuple[Callable[..., Panel], ...] = (Lines, Grid, Graph, Table, Bars, Chart)
-_KINDS = {kind.__name__.lower(): kind for kind in _PANELS}
-#: The fields that hold records, by their name.
-_RECORDS = {"rows": Row, "boxes": Box, "bars": Bar, "series": Series}
+_KINDS = {kind.__name__.lower(): kind for kind in get_args(Panel)}
 
 
 class Scene(NamedTuple):
@@ -51,6 +49,7 @@ class Scene(NamedTuple):
         Returns:
             One string of several lines, without a line break at its end.
         """
+        check_words(self.title, self.description)
         return "\n\n".join([self.title, *map(panel_text, self.panels)])
 
     def svg(self) -> str:
@@ -79,7 +78,10 @@ class Scene(NamedTuple):
         Returns:
             The text of a JSON document.
         """
-        panels = [{"kind": type(panel).__name__.lower()} | _plain(panel) for panel in self.panels]
+        check_words(self.title, self.description)
+        panels = [
+            {"kind": type(panel).__name__.lower()} | _plain(checked(panel)) for panel in self.panels
+        ]
         return json.dumps(
             {"title": self.title, "description": self.description, "panels": panels},
             indent=1,
@@ -95,10 +97,29 @@ class Scene(NamedTuple):
 
         Returns:
             A scene equal to the one it was written from.
+
+        Raises:
+            ArgumentError: it is not such a document, or what it describes cannot be drawn.
         """
-        found = json.loads(text)
-        panels = tuple(_panel(dict(fields)) for fields in found["panels"])
-        return Scene(found["title"], found["description"], panels)
+        try:
+            found = json.loads(text)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise _unreadable("a JSON document", str(error)) from error
+        if not isinstance(found, dict):
+            raise _unreadable("an object with the fields of a scene", _short(found))
+        panels = found.get("panels")
+        if not isinstance(panels, list):
+            raise _unreadable("a list of panels", _short(panels))
+        words = _read(_Words, {key: value for key, value in found.items() if key != "panels"})
+        check_words(words)
+        return Scene(words.title, words.description, tuple(map(_panel, panels)))
+
+
+class _Words(NamedTuple):
+    """What a scene has besides its panels."""
+
+    title: str
+    description: str
 
 
 def _plain(value: Any) -> Any:
@@ -108,23 +129,48 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _panel(fields: dict[str, Any]) -> Panel:
-    kind = fields.pop("kind")
-    read = {
-        name: tuple(_record(_RECORDS[name], item) for item in value)
-        if name in _RECORDS and kind != "table"
-        else _tuples(value)
-        for name, value in fields.items()
-    }
-    return _KINDS[kind](**read)
+def _panel(fields: Any) -> Panel:
+    """A panel from its fields and its kind, if it can be drawn."""
+    kind = fields.get("kind") if isinstance(fields, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
+        known = ", ".join(_KINDS)
+        raise _unreadable(f"panels whose kind is one of {known}", _short(fields))
+    return checked(_read(_KINDS[kind], {k: v for k, v in fields.items() if k != "kind"}))
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """The value as that type: a record from an object, a tuple from a list, else itself."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if hasattr(kind, "_fields") and isinstance(value, dict):
+        return _record(kind, value)
+    if origin is tuple and isinstance(value, list):
+        kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+        if len(kinds) == len(value):
+            return tuple(map(_read, kinds, value))
+    if (
+        kind is type(value)
+        or (kind is float and type(value) is int)
+        or (origin is Literal and value in inner)
+        or (origin is UnionType and type(value) in inner)
+    ):
+        return value
+    raise _unreadable(f"{getattr(kind, '__name__', kind)} where one stands", _short(value))
 
 
 def _record(kind: Any, fields: dict[str, Any]) -> Any:
-    if kind is Row:
-        chunks = tuple(tuple(Cell(**cell) for cell in chunk) for chunk in fields["chunks"])
-        return Row(fields["name"], chunks)
-    return kind(**{name: _tuples(value) for name, value in fields.items()})
+    kinds = get_type_hints(kind)
+    missing = set(kinds) - set(fields) - set(kind._field_defaults)
+    unknown = set(fields) - set(kinds)
+    if missing or unknown:
+        got = ", ".join([f"no {name}" for name in sorted(missing)] + sorted(map(repr, unknown)))
+        raise _unreadable(f"for a {kind.__name__} the fields {', '.join(kinds)}", got)
+    return kind(**{name: _read(kinds[name], field) for name, field in fields.items()})
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _unreadable(rule: str, got: str) -> ArgumentError:
+    return ArgumentError(f"a scene is read from {rule}", got, "give what Scene.json() wrote")
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -12,6 +12,7 @@ from ..cost.counting import complexity
 from ..cost.scaling import Measured, measured_scaling
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
+from .limits import COMPUTED, network_within, within
 
 __all__ = [
     "attention_cost_scene",
@@ -66,6 +67,7 @@ def mixer_cost_scene(
         >>> nx.explain.mixer_cost_scene(4, 8, 4, batch=2).panels[0].rows[-1]
         ('total', '8BTD + 2BT', '528', '0', '~8BTD')
     """
+    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     counted = _counted(
         nn.TokenMixer(num_tokens, hidden_dim, num_heads, dtype="float32"), batch, num_tokens
     )
@@ -104,6 +106,9 @@ def attention_cost_scene(
         ('QKV projections', '6BTD^2 + 3BTD', '324', '144', '3BTD^2')
         ('scores', '2BT^2D', '72', '36', 'BHT^2d')
     """
+    within(COMPUTED, hidden_dim=hidden_dim, out_dim=hidden_dim)
+    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    within(4 * COMPUTED, batch=batch, num_heads=num_heads, queries=num_tokens, keys=num_tokens)
     layer = nn.SelfAttention(hidden_dim, num_heads, rng=0, dtype="float32")
     counted = _counted(layer, batch, num_tokens)
     note = "the guide's rows are multiply-adds; the mixer's are FLOPs"
@@ -138,6 +143,7 @@ def network_cost_scene(
         ('total', '4BTDF + 9BTD + 6BTF + 2BT', '780', '256')
         ('total', '6BTDF + 8BTD + 6BTF + 2BT', '1,028', '384')
     """
+    network_within(hidden_dim, ff_dim, batch, num_tokens)
     standard = nn.FeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
     swiglu = nn.SwiGLUFeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
     first, second = (_counted(layer, batch, num_tokens) for layer in (standard, swiglu))
@@ -172,6 +178,7 @@ def block_cost_scene(
         >>> [bar.label for bar in nx.explain.block_cost_scene(4, 8, 4).panels[1].bars]
         ['1x (5,424)', '1.56x (8,464)']
     """
+    network_within(hidden_dim, None, batch, num_tokens)
     block = nn.RankMixerBlock(num_tokens, hidden_dim, num_heads, rng=0, dtype="float32").eval()
     counted = _counted(block, batch, num_tokens)
     beside = compare(num_tokens, hidden_dim, num_heads)
@@ -265,7 +272,10 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
         Series("FLOPs: D + T/2", tuple(one.leading_ratio for one in found)),
         Series("the guide's mixed units: (4D + 2T)/8", tuple(one.mixed_units for one in found)),
     )
-    note = "a straight line in T that does not begin at zero: nowhere near 1"
+    note = (
+        "a straight line in T that does not begin at zero, which logarithmic axes bend; nowhere "
+        "near 1"
+    )
     header = ("T", "FLOPs", "counted", "mixed units", "whole blocks")
     rows = tuple(_ratios(one) for one in found)
     return Scene(

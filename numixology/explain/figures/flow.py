@@ -8,9 +8,11 @@ from ... import nn
 from ...array import Shape
 from ...functional.mixing import Mixing
 from ...tensors import tensor
-from ..drawing.panels import Bar, Bars, Box, Graph, Panel, Table
+from ..drawing.panels import Bar, Bars, Box, Graph, Lines, Panel, Table
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
+from .limits import COMPUTED, network_within, within
+from .mixing import few
 
 __all__ = [
     "block_scene",
@@ -42,7 +44,9 @@ _SHORT_REMARKS = {
     "w2": "down",
 }
 
-_POSITIONS = "The position table is broadcast: every sequence gets the same one."
+_MOST_LAYERS = 1000
+
+_POSITIONS = "The position table reads no ids and is broadcast: every sequence gets the same one."
 
 #: What a step reads, where that is not just the step before it; a step of that name comes before.
 _READS = {"w3": ("norm",), "multiply": ("silu", "w3")}
@@ -90,7 +94,7 @@ def feed_forward_scene(
           dropout     (1, 2, 4)   in training only
           residual    (1, 2, 4)   the input is added; reads dropout and input
     """
-    nn.module.positive(batch=batch, num_tokens=num_tokens)
+    network_within(hidden_dim, ff_dim, batch, num_tokens)
     block = nn.RankMixerBlock(
         1,
         hidden_dim,
@@ -137,7 +141,7 @@ def swiglu_scene(
         SwiGLU, F = 3072     7,079,424
         SwiGLU, F = 2048     4,720,128
     """
-    nn.module.positive(batch=batch, num_tokens=num_tokens)
+    network_within(hidden_dim, ff_dim, batch, num_tokens)
     x = tensor(np.zeros((batch, num_tokens, hidden_dim)))
     standard = nn.FeedForward(hidden_dim, ff_dim, rng=0)
     F = standard.linear1.weight.shape[0]
@@ -206,7 +210,7 @@ def block_scene(
         >>> [box.name for box in mixer.boxes][-2:], network.boxes[0].reads, network.boxes[-1].reads
         (['residual', 'norm'], (), ('dropout 6', 'mixed tokens'))
     """
-    nn.module.positive(batch=batch)
+    network_within(hidden_dim, ff_dim, batch, num_tokens)
     block = nn.RankMixerBlock(
         num_tokens, hidden_dim, num_heads, ff_dim=ff_dim, ffn=ffn, mixing=mixing, rng=0
     ).eval()
@@ -274,7 +278,9 @@ def model_scene(
         position_embedding (2, 4)
         embedding (1, 2, 4)
     """
-    nn.module.positive(batch=batch)
+    network_within(hidden_dim, ff_dim, batch, num_tokens)
+    within(COMPUTED, vocab_size=vocab_size, hidden_dim=hidden_dim)
+    within(_MOST_LAYERS, num_layers=num_layers)
     model = nn.RankMixerModel(
         vocab_size,
         num_tokens,
@@ -298,9 +304,7 @@ def model_scene(
     title = "Layer 1: token mixer, then feed-forward"
     panels: list[Panel] = [Graph("Embeddings", embeddings, _POSITIONS)]
     panels.append(Graph(title, _flow("embedding", steps[2].shape, steps[3 : ends[0]])))
-    for layer, end in enumerate(ends[1:], start=2):
-        note = "The same steps with parameters of its own."
-        panels.append(Graph(f"Layer {layer}", (_box(steps[end]),), note))
+    panels += _later_layers([steps[end] for end in ends[1:]])
     last = Box("states", "final hidden states", str(steps[-1].shape))
     panels.append(Graph("Final hidden states", (last,)))
     depth = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing).depth_to_mix
@@ -340,6 +344,7 @@ def parameters_scene(
         >>> nx.explain.parameters_scene(4).panels[0].rows[-1]
         ('total', '', '156', '100.000 %')
     """
+    network_within(hidden_dim, ff_dim)
     kind = nn.SwiGLUFeedForward if ffn == "swiglu" else nn.FeedForward
     table = kind(hidden_dim, ff_dim, rng=0).parameter_table()
     rows = [(row.name, str(row.shape), f"{row.count:,}", f"{row.share:.3f} %") for row in table]
@@ -348,6 +353,16 @@ def parameters_scene(
     title = f"Parameters of the {ffn} feed-forward network, D = {hidden_dim}"
     description = "Every parameter with its shape, how many numbers it has, and their share."
     return Scene(title, description, (Table("Parameters", header, tuple(rows), "<<>>"),))
+
+
+def _later_layers(blocks: Sequence[Step]) -> Sequence[Panel]:
+    """A panel for each layer after the first; of many for the first and the last of them."""
+    note = "The same steps with parameters of its own."
+    panels = [
+        Graph(f"Layer {layer}", (_box(block),), note) for layer, block in enumerate(blocks, start=2)
+    ]
+    between = Lines(f"Layers 4 to {len(blocks) - 1}", ((f"{len(blocks) - 4} more layers", ""),))
+    return few(panels, 5, between)
 
 
 def _box(step: Step, reads: tuple[str, ...] = (), place: tuple[int, int] = (0, 0)) -> Box:

@@ -19,7 +19,8 @@ from ...tensors import Tensor, tensor
 from ...transforms import jacobian
 from ..drawing.panels import Cell, Grid, Lines, Panel, Row, Table
 from ..drawing.scene import Scene
-from .mixing import feature_names
+from .limits import within
+from .mixing import feature_names, few
 
 __all__ = [
     "cycles_scene",
@@ -36,6 +37,9 @@ __all__ = [
 #: The numbers of tokens, and of heads, that the tables of the laws are for.
 _COUNTS = (2, 3, 4, 6, 8, 12, 16, 32)
 _MOST_MIXINGS = 8
+_MOST_IN_LINE = 16  # of the chunks of a cycle
+#: What is drawn whole: chunks in rows, tokens beside tokens, and numbers in all.
+_MOST_CHUNKS, _MOST_TOKENS, _MOST_NUMBERS = 512, 64, 512
 
 
 class _Example(NamedTuple):
@@ -83,6 +87,7 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
         >>> print(nx.explain.shuffle_scene(2, 2).panels[2].rows)
         (('0', '0', '0', '0'), ('1', '0', '1', '2'), ('2', '1', '0', '1'), ('3', '1', '1', 'stays'))
     """
+    within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
     after = _mixed_chunks(num_tokens, num_heads)  # (T, H)
     T, H, N = num_tokens, num_heads, after.size
     places = np.argsort(after.ravel())
@@ -125,6 +130,7 @@ def jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
           place 2  0 1   0 0
           place 3  0 0   0 1
     """
+    within(_MOST_TOKENS, num_tokens=num_tokens, num_heads=num_heads)
     N = num_tokens * num_heads
     names = [f"place {i}" for i in range(N)]
     chunks = [str(i) for i in range(N)]
@@ -159,6 +165,8 @@ def token_jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
           Token 1  1   0   1
           Token 2  0   1   1
     """
+    within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
+    within(_MOST_TOKENS, num_tokens=num_tokens)
     T, H = num_tokens, num_heads
     names, columns = [f"Token {t}" for t in range(T)], [str(t) for t in range(T)]
     panels = tuple(
@@ -199,12 +207,13 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
           1 -> 3 -> 4 -> 2 -> 1  back after 4
           5                     stays
     """
+    within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
     T, H = num_tokens, num_heads
-    cycles = chunk_cycles(T, H)
+    cycles = [list(map(str, cycle)) for cycle in chunk_cycles(T, H)]
     lines = [
-        (" -> ".join(map(str, [*cycle, cycle[0]])), f"back after {len(cycle)}")
+        (" -> ".join([*few(cycle, _MOST_IN_LINE, "..."), cycle[0]]), f"back after {len(cycle)}")
         if len(cycle) > 1
-        else (str(cycle[0]), "stays")
+        else (cycle[0], "stays")
         for cycle in cycles
     ]
     states = _until_back(T, H)
@@ -275,6 +284,8 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
         <BLANKLINE>
           Of 3 tokens each sees 2 to 3.
     """
+    within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
+    within(_MOST_TOKENS, num_tokens=num_tokens)
     T = num_tokens
     fields = _receptive_fields(T, num_heads)
     names, columns = [f"Token {t}" for t in range(T)], [str(t) for t in range(T)]
@@ -322,8 +333,9 @@ def why_square_scene(num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 
           6       (6, 3)      no     3       1
     """
     T, D, H = num_tokens, hidden_dim, num_heads
-    nn.module.positive(num_tokens=T, hidden_dim=D)
+    within(10_000, num_tokens=T, hidden_dim=D)
     divided(D, H)
+    within(_MOST_CHUNKS, num_tokens=T, num_heads=H)
     names = feature_names(T, H).ravel()
     paper = _head_major(np.arange(T * H).reshape(1, T, H), H)[0]  # (H, T)
     regrouped = _mixed_chunks(T, H)  # (T, H)
@@ -455,7 +467,6 @@ def pre_norm_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 3)
 
 def _mixed_chunks(num_tokens: int, num_heads: int) -> Array:
     """(T, H): the chunk that mixing brings to each place."""
-    nn.module.positive(num_tokens=num_tokens, num_heads=num_heads)
     chunks = np.arange(num_tokens * num_heads).reshape(1, num_tokens, num_heads)
     mixed: Array = token_mix(chunks, num_heads)[0]
     return mixed
@@ -463,7 +474,6 @@ def _mixed_chunks(num_tokens: int, num_heads: int) -> Array:
 
 def _jacobian(num_tokens: int, num_heads: int, mixing: Mixing) -> Array:
     """(T·H, T·H): the derivative of every place of the output by every chunk."""
-    nn.module.positive(num_tokens=num_tokens, num_heads=num_heads)
     x, N = np.zeros((1, num_tokens, num_heads)), num_tokens * num_heads
     slopes = jacobian(lambda x: token_mix(x, num_heads, mixing=mixing), x)
     found: Array = slopes.data.reshape(N, N).astype(int)
@@ -500,7 +510,6 @@ def _percent_kept(num_tokens: int, num_heads: int) -> int:
 
 def _receptive_fields(num_tokens: int, num_heads: int) -> list[Array]:
     """(T, T) per layer: whether a token of the output depends on a token of the input."""
-    nn.module.positive(num_tokens=num_tokens, num_heads=num_heads)
     T, D = num_tokens, 4 * num_heads
     rng = np.random.default_rng(0)
     x, weights = rng.standard_normal((1, T, D)), rng.standard_normal(D)
@@ -523,7 +532,7 @@ def _receptive_fields(num_tokens: int, num_heads: int) -> list[Array]:
 def _example(num_tokens: int, hidden_dim: int, num_heads: int) -> _Example:
     """Whole numbers, so that sums are exact."""
     T, D, H = num_tokens, hidden_dim, num_heads
-    nn.module.positive(num_tokens=T, hidden_dim=D)
+    within(_MOST_NUMBERS, num_tokens=T, hidden_dim=D)
     d = divided(D, H)
     lost = np.zeros((T * H, d))
     even = [cycle for cycle in chunk_cycles(T, H) if len(cycle) % 2 == 0]

@@ -11,6 +11,7 @@ from ...transforms import grad
 from ..drawing.as_text import number
 from ..drawing.panels import Cell, Chart, Grid, Row, Series
 from ..drawing.scene import Scene
+from .limits import COMPUTED, within
 from .mixing import few
 
 __all__ = ["activations_scene", "layer_norm_scene"]
@@ -94,6 +95,7 @@ def layer_norm_scene(hidden_dim: int = 4) -> Scene:
         <BLANKLINE>
           mean 3.5, variance 12.25: the last row is the second divided by the root of 12.25 + 1e-05
     """
+    within(COMPUTED, hidden_dim=hidden_dim)
     norm = nn.LayerNorm(hidden_dim)
     x = np.arange(float(hidden_dim)) ** 2
     mean, variance = x.mean(), x.var()
@@ -114,5 +116,6 @@ def layer_norm_scene(hidden_dim: int = 4) -> Scene:
 
 
 def _numbers(name: str, values: Array) -> Row:
-    labels = [number(round(float(value), 2)) for value in values]
-    return Row(name, (tuple(map(Cell, few(labels, _MOST_FEATURES, "..."))),))
+    shown = few(values.tolist(), _MOST_FEATURES, None)
+    labels = ["..." if value is None else number(round(value, 2)) for value in shown]
+    return Row(name, (tuple(map(Cell, labels)),))

@@ -18,11 +18,14 @@ from ...tensors import tensor
 from ..drawing.panels import Cell, Grid, Panel, Row
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
+from .limits import within
 
 __all__ = ["mixer_scene", "step_scene"]
 
 _MOST_ROWS = 8
 _MOST_CELLS = 16
+_MOST_CHARACTERS = 99  # of a row in text; its chunks have brackets
+_MOST_NUMBERS = 1_000_000  # each gets a name
 
 #: Heading and note of each step that a mixer names.
 _HEADINGS = {
@@ -150,8 +153,8 @@ def step_scene(
 
 
 def _walk(num_tokens: int, hidden_dim: int, num_heads: int, batch: int, mixing: Mixing) -> _Walk:
+    within(_MOST_NUMBERS, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     mixer = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing)
-    nn.module.positive(batch=batch)
     x = np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
     names = feature_names(num_tokens, hidden_dim)
     return _Walk(steps_of(mixer, tensor(x)), names, mixing, num_heads)
@@ -210,13 +213,22 @@ def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]
 
 
 def _row(name: str, labels: Array, tokens: Array | None = None) -> Row:
-    """A row of chunks (n, d), tinted by the tokens that the values came from."""
+    """A row of chunks (n, d), tinted by the tokens that the values came from.
+
+    It shows as many of them, and of the values of each, as a terminal has room for.
+    """
+    n, d = labels.shape
+    wide = 1 + labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
+    most_cells, most_chunks = (_MOST_CELLS if n == 1 else d), n
+    if n * (d * wide + 3) > _MOST_CHARACTERS:
+        most_cells = min(max((_MOST_CHARACTERS // min(n, 4) - 3) // wide, 3), _MOST_CELLS)
+        most_chunks = max(_MOST_CHARACTERS // (min(d, most_cells + 1) * wide + 3), 3)
     chunks = []
     for i, chunk in enumerate(labels):
         groups = [None] * len(chunk) if tokens is None else tokens[i].tolist()
         cells = [Cell(str(label), group) for label, group in zip(chunk, groups, strict=True)]
-        chunks.append(tuple(few(cells, _MOST_CELLS, Cell("..."))))
-    return Row(name, tuple(few(chunks, _MOST_CELLS, (Cell("..."),))))
+        chunks.append(tuple(few(cells, most_cells, Cell("..."))))
+    return Row(name, tuple(few(chunks, most_chunks, (Cell("..."),))))
 
 
 def feature_names(num_tokens: int, hidden_dim: int) -> Array:

@@ -5,13 +5,13 @@ The arrays hold 0, 1, 2, …, as in the mixer's figures: a value then says where
 
 import numpy as np
 
-from ... import nn
 from ...array import Array
 from ...errors import ShapeError
 from ...functional.mixing import head_dim
 from ...tensors import Tensor, tensor
 from ..drawing.panels import Cell, Grid, Row, Table
 from ..drawing.scene import Scene
+from .limits import COMPUTED, within
 from .mixing import few
 
 __all__ = ["batch_scene", "shape_scene", "strides_scene"]
@@ -203,7 +203,7 @@ def strides_scene(
 
 def _batch(batch: int, num_tokens: int, hidden_dim: int) -> Array:
     """0, 1, 2, … as (B, T, D)."""
-    nn.module.positive(batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     return np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
 
 

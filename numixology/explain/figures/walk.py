@@ -10,6 +10,7 @@ from ...functional.mixing import token_mix
 from ..drawing.panels import Cell, Grid, Row
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
+from .limits import COMPUTED, within
 from .mixing import few
 
 __all__ = ["walk_scene"]
@@ -86,6 +87,10 @@ def walk_scene(
           Row n of the table for id n.
     """
     ff_dim = hidden_dim if ff_dim is None else ff_dim
+    within(100_000, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    within(COMPUTED, num_tokens=num_tokens, ff_dim=ff_dim)
+    within(COMPUTED, vocab_size=vocab_size, hidden_dim=hidden_dim)
+    within(COMPUTED, hidden_dim=hidden_dim, ff_dim=ff_dim)
     model = nn.RankMixerModel(
         vocab_size, num_tokens, hidden_dim, num_heads, 1, ff_dim=ff_dim, rng=0
     ).eval()

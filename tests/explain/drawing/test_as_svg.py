@@ -43,7 +43,7 @@ def test_each_panel_is_an_image_with_title_and_description(panel) -> None:
     assert (desc.tag, desc.text) == (f"{SVG}desc", panel_text(panel))
     ids = [e.get("id") for e in svg.iter() if e.get("id")]
     assert ids == ["here-0-title", "here-0-desc"]
-    assert svg.get("aria-labelledby").split() == ids
+    assert [svg.get("aria-labelledby"), svg.get("aria-describedby")] == ids
     assert svg.get("viewBox") == f"0 0 {svg.get('width')} {svg.get('height')}"
 
 
@@ -109,6 +109,22 @@ def test_cells_are_the_array_in_order_each_with_its_tint(shape, form) -> None:
     assert [t for t in texts(svg, "nx-faint") if t.startswith("r")] == [row.name for row in rows]
 
 
+def test_what_stands_for_cells_left_out_is_no_cell() -> None:
+    svg = parsed(Grid("G", (Row("r", ((Cell("a1", 0), Cell("..."), Cell("a9", 0)),)),)))
+    assert texts(svg, "nx-value") == ["a1", "a9"]
+    assert len(list(svg.iter(f"{SVG}rect"))) == 2
+    places = [e.get("x") for e in svg.iter(f"{SVG}text") if e.text in ("a1", "...", "a9")]
+    assert len(set(places)) == 3
+
+
+def test_wide_characters_have_room() -> None:
+    narrow, wide = (
+        parsed(Grid("G", (Row("r", ((Cell(label),),)),))) for label in ("cell", "\u6f22\u5b57")
+    )
+    widths = [float(next(svg.iter(f"{SVG}rect")).get("width")) for svg in (narrow, wide)]
+    assert widths[0] == widths[1]
+
+
 def test_curves_differ_in_more_than_colour() -> None:
     svg = parsed(CHART)
     curves = [e for e in svg.iter(f"{SVG}path") if e.get("class") == "nx-curve"]
@@ -165,6 +181,7 @@ def test_a_picture_that_stands_alone() -> None:
     scene = Scene("All <kinds>", "Every kind of panel.", PANELS)
     svg = ElementTree.fromstring(scene.svg())
     assert [e.text for e in (svg[0], svg[1])] == [scene.title, scene.description]
+    assert svg.get("role") == "group"  # what is in an image, a screen reader cannot enter
     inner = svg.findall(f"{SVG}svg")
     assert [e[0].text for e in inner] == [panel.title for panel in PANELS]
     bottoms = [float(e.get("y")) + float(e.get("height")) for e in inner]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panels import PANELS, SVG
+from panels import CHART, GRID, PANELS, SVG
+from support import refused
 
 import numixology as nx
+from numixology.errors import ArgumentError
 from numixology.explain import Lines, Scene, mixer_scene
 
 
@@ -27,6 +29,94 @@ def test_json_is_read_back_as_it_was(panel) -> None:
     fields = json.loads(scene.json())["panels"][0]
     assert fields["kind"] == type(panel).__name__.lower()
     assert set(fields) == {"kind", *panel._fields}
+
+
+def document(**changes):
+    """A scene of a grid as JSON, with other fields."""
+    fields = json.loads(Scene("T", "About.", (GRID,)).json())
+    return fields | changes
+
+
+def panel(**changes):
+    return document(panels=[document()["panels"][0] | changes])
+
+
+def without(fields, name):
+    return {key: value for key, value in fields.items() if key != name}
+
+
+CHART_FIELDS = json.loads(Scene("T", "", (CHART,)).json())["panels"][0]
+MALFORMED = {
+    "not JSON": ("{", "a JSON document"),
+    "too deep": ("[" * 100_000, "a JSON document"),
+    "no text": (None, "a JSON document"),
+    "a list": ([], "an object"),
+    "no title": (without(document(), "title"), "no title"),
+    "title of another type": (document(title=1), "str where one stands"),
+    "control character in the title": (document(title="a\x07"), "no control characters"),
+    "unknown field": (document(colour="red"), "'colour'"),
+    "no panels": (without(document(), "panels"), "a list of panels"),
+    "panels of another type": (document(panels={}), "a list of panels"),
+    "panel of another type": (document(panels=[1]), "kind is one of lines, grid"),
+    "no kind": (document(panels=[without(panel()["panels"][0], "kind")]), "kind is one of"),
+    "unknown kind": (panel(kind="pie"), "kind is one of"),
+    "kind of another type": (panel(kind=["grid"]), "kind is one of"),
+    "no rows": (document(panels=[without(panel()["panels"][0], "rows")]), "no rows"),
+    "unknown field of a panel": (panel(colour="red"), "'colour'"),
+    "unknown form": (panel(form="round"), "Literal where one stands"),
+    "form of another type": (panel(form=[]), "Literal where one stands"),
+    "row of another type": (panel(rows=["r"]), "Row where one stands"),
+    "rows of another type": (panel(rows="r"), "tuple where one stands"),
+    "group of another type": (
+        panel(rows=[{"name": "r", "chunks": [[{"label": "a", "group": "0"}]]}]),
+        "where one stands",
+    ),
+    "three for a pair": (
+        document(panels=[{"kind": "lines", "title": "L", "lines": [["a", "b", "c"]]}]),
+        "tuple where one stands",
+    ),
+    "empty": (panel(rows=[]), "shows at least one thing"),
+    "not a number": (
+        document(panels=[CHART_FIELDS | {"x": [1, 2, float("nan")]}]),
+        "numbers as x",
+    ),
+    "long": (panel(form="x" * 1000), "..."),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_json_of_something_else_is_refused(name) -> None:
+    fields, says = MALFORMED[name]
+    with refused(ArgumentError, says):
+        Scene.from_json(fields if isinstance(fields, str | None) else json.dumps(fields))
+
+
+def test_fields_that_have_a_default_may_be_left_out() -> None:
+    fields = without(document()["panels"][0], "note")
+    assert Scene.from_json(json.dumps(document(panels=[fields]))).panels == (GRID,)
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\x1b", "\n", "\t", "\x7f", "\x85", "\ud800", "\ufffe"])
+@pytest.mark.parametrize("way", ["text", "svg", "json"])
+def test_what_cannot_be_shown_is_refused_in_every_way(sign, way) -> None:
+    words = f"a{sign}b"
+    lines = Lines("P", (("one", words),))
+    for scene in (
+        Scene(words, "", ()),
+        Scene("T", words, ()),
+        Scene("T", "", (lines,)),
+    ):
+        with refused(ArgumentError, "no control characters", repr(words)):
+            getattr(scene, way)()
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"])))
+def test_all_else_can_be_shown_and_is_read_back(words) -> None:
+    scene = Scene('<T> & "t"', words, (Lines("P", ((f"<{words}&", words),)),))
+    svg = ElementTree.fromstring(scene.svg())
+    assert svg[1].text == (words or None)
+    assert f"<{words}&" in [e.text for e in svg.iter(f"{SVG}text")]
+    assert Scene.from_json(scene.json()) == scene
 
 
 def test_scenes_are_values() -> None:

@@ -95,6 +95,14 @@ def test_networks_that_do_not_exist_are_refused() -> None:
 # The model ----------------------------------------------------------------------------------
 
 
+def test_of_many_layers_the_first_and_the_last_are_drawn() -> None:
+    titles = [panel.title for panel in model_scene(10, 2, 4, 2, 30).panels]
+    assert titles[2:-1] == ["Layer 2", "Layer 3", "Layers 4 to 28", "Layer 29", "Layer 30"]
+    six, seven = (model_scene(10, 2, 4, 2, n) for n in (6, 7))
+    assert [panel.title for panel in six.panels][2:-1] == [f"Layer {n}" for n in range(2, 7)]
+    assert "Layers 4 to 5\n  2 more layers\n" in seven.text()
+
+
 def test_the_model_from_ids_to_hidden_states() -> None:
     scene = model_scene(1000, 4, 8, 4, 3, batch=2)
     titles = [panel.title for panel in scene.panels]

@@ -157,6 +157,15 @@ def test_of_many_mixings_the_first_and_the_last_are_shown():
     assert listed(scene, 1)[8].strip() == "..."
 
 
+def test_of_a_long_cycle_the_first_and_the_last_chunks_are_listed():
+    lines = explain.cycles_scene(27, 2).panels[0].lines
+    cycle, said = max(lines, key=lambda line: len(line[0]))
+    chunks = cycle.split(" -> ")
+    assert (len(chunks), chunks[8], said) == (12, "...", "back after 52")
+    assert chunks[0] == chunks[-1]
+    assert int(chunks[-2]) * 27 % 53 == int(chunks[-1])
+
+
 # How often, how deep ----------------------------------------------------------------------
 
 

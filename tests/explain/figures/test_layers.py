@@ -67,5 +67,7 @@ def test_a_wide_token_is_shown_by_its_ends() -> None:
 
 
 def test_a_token_has_features() -> None:
-    with refused(ArgumentError, "features"):
+    with refused(ArgumentError, "hidden_dim is a positive integer", "0"):
         layer_norm_scene(0)
+    with refused(ArgumentError, "hidden_dim is at most 10,000,000", "choose smaller"):
+        layer_norm_scene(10**20)

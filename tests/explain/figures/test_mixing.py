@@ -132,7 +132,7 @@ def test_the_guides_mixing_is_the_identity() -> None:
 @given(T=st.integers(1, 8), H=st.integers(1, 6), d=st.integers(1, 3), batch=st.integers(1, 3))
 def test_merge_and_residual_are_the_permutation_for_any_sizes(T, H, d, batch) -> None:
     D = H * d
-    if D > 16:
+    if D > 12:  # longer rows of sums are cut
         D, d = H, 1
     scene = mixer_scene(T, D, H, batch=batch)
     found = panels(scene)
@@ -145,18 +145,20 @@ def test_merge_and_residual_are_the_permutation_for_any_sizes(T, H, d, batch) ->
         for mine, other in zip(names, mixed, strict=True)
     ]
     assert drawing(found["Residual"]).splitlines() == tokens(sums)
-    flat = [line.partition(":") for line in found["Flatten"][:H]]
-    chunks = [chunk for _, _, line in flat for chunk in line.split()]
-    assert ",".join(chunks).replace("[", "").replace("]", "") == ",".join(sum(mixed, []))
-    assert [name for name, _, _ in flat] == [
-        f"{h * T} to {h * T + T - 1}, head {h}" for h in range(H)
-    ]
     assert scene.panels[0].title == f"Input  ({batch}, {T}, {D})"
     # The number of tokens named in the remark is the most that any token has chunks of.
     seen = max(len({name[0] for name in row}) for row in mixed)
     assert found["Merge"][-1].endswith(
         f"{H} chunks per token: each token now has chunks of {seen} tokens"
     )
+    if T * d > 16:  # the rows of a head would be too long
+        return
+    flat = [line.partition(":") for line in found["Flatten"][:H]]
+    chunks = [chunk for _, _, line in flat for chunk in line.split()]
+    assert ",".join(chunks).replace("[", "").replace("]", "") == ",".join(sum(mixed, []))
+    assert [name for name, _, _ in flat] == [
+        f"{h * T} to {h * T + T - 1}, head {h}" for h in range(H)
+    ]
 
 
 def test_the_norm_shows_what_the_mixer_returns() -> None:
@@ -184,16 +186,31 @@ def test_large_sizes_are_elided_and_still_right() -> None:
             *all_rows[:4], " " * 10 + "...", *all_rows[-2:]
         ]  # fmt: skip
     assert found["Head partitioning"][0] == (
-        "Token 0:  [[a1,a2], [a3,a4], [a5,a6], [a7,a8], [a9,a10], [a11,a12], [a13,a14], [a15,a16], "
-        "..., [a37,a38], [a39,a40]]"
+        "Token 0:  [[a1,a2], [a3,a4], [a5,a6], [a7,a8], ..., [a37,a38], [a39,a40]]"
     )
     assert found["Flatten"][1] == (
-        "20 to 39, head 1:    "
-        "[a3,a4] [b3,b4] [c3,c4] [d3,d4] [e3,e4] [f3,f4] [g3,g4] [h3,h4] ... [s3,s4] [t3,t4]"
+        "20 to 39, head 1:    [a3,a4] [b3,b4] [c3,c4] [d3,d4] ... [s3,s4] [t3,t4]"
     )
     assert found["Residual"][0].startswith("Token 0:  [a1+a1,a2+a2,a3+b1,")
     assert found["Residual"][0].endswith(",...,a39+t1,a40+t2]")
-    assert all(len(line) < 200 for lines in found.values() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("T", "D", "H"), [(9, 18, 3), (8, 16, 8), (5, 34, 2), (3, 1000, 2), (27, 60, 30), (99, 20, 4)]
+)
+def test_rows_are_no_wider_than_a_terminal_and_cut_alike(T, D, H) -> None:
+    scene = mixer_scene(T, D, H)
+    assert all(len(line) <= 100 for line in scene.text().splitlines())
+    for panel in scene.panels:
+        shapes = {tuple(map(len, row.chunks)) for row in panel.rows if row.name}
+        assert len(shapes) == 1
+
+
+def test_a_million_numbers_are_the_most_that_get_names() -> None:
+    with refused(ArgumentError, "batch * num_tokens * hidden_dim is at most 1,000,000", "8,000,"):
+        mixer_scene(10**6, 8, 4, batch=1)
+    with refused(ArgumentError, "at most 1,000,000", "choose smaller"):
+        step_scene("merge", 4, 10**20, 4)
 
 
 @pytest.mark.parametrize(("count", "elided"), [(16, False), (17, True)])
