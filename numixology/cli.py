@@ -481,6 +481,7 @@ def _judge(options: argparse.Namespace) -> int:
     asked = list(options.stage or STAGES)
     report = conform(adapter, stages=asked, seeds=options.seeds, progress=_counted(len(set(asked))))
     _progress("")
+    report = report.loading(options.backend or "numpy64")
     if options.html:
         _write(options.html, html_report(report))
     if options.quiet:
@@ -543,7 +544,8 @@ def _list(options: argparse.Namespace) -> int:
         return PASS
     rows = [row for stage in STAGES.values() for row in _stage_rows(stage)]
     _print(columns(("stage", "array", "shape", "computes"), rows, "<<<<"))
-    for title, meanings in (("kind of input", KINDS), ("profile", PROFILES)):
+    networks = {"in block, in model": "what the layers inside of these are given there"}
+    for title, meanings in (("kind of input", KINDS | networks), ("profile", PROFILES)):
         _print("\n" + columns((title, "meaning"), list(meanings.items()), "<<"))
     return PASS
 

@@ -170,7 +170,7 @@ class NotCovered(_Test):
 def _table(failed: list[Comparison]) -> str:
     rows = [
         (
-            f"{one.tensor}{list(one.place)}",
+            f"{one.label}{list(one.place)}",
             f"{one.got:.9g}",
             f"{one.true:.9g}",
             f"{one.error:.3g}",

@@ -733,6 +733,15 @@ def test_a_report_as_json(run, backend) -> None:
     assert {one["error"] for one in outputs} == {"inf"}
 
 
+def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -> None:
+    _, out, _ = run(f"conform {backend('y = 2 * y')} --seeds 1")
+    code = out[out.index("from numixology") :]
+    assert "\nmy_backend = adapters.load(" in code
+    exec(code, {})
+    got, true = map(float, capsys.readouterr().out.split(" and truly "))
+    assert np.isclose(got, 2 * true)
+
+
 def test_a_report_as_a_page(run, backend, tmp_path) -> None:
     status, out, _ = run(f"conform {backend()} --seeds 1 --html report.html --quiet")
     assert status == 0
@@ -756,6 +765,7 @@ def test_what_can_be_checked_is_listed(run) -> None:
     for meanings in (KINDS, PROFILES):
         for name, meaning in meanings.items():
             assert re.search(rf"^{name} +{re.escape(meaning)}$", out, re.MULTILINE)
+    assert re.search("^in block, in model +what the layers ", out, re.MULTILINE)
     found = strict(run("conform --list --json")[1])
     assert found["kinds"] == KINDS
     assert found["profiles"] == PROFILES

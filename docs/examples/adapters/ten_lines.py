@@ -10,7 +10,8 @@ class Mine:
             return x * np.exp(-np.logaddexp(0, -x))
         centred = x - x.mean(-1, keepdims=True)
         variance = np.square(centred).sum(-1, keepdims=True) / max(x.shape[-1] - 1, 1)
-        return centred / np.sqrt(variance + inputs["eps"]) * inputs["weight"] + inputs["bias"]
+        scale = inputs["weight"] / np.sqrt(variance + inputs["eps"])
+        return centred * scale + inputs["bias"]
 
 
 adapter = Mine()

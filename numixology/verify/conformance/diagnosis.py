@@ -18,7 +18,7 @@ from .bugs import Bug, bugs_of
 from .cases import Case
 from .contracts import answered, contracts_of, most_rows
 from .formats import format_of
-from .verdicts import Diagnosis
+from .verdicts import LOADING, Diagnosis
 
 __all__ = ["Lineup", "diagnose"]
 
@@ -126,7 +126,7 @@ def diagnose(
         >>> from numixology.verify.conformance.bounds import prepared
         >>> cases = prepared("float32", "float32", ["silu"], seeds=1)
         >>> print(diagnose(BUGS["sigmoid-missing"].make("float32"), cases))
-        matches: the gate is left out: x comes out (sigmoid-missing), to 0.0e+00 of the difference
+        matches: the gate is left out: x comes out (sigmoid-missing), all but 0 % of the difference
     """
     about = declared(adapter)
     lineup = lineup or Lineup(cases, about.accumulation)
@@ -134,12 +134,13 @@ def diagnose(
     for i, one in enumerate(cases[len(known) :], len(known)):
         results, fault = answered(adapter, one, about.has_vjp)
         if fault:
-            return _by_breach(lineup, broken or (fault,), i)
+            return _by_breach(lineup, broken or (fault,), i, about.has_vjp)
         known.append({name: np.array(value) for name, value in results.items()})
     seen = [each for i, results in enumerate(known) for each in _seen(cases[i], i, results)]
     worst = max((one for one in seen if one.fails), key=_severity, default=None)
+    rows = cases.index(most_rows(cases))
     if worst is None:
-        return _by_breach(lineup, broken, cases.index(most_rows(cases))) if broken else None
+        return _by_breach(lineup, broken, rows, about.has_vjp) if broken else None
     code = _value_code(cases[worst.i], worst)
     chosen = _telling(seen, cases)
     telling = sorted((one for one in seen if one.i in chosen), key=_severity, reverse=True)
@@ -147,7 +148,7 @@ def diagnose(
         return _by_chance(lineup, telling, code)
     found = _by_value(lineup, _suspects(about, cases[0].case.stage), telling, code)
     if not found.by and broken:
-        other = _by_breach(lineup, broken, cases.index(most_rows(cases)))
+        other = _by_breach(lineup, broken, rows, about.has_vjp)
         return other if other.by else found
     return found
 
@@ -328,7 +329,7 @@ def _by_chance(lineup: Lineup, seen: Sequence[_Seen], code: str) -> Diagnosis:
 # By contract
 
 
-def _by_breach(lineup: Lineup, broken: Sequence[str], i: int) -> Diagnosis:
+def _by_breach(lineup: Lineup, broken: Sequence[str], i: int, has_vjp: bool) -> Diagnosis:
     """The bug that breaks the same contracts, in the same words as far as possible."""
     one = lineup.cases[i].case
     found = sorted(
@@ -336,7 +337,7 @@ def _by_breach(lineup: Lineup, broken: Sequence[str], i: int) -> Diagnosis:
         for bug in bugs_of(one.stage, one.dtype)
         if bug.family == "contracts" or not lineup.shows(bug)
     )
-    code = _breach_code(one, " ".join(broken))
+    code = _breach_code(one, " ".join(broken), has_vjp)
     if not found or found[0][0] > _LIKE:
         return Diagnosis("broken-contract", broken[0], 0.0, "", code, "contract")
     (unlike, name, description), *others = found
@@ -352,7 +353,15 @@ def _unlike(texts: Sequence[str], others: Sequence[str]) -> float:
 # Lines to paste
 
 
-_IMPORTS = "from numixology.verify.conformance import"
+def _begun(one: Case, *more: str) -> list[str]:
+    """The lines that import what is needed, load the backend and make a case."""
+    made, names = _made(one)
+    imported = ", ".join(("adapters", names, *more))
+    return [
+        f"from numixology.verify.conformance import {imported}",
+        f"# {LOADING}",
+        f"case = {made}",
+    ]
 
 
 def _made(one: Case) -> tuple[str, str]:
@@ -365,7 +374,6 @@ def _made(one: Case) -> tuple[str, str]:
 
 
 def _value_code(one: Prepared, worst: _Seen) -> str:
-    made, names = _made(one.case)
     if worst.tensor == "output":
         got, true = "my_backend.forward(case.stage, case.inputs)", "output"
     else:
@@ -374,8 +382,7 @@ def _value_code(one: Prepared, worst: _Seen) -> str:
     place = list(worst.place)
     return "\n".join(
         (
-            f"{_IMPORTS} {names}, truth_of",
-            f"case = {made}",
+            *_begun(one.case, "truth_of"),
             f"got = {got}",
             f"true = truth_of(case).{true}",
             f'print(got{place}, "and truly", true{place})',
@@ -383,9 +390,8 @@ def _value_code(one: Prepared, worst: _Seen) -> str:
     )
 
 
-def _breach_code(one: Case, broken: str) -> str:
-    made, names = _made(one)
-    lines = [f"{_IMPORTS} {names}", f"case = {made}"]
+def _breach_code(one: Case, broken: str, has_vjp: bool) -> str:
+    lines = _begun(one)
     name = "ids" if "ids" in one.inputs else "x"
     forward = "my_backend.forward(case.stage, case.inputs)"
     vjp = "my_backend.vjp(case.stage, case.inputs, case.cotangent)"
@@ -393,7 +399,8 @@ def _breach_code(one: Case, broken: str) -> str:
     if "writes into" in broken:
         lines += [
             "before = [str(x) for x in (*case.inputs.values(), case.cotangent)]",
-            f"{forward}, {vjp}",
+            forward,
+            *([vjp] if has_vjp else []),
             "print([str(x) for x in (*case.inputs.values(), case.cotangent)] == before)",
         ]
     elif "NaN" in broken:
@@ -418,7 +425,8 @@ def _breach_code(one: Case, broken: str) -> str:
         ]
     else:
         lines += [
-            f"results = {{**{vjp}, 'output': {forward}}}",
+            f'results = {{"output": {forward}}}',
+            *([f"results |= {vjp}"] if has_vjp else []),
             "print({name: (x.shape, x.dtype) for name, x in results.items()})",
             "print(case.cotangent.shape, case.cotangent.dtype)",
         ]

@@ -10,7 +10,7 @@ from html import escape
 
 from .cases import KINDS
 from .scales import PROFILES
-from .verdicts import Comparison, ConformanceReport, StageReport
+from .verdicts import Comparison, ConformanceReport, Diagnosis, StageReport
 
 __all__ = ["html_report"]
 
@@ -72,7 +72,7 @@ def _diagnosis(report: ConformanceReport) -> str:
         return ""
     found = first.diagnosis
     body = (
-        f"<p>{escape(str(found))}; the next nearest is {escape(found.runner_up)}.</p>"
+        f"<p>{escape(str(found))}{_runner_up(found)}.</p>"
         f"<pre><code>{escape(found.code)}</code></pre>"
         if found
         else "<p>No known bug is near.</p>"
@@ -82,6 +82,12 @@ def _diagnosis(report: ConformanceReport) -> str:
         f"<p><strong>{escape(first.stage)}</strong>: a stage comes after those that it is made of, "
         f"so look here first.</p>{body}",
     )
+
+
+def _runner_up(found: Diagnosis) -> str:
+    """The second guess, where the first one is more than that."""
+    named = found.by and found.bug != "broken-contract" and found.runner_up
+    return f"; the next nearest is {escape(found.runner_up)}" if named else ""
 
 
 def _heat_map(report: ConformanceReport) -> str:
@@ -118,7 +124,7 @@ def _cell(stage: StageReport, kind: str) -> str:
         return f'<td title="{escape(said)}" aria-label="{escape(said)}">–</td>'
     worst = max(found, key=lambda one: (_RANK.get(one.outcome, 0), one.ratio))
     said = (
-        f"{stage.stage}, {kind}: {worst.outcome}; {worst.tensor} of {worst.case} is off by "
+        f"{stage.stage}, {kind}: {worst.outcome}; {worst.label} of {worst.case} is off by "
         f"{_number(worst.error, '.3g')} of {worst.bound:.3g} roundings"
     )
     mark = {"fail": "✗ ", "known": "≈ "}.get(worst.outcome, "")
@@ -135,7 +141,7 @@ def _stages(report: ConformanceReport) -> str:
         cells = (
             (
                 str(len({one.case for one in stage.comparisons})),
-                f"{worst.tensor} ({worst.kind})",
+                f"{worst.label} ({worst.kind})",
                 _number(worst.error, ".3g"),
                 f"{worst.bound:.3g}",
                 _number(worst.ratio, ".2g"),
@@ -152,7 +158,7 @@ def _stages(report: ConformanceReport) -> str:
     return _section(
         "Stages",
         "<p>Errors and bounds are in roundings of each number's scale. A stage detects an error "
-        "of this size, relative to a tensor's largest entry.</p>"
+        "of this size, relative to a tensor's largest entry. x.grad is the gradient by x.</p>"
         + _table("Stages", titles, rows, "stages"),
     )
 
@@ -164,13 +170,13 @@ def _failures(report: ConformanceReport) -> str:
         for one in stage.comparisons:
             if one.outcome == "fail":
                 worst.setdefault(one.tensor, []).append(one)
-        for tensor, found in worst.items():
+        for found in worst.values():
             top = max(found, key=lambda one: one.ratio)
             rows.append(
                 f'<tr><th scope="row">{escape(stage.stage)}</th>'
                 + _cells(
                     (
-                        f"{tensor}{list(top.place)}",
+                        f"{top.label}{list(top.place)}",
                         top.case,
                         _number(top.got, ".9g"),
                         _number(top.true, ".9g"),
@@ -206,8 +212,8 @@ def _detectable(report: ConformanceReport) -> str:
                 best[one.tensor] = one
         rows += [
             f'<tr><th scope="row">{escape(stage.stage)}</th>'
-            + _cells((tensor, _number(one.detectable, ".1e"), one.kind))
-            for tensor, one in best.items()
+            + _cells((one.label, _number(one.detectable, ".1e"), one.kind))
+            for one in best.values()
         ]
     if not rows:
         return ""

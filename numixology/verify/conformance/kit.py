@@ -11,6 +11,7 @@ from .adapter import Declaration, declared
 from .bounds import Measured, Prepared, measured, prepared, true_tensors
 from .contracts import answered, contracts_of, in_a_line, misshapen, most_rows, results_of
 from .diagnosis import Lineup, diagnose
+from .scales import PROFILES
 from .stages import STAGES, stage_of
 from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
 
@@ -20,6 +21,7 @@ __all__ = [
     "conform",
     "detectable_in",
     "examined",
+    "excused",
     "judged",
     "outcome_of",
 ]
@@ -116,6 +118,8 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         remarks = (*remarks, "its gradients are not covered: the adapter has no vjp")
     blind = blind_spots(cases, comparisons)
     outcome = outcome_of(comparisons, broken=bool(broken), unproved=bool(blind))
+    if outcome == "fail":
+        remarks = (*remarks, *excused(cases, answers, about.profile))
     return StageReport(
         stage,
         outcome,
@@ -126,6 +130,42 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         detectable_in(comparisons),
         diagnose(adapter, cases, broken, lineup, answers) if outcome == "fail" else None,
     )
+
+
+def excused(
+    cases: Sequence[Prepared], answers: Sequence[Mapping[str, Array]], profile: Sequence[str]
+) -> list[str]:
+    """What to say if profiles that are not declared would excuse every tensor that fails.
+
+    Args:
+        cases: with their scales under every profile.
+        answers: what the backend returned for each.
+        profile: which profiles it declares.
+
+    Returns:
+        A remark, or none.
+    """
+    found = [
+        _excusing(one, tensor, results[tensor], profile)
+        for one, results in zip(cases, answers, strict=True)
+        for tensor in one.bounds
+        if tensor in results and compared(one, tensor, results[tensor], profile).outcome == "fail"
+    ]
+    if not found or "" in found:
+        return []
+    names = " and ".join(f"'{name}'" for name in PROFILES if name in found)
+    return [
+        f"all tensors beyond their bounds ({len(found)}) would be known differences under the "
+        f"profile {names}; declare it if that is meant"
+    ]
+
+
+def _excusing(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> str:
+    """The first profile that, with those declared, would excuse a tensor, if there is one."""
+    for name in PROFILES:
+        if compared(one, tensor, got, [name, *profile]).outcome == "known":
+            return name
+    return ""
 
 
 def outcome_of(comparisons: Sequence[Comparison], *, broken: bool, unproved: bool) -> Outcome:

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 
-from ...array import Shape, quietly
+from ...array import Array, Shape, quietly
 from ...errors import ArgumentError, VectorError
 from .bounds import Prepared, true_tensors
 from .cases import KINDS, Case, Truth, inside, make_case, truth_of
-from .kit import blind_spots, compared, detectable_in, outcome_of
+from .kit import blind_spots, compared, detectable_in, excused, outcome_of
 from .manifest import SPEC, Manifest, read_manifest, result_key
 from .packing import Header, carried
 from .scales import PROFILES, Scales, scales_of
@@ -85,6 +85,8 @@ def compare_vectors(
             source, wanted = _results(found, names, manifest, stage, stack)
             cases = list(read_stage(folder, manifest, stage))
             reports.append(_judged(stage, cases, source, wanted, profile))
+    if not any(one.comparisons or one.broken or one.remarks for one in reports):
+        reports[:1] = [_nothing_found(manifest, one, found) for one in reports[:1]]
     return ConformanceReport(
         Path(os.path.abspath(found)).name, manifest.dtype, manifest.accumulation, profile, reports
     )
@@ -132,6 +134,15 @@ def _results(
     return RawFolder(folder, raw, wanted), wanted
 
 
+def _nothing_found(manifest: Manifest, report: StageReport, folder: Path) -> StageReport:
+    """A report that says how files of results are called, if those found are called otherwise."""
+    case = manifest.of(report.stage)[0].name
+    remark = (
+        f"{folder} has no results; they are files such as {case}.output.bin or {report.stage}.npz"
+    )
+    return report._replace(remarks=(remark,))
+
+
 # Judging -----------------------------------------------------------------------
 
 
@@ -144,30 +155,45 @@ def _judged(
 ) -> StageReport:
     """A stage as :func:`.examined` judges it, but for what files do not show."""
     comparisons: list[Comparison] = []
+    answers: list[dict[str, Array]] = []
     for one in cases:
         keys = {tensor: result_key(one.case, tensor) for tensor in one.bounds}
         found = {tensor: key for tensor, key in keys.items() if key in source.keys}
         widened = one._replace(wide=_widened(one, profile)) if found else one
-        for tensor, key in found.items():
+        for key in found.values():
             if wrong := _misshapen(key, source.header(key), wanted[key]):
                 return StageReport(stage, "fail", comparisons, (wrong,))
-            got = source.array(key)
-            with quietly():
-                comparisons.append(compared(widened, tensor, got, profile))
+        answers.append({tensor: source.array(key) for tensor, key in found.items()})
+        with quietly():
+            comparisons += [
+                compared(widened, tensor, got, profile) for tensor, got in answers[-1].items()
+            ]
     strays = _strays(source, wanted)
     if not comparisons:
         return StageReport(stage, "not covered", remarks=strays)
     partial, gaps = _gaps(source, wanted)
     with quietly():
         blind = blind_spots(cases, comparisons)
+        outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
+        excuse = _excuse(cases, answers, profile) if outcome == "fail" else []
     return StageReport(
         stage,
-        outcome_of(comparisons, broken=False, unproved=bool(blind) or partial),
+        outcome,
         comparisons,
-        remarks=(*gaps, *strays),
+        remarks=(*gaps, *strays, *excuse),
         blind=", ".join(blind),
         detectable=detectable_in(comparisons),
     )
+
+
+def _excuse(
+    cases: Sequence[Prepared], answers: Sequence[Mapping[str, Array]], profile: Sequence[str]
+) -> list[str]:
+    """Which profiles would excuse a stage, where its cases can be made once more."""
+    with suppress(VectorError):  # nobody has asked for a profile
+        wide = [one._replace(wide=_widened(one, list(PROFILES))) for one in cases]
+        return excused(wide, answers, profile)
+    return []
 
 
 def _misshapen(key: str, found: Header, wanted: Header) -> str:

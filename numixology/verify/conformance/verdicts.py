@@ -1,18 +1,31 @@
 """What the kit says of a backend: a verdict per tensor, stage and backend, and figures."""
 
+import json
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...text import columns
 from .stages import STAGES
 
-__all__ = ["EXIT_CODES", "Comparison", "ConformanceReport", "Diagnosis", "Outcome", "StageReport"]
+__all__ = [
+    "EXIT_CODES",
+    "LOADING",
+    "Comparison",
+    "ConformanceReport",
+    "Diagnosis",
+    "Outcome",
+    "StageReport",
+]
 
 Outcome: TypeAlias = Literal["pass", "known", "fail", "inconclusive", "not covered"]
 
 #: Of the command, and of every other.
 EXIT_CODES = {"pass": 0, "fail": 1, "usage": 2, "inconclusive": 3, "unsupported": 4}
+
+#: Of lines to paste, the one that says where the backend comes from.
+LOADING = 'my_backend = adapters.load("my_backend.py")'
 
 
 class Comparison(NamedTuple):
@@ -60,6 +73,11 @@ class Comparison(NamedTuple):
             return self.error / self.bound
         return math.inf if self.error else 0.0
 
+    @property
+    def label(self) -> str:
+        """What reports call the tensor: ``output``, or ``x.grad`` for the gradient by x."""
+        return self.tensor if self.tensor == "output" else f"{self.tensor}.grad"
+
 
 class Diagnosis(NamedTuple):
     """The known bug that comes nearest to what a backend computes.
@@ -77,7 +95,7 @@ class Diagnosis(NamedTuple):
     Example:
         >>> from numixology.verify.conformance import Diagnosis
         >>> print(Diagnosis("no-bias", "the bias is dropped", 2e-7, "the mean is kept", ""))
-        matches: the bias is dropped (no-bias), to 2.0e-07 of the difference
+        matches: the bias is dropped (no-bias), all but 2e-05 % of the difference
     """
 
     bug: str
@@ -90,11 +108,24 @@ class Diagnosis(NamedTuple):
     def __str__(self) -> str:
         named = f"{self.description} ({self.bug})"
         if self.by == "value":
-            return f"matches: {named}, to {self.distance:.1e} of the difference"
+            return f"matches: {named}, all but {100 * self.distance:.2g} % of the difference"
+        if self.bug == "broken-contract":
+            return f"no known bug does so: {self.description}"
         if self.by:
-            return f"matches by its {self.by}: {named}"
+            return f"{_BY[self.by]}: {named}"
+        if self.distance >= _NOTHING:
+            return "no known bug comes near"
         left = f"{self.distance:.0%} of the difference unexplained"
         return f"no known bug comes near; the nearest leaves {left}: {named}"
+
+
+_BY = {
+    "size": "matches by the size of its errors",
+    "contract": "matches by the promise that it breaks",
+    "chance": "matches in that no two calls agree",
+}
+#: What leaves this share of a difference unexplained is not even worth mentioning.
+_NOTHING = 0.95
 
 
 class StageReport(NamedTuple):
@@ -200,14 +231,15 @@ class ConformanceReport(NamedTuple):
         lines = [
             f"{self.backend}: {self.dtype}, sums in {self.accumulation}",
             "",
-            columns(_HEADINGS, [_row(one) for one in self.stages], "<<>><>>>>"),
+            _table([_row(one) for one in self.stages]),
             "",
             "error and bound in roundings of each number's scale, "
             f"of which one is 2^{_exponent(self.dtype)}",
+            "ratio is error / bound, and above 1 fails; x.grad is the gradient by x",
             self.summary,
         ]
         if self.not_covered:
-            lines.append(f"Not covered: {', '.join(self.not_covered)}")
+            lines.append(_filled(f"Not covered: {', '.join(self.not_covered)}"))
         for one in self.stages:
             lines += _notes(one)
         if first := self.first_failure:
@@ -215,6 +247,26 @@ class ConformanceReport(NamedTuple):
             if first.diagnosis:
                 lines += [str(first.diagnosis), "", first.diagnosis.code]
         return "\n".join(lines)
+
+    def loading(self, target: str) -> "ConformanceReport":
+        """The same report, whose lines to paste load the backend from where it was found.
+
+        Args:
+            target: what :func:`.adapters.load` takes.
+
+        Returns:
+            A new report.
+
+        Example:
+            >>> from numixology.verify.conformance import BUGS, conform
+            >>> report = conform(BUGS["sigmoid-missing"].make(), stages=["silu"], seeds=1)
+            >>> print(report.loading("mine.py").first_failure.diagnosis.code)
+            from numixology.verify.conformance import adapters, make_case, truth_of
+            my_backend = adapters.load("mine.py")
+            case = ...
+        """
+        line = LOADING.replace('"my_backend.py"', json.dumps(target, ensure_ascii=False))
+        return self._replace(stages=[_loading(one, line) for one in self.stages])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
@@ -247,6 +299,29 @@ def _exponent(dtype: str) -> int:
     return {"float64": -53, "float32": -24, "float16": -11, "bfloat16": -8}[dtype]
 
 
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """A row per stage; the column of known differences only if there are any."""
+    shown = [
+        i for i, name in enumerate(_HEADINGS) if name != "known" or any(row[i] for row in rows)
+    ]
+    return columns(
+        [_HEADINGS[i] for i in shown],
+        [[row[i] for i in shown] for row in rows],
+        "".join("<<>><>>>>"[i] for i in shown),
+    )
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 88, subsequent_indent="  ")
+
+
+def _loading(one: StageReport, line: str) -> StageReport:
+    if one.diagnosis is None:
+        return one
+    code = one.diagnosis.code.replace(f"# {LOADING}", line)
+    return one._replace(diagnosis=one.diagnosis._replace(code=code))
+
+
 def _row(one: StageReport) -> tuple[str, ...]:
     worst = one.worst
     if worst is None:
@@ -257,7 +332,7 @@ def _row(one: StageReport) -> tuple[str, ...]:
         one.outcome,
         str(len({c.case for c in one.comparisons})),
         str(known or ""),
-        f"{worst.tensor} ({worst.kind})",
+        f"{worst.label} ({worst.kind})",
         f"{worst.error:.3g}",
         f"{worst.bound:.3g}",
         f"{worst.ratio:.2g}",
@@ -276,7 +351,7 @@ def _notes(one: StageReport) -> list[str]:
     worst = one.worst
     if one.outcome == "fail" and worst is not None and worst.outcome == "fail":
         lines.append(
-            f"  {one.stage}: {worst.tensor}{list(worst.place)} of {worst.case} is {worst.got:.9g}, "
+            f"  {one.stage}: {worst.label}{list(worst.place)} of {worst.case} is {worst.got:.9g}, "
             f"and truly {worst.true:.9g}"
         )
     return lines

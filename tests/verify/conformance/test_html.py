@@ -162,7 +162,7 @@ def test_no_cell_is_colour_alone(page) -> None:
     (said,) = (
         a["title"] for row in page.tables["Error by bound"] for a, text in row if text == "✗ 3"
     )
-    assert said == "gelu, in block: fail; x of gelu/plain/0 is off by 24 of 8 roundings"
+    assert said == "gelu, in block: fail; x.grad of gelu/plain/0 is off by 24 of 8 roundings"
     half = html_report(
         REPORT._replace(stages=[StageReport("gelu", "pass", [comparison(error=4.0)])])
     )
@@ -180,7 +180,7 @@ def test_the_stages_and_where_they_fail(page) -> None:
     _, *rows = page.words("Where it fails")
     assert rows == [
         ["gelu", "output[0, 1]", "gelu/plain/0", "NaN", "1.25", "∞", "8", "1"],
-        ["gelu", "x[0, 1]", "gelu/plain/0", "1.5", "1.25", "24", "8", "1"],
+        ["gelu", "x.grad[0, 1]", "gelu/plain/0", "1.5", "1.25", "24", "8", "1"],
     ]
 
 
@@ -197,7 +197,24 @@ def test_the_rest_of_what_a_report_says(page) -> None:
     assert f"Nothing is known of {', '.join(REPORT.not_covered)}" in said
     assert "tails: activations are accurate relative to their input" in page.text["dl"]
     assert page.text["h2"].startswith("First failing stage")
-    assert ["gelu", "x", "1.0e-07", "in block"] in page.words("Detectable errors")
+    assert ["gelu", "x.grad", "1.0e-07", "in block"] in page.words("Detectable errors")
+
+
+@pytest.mark.parametrize(
+    ("by", "bug", "second", "said"),
+    [
+        ("value", "eps", "no-eps", True),
+        ("value", "eps", "", False),
+        ("", "eps", "no-eps", False),
+        ("contract", "broken-contract", "no-eps", False),
+    ],
+)
+def test_a_second_guess_is_named_where_the_first_is_one(by, bug, second, said) -> None:
+    found = Diagnosis(bug, "about", 0.0, second, "x = 1", by)
+    stage = StageReport("gelu", "fail", broken=["it writes"], diagnosis=found)
+    text = html_report(ConformanceReport("mine", "float32", "float32", [], [stage]))
+    assert ("; the next nearest is no-eps." in text) == said
+    assert ("the next nearest" in text) == said
 
 
 def test_a_backend_that_passes() -> None:

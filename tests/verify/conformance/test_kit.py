@@ -276,3 +276,51 @@ def test_what_makes_no_sense_is_refused() -> None:
         conform(Textbook(), stages=["gelu"], seeds=0)
     with refused(DTypeError, "object without name"):
         conform(object())
+
+
+# Profiles that nobody has declared
+
+
+class OffsetsLost(Textbook):
+    """x / deviation - mean / deviation."""
+
+    def __init__(self, declares=()) -> None:
+        super().__init__("float32")
+        self.profile = declares
+
+    def layer_norm(self, x, weight, bias, eps):
+        rstd = self.rstd(self.variance(x, self.centred(x)), eps)
+        return self.store(self.affine(x * rstd - self.mean(x) * rstd, weight, bias))
+
+
+def test_a_profile_that_would_excuse_every_failure_is_named() -> None:
+    (stage,) = conform(OffsetsLost(), stages=["layer_norm"], seeds=1).stages
+    assert stage.outcome == "fail"
+    count = sum(one.outcome == "fail" for one in stage.comparisons)
+    assert stage.remarks[-1] == (
+        f"all tensors beyond their bounds ({count}) would be known differences under the profile "
+        "'offsets'; declare it if that is meant"
+    )
+    (stage,) = conform(OffsetsLost(["offsets"]), stages=["layer_norm"], seeds=1).stages
+    assert stage.outcome == "known"
+    assert not stage.remarks
+
+
+def test_no_profile_is_named_where_it_would_not_be_enough() -> None:
+    wrong = Wrong(lambda y: y + np.float32(0.5))
+    (stage,) = conform(wrong, stages=["silu"], seeds=1).stages
+    assert stage.outcome == "fail"
+    assert not any("profile" in text for text in stage.remarks)
+
+
+def test_no_profile_is_named_where_only_a_promise_is_broken() -> None:
+    class Writes(Textbook):
+        def forward(self, stage, inputs):
+            y = super().forward(stage, inputs)
+            if inputs["x"].flags.writeable:
+                inputs["x"][...] = 0
+            return y
+
+    (stage,) = conform(Writes("float32"), stages=["silu"], seeds=1).stages
+    assert stage.outcome == "fail"
+    assert not any("profile" in text for text in stage.remarks)

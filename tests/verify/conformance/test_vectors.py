@@ -400,6 +400,31 @@ def test_a_profile_explains_what_it_explains(vectors, tmp_path) -> None:
         compare_vectors(vectors(), results, profile=["luck"])
 
 
+def test_a_profile_that_would_explain_everything_is_suggested(vectors, tmp_path) -> None:
+    results = lay(tmp_path / "mine", answers(vectors(), Rough("float32")))
+    silu = compare_vectors(vectors(), results).first_failure
+    assert silu is not None
+    failing = sum(one.outcome == "fail" for one in silu.comparisons)
+    assert f"({failing}) would be known differences under the profile 'tails'" in silu.remarks[-1]
+    wrong = lay(tmp_path / "wrong", answers(vectors(), Off("float32")))
+    worse = compare_vectors(vectors(), wrong).first_failure
+    assert worse is not None
+    assert not worse.remarks
+
+
+def test_files_that_are_called_otherwise_are_no_results_and_that_is_said(vectors, tmp_path) -> None:
+    for names in ((), ("silu_plain_0_output.bin", "embedding.plain.0.output", "notes.txt")):
+        for name in names:
+            (tmp_path / name).write_bytes(b"1234")
+        report = compare_vectors(vectors(), tmp_path)
+        assert report.verdict == "unsupported"
+        (said,) = [text for one in report.stages for text in one.remarks]
+        assert said == (
+            f"{tmp_path} has no results; they are files such as "
+            "embedding.plain.0.output.bin or embedding.npz"
+        )
+
+
 def test_cases_inside_a_model_are_made_again(vectors, right, tmp_path) -> None:
     results = lay(tmp_path / "mine", right)
     report = compare_vectors(vectors(), results, profile=["offsets"])
@@ -952,6 +977,9 @@ def test_cases_that_no_version_has_are_refused_with_a_profile(copied, right, tmp
     assert compare_vectors(folder, results).verdict == "pass"
     with refused(VectorError, "token_mix/in block/177"):
         compare_vectors(folder, results, profile=["offsets"])
+    lay(results, {key: one + 1 for key, one in mine.items() if key.startswith("token_mix.")})
+    (failing,) = [one for one in compare_vectors(folder, results).stages if one.outcome == "fail"]
+    assert failing.remarks == ()  # no profile is suggested, and nobody has asked for one
 
 
 # The command -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from numixology.verify.conformance import (
     Diagnosis,
     StageReport,
 )
+from numixology.verify.conformance.verdicts import LOADING
 
 
 def comparison(**changes):
@@ -107,7 +108,7 @@ def test_a_failure_in_words() -> None:
     assert rows == [
         "gelu pass 1 output (plain) 2 8 0.25 1.0e-07",
         "silu known 1 1 output (plain) 9 8 1.1",
-        "layer_norm fail 1 x (plain) 80 8 10 2.0e-06",
+        "layer_norm fail 1 x.grad (plain) 80 8 10 2.0e-06",
         "linear inconclusive 1 output (plain) 2 8 0.25",
         "model not covered",
     ]
@@ -115,15 +116,16 @@ def test_a_failure_in_words() -> None:
     assert "of which one is 2^-24" in text
     assert "FAIL: 4 of 12 stages covered, 7 tensors compared" in text
     missing = [name for name in STAGES if name not in ("gelu", "silu", "layer_norm", "linear")]
-    assert f"Not covered: {', '.join(missing)}\n" in text
+    assert f"Not covered: {', '.join(missing)} silu:" in " ".join(text.split())
+    assert max(len(line) for line in lines if not line.startswith("matches")) <= 88
     for note in (
         "  layer_norm: it writes into x",
         "  layer_norm: two calls differ",
-        "  layer_norm: x[0, 1] of gelu/plain/0 is 1.5, and truly 1.25",
+        "  layer_norm: x.grad[0, 1] of gelu/plain/0 is 1.5, and truly 1.25",
         "  linear: a zero output would have passed too",
         "  silu: 1 tensors differ as the profile 'tails' says",
         "First failing stage: layer_norm",
-        "matches: eps outside the root (eps), to 3.0e-07 of the difference",
+        "matches: eps outside the root (eps), all but 3e-05 % of the difference",
         "x = [1]",
     ):
         assert note in lines
@@ -202,3 +204,48 @@ def test_as_data() -> None:
     assert (other["comparisons"], other["detectable"], other["diagnosis"]) == ([], "nan", None)
     (worst,) = last["comparisons"]
     assert [worst[name] for name in ("error", "got", "true")] == ["inf", "nan", "-inf"]
+
+
+def test_the_column_of_known_differences_is_there_if_there_are_any() -> None:
+    assert " known " in str(report(PASS, KNOWN)).splitlines()[2]
+    heading, _, row = str(report(PASS, FAIL)).splitlines()[2:5]
+    assert heading.split()[:4] == ["stage", "outcome", "cases", "worst"]
+    assert row.split() == ["gelu", "pass", "1", "output", "(plain)", "2", "8", "0.25", "1.0e-07"]
+
+
+def test_a_gradient_is_not_mistaken_for_the_input() -> None:
+    assert comparison().label == "output"
+    assert comparison(tensor="norm.bias").label == "norm.bias.grad"
+    assert "x.grad is the gradient by x" in str(report(PASS))
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (("eps", 2e-3, "value"), "matches: about (eps), all but 0.2 % of the difference"),
+        (("eps", 0.0, "size"), "matches by the size of its errors: about (eps)"),
+        (("eps", 0.0, "contract"), "matches by the promise that it breaks: about (eps)"),
+        (("eps", 0.0, "chance"), "matches in that no two calls agree: about (eps)"),
+        (("broken-contract", 0.0, "contract"), "no known bug does so: about"),
+        (("eps", 1.0, ""), "no known bug comes near"),
+        (
+            ("eps", 0.6, ""),
+            "no known bug comes near; the nearest leaves 60% of the difference unexplained: "
+            "about (eps)",
+        ),
+    ],
+)
+def test_how_sure_a_diagnosis_is(found, says) -> None:
+    bug, distance, by = found
+    assert str(Diagnosis(bug, "about", distance, "", "", by)) == says
+
+
+def test_lines_to_paste_load_the_backend_from_where_it_is() -> None:
+    lines = f"import it\n# {LOADING}\ncase = 1"
+    found = report(PASS, FAIL._replace(diagnosis=FAIL.diagnosis._replace(code=lines)))
+    loading = found.loading('C:\\my "own".py')
+    code = loading.first_failure.diagnosis.code
+    assert code == 'import it\nmy_backend = adapters.load("C:\\\\my \\"own\\".py")\ncase = 1'
+    compile(code, "pasted", "exec")
+    assert loading.stages[0] == PASS
+    assert f"# {LOADING}" in str(found)
