@@ -199,15 +199,16 @@ class _WithParameters:
 
     def __init__(self, module: Module, arity: int, names: Sequence[str]) -> None:
         self.module, self.arity, self.names = module, arity, names
-        self.given: tuple[Any, ...] = ()
+        self.latest: tuple[tuple[Any, ...], Module] = ((), module)
 
     def run(self, *values: Any) -> Any:
         """Call the module with these inputs and parameters."""
         given = values[self.arity :]
-        if not self.given or any(a is not b for a, b in zip(given, self.given, strict=True)):
-            self.module = replaced(self.module, dict(zip(self.names, given, strict=True)))
-            self.given = given
-        return self.module(*values[: self.arity])
+        bound, module = self.latest  # together, since other threads may bind others meanwhile
+        if not bound or any(a is not b for a, b in zip(given, bound, strict=True)):
+            module = replaced(self.module, dict(zip(self.names, given, strict=True)))
+            self.latest = (given, module)
+        return module(*values[: self.arity])
 
 
 class _Plan(NamedTuple):

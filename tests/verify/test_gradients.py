@@ -1265,6 +1265,20 @@ def test_fast_mode_looks_again_before_it_calls_a_gradient_wrong() -> None:
     assert gradcheck(f, small, large, fast=True).passed
 
 
+def test_threads_do_not_take_each_others_parameters_for_their_own() -> None:
+    module = nx.nn.Linear(8, 8, rng=0)
+    x = np.random.default_rng(1).standard_normal((2, 8))
+    alone = gradcheck(module, x)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # as if the threads ran truly side by side
+    try:
+        with ThreadPoolExecutor(4) as executor:
+            assert all(gradcheck(module, x, executor=executor) == alone for _ in range(150))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+
 @pytest.mark.parametrize("method", ["auto", "central"])
 def test_an_executor_spreads_the_directions_of_the_fast_mode_too(method) -> None:
     x = normal(3, 5)
