@@ -1278,7 +1278,6 @@ def test_threads_do_not_take_each_others_parameters_for_their_own() -> None:
         sys.setswitchinterval(interval)
 
 
-
 @pytest.mark.parametrize("method", ["auto", "central"])
 def test_an_executor_spreads_the_directions_of_the_fast_mode_too(method) -> None:
     x = normal(3, 5)
