@@ -15,5 +15,8 @@
   };
 
   const observer = new ResizeObserver((changes) => changes.forEach(({ target }) => update(target)));
-  document.querySelectorAll(boxes).forEach((box) => observer.observe(box));
+  document.querySelectorAll(boxes).forEach((box) => {
+    update(box); // the observer speaks only once the page is painted
+    observer.observe(box);
+  });
 })();

@@ -87,6 +87,18 @@ CUT_OFF = """() => {
 }"""
 
 
+#: What scrolls sideways and no key leads to, nor to anything in it. It is noted the moment the page
+#: is loaded: what is mended later, a reader meets broken, and so does axe on a slow machine.
+OUT_OF_REACH = """addEventListener("load", () => {
+  const scrolls = (box) => box.clientWidth && box.scrollWidth > box.clientWidth
+    && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+  const reached = (box) => box.tabIndex >= 0
+    || [...box.querySelectorAll("*")].some((one) => one.tabIndex >= 0);
+  window.outOfReach = [...document.body.querySelectorAll("*")]
+    .filter((box) => scrolls(box) && !reached(box)).map((box) => box.outerHTML.slice(0, 200));
+})"""
+
+
 class Setting(NamedTuple):
     """How a page is looked at, and which rules of axe are asked: all, of colours, or none."""
 
@@ -116,6 +128,7 @@ class Visit(NamedTuple):
     background: str
     width: tuple[int, int]  # of what is there, and of what is seen of it
     cut_off: list[str]
+    out_of_reach: list[str]
     violations: list[list[str]]
 
     def __str__(self) -> str:
@@ -197,6 +210,7 @@ def visit(
         page.evaluate("getComputedStyle(document.body).backgroundColor"),
         tuple(page.evaluate(f"[{root}.scrollWidth, {root}.clientWidth]")),
         page.evaluate(CUT_OFF),
+        page.evaluate("window.outOfReach"),
         axe(page, rules, known),  # the last, since it changes the page
     )
     for event, listener in listeners.items():
@@ -216,6 +230,7 @@ def opened() -> Iterator[dict[Setting, Page]]:
             size = {"width": WIDTHS[setting.width], "height": 800}
             context = browser.new_context(color_scheme=setting.theme, viewport=size)
             context.set_default_timeout(PATIENCE)
+            context.add_init_script(OUT_OF_REACH)
             windows[setting] = context.new_page()
         yield windows
         browser.close()
@@ -288,6 +303,11 @@ def same_in_the_dark(visits: list[Visit]) -> list[str]:
         for (page, width), shades in seen.items()
         if len(shades) < 2
     ]
+
+
+def out_of_reach(visits: list[Visit]) -> list[str]:
+    """What scrolls sideways can be reached with the keyboard, from the first moment on."""
+    return [f"{one}: no key leads to {box}" for one in visits for box in one.out_of_reach]
 
 
 def barriers(visits: list[Visit]) -> list[str]:

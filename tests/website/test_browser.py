@@ -11,6 +11,7 @@ RULES = {
         browser.scrolls_sideways,
         browser.cut_off_texts,
         browser.same_in_the_dark,
+        browser.out_of_reach,
         browser.barriers,
     )
 }
@@ -71,7 +72,15 @@ BREAKS = {
     "label": ({"body": '<input type="text">'}, {"barriers": (2, "label")}),
     "scrolls": (
         {"body": f'<pre style="width: 100px; overflow: auto">{"word " * 99}</pre>'},
-        {"barriers": (2, "scrollable-region-focusable")},
+        {"out_of_reach": (4, "word word"), "barriers": (2, "scrollable-region-focusable")},
+    ),
+    "late": (
+        {
+            "body": f'<pre style="width: 100px; overflow: auto">{"word " * 99}</pre>',
+            "head": "<script>addEventListener('load', () => setTimeout(() => {"
+            " document.querySelector('pre').tabIndex = 0; }))</script>",
+        },
+        {"out_of_reach": (4, "word word")},
     ),
     "best practice": ({"body": "<h4>too deep</h4>"}, {"barriers": (2, "heading-order")}),
     "nothing": ({"body": INSIDE}, {}),
