@@ -4,10 +4,14 @@ import argparse
 import json
 import os
 import pkgutil
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NoReturn
 
 import numpy as np
@@ -29,7 +33,7 @@ from .verify.conformance import (
     write_vectors,
 )
 from .verify.conformance.html import html_report
-from .verify.conformance.mutants import sweep
+from .verify.conformance.mutants import try_mutants
 from .verify.gradients import GradcheckReport, gradcheck
 from .verify.suite import Result, every_primitive, results
 
@@ -37,6 +41,10 @@ __all__ = ["main"]
 
 PASS, FAIL, USAGE = EXIT_CODES["pass"], EXIT_CODES["fail"], EXIT_CODES["usage"]
 INCONCLUSIVE, UNSUPPORTED = EXIT_CODES["inconclusive"], EXIT_CODES["unsupported"]
+
+
+#: Of the usual terminal, in columns.
+_WIDTH = 80
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except NumixologyError as error:
-        print(f"numixology {options.command}: {error}", file=sys.stderr)
+        said = _by_option(str(error)) if options.run in (_explain, _draw, _params) else error
+        print(f"numixology {options.command}: {said}", file=sys.stderr)
         return UNSUPPORTED if isinstance(error, UnsupportedError) else USAGE
 
 
@@ -81,109 +90,51 @@ _CHOICES = {
 }
 
 
+def _by_option(message: str) -> str:
+    """What the library says of its sizes, with the options by which the command has them."""
+    for option, (keyword, _) in _CHOICES.items():
+        if "_" in keyword:  # the others are words as well
+            message = re.sub(rf"\b{keyword}\b", option, message)
+    return message
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="numixology",
         description="The reference for the RankMixer token mixer: check it, or have it explained.",
     )
     parser.add_argument("--version", action="version", version=f"numixology {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    check = commands.add_parser("check", help="check gradients and laws on this machine")
-    check.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    check.set_defaults(run=_check)
-
-    one = commands.add_parser("gradcheck", help="check the gradient of a function")
-    one.add_argument("target", metavar="MODULE:FUNCTION", help="such as numixology.functional:gelu")
-    one.add_argument(
-        "--shape",
-        type=shape,
-        action="append",
-        required=True,
-        metavar="N,N",
-        help="of one input of standard normal numbers; once per input",
-    )
-    one.add_argument(
-        "--vjp",
-        metavar="MODULE:FUNCTION",
-        help="a gradient written by hand, called with (cotangent, *inputs): check this one, "
-        "and let the function be one of arrays",
-    )
-    one.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs (0)")
-    one.add_argument("--order", type=int, choices=[1, 2], default=1, help="of the gradient (1)")
-    one.add_argument(
-        "--fast", action="store_true", help="4 random directions, not every coordinate"
-    )
-    one.add_argument("--json", action="store_true", help="print JSON instead of text")
-    one.set_defaults(run=_gradcheck)
-
+    commands = _choice(parser, "command", "COMMAND")
+    _check_options(commands.add_parser("check", help="check gradients and laws on this machine"))
+    _gradcheck_options(commands.add_parser("gradcheck", help="check the gradient of a function"))
     _conform_options(
         commands.add_parser("conform", help="check another implementation, stage by stage")
     )
-
-    explain = commands.add_parser("explain", help="print what a layer does, step by step")
-    subjects = explain.add_subparsers(dest="subject", required=True, metavar="WHAT")
-    mixer = subjects.add_parser("mixer", help="the token mixer, with the values a1, a2, ...")
-    _sizes(mixer, batch=2, tokens=4, dim=8, heads=4)
-    _mixing(mixer)
-    mixer.set_defaults(run=_explain, scene=_mixer)
-    ffn = subjects.add_parser("ffn", help="a feed-forward network, with the shapes")
-    _sizes(ffn, batch=4, tokens=8, dim=768)
-    _network(ffn)
-    ffn.set_defaults(run=_explain, scene=_ffn)
-    model = subjects.add_parser("model", help="the model from ids to hidden states")
-    _sizes(model, batch=2, tokens=4, dim=8, heads=4, layers=2, vocab=1000)
-    _network(model)
-    _mixing(model)
-    model.set_defaults(run=_explain, scene=_model)
-
-    figure = commands.add_parser("draw", help="draw a figure of the documentation")
-    figure.add_argument("figure", nargs="?", metavar="NAME", help="such as mixer; see --list")
-    figure.add_argument("--list", action="store_true", help="print the names of all figures")
-    figure.add_argument(
-        "--format", choices=["text", "svg", "json"], default="text", help="to draw in (text)"
+    _explain_options(commands.add_parser("explain", help="print what a layer does, step by step"))
+    _draw_options(commands.add_parser("draw", help="draw a figure of the documentation"))
+    _params_options(commands.add_parser("params", help="print the parameter table of a layer"))
+    _vectors_options(
+        commands.add_parser("vectors", help="check a backend that is not Python, by files")
     )
-    figure.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
-    for option, (keyword, meaning) in _CHOICES.items():
-        kind = str if keyword in ("ffn", "mixing") else int
-        figure.add_argument(option, dest=keyword, type=kind, metavar="N", help=meaning)
-    figure.set_defaults(run=_draw)
-
-    params = commands.add_parser("params", help="print the parameter table of a layer")
-    subjects = params.add_subparsers(dest="subject", required=True, metavar="WHAT")
-    for name, sizes in {
-        "ffn": {"dim": 768},
-        "mixer": {"tokens": 8, "dim": 768, "heads": 8},
-        "attention": {"dim": 768, "heads": 8},
-        "block": {"tokens": 8, "dim": 768, "heads": 8},
-        "model": {"tokens": 8, "dim": 768, "heads": 8, "layers": 2, "vocab": 1000},
-    }.items():
-        subject = subjects.add_parser(name, help=f"of the {name}")
-        _sizes(subject, **sizes)
-        if name in ("ffn", "block", "model"):
-            _network(subject)
-        subject.set_defaults(run=_params)
-
-    _vectors(commands)
     return parser
 
 
+def _choice(parser: argparse.ArgumentParser, name: str, metavar: str) -> Any:
+    """Commands below a command; without one of them it prints its help."""
+    parser.set_defaults(run=partial(_help, parser), **{name: None})
+    return parser.add_subparsers(dest=name, metavar=metavar)
+
+
+def _help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
+    parser.print_help(sys.stderr)
+    return USAGE
+
+
 def _sizes(parser: argparse.ArgumentParser, **defaults: int) -> None:
-    meanings = {
-        "batch": "B, sequences in a batch",
-        "tokens": "T, tokens in a sequence",
-        "dim": "D, features of a token",
-        "heads": "H, a divisor of D",
-        "layers": "number of blocks",
-        "vocab": "V, number of different ids",
-    }
     for name, default in defaults.items():
+        _, meaning = _CHOICES[f"--{name}"]
         parser.add_argument(
-            f"--{name}",
-            type=int,
-            default=default,
-            metavar="N",
-            help=f"{meanings[name]} ({default})",
+            f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} ({default})"
         )
 
 
@@ -203,41 +154,54 @@ def _mixing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _cases(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stage", action="append", metavar="NAME", help="such as silu; repeat for more (all)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+
+
 # vectors
 
 
-def _vectors(commands: Any) -> None:
-    """The subcommands that write vectors and compare results with them."""
-    vectors = commands.add_parser("vectors", help="check a backend that is not Python, by files")
-    steps = vectors.add_subparsers(dest="subject", required=True, metavar="WHAT")
-    write = steps.add_parser("write", help="write inputs and true results to a folder")
-    write.add_argument("directory", metavar="DIR", help="a folder that is empty, or new")
-    write.add_argument(
+def _vectors_options(parser: argparse.ArgumentParser) -> None:
+    steps = _choice(parser, "subject", "WHAT")
+    _write_options(steps.add_parser("write", help="write inputs and true results to a folder"))
+    _compare_options(
+        steps.add_parser("compare", help="compare a backend's results with the true ones")
+    )
+
+
+def _write_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="a folder that is empty, or new")
+    parser.add_argument(
         "--format", choices=["npz", "safetensors", "raw"], default="npz", help="of the files (npz)"
     )
-    write.add_argument(
+    parser.add_argument(
         "--dtype", choices=list(FORMATS), default="float64", help="of the backend (float64)"
     )
-    write.add_argument(
+    parser.add_argument(
         "--accumulation",
         choices=["float64", "float32"],
         help="of its sums (float64 for float64, else float32)",
     )
-    write.add_argument("--stages", metavar="A,B", help="which to write, such as silu,linear (all)")
-    write.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
-    write.set_defaults(run=_write_vectors)
-    compare = steps.add_parser("compare", help="compare a backend's results with the true ones")
-    compare.add_argument("directory", metavar="DIR", help="a folder of vectors")
-    compare.add_argument("results", metavar="RESULTS", help="a folder of results")
-    compare.add_argument(
+    _cases(parser)
+    parser.set_defaults(run=_write_vectors)
+
+
+def _compare_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="a folder of vectors")
+    parser.add_argument("results", metavar="RESULTS", help="a folder of results")
+    parser.add_argument(
         "--profile",
         choices=list(PROFILES),
         action="append",
         default=[],
-        help="what the backend says of itself; once per profile",
+        metavar="NAME",
+        help=f"what the backend says of itself: {', '.join(PROFILES)}; repeat for more",
     )
-    compare.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    compare.set_defaults(run=_compare_vectors)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=_compare_vectors)
 
 
 def _write_vectors(options: argparse.Namespace) -> int:
@@ -246,7 +210,7 @@ def _write_vectors(options: argparse.Namespace) -> int:
         format=options.format,
         dtype=options.dtype,
         accumulation=options.accumulation,
-        stages=None if options.stages is None else options.stages.split(","),
+        stages=options.stage,
         seeds=options.seeds,
     )
     _print(
@@ -266,6 +230,23 @@ def _compare_vectors(options: argparse.Namespace) -> int:
 
 
 # explain
+
+
+def _explain_options(parser: argparse.ArgumentParser) -> None:
+    subjects = _choice(parser, "subject", "WHAT")
+    mixer = subjects.add_parser("mixer", help="the token mixer, with the values a1, a2, ...")
+    _sizes(mixer, batch=2, tokens=4, dim=8, heads=4)
+    _mixing(mixer)
+    mixer.set_defaults(run=_explain, scene=_mixer)
+    ffn = subjects.add_parser("ffn", help="a feed-forward network, with the shapes")
+    _sizes(ffn, batch=4, tokens=8, dim=768)
+    _network(ffn)
+    ffn.set_defaults(run=_explain, scene=_ffn)
+    model = subjects.add_parser("model", help="the model from ids to hidden states")
+    _sizes(model, batch=2, tokens=4, dim=8, heads=4, layers=2, vocab=1000)
+    _network(model)
+    _mixing(model)
+    model.set_defaults(run=_explain, scene=_model)
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -309,17 +290,39 @@ def _model(o: argparse.Namespace) -> Scene:
 # draw
 
 
+def _draw_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("figure", nargs="?", metavar="NAME", help="such as mixer; see --list")
+    parser.add_argument("--list", action="store_true", help="print the names of all figures")
+    parser.add_argument(
+        "--format", choices=["text", "svg", "json"], default="text", help="to draw in (text)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
+    for option, (keyword, meaning) in _CHOICES.items():
+        worded = keyword in ("ffn", "mixing")
+        parser.add_argument(
+            option,
+            dest=keyword,
+            type=str if worded else int,
+            metavar="NAME" if worded else "N",
+            help=meaning,
+        )
+    parser.set_defaults(run=_draw)
+
+
 def _draw(options: argparse.Namespace) -> int:
     if options.list:
-        rows = [[name, figure.about, figure.guide] for name, figure in FIGURES.items()]
-        _print(columns(["figure", "what it shows", "section of the guide"], rows, "<<<"))
+        _print(_figures())
         return PASS
     if options.figure is None:
         raise ArgumentError("draw takes the name of a figure", "none", "see numixology draw --list")
-    keywords = [keyword for keyword, _ in _CHOICES.values()]
-    sizes = {name: value for name, value in vars(options).items() if name in keywords}
-    chosen = {name: value for name, value in sizes.items() if value is not None}
-    scene: Scene = _fitting(lambda o: draw(o.figure, **chosen), options)
+    if options.figure not in FIGURES:
+        near = " or ".join(get_close_matches(options.figure, FIGURES))
+        raise ArgumentError(
+            "a figure has one of the known names",
+            repr(options.figure),
+            f"try {near}; " * bool(near) + "see numixology draw --list",
+        )
+    scene: Scene = _fitting(lambda o: draw(o.figure, **_chosen(o)), options)
     drawn = {"text": scene.text, "svg": scene.svg, "json": scene.json}[options.format]()
     if options.output is None:
         _print(drawn.rstrip("\n"))
@@ -328,7 +331,59 @@ def _draw(options: argparse.Namespace) -> int:
     return PASS
 
 
+def _figures() -> str:
+    """The names of all figures and what they show, below the sections of the guide."""
+    sections: dict[str, list[str]] = {}
+    width = max(map(len, FIGURES))
+    for name, figure in FIGURES.items():
+        title = figure.guide or "What the guide has no section for"
+        sections.setdefault(title, [title]).append(f"  {name:{width}}  {figure.about}")
+    last = sections.pop("What the guide has no section for")
+    return "\n\n".join("\n".join(lines) for lines in (*sections.values(), last))
+
+
+def _chosen(options: argparse.Namespace) -> dict[str, int | str]:
+    """The sizes that were given for a figure, which has them all."""
+    given = {
+        option: (keyword, value)
+        for option, (keyword, _) in _CHOICES.items()
+        if (value := getattr(options, keyword)) is not None
+    }
+    known = FIGURES[options.figure].options
+    if unknown := [option for option, (keyword, _) in given.items() if keyword not in known]:
+        usable = [option for option, (keyword, _) in _CHOICES.items() if keyword in known]
+        raise ArgumentError(
+            f"the figure {options.figure} is drawn by its own sizes",
+            ", ".join(unknown),
+            f"choose {', '.join(usable) or 'nothing: it has no sizes'}",
+        )
+    return dict(given.values())
+
+
 # params
+
+
+def _params_options(parser: argparse.ArgumentParser) -> None:
+    subjects = _choice(parser, "subject", "WHAT")
+    for name, (meaning, sizes) in _COUNTED.items():
+        subject = subjects.add_parser(name, help=meaning)
+        _sizes(subject, **sizes)
+        if name in ("ffn", "block", "model"):
+            _network(subject)
+        subject.set_defaults(run=_params)
+
+
+#: What has a parameter table: what it is, and the sizes it has unless others are given.
+_COUNTED = {
+    "ffn": ("a feed-forward network", {"dim": 768}),
+    "mixer": ("the token mixer", {"tokens": 8, "dim": 768, "heads": 8}),
+    "attention": ("self-attention, to compare", {"dim": 768, "heads": 8}),
+    "block": ("a mixer and a network", {"tokens": 8, "dim": 768, "heads": 8}),
+    "model": (
+        "the model, embeddings and all",
+        {"tokens": 8, "dim": 768, "heads": 8, "layers": 2, "vocab": 1000},
+    ),
+}
 
 
 def _params(options: argparse.Namespace) -> int:
@@ -352,6 +407,33 @@ def _layer(o: argparse.Namespace) -> nn.Module:
 
 
 # gradcheck
+
+
+def _gradcheck_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target", metavar="MODULE:FUNCTION", help="such as numixology.functional:gelu"
+    )
+    parser.add_argument(
+        "--shape",
+        type=shape,
+        action="append",
+        required=True,
+        metavar="N,N",
+        help="of one input of standard normal numbers; once per input",
+    )
+    parser.add_argument(
+        "--vjp",
+        metavar="MODULE:FUNCTION",
+        help="a gradient written by hand, called with (cotangent, *inputs): check this one, "
+        "and let the function be one of arrays",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs (0)")
+    parser.add_argument("--order", type=int, choices=[1, 2], default=1, help="of the gradient (1)")
+    parser.add_argument(
+        "--fast", action="store_true", help="4 random directions, not every coordinate"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(run=_gradcheck)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -437,10 +519,7 @@ def _conform_options(parser: argparse.ArgumentParser) -> None:
         metavar="BACKEND",
         help="numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)",
     )
-    parser.add_argument(
-        "--stage", action="append", metavar="NAME", help="one to look at; repeat for more (all)"
-    )
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+    _cases(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of text")
     form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
@@ -528,7 +607,7 @@ def _new(path: Path) -> int:
 
 
 def _mutants(options: argparse.Namespace) -> int:
-    report = sweep(options.dtype or "float32", seeds=options.seeds, progress=_progress)
+    report = try_mutants(options.dtype or "float32", seeds=options.seeds, progress=_progress)
     _progress("")
     _print_report(report, options)
     return PASS if report else FAIL
@@ -561,6 +640,11 @@ def _stage_rows(stage: Stage) -> list[tuple[str, str, str, str]]:
 # check
 
 
+def _check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=_check)
+
+
 def _check(options: argparse.Namespace) -> int:
     start = time.perf_counter()
     done: list[Result] = []
@@ -578,7 +662,7 @@ def _check(options: argparse.Namespace) -> int:
             for r in done
         ]
         _print(columns(("what", "dtype", "worst error", "limit", "verdict"), rows, "<<>><"))
-        _print(f"\n{summary}")
+        _print("\n" + fill(summary, _WIDTH, break_long_words=False, break_on_hyphens=False))
     if any(result.verdict == "fail" for result in failed):
         return FAIL
     return INCONCLUSIVE if failed else PASS

@@ -172,9 +172,17 @@ def printed_nothing(run, line):
 
 
 def test_the_list_of_figures(run) -> None:
-    lines = printed(run, "draw --list").splitlines()[2:]
-    assert [line.split()[0] for line in lines] == list(nx.explain.FIGURES)
-    assert lines[0].endswith("  Tensor Shape Basics")
+    out = printed(run, "draw --list")
+    assert out.startswith("Tensor Shape Basics\n  shape ")
+    assert max(map(len, out.splitlines())) <= 80
+    sections = {}
+    for title, *lines in map(str.splitlines, out.split("\n\n")):
+        sections |= {line.split()[0]: (title, line.split(maxsplit=1)[1]) for line in lines}
+    without = "What the guide has no section for"
+    assert sections == {
+        name: (figure.guide or without, figure.about) for name, figure in nx.explain.FIGURES.items()
+    }
+    assert sections[list(sections)[-1]][0] == without
 
 
 @pytest.mark.parametrize(
@@ -229,14 +237,13 @@ def test_the_shares_of_the_guides_network(run) -> None:
 # What makes no sense ---------------------------------------------------------------------
 
 SENSELESS = {
-    "": "required: COMMAND",
     "dance": "invalid choice: 'dance'",
-    "explain": "required: WHAT",
-    "params": "required: WHAT",
     "draw": "draw takes the name of a figure: got none; see numixology draw --list",
-    "draw mixr": "a figure has one of the known names: got 'mixr'; shape, ",
-    "draw ffn --heads 2": "the figure ffn is drawn by its own sizes: got num_heads; choose",
-    "draw mixer --tokens 0": "num_tokens is a positive integer: got 0",
+    "draw mixr": "a figure has one of the known names: got 'mixr'; try mixer; see ",
+    "draw 7": "a figure has one of the known names: got '7'; see numixology draw --list",
+    "draw ffn --heads 2": "ffn is drawn by its own sizes: got --heads; choose --batch, --tokens, ",
+    "draw orders --ffn moe --dim 4": "got --dim, --ffn; choose nothing: it has no sizes",
+    "draw mixer --tokens 0": "--tokens is a positive integer: got 0",
     "draw mixer --mixing none": "mixing is 'rankmixer' or 'guide': got 'none'",
     "draw mixer --format png": "--format: invalid choice: 'png'",
     "draw mixer --output nowhere/at/all": "nowhere",
@@ -247,23 +254,41 @@ SENSELESS = {
     "explain mixer --mixing none": "--mixing: invalid choice: 'none'",
     "explain ffn --heads 2": "--heads",
     "explain ffn --ffn moe": "--ffn: invalid choice: 'moe'",
-    "explain mixer --dim 0": "hidden_dim is a positive integer: got 0",
-    "explain mixer --heads 3": "must be divisible by num_heads: got 8 and 3; try 1, 2, 4 or 8",
-    "explain mixer --tokens -1": "num_tokens is a positive integer: got -1",
+    "explain mixer --dim 0": "--dim is a positive integer: got 0",
+    "explain mixer --heads 3": "--dim must be divisible by --heads: got 8 and 3; try 1, 2, 4 or 8",
+    "explain mixer --tokens -1": "--tokens is a positive integer: got -1",
     "explain mixer --batch 0": "batch is a positive integer: got 0",
-    "explain model --layers 0": "num_layers is a positive integer: got 0",
-    "explain model --vocab 0": "vocab_size is a positive integer: got 0",
+    "explain model --layers 0": "--layers is a positive integer: got 0",
+    "explain model --vocab 0": "--vocab is a positive integer: got 0",
     "explain ffn --ff-dim 0": "got 0",
     "params attention --heads 5": "divisible",
     "params block --dim 10": "divisible",
-    "params model --tokens 0": "num_tokens is a positive integer: got 0",
-    "params ffn --dim -3": "hidden_dim is a positive integer: got -3",
+    "params model --tokens 0": "--tokens is a positive integer: got 0",
+    "params ffn --dim -3": "--dim is a positive integer: got -3",
 }
 
 
 @pytest.mark.parametrize("line", SENSELESS)
 def test_senseless_arguments_are_one_line_on_standard_error(run, line) -> None:
     assert SENSELESS[line] in refused(run, line)
+
+
+@pytest.mark.parametrize("line", ["", "explain", "params", "vectors"])
+def test_a_command_that_needs_another_prints_its_help(run, line) -> None:
+    status, out, err = run(line)
+    assert (status, out) == (2, "")
+    assert (0, err, "") == run(f"{line} --help")
+    assert err.startswith(f"usage: numixology {line}".rstrip() + " [-h]")
+
+
+COMMANDS = ("", "check", "gradcheck", "conform", "explain", "draw", "params", "vectors")
+BELOW = ("explain mixer", "explain ffn", "explain model", "params model", "vectors write")
+
+
+@pytest.mark.parametrize("line", [*COMMANDS, *BELOW, "vectors compare"])
+def test_help_fits_a_terminal(run, monkeypatch, line) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, printed(run, f"{line} --help").splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -440,8 +465,8 @@ def table(out):
     assert lines[0].split() == ["what", "dtype", "worst", "error", "limit", "verdict"]
     assert set(lines[1]) == {"-", " "}
     end = lines.index("")
-    assert len(lines) == end + 2
-    return [re.split(r"  +", line) for line in lines[2:end]], lines[-1]
+    assert max(map(len, lines[end:])) <= 80
+    return [re.split(r"  +", line) for line in lines[2:end]], " ".join(lines[end + 1 :])
 
 
 def test_check_passes(run, few) -> None:
@@ -818,12 +843,12 @@ class Sweep:
 def test_the_check_is_checked(run, monkeypatch, passed) -> None:
     asked = []
 
-    def sweep(dtype, *, seeds, executor=None, progress=None):
+    def try_mutants(dtype, *, seeds, executor=None, progress=None):
         asked.append((dtype, seeds))
         progress("eps")
         return Sweep(passed)
 
-    monkeypatch.setattr("numixology.cli.sweep", sweep)
+    monkeypatch.setattr("numixology.cli.try_mutants", try_mutants)
     assert run("conform --mutants") == (1 - passed, "99 of 99 killed\n", "")
     status, out, _ = run("conform --mutants --dtype bfloat16 --seeds 2 --json")
     assert status == 1 - passed

@@ -987,7 +987,8 @@ def test_cases_that_no_version_has_are_refused_with_a_profile(copied, right, tmp
 
 def test_the_command_writes_and_compares(tmp_path, capsys) -> None:
     folder, mine = tmp_path / "vectors", tmp_path / "mine"
-    write = ["vectors", "write", str(folder), "--dtype", "float32", "--stages", "silu,gelu"]
+    write = ["vectors", "write", str(folder), "--dtype", "float32"]
+    write += ["--stage", "silu", "--stage", "gelu"]
     assert main([*write, "--format", "raw", "--seeds", "1"]) == 0
     out, err = capsys.readouterr()
     cases = 2 * len(KINDS) + 3  # with those of GELU inside a block and a model
@@ -1009,10 +1010,12 @@ def test_the_command_writes_and_compares(tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("vectors", "required: WHAT"),
         ("vectors write", "required: DIR"),
         ("vectors write {} --format pickle", "invalid choice: 'pickle'"),
-        ("vectors write {}/new --stages silu,gelo", "a stage is one of those listed: got 'gelo'"),
+        (
+            "vectors write {}/new --stage silu --stage gelo",
+            "a stage is one of those listed: got 'gelo'",
+        ),
         ("vectors write {}/new --seeds 0", "at least one case"),
         ("vectors compare {}", "required: RESULTS"),
         ("vectors compare {} {}", "manifest.json can be read: got FileNotFoundError"),
