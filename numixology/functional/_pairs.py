@@ -46,7 +46,7 @@ def _product(a: Array, b: Array) -> Pair:
     """a b exactly (Dekker)."""
     p = a * b
     a_high, a_low = halves(a)
-    b_high, b_low = halves(b)
+    b_high, b_low = (a_high, a_low) if a is b else halves(b)
     return p, ((a_high * b_high - p) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 

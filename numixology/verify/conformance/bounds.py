@@ -49,7 +49,8 @@ def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
     with quietly():
         found = np.asarray(got, np.float64)
         # Beyond the largest number infinity is right, if of that sign.
-        overflown = np.isinf(form.stored(true)) & (found == form.stored(true))
+        held = form.stored(true)
+        overflown = np.isinf(held) & (found == held)
         same = (found == true) | (np.isnan(found) & np.isnan(true)) | overflown
         errors = np.where(same, 0.0, np.abs(found - true) / scale / form.unit)
         errors = np.where(np.isnan(errors), np.inf, errors)
