@@ -516,9 +516,8 @@ def sweep(
     """
     useful = None if inputs is None else _between(outputs, inputs)
     wanted = None if inputs is None else {id(node) for node in inputs}
-    total: dict[int, Any] = {}  # id of a node -> the cotangent that has arrived so far
-    owned: set[int] = set()  # ids whose total is an array that nobody else holds
-    waiting: defaultdict[int, list[Node]] = defaultdict(list)  # depth -> nodes to visit
+    so_far = _Arrivals()
+    total, owned, waiting = so_far.total, so_far.owned, so_far.waiting
     arrived: list[Node] = []
 
     with quietly(), unwatched(), record() if create_graph else nullcontext():
@@ -541,54 +540,79 @@ def sweep(
                     cotangent = total.pop(key)
                 if made_by is None:
                     continue
-                inputs_here, saved = node.inputs, node.saved
-                if inputs_here is None:
-                    if wanted is None:
-                        raise _freed(made_by)
-                    continue  # wanted itself, and nothing wanted lies below it
-                arguments = (cotangent, node, *inputs_here) if create_graph else (cotangent, *saved)
-                options = node.options
-                if made_by.keeps is not None:
-                    kept = made_by.keeps(*inputs_here, **options) if create_graph else node.kept
-                    options = {**options, "kept": kept}
-                if node.value is not saved[0]:
-                    raise _changed(made_by, node)
-                rules = made_by.each_rule(inputs_here) if made_by.variadic else made_by.rules
-                for argument, value, rule in zip(inputs_here, saved[1:], rules):  # noqa: B905
-                    if not isinstance(argument, Node):
-                        continue
-                    if argument.value is not value:
-                        raise _changed(made_by, argument)
-                    key = id(argument)
-                    if not argument.tracked or (useful is not None and key not in useful):
-                        continue
-                    if rule is None:
-                        raise _no_rule(made_by, argument, inputs_here)
-                    part = rule(*arguments, **options)
-                    if getattr(part, "shape", None) != value.shape:
-                        part = _undo_broadcast(made_by, part, value.shape)
-                    if part.dtype is not value.dtype and part.dtype != value.dtype:
-                        part = part.astype(value.dtype)
-                    if key not in total:
-                        total[key] = part
-                        waiting[argument.depth].append(argument)
-                        if (
-                            argument.depth == 0
-                            and made_by.ours
-                            and _is_new(part, arguments, options)
-                        ):
-                            owned.add(key)
-                    elif key in owned:
-                        np.add(total[key], part, out=total[key])
-                    else:
-                        total[key] = part = total[key] + part
-                        if part.__class__ is np.ndarray:
-                            owned.add(key)
+                if node.inputs is not None:
+                    _visit(made_by, node, node.inputs, cotangent, so_far, useful, create_graph)
+                elif wanted is None:
+                    raise _freed(made_by)
+                # else it is wanted itself, and nothing wanted lies below it
                 if free:
                     node.inputs, node.saved, node.kept = None, (), None
         if create_graph:
-            return [(node, _copied(total[id(node)], node)) for node in arrived]
+            return [(node, _recorded_copy(total[id(node)], node)) for node in arrived]
     return [(n, total[id(n)] if id(n) in owned else np.array(total[id(n)])) for n in arrived]
+
+
+class _Arrivals:
+    """What has arrived so far, and where the sweep has yet to go.
+
+    Attributes:
+        total: the sum of the cotangents that have arrived at a node, by its id.
+        owned: the ids whose total is an array that nobody else holds.
+        waiting: the nodes to visit, by their depth.
+    """
+
+    __slots__ = ("owned", "total", "waiting")
+
+    def __init__(self) -> None:
+        self.total: dict[int, Any] = {}
+        self.owned: set[int] = set()
+        self.waiting: defaultdict[int, list[Node]] = defaultdict(list)
+
+
+def _visit(
+    made_by: Primitive,
+    node: Node,
+    inputs: tuple[Any, ...],
+    cotangent: Any,
+    so_far: _Arrivals,
+    useful: set[int] | None,
+    create_graph: bool,
+) -> None:
+    """Run the rules of one node, and add what they return to the totals of its inputs."""
+    total, saved, options = so_far.total, node.saved, node.options
+    if made_by.keeps is not None:
+        kept = made_by.keeps(*inputs, **options) if create_graph else node.kept
+        options = {**options, "kept": kept}
+    if node.value is not saved[0]:
+        raise _changed(made_by, node)
+    arguments = (cotangent, node, *inputs) if create_graph else (cotangent, *saved)
+    rules = made_by.each_rule(inputs) if made_by.variadic else made_by.rules
+    for argument, value, rule in zip(inputs, saved[1:], rules):  # noqa: B905
+        if not isinstance(argument, Node):
+            continue
+        if argument.value is not value:
+            raise _changed(made_by, argument)
+        key = id(argument)
+        if not argument.tracked or (useful is not None and key not in useful):
+            continue
+        if rule is None:
+            raise _no_rule(made_by, argument, inputs)
+        part = rule(*arguments, **options)
+        if getattr(part, "shape", None) != value.shape:
+            part = _undo_broadcast(made_by, part, value.shape)
+        if part.dtype is not value.dtype and part.dtype != value.dtype:
+            part = part.astype(value.dtype)
+        if key not in total:
+            total[key] = part
+            so_far.waiting[argument.depth].append(argument)
+            if argument.depth == 0 and made_by.ours and _is_new(part, arguments, options):
+                so_far.owned.add(key)
+        elif key in so_far.owned:
+            np.add(total[key], part, out=total[key])
+        else:
+            total[key] = part = total[key] + part
+            if part.__class__ is np.ndarray:
+                so_far.owned.add(key)
 
 
 def _between(outputs: Sequence[Node], inputs: Sequence[Node]) -> set[int]:
@@ -621,7 +645,7 @@ def copy_of_dx(ct: Any, y: Any, x: Any) -> Any:
     return ct
 
 
-def _copied(cotangent: Any, like: Node) -> Node:
+def _recorded_copy(cotangent: Any, like: Node) -> Node:
     """A recorded copy: two inputs may have been handed the same node."""
     if not isinstance(cotangent, Node):  # a rule returned a plain array: a constant
         array, cotangent = cotangent, like.__class__.__new__(like.__class__)

@@ -19,7 +19,7 @@ from .shapes import (
     broadcast_to,
     checked_axes,
     checked_axis,
-    either,
+    either_name,
     getitem,
     reshape,
     transpose,
@@ -77,7 +77,7 @@ def sum(
         >>> nx.functional.sum(nx.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         Tensor([4., 6.], from=sum)
     """
-    return _sum(x, axis=_reduced(x, axis, dim), keepdims=keepdims or keepdim)
+    return _sum(x, axis=_axes_reduced(x, axis, dim), keepdims=keepdims or keepdim)
 
 
 @namesake(np.mean)
@@ -107,7 +107,7 @@ def mean(
         Tensor([[1.5],
                 [4. ]], from=divide)
     """
-    axis = _reduced(x, axis, dim)
+    axis = _axes_reduced(x, axis, dim)
     return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
 
 
@@ -145,7 +145,7 @@ def var(
         >>> nx.functional.var(x).item(), nx.functional.var(x, ddof=1).item()
         (3.5, 4.666666666666667)
     """
-    axis = _reduced(x, axis, dim)
+    axis = _axes_reduced(x, axis, dim)
     count = _count(x, axis) - ddof
     centred = subtract(x, mean(x, axis, keepdims=True))
     squares = sum(multiply(centred, centred), axis, keepdims or keepdim)
@@ -199,7 +199,7 @@ def max(
         >>> nx.functional.max(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
         Tensor([5., 3.], from=max)
     """
-    axis = _reduced(x, axis, dim)
+    axis = _axes_reduced(x, axis, dim)
     _refuse_empty(x, axis, "max")
     return _max(x, axis=axis, keepdims=keepdims or keepdim)
 
@@ -230,7 +230,7 @@ def min(
         >>> nx.functional.min(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
         Tensor([1., 2.], from=min)
     """
-    axis = _reduced(x, axis, dim)
+    axis = _axes_reduced(x, axis, dim)
     _refuse_empty(x, axis, "min")
     return _min(x, axis=axis, keepdims=keepdims or keepdim)
 
@@ -263,7 +263,7 @@ def prod(
         >>> x.grad
         Tensor([0., 6., 0.])
     """
-    gone: Shape = axes_of(_reduced(x, axis, dim), x.ndim)
+    gone: Shape = axes_of(_axes_reduced(x, axis, dim), x.ndim)
     shape = kept_shape(x.shape, gone) if keepdims or keepdim else None
     kept: list[int] = [i for i in range(x.ndim) if i not in gone]
     lengths = [x.shape[i] for i in kept]
@@ -320,15 +320,15 @@ def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
         >>> nx.functional.cumsum(nx.tensor([1.0, 2.0, 3.0]))
         Tensor([1., 3., 6.], from=cumsum)
     """
-    axis = either("axis", axis, "dim", dim)
+    axis = either_name("axis", axis, "dim", dim)
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
     return _cumsum(x, axis=checked_axis(axis, x.ndim))
 
 
-def _reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
+def _axes_reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
     """The axes to reduce, checked, counted from 0."""
-    axis = either("axis", axis, "dim", dim)
+    axis = either_name("axis", axis, "dim", dim)
     ndim = len(shape_of(x, "a reduction"))
     return None if axis is None else checked_axes(axis, ndim)
 

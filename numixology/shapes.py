@@ -23,7 +23,7 @@ __all__ = [
     "checked_axes",
     "checked_axis",
     "contiguous",
-    "either",
+    "either_name",
     "getitem",
     "plain_index",
     "reshape",
@@ -31,7 +31,7 @@ __all__ = [
     "scatter",
     "squeeze",
     "transpose",
-    "unpacked",
+    "as_integers",
 ]
 
 
@@ -69,7 +69,7 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
                 [4, 5, 6]], from=reshape)
     """
     old = shape_of(x, "reshape")
-    return _reshape(x, shape=resolved(unpacked((shape,)), old, "reshape"))
+    return _reshape(x, shape=resolved(as_integers((shape,)), old, "reshape"))
 
 
 @primitive(cost=moves)
@@ -109,7 +109,7 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     ndim = len(shape_of(x, "transpose"))
     if axes is None:
         return _transpose(x, axes=tuple(range(ndim))[::-1])
-    named = order = tuple(axes) if isinstance(axes, (list, tuple)) else unpacked((axes,))
+    named = order = tuple(axes) if isinstance(axes, (list, tuple)) else as_integers((axes,))
     if sorted(order) != [*range(ndim)]:
         order = tuple([checked_axis(axis, ndim) for axis in order])
     if len(order) != ndim or len(set(order)) != ndim:
@@ -152,7 +152,7 @@ def broadcast_to(x: A, shape: int | Sequence[int]) -> A:
         Tensor([[1., 2.],
                 [1., 2.]], from=broadcast_to)
     """
-    return _broadcast_to(x, shape=unpacked((shape,)))
+    return _broadcast_to(x, shape=as_integers((shape,)))
 
 
 @namesake(np.squeeze)
@@ -177,7 +177,7 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
         >>> nx.functional.squeeze(nx.tensor([[[1.0, 2.0]]]), 0).shape
         (1, 2)
     """
-    axis = either("axis", axis, "dim", dim)
+    axis = either_name("axis", axis, "dim", dim)
     if axis is None:
         return reshape(x, [n for n in x.shape if n != 1])
     gone = checked_axes(axis, x.ndim)
@@ -316,7 +316,7 @@ def checked_axes(axis: Any, ndim: int) -> Shape:
     return axes
 
 
-def either(name: str, value: Any, other_name: str, other: Any) -> Any:
+def either_name(name: str, value: Any, other_name: str, other: Any) -> Any:
     """What one of two names for the same argument was given, or None."""
     if value is not None and other is not None:
         raise ArgumentError(
@@ -325,7 +325,7 @@ def either(name: str, value: Any, other_name: str, other: Any) -> Any:
     return value if other is None else other
 
 
-def unpacked(lengths: Sequence[Any]) -> Shape:
+def as_integers(lengths: Sequence[Any]) -> Shape:
     """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
     if len(lengths) == 1 and isinstance(lengths[0], list | tuple):
         lengths = lengths[0]

@@ -41,6 +41,7 @@ from .errors import ArgumentError, DTypeError, ShapeError, TapeError
 from .reductions import cumsum, max, mean, min, prod, sum, var
 from .shapes import (
     _reshape,
+    as_integers,
     astype,
     checked_axis,
     contiguous,
@@ -49,7 +50,6 @@ from .shapes import (
     resolved,
     squeeze,
     transpose,
-    unpacked,
 )
 
 __all__ = [
@@ -104,7 +104,7 @@ class Tensor(Node):
     def __init__(
         self, data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> None:
-        super().__init__(_copied(data, dtype))
+        super().__init__(_fresh_array(data, dtype))
         self.requires_grad = requires_grad
 
     # What it is
@@ -532,7 +532,7 @@ class Tensor(Node):
             numixology.errors.ShapeError: view(6,) must be expressible with strides: got \
 shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
-        wanted = resolved(unpacked(shape), self.shape, "view")
+        wanted = resolved(as_integers(shape), self.shape, "view")
         result = _reshape(self, shape=wanted)
         if self.size and not np.may_share_memory(result.value, self.value):
             raise ShapeError(
@@ -555,7 +555,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             ShapeError: another number of values, or more than one -1.
             DTypeError: a length that is not an integer.
         """
-        return _reshape(self, shape=resolved(unpacked(shape), self.shape, "reshape"))
+        return _reshape(self, shape=resolved(as_integers(shape), self.shape, "reshape"))
 
     def permute(self, *dims: int | Sequence[int]) -> "Tensor":
         """The axes in another order: axis i of the result is axis ``dims[i]`` of this tensor.
@@ -580,7 +580,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
                     [2, 5],
                     [3, 6]], from=transpose)
         """
-        return transpose(self, unpacked(dims))
+        return transpose(self, as_integers(dims))
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
         """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's).
@@ -663,7 +663,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             (2, 4, 4, 2)
         """
         axis = checked_axis(dim, self.ndim)
-        parts = resolved(unpacked((sizes,)), (self.shape[axis],), "unflatten")
+        parts = resolved(as_integers((sizes,)), (self.shape[axis],), "unflatten")
         return _reshape(self, shape=(*self.shape[:axis], *parts, *self.shape[axis + 1 :]))
 
     def contiguous(self) -> "Tensor":
@@ -878,7 +878,7 @@ def _rebuilt(values: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
     return made
 
 
-def _copied(data: Any, dtype: DTypeLike | None) -> Array:
+def _fresh_array(data: Any, dtype: DTypeLike | None) -> Array:
     """A fresh array of one of the five dtypes."""
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(data, Tensor):

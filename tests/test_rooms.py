@@ -85,6 +85,7 @@ ROOMS = (
         "explain.__init__",
     ),
     (
+        "verify.executors",
         "verify.reports",
         "verify.differences",
         "verify.contracts",

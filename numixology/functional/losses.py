@@ -62,7 +62,7 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
         )
     log_p = reshape(log_softmax(logits), (ids.size, classes))  # (N, C)
     losses = -log_p[np.arange(ids.size), ids.reshape(-1).astype(np.int64)]  # (N,)
-    return _reduced(reshape(losses, ids.shape), reduction)
+    return _by_reduction(reshape(losses, ids.shape), reduction)
 
 
 @quietly()
@@ -90,7 +90,7 @@ def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reductio
     """
     target = _target(logits, target, "binary_cross_entropy_with_logits")
     losses: A = subtract(1, target) * softplus(logits) + target * softplus(-logits)
-    return _reduced(losses, reduction)
+    return _by_reduction(losses, reduction)
 
 
 @quietly()
@@ -115,7 +115,7 @@ def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
         Tensor(2., from=divide)
     """
     difference: A = x - _target(x, target, "mse_loss")
-    return _reduced(difference * difference, reduction)
+    return _by_reduction(difference * difference, reduction)
 
 
 def _target(x: Any, target: Any, name: str) -> Any:
@@ -131,7 +131,7 @@ def _target(x: Any, target: Any, name: str) -> Any:
     return target
 
 
-def _reduced(losses: A, reduction: str) -> A:
+def _by_reduction(losses: A, reduction: str) -> A:
     if reduction == "none":
         return losses
     if reduction == "sum":

@@ -19,7 +19,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -29,6 +28,7 @@ from ..array import Array, DTypeLike, quietly
 from ..errors import DTypeError
 from ..tensors import Tensor, leaf
 from ..transforms import pull
+from .executors import Executor
 
 __all__ = [
     "Differences",
@@ -458,9 +458,9 @@ def _differenced(
             yield stretch, *along(subject, *stretch)
         return
     _ = subject.middle, subject.rounding  # once, not once per worker
-    submitted = {executor.submit(_elsewhere, along, subject, one): one for one in stretches}
-    for future in as_completed(submitted):
-        yield submitted[future], *future.result()
+    submitted = [(one, executor.submit(_elsewhere, along, subject, one)) for one in stretches]
+    for stretch, future in submitted:
+        yield stretch, *future.result()
 
 
 def slopes_along(

@@ -175,7 +175,7 @@ def check_goldens() -> Iterator[Golden]:
         true = _true_values(entry)
         found = _run(entry)
         for name, values in true.items():
-            yield _compared(entry, name, found[name], values)
+            yield _golden_of(entry, name, found[name], values)
 
 
 def _run(entry: _Entry) -> dict[str, Array]:
@@ -212,7 +212,7 @@ def _true_values(entry: _Entry) -> dict[str, Array]:
     return {name: np.array(values, np.float64) for name, values in named.items()}
 
 
-def _compared(entry: _Entry, name: str, found: Array, true: Array) -> Golden:
+def _golden_of(entry: _Entry, name: str, found: Array, true: Array) -> Golden:
     """One tensor, by the measure that its stage has; what is no number is infinitely far off."""
     measure, limits = _limits(entry, name, true)
     with quietly():

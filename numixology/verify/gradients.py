@@ -30,7 +30,6 @@ the right one (zero, negated, rolled, scaled) are rejected by the same compariso
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -50,6 +49,7 @@ from .differences import (
     slopes_of,
     unit,
 )
+from .executors import Executor
 from .reports import GradcheckReport, Kink, Place, Verdict
 
 __all__ = ["GradcheckReport", "Kink", "Verdict", "gradcheck"]

@@ -8,7 +8,7 @@ from .formats import FORMATS, Format
 from .html import html_report
 from .kit import conform
 from .manifest import result_key
-from .mutants import SweepReport, sweep
+from .mutants import MutantReport, try_mutants
 from .results import compare_vectors
 from .rewrites import REWRITES
 from .scales import PROFILES
@@ -40,7 +40,7 @@ __all__ = [
     "Format",
     "Stage",
     "StageReport",
-    "SweepReport",
+    "MutantReport",
     "Textbook",
     "Truth",
     "Written",
@@ -53,7 +53,7 @@ __all__ = [
     "make_case",
     "read_vectors",
     "result_key",
-    "sweep",
+    "try_mutants",
     "truth_of",
     "write_vectors",
 ]

@@ -20,7 +20,7 @@ from .textbook import Textbook
 
 __all__ = [
     "KINDS",
-    "LAYOUTS",
+    "CASE_LAYOUTS",
     "Case",
     "Truth",
     "cases_of",
@@ -58,7 +58,7 @@ KINDS = {
 EPS = (1e-5, 1e-6, 2e-3)
 
 #: How arrays lie in memory.
-LAYOUTS = ("contiguous", "read-only", "Fortran-ordered", "strided")
+CASE_LAYOUTS = ("contiguous", "read-only", "Fortran-ordered", "strided")
 
 
 class Case(NamedTuple):
@@ -164,7 +164,7 @@ def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "floa
             inputs[name] = draw.array(name, shape, lengths["V"])
     with quietly():
         output = stage_of(stage).reference(in_float64(inputs))
-    layout = "strided" if kind == "strided" else LAYOUTS[turn % len(LAYOUTS)]
+    layout = "strided" if kind == "strided" else CASE_LAYOUTS[turn % len(CASE_LAYOUTS)]
     laid = {name: _laid(value, layout) for name, value in inputs.items()}
     return Case(stage, kind, seed, dtype, laid, _laid(draw.cotangent(output.shape), layout), layout)
 

@@ -15,7 +15,7 @@ from .rewrites import REWRITES
 from .stages import STAGES
 from .textbook import Textbook
 
-__all__ = ["Check", "SweepReport", "Trial", "sweep"]
+__all__ = ["Check", "MutantReport", "Trial", "try_mutants"]
 
 #: Mutants add up in another order than the bugs that they are compared with.
 _ORDER = 5
@@ -61,7 +61,7 @@ class Check(NamedTuple):
     ratio: float
 
 
-class SweepReport(NamedTuple):
+class MutantReport(NamedTuple):
     """What the kit makes of known bugs and of legitimate rewrites; it prints readably.
 
     It is true if every bug was caught and no rewrite was called wrong.
@@ -73,8 +73,8 @@ class SweepReport(NamedTuple):
         checks: one for each rewrite and each stage where it makes a difference.
 
     Example:
-        >>> from numixology.verify.conformance import sweep
-        >>> report = sweep("float32", seeds=1, bugs=["tanh-for-erf"])
+        >>> from numixology.verify.conformance import try_mutants
+        >>> report = try_mutants("float32", seeds=1, bugs=["tanh-for-erf"])
         >>> bool(report), report.killed, report.named, report.survivors, report.comparisons
         (True, 1, 1, [], 0)
     """
@@ -177,14 +177,14 @@ class SweepReport(NamedTuple):
         }
 
 
-def sweep(
+def try_mutants(
     dtype: str = "float64",
     *,
     seeds: int = 3,
     bugs: Sequence[str] | None = None,
     executor: Executor | None = None,
     progress: Callable[[str], None] | None = None,
-) -> SweepReport:
+) -> MutantReport:
     """Run the kit on backends that are known to be wrong, and on others that are known to be right.
 
     Args:
@@ -195,15 +195,15 @@ def sweep(
         progress: called with the name of every stage when it is done.
 
     Returns:
-        A :class:`.SweepReport`: ``survivors``, ``misnamed``, ``alarms``.
+        A :class:`.MutantReport`: ``survivors``, ``misnamed``, ``alarms``.
 
     Raises:
         ArgumentError: no such bug.
         DTypeError: no such format.
 
     Example:
-        >>> from numixology.verify.conformance import sweep
-        >>> report = sweep("float32", seeds=1, bugs=["tanh-for-erf", "mixer-identity"])
+        >>> from numixology.verify.conformance import try_mutants
+        >>> report = try_mutants("float32", seeds=1, bugs=["tanh-for-erf", "mixer-identity"])
         >>> [(one.stage, one.killed, one.taken_for) for one in report.trials]
         [('token_mix', True, 'mixer-identity'), ('gelu', True, 'tanh-for-erf')]
     """
@@ -219,7 +219,7 @@ def sweep(
         checks += checked
         if progress is not None:
             progress(stage)
-    return SweepReport(name, seeds, trials, checks)
+    return MutantReport(name, seeds, trials, checks)
 
 
 _Found = tuple[list[Trial], list[Check]]

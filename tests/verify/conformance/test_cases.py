@@ -13,7 +13,7 @@ from numixology.verify.conformance import (
     make_case,
     truth_of,
 )
-from numixology.verify.conformance.cases import LAYOUTS, SIZES, fresh, in_float64, inside
+from numixology.verify.conformance.cases import CASE_LAYOUTS, SIZES, fresh, in_float64, inside
 
 ALL = [(stage, kind) for stage in STAGES for kind in KINDS]
 
@@ -84,7 +84,7 @@ def test_parameters_are_scrambled(stage) -> None:
 def test_arrays_lie_as_the_layout_says(stage, seed) -> None:
     case = make_case(stage, "plain", seed)
     layouts = {make_case(stage, "plain", other).layout for other in range(4)}
-    assert layouts == set(LAYOUTS)
+    assert layouts == set(CASE_LAYOUTS)
     for name, x in arrays(case).items():
         if case.layout in ("read-only", "contiguous"):
             assert x.flags.c_contiguous, name

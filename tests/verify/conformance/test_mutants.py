@@ -8,16 +8,16 @@ import pytest
 from support import refused
 
 from numixology.errors import ArgumentError, DTypeError
-from numixology.verify.conformance import BUGS, REWRITES, STAGES, bounds, mutants, sweep
+from numixology.verify.conformance import BUGS, REWRITES, STAGES, bounds, mutants, try_mutants
 from numixology.verify.conformance.bugs import bugs_of
-from numixology.verify.conformance.mutants import Check, SweepReport, Trial
+from numixology.verify.conformance.mutants import Check, MutantReport, Trial
 from numixology.verify.conformance.rewrites import Rewrite
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_bug_is_caught_and_named_in_float64(stage) -> None:
     names = [bug.name for bug in BUGS.values() if bug.stages[0] == stage]
-    report = sweep("float64", seeds=1, bugs=names)
+    report = try_mutants("float64", seeds=1, bugs=names)
     assert report, str(report)
     assert {one.bug for one in report.trials} == set(names)
     assert report.misnamed == []
@@ -28,14 +28,14 @@ def test_some_bugs_in_other_formats(dtype) -> None:
     """One of each family, whose name is the shortest."""
     longest_first = sorted(BUGS.values(), key=lambda bug: -len(bug.name))
     first = {bug.family: bug.name for bug in longest_first if "model" not in bug.stages}
-    report = sweep(dtype, seeds=1, bugs=list(first.values()))
+    report = try_mutants(dtype, seeds=1, bugs=list(first.values()))
     assert report.survivors == report.misnamed == []
     assert len(report.trials) >= len(first) == 7
 
 
 def test_without_names_the_rewrites_are_tried_too(monkeypatch) -> None:
     monkeypatch.setattr(mutants, "STAGES", {"silu": STAGES["silu"]})
-    report = sweep("float32", seeds=1)
+    report = try_mutants("float32", seeds=1)
     assert report, str(report)
     assert {one.bug for one in report.trials} == {one.name for one in bugs_of("silu", "float32")}
     assert {one.rewrite for one in report.checks} == {
@@ -53,23 +53,23 @@ def test_a_wrong_rewrite_is_an_alarm(monkeypatch) -> None:
         for name in ("quick-gelu", "nan-hidden")
     }
     monkeypatch.setattr(mutants, "REWRITES", wrong)
-    report = sweep("float32", seeds=1)
+    report = try_mutants("float32", seeds=1)
     assert not report
     assert any(re.match(r"quick-gelu: output of gelu/.* is off by", text) for text in report.alarms)
     assert "nan-hidden: NaN in its input does not reach its output (gelu)" in report.alarms
     monkeypatch.setattr(bounds, "GUARD", 1e300)  # which lets anything pass
-    alarms = sweep("float32", seeds=1).alarms
+    alarms = try_mutants("float32", seeds=1).alarms
     assert any("a zero output" in text and "would have passed too" in text for text in alarms)
 
 
 def test_stages_may_be_spread() -> None:
     names = ["mixer-identity", "ids-shifted", "tanh-for-erf"]
-    alone, said = sweep(seeds=1, bugs=names), []
+    alone, said = try_mutants(seeds=1, bugs=names), []
     with ThreadPoolExecutor(2) as pool:
-        assert sweep(seeds=1, bugs=names, executor=pool, progress=said.append) == alone
+        assert try_mutants(seeds=1, bugs=names, executor=pool, progress=said.append) == alone
     assert said == list(STAGES)
     with ProcessPoolExecutor(1) as pool:
-        assert sweep(seeds=1, bugs=names, executor=pool) == alone
+        assert try_mutants(seeds=1, bugs=names, executor=pool) == alone
 
 
 def test_the_report_is_printed_and_written() -> None:
@@ -80,7 +80,7 @@ def test_the_report_is_printed_and_written() -> None:
         Trial("d", "mixing", "token_mix", False, "", "", 1.0),
     ]
     checks = [Check("r", "linear", 10, (), 0.25), Check("s", "linear", 5, ("s: wrong",), 0.5)]
-    report = SweepReport("float32", 1, trials, checks)
+    report = MutantReport("float32", 1, trials, checks)
     text = str(report)
     assert not report
     assert "survives: d (token_mix)" in text
@@ -92,13 +92,13 @@ def test_the_report_is_printed_and_written() -> None:
     plain = json.loads(json.dumps(report.as_dict()))
     assert (plain["tried"], plain["killed"], plain["named"]) == (4, 3, 1)
     assert plain["survivors"] == [{"bug": "d", "stage": "token_mix"}]
-    assert not SweepReport("float32", 1, trials[:1], checks)
-    assert SweepReport("float32", 1, trials[:1], checks[:1])
-    assert "rewrites" not in str(SweepReport("float32", 1, trials[:1], []))
+    assert not MutantReport("float32", 1, trials[:1], checks)
+    assert MutantReport("float32", 1, trials[:1], checks[:1])
+    assert "rewrites" not in str(MutantReport("float32", 1, trials[:1], []))
 
 
 def test_what_is_not_known_is_refused() -> None:
     with refused(ArgumentError, "one of BUGS", "nothing"):
-        sweep(bugs=["nothing"])
+        try_mutants(bugs=["nothing"])
     with refused(DTypeError, "float8"):
-        sweep("float8")
+        try_mutants("float8")
