@@ -3,7 +3,8 @@
 - colours of code that stand out from their background by more than 4.5 to 1 (WCAG 2.2, AA);
 - parameters of a long signature on lines of their own without a ``<dl>``, which must have terms;
 - captions in the navigation that are not said to be headings of no level;
-- what scrolls sideways takes part in the order of the keyboard (``_static/scrolling.js``).
+- what scrolls sideways takes part in the order of the keyboard (``_static/scrolling.js``);
+- the menus of furo take part in it too, while they are open (``_static/menus.js``).
 
 The names that a theme leaves out are in ``_templates``.
 """
@@ -104,4 +105,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_node(nodes.title, override=True, html=(begin_title, end_title))
     app.add_css_file("accessible.css")
     app.add_js_file("scrolling.js", loading_method="defer")
+    app.add_js_file("menus.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

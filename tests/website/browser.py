@@ -98,6 +98,27 @@ OUT_OF_REACH = """addEventListener("load", () => {
     .filter((box) => scrolls(box) && !reached(box)).map((box) => box.outerHTML.slice(0, 200));
 })"""
 
+STILL = "* { transition: none !important; scroll-behavior: auto !important }"
+
+#: Where the keyboard is: what that is called, whether it stands in the window, and wears a ring. A
+#: cell of the play page wears it as a thick border, and a switch of the menu on its icon.
+STOP = """() => {
+  const stop = document.activeElement, style = getComputedStyle(stop);
+  if (stop === document.body) return null;
+  const icon = stop.matches(".toctree-checkbox")
+    && getComputedStyle(stop.nextElementSibling).outlineStyle !== "none" && stop.nextElementSibling;
+  const cell = stop.querySelector(":scope > .nx-cell");
+  const box = (icon || stop).getBoundingClientRect();
+  return {
+    name: stop.getAttribute("aria-label") || stop.textContent.trim() || stop.name || stop.tagName,
+    inside: box.width > 0 && box.right > 0 && box.left < innerWidth
+      && box.bottom > 0 && box.top < innerHeight,
+    ring: Boolean(icon) || style.outlineStyle !== "none"
+      || Boolean(cell) && parseFloat(getComputedStyle(cell).strokeWidth) >= 8,
+    main: Boolean(stop.closest("[role=main]")),
+  };
+}"""
+
 
 class Setting(NamedTuple):
     """How a page is looked at, and which rules of axe are asked: all, of colours, or none."""
@@ -161,6 +182,32 @@ def axe(page: Page, rules: str, known: set[str]) -> list[list[str]]:
     if new:
         found += page.evaluate(RUN_AXE, ["[data-sample]", {"runOnly": [CONTRAST]}])
     return found
+
+
+def stops(page: Page, most: int = 200) -> list[dict[str, Any]]:
+    """Where the Tab key leads, from the top of the page, and nothing moves on the way."""
+    page.add_style_tag(
+        content="* { transition: none !important; scroll-behavior: auto !important }"
+    )
+    found: list[dict[str, Any]] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(STOP)
+        if stop is None:
+            break
+        found.append(stop)
+    return found
+
+
+def unseen(found: Iterable[dict[str, Any]]) -> list[str]:
+    """Every stop of the keyboard is seen."""
+    lacks = {"inside": "is outside the window", "ring": "wears no ring"}
+    return [
+        f"{one['name'][:60]!r} {lack}"
+        for one in found
+        for key, lack in lacks.items()
+        if not one[key]
+    ]
 
 
 def worth_a_visit(folder: Path, names: Iterable[str]) -> list[str]:
