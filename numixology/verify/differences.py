@@ -10,7 +10,8 @@ without any subtraction, so h can be as small as 2⁻⁶⁶ of x_j and the resul
 if it were 1, since functions have a scale of their own, and one below 2⁻¹⁰⁰ of its input's largest,
 2⁻³⁰ in float32, as if it were that large.)
 Where f cannot be run on complex numbers, differences at steps h, h/4, h/16, … are extrapolated to
-h = 0 instead: central ones for the slope, and one-sided ones, which differ where f has a kink.
+h = 0 instead: central ones for the slope, and one-sided ones, which differ where f has a kink. If
+shorter steps contradict what was extrapolated, and not by rounding, it is done again from there.
 """
 
 import copy
@@ -36,6 +37,7 @@ __all__ = [
     "Subject",
     "complex_slope",
     "real_slopes",
+    "real_wavering",
     "slopes_along",
     "slopes_of",
     "unit",
@@ -47,8 +49,13 @@ _LINE_STEP = {"float64": 2.0**-126, "float32": 2.0**-40}
 #: An entry is stepped as if it were at least this part of its input's largest one.
 _LEAST = {"float64": 2.0**-100, "float32": 2.0**-30}
 _TINY = {"float64": 2.0**-1074, "float32": 2.0**-149}
-_LEVELS = 10
-_SHORTER = 40
+#: The longest real step, relative to the inputs, how many there are, and how often the longest is
+#: shortened to fit into the domain.
+_LONGEST, _LEVELS, _SHORTER = 0.02, 10, 40
+#: The shortest real step, in roundings of the inputs.
+_SHORTEST = 2.0**7
+#: How much shorter a step is that puts a kink to the test, and steps that only rounding sees.
+_NEARER, _HARDLY_SHORTER = 4.0**-7, (0.993, 0.983, 0.971)
 _AT_ONCE = 8
 
 #: When a real difference has settled well enough, and one-sided ones, relative to the slope.
@@ -214,11 +221,12 @@ class Subject:
         sizes, most = np.abs(self.points[which]), self.sizes[which]
         return self.direction(which) * np.where(sizes > 0, sizes, most) / most
 
-    def nearby(self) -> tuple[list[Array], Array]:
-        """All arguments and the cotangent, with every number moved by one rounding."""
+    def nearby(self, some: bool = False) -> tuple[list[Array], Array]:
+        """All arguments and the cotangent, with every number, or some, moved by one rounding."""
+        moves = [-1.0, 0.0, 1.0] if some else [-1.0, 1.0]
 
         def moved(x: Array) -> Array:
-            ulp = np.finfo(x.dtype).eps * self.rng.choice([-1.0, 1.0], x.shape)
+            ulp = np.finfo(x.dtype).eps * self.rng.choice(moves, x.shape)
             return np.asarray(x * (1 + ulp), x.dtype)
 
         return self.arguments([moved(point) for point in self.points]), moved(self.first)
@@ -229,6 +237,14 @@ class Subject:
         twin = copy.copy(self)
         twin.points = [arguments[place] for place in self.places]
         return twin
+
+    def a_step_away(self) -> "Subject":
+        """The same function where every input is moved by as much as the longest real step."""
+        values = list(self.values)
+        for i, (place, point) in enumerate(zip(self.places, self.points, strict=True)):
+            step = _LONGEST * self.sizes[i] * self.relative(i)
+            values[place] = np.asarray(point + step, point.dtype)
+        return Subject(self.fn, self.vjp, values, self.rng, self.order)
 
     @cached_property
     def here(self) -> list[Array]:
@@ -245,6 +261,11 @@ class Subject:
         """How far the roundings of its terms move Σ ⟨v, output⟩."""
         terms = [np.abs(v * y).sum() for v, y in zip(self.cotangents, self.here, strict=True)]
         return float(np.finfo(self.precision).eps * sum(terms))
+
+    @cached_property
+    def underflow(self) -> float:
+        """How far terms that underflow move Σ ⟨v, output⟩."""
+        return _TINY[self.precision] * sum(1.0 + v.size for v in self.cotangents)
 
     def noise(self, method: str) -> list[float]:
         """What many such roundings look like as a slope, for every input."""
@@ -294,7 +315,8 @@ def complex_slope(
     subject: Subject, directions: Sequence[Array | None], step: float = 1.0
 ) -> tuple[float, float]:
     """The slope of ⟨v, f⟩ by a complex step, and how far roundings of its terms may move it."""
-    h = step * _LINE_STEP[subject.precision] * min(1.0, subject.reach(directions))
+    reach = min(1.0, subject.reach(directions))
+    h = step * max(_LINE_STEP[subject.precision] * reach, _least_step(subject, reach))
     moved = [point.astype(_complex_dtype(point)) for point in subject.points]
     for point, direction in zip(moved, directions, strict=True):
         if direction is not None:
@@ -302,6 +324,12 @@ def complex_slope(
     imaginary = [output.imag[np.newaxis] for output in subject.run(moved)]
     slopes, doubts = _pairings(subject, imaginary, np.array([h]))
     return float(slopes[0]), float(doubts[0])
+
+
+def _least_step(subject: Subject, sizes: Any) -> Any:
+    """The smallest number with all its digits, but none so large that its square would count."""
+    floats = np.finfo(subject.precision)
+    return np.minimum(float(floats.tiny), math.sqrt(floats.eps) * sizes)
 
 
 def _tiny(subject: Subject, v: Array) -> float:
@@ -347,64 +375,175 @@ class _Table:
                 self.best, self.doubt = finer, doubt
 
 
-def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
-    """The central slope along a line and the two one-sided ones, by real differences."""
-    reach = subject.reach(directions)
-    h = first = 0.02 * reach
-    arrays = subject.arguments()
-    wrapped = subject.wrapped(arrays, tracked=subject.order == 2)
-    moving = [
-        (arrays[place], point, u)
-        for place, point, u in zip(subject.places, subject.points, directions, strict=True)
-        if u is not None
-    ]
+class _Measured(NamedTuple):
+    """Slopes over one step: central, to the left and to the right, and what rounding does to it."""
 
-    def end(h: float) -> float:
-        for array, point, u in moving:
-            array[...] = point + h * u
-        return float(subject.pairing(subject.outputs(wrapped)))
+    h: float
+    slopes: tuple[float, float, float]
+    rounding: float
 
-    def ends(h: float) -> tuple[float, float]:
-        return end(-h), end(h)
 
-    before, after = ends(h)
-    for _ in range(_SHORTER):
-        if math.isfinite(after - before):
-            break
-        h /= 4  # the step was too long for the function's domain
-        before, after = ends(h)
-    eps = float(np.finfo(subject.precision).eps)
-    central, left, right = tables = _Table(16), _Table(4), _Table(4)
-    for level in range(_LEVELS):
-        slopes = (
-            (after - before) / (2 * h),
-            (subject.middle - before) / h,
-            (after - subject.middle) / h,
-        )
+class _Line:
+    """The function along one line, over steps of any length."""
+
+    def __init__(self, subject: Subject, directions: Sequence[Array | None]) -> None:
+        self.subject, self.reach = subject, subject.reach(directions)
+        self.eps = float(np.finfo(subject.precision).eps)
+        arrays = subject.arguments()
+        self.wrapped = subject.wrapped(arrays, tracked=subject.order == 2)
+        self.moving = [
+            (arrays[place], point, u)
+            for place, point, u in zip(subject.places, subject.points, directions, strict=True)
+            if u is not None
+        ]
+        sizes = (np.abs(point[u != 0] / u[u != 0]) for _, point, u in self.moving)
+        own = max((float(one.max(initial=0)) for one in sizes), default=0.0)
+        #: Of shorter steps too much is rounded away where they are added to the inputs.
+        self.shortest = _SHORTEST * self.eps * own
+
+    def measured(self, h: float) -> _Measured:
+        """The slopes over a step of h."""
+        before, after, middle = self._end(-h), self._end(h), self.subject.middle
+        slopes = (after - before) / (2 * h), (middle - before) / h, (after - middle) / h
         # The function is rounded at its ends, and so are they.
         steep = max(map(abs, slopes))
-        rounding = (subject.rounding + eps * (abs(before) + abs(after) + steep * reach)) / h
-        central.add(slopes[0], rounding)
-        left.add(slopes[1], 2 * rounding)
-        right.add(slopes[2], 2 * rounding)
-        scale = max(abs(table.best) for table in tables)
-        if (
-            level > 1
-            and central.doubt <= _SETTLED * scale
-            and max(left.doubt, right.doubt) <= _SETTLED_ONE_SIDED * scale
-        ):
+        ends = self.eps * (abs(before) + abs(after) + steep * self.reach)
+        return _Measured(h, slopes, (self.subject.rounding + self.subject.underflow + ends) / h)
+
+    def _end(self, h: float) -> float:
+        for array, point, u in self.moving:
+            array[...] = point + h * u
+        return float(self.subject.pairing(self.subject.outputs(self.wrapped)))
+
+
+class _Ladder:
+    """Slopes at h, h/4, h/16, … along a line, extrapolated until they settle."""
+
+    def __init__(self, line: _Line, top: _Measured) -> None:
+        self.line, self.settled = line, False
+        self.tables = self.central, self.left, self.right = _Table(16), _Table(4), _Table(4)
+        self.rungs = list[_Measured]()
+        self._add(top)
+        while not (self.settled or self._is_done()):
+            self._add(line.measured(self.rungs[-1].h / 4))
+        if top.h < 4 * line.shortest or (not self.settled and self._is_unsettled()):
+            self.refuse()
+
+    @property
+    def slopes(self) -> Slopes:
+        """The best of each table."""
+        central, left, right = self.tables
+        doubt, precision = left.doubt + right.doubt, self.line.subject.precision
+        return Slopes(central.best, central.doubt, left.best, right.best, doubt, precision)
+
+    def refuse(self) -> None:
+        """Trust none of the slopes."""
+        for table in self.tables:
+            table.doubt = math.inf
+
+    def finer(self) -> _Measured | None:
+        """A shorter step that contradicts these slopes, if there is one.
+
+        A slope comes closer to its limit as the step shrinks. One that stays away, or goes, shows
+        something that longer steps have passed over, or is rounded. What is rounded wavers: over
+        a step that is hardly another it is another slope.
+        """
+        before, probe = self.rungs[-2:]
+        if self.settled:
+            if not self.slopes.kink:
+                return None
+            before, probe = probe, self.line.measured(max(probe.h * _NEARER, self.line.shortest))
+        places = [i for i in range(3) if self._stays_away(i, before, probe)]
+        if not places:
+            return None
+        spreads = self._spreads(probe)
+        wide = any(self._distance(i, probe) > 8 * spreads[i] for i in places)
+        return probe if wide else None
+
+    def is_kink_of(self, below: "_Ladder") -> bool:
+        """Whether shorter steps lead to one side of a kink, and are too short to tell its slope."""
+        low, high = sorted((self.left.best, self.right.best))
+        slack = 2 / _SHORTEST * self._scale()  # what rounding does to the shortest step
+        between = low - slack <= below.central.best <= high + slack
+        return self.settled and between and below.central.doubt > _SETTLED_ONE_SIDED * self._scale()
+
+    def wavering(self) -> float:
+        """By how much a slope that seemed to have settled is another over hardly shorter steps."""
+        before, last = self.rungs[-2:]
+        spread = self._spreads(last)[0]
+        if not self.settled or spread <= self._distance(0, before):
+            return 0.0
+        return math.inf if spread > self._coarse() else spread
+
+    def _spreads(self, here: _Measured) -> list[float]:
+        nearby = [here, *(self.line.measured(here.h * part) for part in _HARDLY_SHORTER)]
+        slopes = np.array([one.slopes for one in nearby])
+        return [float(one) for one in np.ptp(slopes, axis=0)]
+
+    def _add(self, here: _Measured) -> None:
+        self.rungs.append(here)
+        for table, slope, times in zip(self.tables, here.slopes, (1, 2, 2), strict=True):
+            table.add(slope, times * here.rounding)
+        self.settled = len(self.rungs) > 2 and self._is_settled()
+
+    def _is_done(self) -> bool:
+        short = self.rungs[-1].h < 4 * self.line.shortest
+        return len(self.rungs) == _LEVELS or (short and len(self.rungs) > 2)
+
+    def _scale(self) -> float:
+        return max(abs(table.best) for table in self.tables)
+
+    def _is_settled(self) -> bool:
+        sides = max(self.left.doubt, self.right.doubt)
+        scale = self._scale()
+        return self.central.doubt <= _SETTLED * scale and sides <= _SETTLED_ONE_SIDED * scale
+
+    def _is_unsettled(self) -> bool:
+        sides = max(self.left.doubt, self.right.doubt)
+        return self.central.doubt > self._coarse() and sides > _UNSETTLED * self._scale()
+
+    def _coarse(self) -> float:
+        """What may be left of a slope that has not settled, or of one that is but rounding."""
+        subject = self.line.subject
+        lost = 100 * (subject.rounding + subject.underflow) / (_LONGEST * self.line.reach)
+        return _UNSETTLED * abs(self.central.best) + lost
+
+    def _stays_away(self, i: int, before: _Measured, probe: _Measured) -> bool:
+        away, table = self._distance(i, probe), self.tables[i]
+        return away > 10 * (table.doubt + probe.rounding) and 2 * away > self._distance(i, before)
+
+    def _distance(self, i: int, here: _Measured) -> float:
+        return abs(here.slopes[i] - self.tables[i].best)
+
+
+def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
+    """The central slope along a line and the two one-sided ones, by real differences."""
+    return _ladder(subject, directions).slopes
+
+
+def real_wavering(subject: Subject, directions: Sequence[Array | None]) -> float:
+    """By how much the central slope is another over steps that are hardly other ones.
+
+    Steps that are exactly a quarter of each other may be rounded alike, or meet the same point of a
+    wave, and seem to have settled. If so, nothing is known of the slope, and this is infinite.
+    """
+    return _ladder(subject, directions).wavering()
+
+
+def _ladder(subject: Subject, directions: Sequence[Array | None]) -> _Ladder:
+    line = _Line(subject, directions)
+    top = line.measured(_LONGEST * line.reach)
+    for _ in range(_SHORTER):
+        if math.isfinite(top.slopes[0]):
             break
-        h /= 4
-        before, after = ends(h)
-    else:
-        lost = 100 * subject.rounding / first
-        if (
-            central.doubt > _UNSETTLED * abs(central.best) + lost
-            and max(left.doubt, right.doubt) > _UNSETTLED * scale
-        ):
-            central.doubt = left.doubt = math.inf
-    doubt = left.doubt + right.doubt
-    return Slopes(central.best, central.doubt, left.best, right.best, doubt, subject.precision)
+        top = line.measured(top.h / 4)  # the step was too long for the function's domain
+    ladder = _Ladder(line, top)
+    while finer := ladder.finer():
+        below = _Ladder(line, finer)
+        if ladder.is_kink_of(below):
+            break
+        ladder = below
+    return ladder
 
 
 def _complex_dtype(point: Array) -> DTypeLike:
@@ -457,7 +596,7 @@ def _differenced(
         for stretch in stretches:
             yield stretch, *along(subject, *stretch)
         return
-    _ = subject.middle, subject.rounding  # once, not once per worker
+    _ = subject.middle, subject.rounding, subject.underflow  # once, not once per worker
     submitted = [(one, executor.submit(_elsewhere, along, subject, one)) for one in stretches]
     for stretch, future in submitted:
         yield stretch, *future.result()
@@ -474,7 +613,7 @@ def slopes_along(
     if executor is None:
         found = [along(subject, line) for line in lines]
     else:
-        _ = subject.middle, subject.rounding
+        _ = subject.middle, subject.rounding, subject.underflow
         submitted = [executor.submit(_elsewhere, along, subject, [line]) for line in lines]
         found = [future.result() for future in submitted]
     slopes, doubts = np.array(found).T
@@ -502,7 +641,8 @@ def _along_complex(subject: Subject, which: int, start: int, stop: int) -> tuple
     point = subject.points[which]
     least = _LEAST[subject.precision] * subject.sizes[which]
     sizes = np.maximum(np.abs(point.reshape(-1)[start:stop]), least).astype(np.float64)
-    h = _STEP[subject.precision] * np.minimum(sizes, 1)
+    sizes = np.minimum(sizes, 1)
+    h = np.maximum(_STEP[subject.precision] * sizes, _least_step(subject, sizes))
     moved = subject.arguments([one.astype(_complex_dtype(one)) for one in subject.points])
     wrapped = subject.wrapped(moved, tracked=subject.order == 2)
     flat = moved[subject.places[which]].reshape(-1)

@@ -18,8 +18,13 @@ largest over j, with what underflow may take from them. For most functions of sm
 1e-14, for a block 3e-14. Over the functions and modules of this package the difference is at most
 0.6 (8 ε + s), and the limit has room for seven times that. A larger difference may be rounding
 inside the function that its gradient does not have: then complex steps with other h waver there,
-and four times that is added. Where all this exceeds 1e-6 rounding alone decides, and the check
-says so. In float32, and for real differences, the limits are fixed.
+and four times that is added. Or it is rounding that moves only where some numbers are moved and
+others stay; that is added likewise. Where all this exceeds 1e-6 rounding alone decides, and the
+check says so. In float32, and for real differences, the limits are fixed.
+
+Real differences may pass over something small: they are taken at shorter steps while those show
+another slope (see :func:`.differences.real_slopes`). Before they alone call a gradient wrong,
+complex steps are asked nearby, and if they keep the derivative there, at the inputs themselves.
 
 At a kink a function has two slopes. Any gradient between them is right there.
 
@@ -45,6 +50,7 @@ from .differences import (
     Subject,
     complex_slope,
     real_slopes,
+    real_wavering,
     slopes_along,
     slopes_of,
     unit,
@@ -68,6 +74,7 @@ _EPS = 2.0**-52
 _DIRECTIONS = 4
 _TRIES = 4
 _CLOSER = 64
+_PASSED_OVER = "real ones pass over something small here"
 _DROPS = "drops the imaginary part, such as abs, var or norm"
 #: How closely a complex step agrees with a real difference that claims to be exact.
 _KEEPS = {"float64": 1e-10, "float32": 2e-2}
@@ -124,8 +131,8 @@ def gradcheck(
     Returns:
         A :class:`.GradcheckReport`: ``passed``, ``verdict``, ``max_error``, ``detectable`` and
         more. The verdict is ``"inconclusive"`` where nothing was proved: a gradient that is zero
-        everywhere, a function that is random, or wrong gradients that this check would have
-        accepted.
+        everywhere, a function that underflows or is random, differences that do not settle wherever
+        they disagree with the gradient, or wrong gradients that this check would have accepted.
 
     Raises:
         ArgumentError: an unknown method or order, or a tolerance that is not positive.
@@ -149,6 +156,29 @@ def gradcheck(
         >>> print(kink)
         inputs[0][0] is at a kink: slope 0 below, 1.40288 above, gradient 0
     """
+    _refuse_options(method, order, vjp, tolerance)
+    names: list[str] = []
+    if isinstance(fn, Module):
+        parameters = dict(fn.named_parameters())
+        names, arity = list(parameters), len(inputs)
+        fn, inputs = _WithParameters(fn, arity, names).run, (*inputs, *parameters.values())
+    values = _floating(inputs)
+    with quietly():
+        subject = Subject(fn, vjp, values, _stream(rng), order, names)
+        report = _checked(subject, method, tolerance, fast, executor)
+    if raise_on_failure and not report:
+        raise GradientError(
+            "a gradient must say what the function does",
+            str(report),
+            "compare the two values there",
+        )
+    return report
+
+
+def _refuse_options(
+    method: Method, order: int, vjp: Callable[..., Any] | None, tolerance: float | None
+) -> None:
+    """Refuse what no check can be made of."""
     if method not in ("auto", "complex", "central"):
         raise ArgumentError(
             "method is 'auto', 'complex' or 'central'", repr(method), "use one of them"
@@ -163,35 +193,28 @@ def gradcheck(
         raise ArgumentError(
             "tolerance is positive", repr(tolerance), "leave it out for the default"
         )
-    names: list[str] = []
-    if isinstance(fn, Module):
-        parameters = dict(fn.named_parameters())
-        names, arity = list(parameters), len(inputs)
-        fn, inputs = _WithParameters(fn, arity, names).run, (*inputs, *parameters.values())
-    values = [_as_values(one) for one in inputs]
-    if not any(one.dtype.kind == "f" for one in values):
+
+
+def _floating(inputs: Sequence[Any]) -> list[Array]:
+    """Copies of the inputs' values, some of which are float64 or float32."""
+    values = [np.array(one.value if isinstance(one, Tensor) else one) for one in inputs]
+    floating = [one.dtype for one in values if one.dtype.kind == "f"]
+    received = ", ".join(str(one.dtype) for one in values) or "none"
+    if not floating:
         raise DTypeError(
-            "gradcheck needs a floating-point input", _dtypes(values), "convert one to float64"
+            "gradcheck needs a floating-point input", received, "convert one to float64"
         )
-    if not all(one.dtype in (np.float64, np.float32) for one in values if one.dtype.kind == "f"):
+    if not all(one in (np.float64, np.float32) for one in floating):
         raise DTypeError(
-            "floating-point inputs are float64 or float32",
-            _dtypes(values),
-            "convert them with astype",
+            "floating-point inputs are float64 or float32", received, "convert them with astype"
         )
-    # A stream of its own: the cotangent must not be the input that the same seed has drawn.
+    return values
+
+
+def _stream(rng: "np.random.Generator | int") -> np.random.Generator:
+    """A stream of its own: the cotangent must not be the input that the same seed has drawn."""
     seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
-    with quietly():
-        stream = np.random.default_rng((int(seed), 0x6E78))
-        subject = Subject(fn, vjp, values, stream, order, names)
-        report = _checked(subject, method, tolerance, fast, executor)
-    if raise_on_failure and not report:
-        raise GradientError(
-            "a gradient must say what the function does",
-            str(report),
-            "compare the two values there",
-        )
-    return report
+    return np.random.default_rng((int(seed), 0x6E78))
 
 
 class _WithParameters:
@@ -228,14 +251,36 @@ def _checked(
     executor: Executor | None,
 ) -> GradcheckReport:
     """Refuse what cannot be compared; compare the rest."""
-    count = _DIRECTIONS if fast else sum(point.size for point in subject.points)
-    blank = GradcheckReport(
+    blank = _blank(subject, method, tolerance, fast)
+    if names := changed(subject):
+        return blank._replace(reason=f"{names}: a gradient must leave its arguments alone")
+    difference, ours = repeated(subject)
+    if difference:
+        return _random(blank, difference)
+    shapes, wanted = [one.shape for one in ours], [one.shape for one in subject.points]
+    if shapes != wanted:
+        reason = (
+            f"the gradients have shapes {shapes}, and the inputs {wanted}: "
+            "there must be one per floating-point input, of its shape"
+        )
+        return blank._replace(reason=reason)
+    report = _looked_at(subject, ours, method, tolerance, executor, blank)
+    if report.verdict != "pass":
+        for difference, _ in (repeated(subject) for _ in range(16)):  # random, but seldom
+            if difference:
+                return _random(blank, difference)
+    return report
+
+
+def _blank(subject: Subject, method: str, tolerance: float | None, fast: bool) -> GradcheckReport:
+    """What a report says before anything was looked at."""
+    return GradcheckReport(
         "fail",
         math.nan,
         tolerance or math.nan,
         "complex" if method == "auto" else method,
         subject.order,
-        count,
+        _DIRECTIONS if fast else sum(point.size for point in subject.points),
         None,
         "",
         why="nothing was differenced",
@@ -245,33 +290,42 @@ def _checked(
         differentiated=tuple(subject.places),
     )
 
-    def is_random(difference: str) -> GradcheckReport:
-        reason = (
-            f"{difference}: the function is random; call .eval() on the module, or fix its seed"
-        )
-        return blank._replace(verdict="inconclusive", reason=reason)
 
-    if names := changed(subject):
-        return blank._replace(reason=f"{names}: a gradient must leave its arguments alone")
-    difference, ours = repeated(subject)
-    if difference:
-        return is_random(difference)
-    shapes, wanted = [one.shape for one in ours], [one.shape for one in subject.points]
-    if shapes != wanted:
-        reason = (
-            f"the gradients have shapes {shapes}, and the inputs {wanted}: "
-            "there must be one per floating-point input, of its shape"
-        )
-        return blank._replace(reason=reason)
-    report = _compared(subject, _planned(subject, method, fast), ours, tolerance, executor, blank)
-    if fast and report.verdict == "fail":  # one line may have shown too little
-        plan = _planned(subject, method, fast=False)
-        report = _compared(subject, plan, ours, tolerance, executor, blank)
-    if report.verdict != "pass":
-        for difference, _ in (repeated(subject) for _ in range(16)):  # random, but seldom
-            if difference:
-                return is_random(difference)
+def _random(blank: GradcheckReport, difference: str) -> GradcheckReport:
+    reason = f"{difference}: the function is random; call .eval() on the module, or fix its seed"
+    return blank._replace(verdict="inconclusive", reason=reason)
+
+
+def _looked_at(
+    subject: Subject,
+    ours: list[Array],
+    method: str,
+    tolerance: float | None,
+    executor: Executor | None,
+    blank: GradcheckReport,
+) -> GradcheckReport:
+    """The gradient beside differences, more than once before it is called wrong."""
+
+    def compared(plan: _Plan) -> GradcheckReport:
+        return _compared(subject, plan, ours, tolerance, executor, blank)
+
+    report = compared(_planned(subject, method, blank.fast))
+    if blank.fast and report.verdict == "fail":  # one line may have shown too little
+        report = compared(_planned(subject, method, fast=False))
+    if report.verdict == "fail" and report.method == "central" and _keeps_nearby(subject):
+        plan = _planned(subject, "complex", fast=False)
+        second = compared(plan._replace(why=_PASSED_OVER))
+        if second.max_error <= second.tolerance:
+            return second if method == "auto" else _asked_for_central(report, second)
     return report
+
+
+def _asked_for_central(report: GradcheckReport, second: GradcheckReport) -> GradcheckReport:
+    """What to say if complex steps, which were not asked for, agree with the gradient."""
+    if second.verdict == "fail":  # the values agree, and yet a promise is broken
+        return report._replace(reason=second.reason)
+    reason = f"complex steps agree with the gradient, and {_PASSED_OVER}; try method='auto'"
+    return report._replace(verdict="inconclusive", reason=reason)
 
 
 class _Sides(NamedTuple):
@@ -324,22 +378,10 @@ def _compared(
     doubt = doubt if plan.method == "central" else 0.0
     kinks = tuple(kink for kink, _, _ in _all_kinks(sides))
     judged = _with_kinks(_judged(sides, limit), sides, limit)
-    finite = all(np.isfinite(one).all() for one in (*sides.ours, *_slopes(sides)))
-    if judged.verdict == "fail" and finite and limit < judged.error:
-        if judged.error <= 10 * doubt:
-            reason = (
-                f"real differences are only good to {doubt:.1e} here; "
-                "try other inputs, and float64 throughout"
-            )
-            judged = judged._replace(verdict="inconclusive", reason=reason)
-        elif plan.method == "complex" and not any(s.any() for s in _slopes(sides)) and plan.blurred:
-            reason = (
-                "complex steps change nothing, and real differences do not settle; try other inputs"
-            )
-            judged = judged._replace(verdict="inconclusive", reason=reason)
-        elif tolerance is None and judged.error <= (bound := bounds[judged.which]):
-            reason = f"rounding alone moves the gradient by {bound:.1e} here; try other inputs"
-            judged = judged._replace(verdict="inconclusive", reason=reason)
+    if judged.verdict == "fail" and limit < judged.error:
+        bound = bounds[judged.which] if tolerance is None else 0.0
+        if excuse := _excuse(sides, judged, limit, doubt, bound):
+            judged = judged._replace(verdict="inconclusive", reason=excuse)
     remarks: list[str] = []
     if judged.verdict == "pass":
         wrong, notes = _promises(sides, limit)
@@ -358,6 +400,43 @@ def _compared(
         why=plan.why,
         kinks=kinks,
     )
+
+
+def _excuse(sides: _Sides, judged: _Judgement, limit: float, doubt: float, bound: float) -> str:
+    """Why a gradient that disagrees with the differences may be right all the same, if so."""
+    plan = sides.plan
+    if not all(np.isfinite(one).all() for one in (*sides.ours, *_slopes(sides))):
+        return ""
+    if plan.method == "central" and _in_doubt(sides, limit):
+        told = limit < doubt < math.inf
+        good = f"are only good to {doubt:.1e}" if told else "do not settle"
+        return f"real differences {good} here; try other inputs, and float64 throughout"
+    if plan.method == "complex" and plan.blurred and (lost := _is_lost(sides)):
+        return f"complex steps {lost}, and real differences do not settle; try other inputs"
+    if judged.error <= bound:
+        return f"rounding alone moves the gradient by {bound:.1e} here; try other inputs"
+    return ""
+
+
+def _in_doubt(sides: _Sides, limit: float) -> bool:
+    """Whether real differences are in doubt wherever they disagree with the gradient."""
+    subject, lines = sides.subject, sides.lines
+    norm = _norm(sides.gradient, subject.weights) or 1.0 if lines else 1.0
+    for i, (ours, (slopes, doubts)) in enumerate(zip(sides.ours, sides.found, strict=True)):
+        distance = np.abs(ours - slopes)
+        wrong = distance > np.maximum(limit * float(np.abs(slopes).max(initial=0)), 10 * doubts)
+        for j in np.flatnonzero(wrong):
+            line = lines[j] if lines else unit(subject, i, int(j))
+            if distance.flat[j] * norm > real_wavering(subject, line):
+                return False
+    return True
+
+
+def _is_lost(sides: _Sides) -> str:
+    """What complex steps show of the imaginary part being lost, where real ones do not settle."""
+    if not any(one.any() for one in _slopes(sides)):
+        return "change nothing"
+    return "" if _keeps_nearby(sides.subject) else "lose the derivative nearby"
 
 
 def _limits(sides: _Sides, tolerance: float | None) -> tuple[list[float], float]:
@@ -487,6 +566,29 @@ def _keeps_derivative(
     slope, _ = complex_slope(subject, line)
     limit = (closely or _KEEPS[subject.precision]) * max(abs(slope), abs(real))
     return abs(slope - real) <= limit + 10 * doubt
+
+
+def _keeps_nearby(subject: Subject) -> bool:
+    """Whether complex steps keep the derivative nearby, of all inputs of which they seem not to."""
+    near = subject.a_step_away()
+    closely = TOLERANCES["central", subject.precision]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for here, there in zip(*(_all_lines(one) for one in (subject, near)), strict=True):
+                _, real, doubt = there
+                settled = doubt <= closely * abs(real)
+                if not _keeps_derivative(near, *there):
+                    return False
+                if not settled and not _keeps_derivative(subject, *here):
+                    return False
+    except Exception:  # whatever fn raises there, or on complex numbers
+        return False
+    return True
+
+
+def _all_lines(subject: Subject) -> list[tuple[list[Array | None], float, float]]:
+    return [along for _, along in _lines(subject, "central", [{} for _ in subject.points])]
 
 
 def _kinks_of(subject: Subject, which: int) -> dict[int, tuple[float, float]]:
@@ -660,10 +762,30 @@ def _wavering(sides: _Sides, bound: float) -> list[float]:
         ]
         unit_of = abs(float(one.slopes.flat[j]) / slopes[0]) if lines and slopes[0] else 1.0
         spread = (max(slopes) - min(slopes)) * unit_of
+        if 2 * (unsteady := _unsteady(sides, i, j)) > distance.flat[j]:
+            spread = max(spread, unsteady)
         if 8 * spread > distance.flat[j]:
             scale = float(np.abs(one.slopes).max())
             found[i] = spread / scale if scale else math.inf
     return found
+
+
+def _unsteady(sides: _Sides, which: int, j: int) -> float:
+    """By how much what is compared moves there when some of the numbers are moved by one rounding.
+
+    All of them together may move as one, and what is rounded in their mean would stay the same.
+    """
+    subject = sides.subject
+    found = []
+    for _ in range(4 * _TRIES):
+        gradient = subject.gradient(*subject.nearby(some=True))
+        if sides.lines:
+            norm = _norm(sides.gradient, subject.weights) or 1.0
+            pairs = zip(gradient, sides.lines[j], strict=True)
+            found.append(sum(float((g * u).sum()) for g, u in pairs if u is not None) / norm)
+        else:
+            found.append(float(gradient[which].flat[j]))
+    return max(found) - min(found)
 
 
 def _judged(sides: _Sides, limit: float) -> _Judgement:
@@ -672,8 +794,8 @@ def _judged(sides: _Sides, limit: float) -> _Judgement:
     theirs = _slopes(sides)
     errors = [_error(a, b) for a, b in zip(ours, theirs, strict=True)]
     zero = [  # to rounding, which has no sign and no digits to agree in
-        error > limit and _is_rounding(a, b, rounding)
-        for a, b, error, rounding in zip(ours, theirs, errors, noise, strict=True)
+        error > limit and (_is_rounding(a, b.slopes, rounding) or _underflows(a, b, rounding))
+        for a, b, error, rounding in zip(ours, sides.found, errors, noise, strict=True)
     ]
 
     def badness(i: int) -> tuple[bool, float]:
@@ -714,8 +836,11 @@ def _empty_or_zero(sides: _Sides, zero: Sequence[bool]) -> str:
         return "the inputs are empty, so nothing was compared"
     for i, gradient in enumerate(sides.gradient):
         nothing = gradient.size and not gradient.any() and not sides.plan.kinks[i]
-        if nothing or (zero[0] if sides.lines else zero[i]):
+        k = 0 if sides.lines else i
+        if nothing or zero[k]:
             name = sides.subject.name(i)
+            if gradient.any() and _underflows(sides.ours[k], sides.found[k], sides.noise[k]):
+                return f"fn underflows, and shows no gradient of {name}; try larger inputs"
             if gradient.any():
                 return f"the gradient of {name} is no larger than rounding, which proves nothing"
             cause = "it is zero by construction"
@@ -772,6 +897,13 @@ def _is_rounding(ours: Array, theirs: Array, rounding: float) -> bool:
     return size <= rounding and not _error(ours, theirs) <= _AGREE
 
 
+def _underflows(ours: Array, found: Differences, rounding: float) -> bool:
+    """Whether underflow, and not rounding, may have taken a gradient from its differences."""
+    lost = np.where(np.isfinite(found.doubts), 8 * found.doubts, 0)
+    taken = not found.slopes.any() and bool((np.abs(ours) <= lost).all())
+    return taken and not _is_rounding(ours, found.slopes, rounding)
+
+
 def _relative(doubts: Array, slopes: Array) -> float:
     """The largest doubt, relative to the largest entry."""
     return float(doubts.max(initial=0)) / (float(np.abs(slopes).max(initial=0)) or 1.0)
@@ -797,12 +929,3 @@ def _farthest(which: int, ours: Array, theirs: Array) -> Place | None:
 
 def _index(array: Array, j: int) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(j, array.shape))
-
-
-def _as_values(one: Any) -> Array:
-    """A copy of an input's values."""
-    return np.array(one.value if isinstance(one, Tensor) else one)
-
-
-def _dtypes(values: Sequence[Array]) -> str:
-    return ", ".join(str(one.dtype) for one in values) or "none"

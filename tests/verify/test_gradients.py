@@ -730,6 +730,15 @@ def test_a_gradient_at_a_kink_lies_between_the_slopes(at_zero, passes, method, f
         assert "is at a kink" in str(report)
 
 
+@pytest.mark.parametrize(
+    ("apart", "count"), [(1e-8, 0), (1e-9, 0), (1e-12, 1), (2e-15, 1), (0.0, 1)]
+)
+@pytest.mark.parametrize("method", ["auto", "central"])
+def test_an_input_is_at_a_kink_if_hardly_a_step_leads_beyond(apart, count, method) -> None:
+    report = gradcheck(lambda x: F.maximum(x, 1.0), np.array([1 + apart, 1.5]), method=method)
+    assert report.passed and len(report.kinks) == count, report
+
+
 def test_ties_of_two_inputs_are_kinks_of_both() -> None:
     x, y = np.array([1.0, 2.0, 3.0]), np.array([1.0, 5.0, 2.0])
     report = gradcheck(F.maximum, x, y)
@@ -1300,7 +1309,35 @@ def test_fast_mode_names_an_input_that_is_ignored() -> None:
 
 LOGARITHM = np.array([1e-8, 1.0])
 R = np.random.default_rng(0)
+PAIR = np.array([[8.76136451e49, 8.76182292e49]])
 APART = 1 + 1e-8 * R.standard_normal((1, 2, 1)), 1 + 1e-8 * R.standard_normal(4)
+
+
+def normed(x):
+    """Steep, but no further than 0.003 around a row of equal numbers."""
+    return x + np.tanh(standardised(x))
+
+
+def normed_vjp(ct, x):
+    return ct + standardised_vjp(ct * (1 - np.tanh(standardised(x)) ** 2), x)
+
+
+PERIOD = 0.02 / 4**6
+
+
+def waving(x):
+    """A wave of which steps of 0.02, and seven quarters of each other, meet the same point."""
+    return x + 0.001 * np.sin(2 * np.pi * (x - 1) / PERIOD)
+
+
+def waving_vjp(ct, x):
+    return ct * (1 + 0.002 * np.pi / PERIOD * np.cos(2 * np.pi * (x - 1) / PERIOD))
+
+
+def far_apart(x):
+    """Finite only where both numbers are nearly the same."""
+    y = x[:1] - x[1:]
+    return y + y * y * y
 
 
 @pytest.mark.parametrize(
@@ -1343,16 +1380,92 @@ APART = 1 + 1e-8 * R.standard_normal((1, 2, 1)), 1 + 1e-8 * R.standard_normal(4)
                 {"vjp": lambda ct, x: ct * 2 * (x - x.mean()) / x.size},
             ),
             ("power of zero", F.power, [np.array([2.0]), np.zeros(1)], {"order": 2}),
+            ("rows alike, 1e7", normed, [np.full(4, 3e7)], {}),
+            ("rows alike, 1e12", normed, [np.full(4, 2e12)], {}),
+            ("rows alike, 1e49", normed, [np.full(4, 2e49)], {}),
+            ("rows alike, float32", normed, [np.full(4, 4e5, np.float32)], {}),
+            ("even about 0", lambda x: x**-2, [np.array([3.3, 7.3e-5])], {}),
+            ("steps lost in the inputs", far_apart, [np.full(2, 1e122)], {}),
+            ("quarters of a step", waving, [np.ones(2)], {"vjp": waving_vjp}),
+            ("means of two", standardised, [PAIR], {"vjp": standardised_vjp}),
         )
     ],
 )
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("method", ["auto", "complex", "central"])
 def test_a_right_gradient_never_fails(fn, inputs, options, fast, method) -> None:
-    if (method, fn) in (("complex", np.cbrt), ("central", F.maximum)):
-        pytest.skip("cbrt takes no complex numbers; real steps are longer than from kink to kink")
+    if (method, fn) == ("complex", np.cbrt):
+        pytest.skip("cbrt takes no complex numbers")
     report = gradcheck(fn, *inputs, **options, fast=fast, method=method)
     assert report.verdict != "fail", report
+
+
+@pytest.mark.parametrize("size", [1.0, 3e7, 2e12, 2e49])
+def test_complex_steps_are_believed_where_real_ones_pass_over_something(size) -> None:
+    x = np.full(4, size)
+    report = gradcheck(normed, x)
+    assert report.passed and report.method == "complex", report
+
+    assert gradcheck(normed, x, vjp=normed_vjp).passed
+    for error in (1e-12 if size == 1 else 1e-5, -1.0):
+
+        def wrong(ct, x, error=error):
+            return normed_vjp(ct, x) * (1 + error * (np.arange(4) == 2))
+
+        assert gradcheck(normed, x, vjp=wrong).verdict == "fail"
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_central_steps_that_pass_over_something_give_way_to_complex_ones(fast) -> None:
+    report = gradcheck(normed, np.full(4, 2e49), method="central", fast=fast)
+    assert report.verdict == "inconclusive" and report.method == "central", report
+    assert "complex steps agree with the gradient" in report.reason
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_gradient_that_agrees_with_a_lost_imaginary_part_is_wrong(fast) -> None:
+    def fn(x):
+        return x + np.abs(x)
+
+    report = gradcheck(fn, np.array([1e10, 2e10]), vjp=lambda ct, x: ct, fast=fast)
+    assert report.verdict == "fail", report
+
+
+def test_what_cannot_be_settled_nearby_supports_no_wrong_gradient() -> None:
+    def fn(x):  # at 1 its wave has no height
+        return x + np.abs(x) + 1e6 * (x - 1) ** 4 * np.sin(1e13 * x)
+
+    report = gradcheck(fn, np.ones(1), vjp=lambda ct, x: ct)
+    assert report.verdict == "fail" and report.method == "central", report
+    wrong = gradcheck(np.cbrt, np.ones(1), vjp=lambda ct, x: ct)
+    assert wrong.verdict == "fail" and wrong.why == "complex steps raised TypeError"
+
+
+def test_a_doubt_in_one_entry_hides_no_mistake_in_another() -> None:
+    def fn(x):
+        return np.exp(x) + np.array([1e-6, 0.0]) * np.sin(1e9 * x)
+
+    def vjp(ct, x):
+        return ct * np.exp(x) * np.array([1.0, 1 + 1e-4])
+
+    report = gradcheck(fn, numbers(2), vjp=vjp, method="central")
+    assert report.verdict == "fail", report
+
+
+@pytest.mark.parametrize("method", ["auto", "complex", "central"])
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("scale", [1e-155, 1e-160, 1e-170, 1e-200, 1e-300])
+def test_a_gradient_of_what_underflows_is_no_failure(scale, fast, method) -> None:
+    x = scale * np.array([1.0, -2.3])
+    report = gradcheck(F.square, x, method=method, fast=fast)
+    assert report.verdict != "fail", report
+    if scale <= 1e-170:
+        reason = "fn underflows, and shows no gradient of inputs[0]; try larger inputs"
+        assert (report.verdict, report.reason) == ("inconclusive", reason)
+    assert gradcheck(lambda x: 3 * x, x, method=method, fast=fast).passed
+    wrong = gradcheck(np.square, x, vjp=lambda ct, x: 1e-100 * ct, method=method, fast=fast)
+    if scale == 1e-155:
+        assert wrong.verdict == "fail"
 
 
 def test_a_gradient_of_rounding_alone_is_called_that() -> None:
