@@ -2,7 +2,35 @@
 
 from collections.abc import Sequence
 
-__all__ = ["columns"]
+__all__ = ["columns", "counted", "ordinal"]
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something, whose plural ends in s.
+
+    Args:
+        number: how many.
+        what: one of them.
+
+    Example:
+        >>> counted(1, "token"), counted(0, "chunk"), counted(8192, "token")
+        ('1 token', '0 chunks', '8,192 tokens')
+    """
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
+def ordinal(number: int) -> str:
+    """The word for a place in a row, counted from 1.
+
+    Args:
+        number: the place.
+
+    Example:
+        >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 112)]
+        ['1st', '2nd', '3rd', '4th', '11th', '12th', '13th', '21st', '112th']
+    """
+    last = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if 10 < number % 100 < 14 else last}"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:

@@ -54,6 +54,7 @@ ROOMS = (
     (
         "explain.trace",
         "explain.cost.counting",
+        "explain.cost.known",
         "explain.cost.closed_forms",
         "explain.cost.comparison",
         "explain.cost.scaling",

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numixology.text import columns
+from numixology.text import columns, counted, ordinal
 
 WORD = st.text("abcdefxyz0123456789.", min_size=1, max_size=12)
 
@@ -46,3 +46,19 @@ def test_every_cell_stands_in_its_column(case) -> None:
             assert field == (cell.ljust(width) if align[i] == "<" else cell.rjust(width))
             start += width + 2
         assert len(line) <= start - 2
+
+
+@given(st.integers(0, 10**9))
+def test_only_one_of_something_is_singular(number) -> None:
+    digits, noun = counted(number, "head").split(" ")
+    assert int(digits.replace(",", "")) == number
+    assert noun == ("head" if number == 1 else "heads")
+
+
+@given(st.integers(1, 10**4))
+def test_a_place_ends_as_its_last_digits_are_said(number) -> None:
+    said = ordinal(number)
+    assert said.startswith(str(number))
+    teen = number // 10 % 10 == 1
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    assert said[len(str(number)) :] == ("th" if teen else ends.get(number % 10, "th"))

@@ -8,7 +8,15 @@
 The arguments are those of ``numixology draw``, which is run while the site is built. HTML gets each
 panel as an SVG, and the whole as text below it for those who want it; other builders get the text.
 With ``:panels: 2 5`` it is those panels alone, counted from 1. A figure can be linked to as
-``figure-NAME``, where NAME is its name or the option ``:name:``.
+``figure-NAME``, where NAME is its name, or as the option ``:name:`` says.
+
+.. code-block:: rst
+
+    .. numixology-scene:: accuracy_errors.json
+       :name: figure-accuracy-errors
+
+This is drawn likewise, from a file beside the page that has what ``Scene.json()`` wrote: a figure
+of numbers that take too long to be computed here.
 """
 
 from __future__ import annotations
@@ -47,51 +55,79 @@ class drawing(nodes.General, nodes.Element):
     """The panels of a scene, and its text."""
 
 
-class NumixologyDraw(SphinxDirective):
+class Drawn(SphinxDirective):
+    """What both directives share: panels and a caption, in a figure with a name."""
+
     required_arguments = 1
     final_argument_whitespace = True
     option_spec: ClassVar[OptionSpec] = {
         "caption": directives.unchanged_required,
-        "name": directives.unchanged,
+        "name": directives.unchanged_required,
         "panels": directives.positive_int_list,
     }
 
-    def run(self) -> list[nodes.Node]:
+    def figure(self, read: str, what: str, name: str, source: str) -> list[nodes.Node]:
+        """A scene as a figure.
+
+        ``read`` is its JSON, ``what`` says in messages where that is from, ``name`` is that of the
+        figure unless the page says another, and ``source`` is said beside the text form.
+        """
         explain = importlib.import_module("numixology.explain")
-        command = f"draw {' '.join(self.arguments[0].split())}"
-        figure_name = command.split()[1]
-        if figure_name not in explain.FIGURES:
-            raise self.error(f"numixology {command}: the first word must be the name of a figure")
-        status, text, complaint = run([*command.split(), "--format", "json"])
-        if status != 0:
-            raise self.error(f"numixology {command}: exit status {status}\n{complaint}")
         try:
-            scene = explain.Scene.from_json(text)
+            scene = explain.Scene.from_json(read)
         except ValueError as error:
-            raise self.error(
-                f"numixology {command}: what it prints is no figure\n{error}"
-            ) from error
-        for source in sorted(Path(explain.__file__).parents[1].rglob("*.py")):
-            self.env.note_dependency(str(source))  # draw again when the code changes
+            raise self.error(f"{what}: this is no figure\n{error}") from error
+        for module in sorted(Path(explain.__file__).parents[1].rglob("*.py")):
+            self.env.note_dependency(str(module))  # draw again when the code changes
         self.env.note_dependency(__file__)
 
         chosen = self.options.get("panels", [])
         if chosen and max(chosen) > len(scene.panels):
-            raise self.error(f"numixology {command} has {len(scene.panels)} panels, not {chosen}")
+            raise self.error(f"{what} has {len(scene.panels)} panels, not {chosen}")
         if chosen:
             scene = scene._replace(panels=tuple(scene.panels[i - 1] for i in chosen))
-        name = self.options.get("name", f"figure-{figure_name}")
-        picture = drawing("", text=scene.text(), about=scene.description, command=command)
-        picture["part"] = "part of " if chosen else ""
+        name = self.options.setdefault("name", name)
+        if nodes.fully_normalize_name(name) in self.state.document.nameids:
+            raise self.error(
+                f"{what}: this page has another {name}; give this one a name by the option :name:"
+            )
+        picture = drawing("", text=scene.text(), about=scene.description)
+        picture["source"] = ("part of " if chosen else "") + source
         picture["svgs"] = scene.panel_svgs(nodes.make_id(name))
         picture["titles"] = [panel.title for panel in scene.panels]
         figure = nodes.figure("", picture, classes=["nx-scene"])
         words, messages = self.parse_inline(self.options.get("caption", scene.title))
         figure += nodes.caption("", "", *words)
         self.set_source_info(figure)
-        self.options["name"] = name
         self.add_name(figure)
         return [figure, *messages]
+
+
+class NumixologyDraw(Drawn):
+    def run(self) -> list[nodes.Node]:
+        explain = importlib.import_module("numixology.explain")
+        command = f"draw {' '.join(self.arguments[0].split())}"
+        name = command.split()[1]
+        if name not in explain.FIGURES:
+            raise self.error(f"numixology {command}: the first word must be the name of a figure")
+        status, text, complaint = run([*command.split(), "--format", "json"])
+        if status != 0:
+            raise self.error(f"numixology {command}: exit status {status}\n{complaint}")
+        source = f"<code>numixology {html.escape(command)}</code>"
+        return self.figure(text, f"numixology {command}", f"figure-{name}", source)
+
+
+class NumixologyScene(Drawn):
+    def run(self) -> list[nodes.Node]:
+        relative, path = self.env.relfn2path(self.arguments[0])
+        self.env.note_dependency(relative)
+        try:
+            text = Path(path).read_text("utf-8")
+        except OSError as error:
+            raise self.error(f"{relative} cannot be read: {error.strerror}") from error
+        name = Path(path).stem.replace("_", "-")
+        source = f"<code>{html.escape(Path(path).name)}</code>"
+        return self.figure(text, relative, f"figure-{name}", source)
 
 
 def visit_html(self: HTML5Translator, node: drawing) -> None:
@@ -103,8 +139,7 @@ def visit_html(self: HTML5Translator, node: drawing) -> None:
     self.body.append(
         f'<p class="visually-hidden">{html.escape(node["about"])}</p>\n'
         f'<div class="nx-panels">\n{panels}\n</div>\n'
-        f"<details><summary>The same as text: {node['part']}"
-        f"<code>numixology {html.escape(node['command'])}</code></summary>\n"
+        f"<details><summary>The same as text: {node['source']}</summary>\n"
         f'<pre tabindex="0">{html.escape(node["text"])}</pre></details>\n'
     )
     raise nodes.SkipNode
@@ -133,6 +168,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         **{name: (visit_other, None) for name in ("text", "latex", "man", "texinfo")},
     )
     app.add_directive("numixology-draw", NumixologyDraw)
+    app.add_directive("numixology-scene", NumixologyScene)
     app.add_css_file(STYLE)
     app.connect("builder-inited", write_style)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,7 +9,7 @@
 
 Each line is a size. Its panels are drawn while the site is built, and all of them can be read
 without JavaScript; ``play.js`` shows one step at a time and lights cells. Other builders get the
-text of the first size.
+text of the first size. A page has at most one, whose controls have fixed names.
 """
 
 from __future__ import annotations
@@ -72,10 +72,12 @@ class NumixologyPlay(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.assert_has_content()
+        if self.env.temp_data.setdefault("numixology-play", self.lineno) != self.lineno:
+            raise self.error("numixology-play stands once on a page: add the sizes to the first")
         for source in sorted(Path(numixology.__file__).parent.rglob("*.py")):
             self.env.note_dependency(str(source))  # draw again when the code changes
         self.env.note_dependency(mixer_stories.__file__)
-        plays = [mixer_stories.play(**size(line)) for line in self.content if line.strip()]
+        plays = [self.play(line) for line in self.content if line.strip()]
         node = playground("", text=plays[0].scene.text())
         node["sizes"] = [
             {
@@ -91,6 +93,13 @@ class NumixologyPlay(SphinxDirective):
         ]
         self.set_source_info(node)
         return [node]
+
+    def play(self, line: str) -> mixer_stories.Play:
+        try:
+            return mixer_stories.play(**size(line))
+        except (TypeError, ValueError) as error:
+            rule = "a line is a size such as T=4 H=4 d=2"
+            raise self.error(f"{rule}, not {line}: {error}") from error
 
 
 def size(line: str) -> dict[str, Any]:

@@ -79,8 +79,12 @@ class Rooms(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for source in (ROOMS, *PACKAGE.rglob("*.py"), *PAGES.glob("*.rst")):
             self.env.note_dependency(str(source))
-        lines = of_folder(place(self.arguments[0])) if self.arguments else of_package()
-        return self.parse_text_to_nodes("\n".join(lines))
+        if not self.arguments:
+            return self.parse_text_to_nodes("\n".join(of_package()))
+        folder = place(self.arguments[0])
+        if not folder.is_dir():
+            raise self.error(f"rooms: the package has no folder {self.arguments[0]}")
+        return self.parse_text_to_nodes("\n".join(of_folder(folder)))
 
 
 def of_folder(folder: Path) -> list[str]:

@@ -7,45 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
 from .drawing.scene import Scene
-from .figures.costs import (
-    attention_cost_scene,
-    block_cost_scene,
-    memory_scene,
-    mixer_cost_scene,
-    network_cost_scene,
-    ratio_scene,
-    scaling_memory_scene,
-    scaling_time_scene,
-)
-from .figures.flow import (
-    block_scene,
-    feed_forward_scene,
-    model_scene,
-    parameters_scene,
-    swiglu_scene,
-)
-from .figures.laws import (
-    cycles_scene,
-    jacobian_scene,
-    null_space_scene,
-    orders_scene,
-    pre_norm_scene,
-    receptive_field_scene,
-    shuffle_scene,
-    token_jacobian_scene,
-    why_square_scene,
-)
-from .figures.layers import activations_scene, layer_norm_scene
-from .figures.mixing import mixer_scene, step_scene
-from .figures.shapes import batch_scene, shape_scene, strides_scene
-from .figures.steps import step_size_scene
-from .figures.tapes import (
-    example_backward,
-    example_order,
-    example_second_derivative,
-    example_tape,
-)
-from .figures.walk import walk_scene
+from .figures import costs, flow, laws, layers, mixing, shapes, steps, tapes, walk
 from .guide.verdicts import corrections_scene
 
 __all__ = ["FIGURES", "Figure", "draw"]
@@ -82,53 +44,57 @@ _RATIO = "Performance Scaling Chart"
 
 #: Every figure, in the order of the guide and then of the pages.
 FIGURES = {
-    "shape": Figure(shape_scene, "the axes of a batch", "Tensor Shape Basics"),
-    "batch": Figure(batch_scene, "sequences of tokens, by index", "Visual Representation"),
-    "mixer": Figure(mixer_scene, "the token mixer, all steps", _STEPS),
-    "partition": Figure(partial(step_scene, "partition"), "tokens cut into heads", _STEPS),
-    "permute": Figure(partial(step_scene, "permute"), "heads first, then tokens", _STEPS),
-    "flatten": Figure(partial(step_scene, "flatten"), "one sequence of chunks", _STEPS),
-    "merge": Figure(partial(step_scene, "merge"), "chunks regrouped: the mixing", _STEPS),
-    "residual": Figure(partial(step_scene, "residual"), "the input added", _STEPS),
-    "norm": Figure(partial(step_scene, "norm"), "every token normalised", _STEPS),
+    "shape": Figure(shapes.shape_scene, "the axes of a batch", "Tensor Shape Basics"),
+    "batch": Figure(shapes.batch_scene, "sequences of tokens, by index", "Visual Representation"),
+    "mixer": Figure(mixing.mixer_scene, "the token mixer, all steps", _STEPS),
+    "partition": Figure(partial(mixing.step_scene, "partition"), "tokens cut into heads", _STEPS),
+    "permute": Figure(partial(mixing.step_scene, "permute"), "heads first, then tokens", _STEPS),
+    "flatten": Figure(partial(mixing.step_scene, "flatten"), "one sequence of chunks", _STEPS),
+    "merge": Figure(partial(mixing.step_scene, "merge"), "chunks regrouped: the mixing", _STEPS),
+    "residual": Figure(partial(mixing.step_scene, "residual"), "the input added", _STEPS),
+    "norm": Figure(partial(mixing.step_scene, "norm"), "every token normalised", _STEPS),
     "ffn": Figure(
-        feed_forward_scene, "a feed-forward network with its shapes", "Feed Forward Network Flow"
+        flow.feed_forward_scene,
+        "a feed-forward network with its shapes",
+        "Feed Forward Network Flow",
     ),
     "ffn-parameters": Figure(
-        parameters_scene, "where its parameters are", "Parameter Distribution"
+        flow.parameters_scene, "where its parameters are", "Parameter Distribution"
     ),
     "swiglu": Figure(
-        swiglu_scene, "the standard network beside SwiGLU", "SwiGLU Variant Comparison"
+        flow.swiglu_scene, "the standard network beside SwiGLU", "SwiGLU Variant Comparison"
     ),
-    "block": Figure(block_scene, "the mixer, then the network", "RankMixer Block Structure"),
-    "model": Figure(model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
-    "mixer-flops": Figure(mixer_cost_scene, "what the token mixer costs", _COST),
-    "attention-flops": Figure(attention_cost_scene, "what self-attention costs", _COST),
-    "ffn-flops": Figure(network_cost_scene, "what both feed-forward networks cost"),
-    "block-flops": Figure(block_cost_scene, "what a whole block costs", _COST),
-    "memory": Figure(memory_scene, "how many numbers are kept", _MEMORY),
-    "scaling-memory": Figure(scaling_memory_scene, "measured memory", _MEMORY),
-    "ratio": Figure(ratio_scene, "attention / mixer in FLOPs", _RATIO),
-    "scaling-time": Figure(scaling_time_scene, "measured time", _RATIO),
-    "walk": Figure(walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"),
-    "strides": Figure(strides_scene, "which lines copy, and why", "Memory Optimization"),
-    "activations": Figure(activations_scene, "GELU, ReLU and SiLU with their slopes"),
-    "layer-norm": Figure(layer_norm_scene, "one token through LayerNorm"),
-    "step-sizes": Figure(step_size_scene, "the error of a difference, by its step"),
-    "shuffle": Figure(shuffle_scene, "where mixing moves each chunk"),
-    "jacobian": Figure(jacobian_scene, "the Jacobian of mixing, by chunks"),
-    "token-jacobian": Figure(token_jacobian_scene, "which token has chunks of which"),
-    "cycles": Figure(cycles_scene, "the cycles of mixing, and its order"),
-    "orders": Figure(orders_scene, "order, depth and rank by T and H"),
-    "receptive-field": Figure(receptive_field_scene, "which token sees which, by layers"),
-    "why-square": Figure(why_square_scene, "the paper's reshaping beside the regrouping"),
-    "null-space": Figure(null_space_scene, "what x + mix(x) loses"),
-    "pre-norm": Figure(pre_norm_scene, "how other blocks escape that"),
+    "block": Figure(flow.block_scene, "the mixer, then the network", "RankMixer Block Structure"),
+    "model": Figure(flow.model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
+    "mixer-flops": Figure(costs.mixer_cost_scene, "what the token mixer costs", _COST),
+    "attention-flops": Figure(costs.attention_cost_scene, "what self-attention costs", _COST),
+    "ffn-flops": Figure(costs.network_cost_scene, "what both feed-forward networks cost"),
+    "block-flops": Figure(costs.block_cost_scene, "what a whole block costs", _COST),
+    "memory": Figure(costs.memory_scene, "how many numbers are kept", _MEMORY),
+    "scaling-memory": Figure(costs.scaling_memory_scene, "measured memory", _MEMORY),
+    "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", _RATIO),
+    "scaling-time": Figure(costs.scaling_time_scene, "measured time", _RATIO),
+    "walk": Figure(
+        walk.walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"
+    ),
+    "strides": Figure(shapes.strides_scene, "which lines copy, and why", "Memory Optimization"),
+    "activations": Figure(layers.activations_scene, "GELU, ReLU and SiLU with their slopes"),
+    "layer-norm": Figure(layers.layer_norm_scene, "one token through LayerNorm"),
+    "step-sizes": Figure(steps.step_size_scene, "the error of a difference, by its step"),
+    "shuffle": Figure(laws.shuffle_scene, "where mixing moves each chunk"),
+    "jacobian": Figure(laws.jacobian_scene, "the Jacobian of mixing, by chunks"),
+    "token-jacobian": Figure(laws.token_jacobian_scene, "which token has chunks of which"),
+    "cycles": Figure(laws.cycles_scene, "the cycles of mixing, and its order"),
+    "orders": Figure(laws.orders_scene, "order, depth and rank by T and H"),
+    "receptive-field": Figure(laws.receptive_field_scene, "which token sees which, by layers"),
+    "why-square": Figure(laws.why_square_scene, "the paper's reshaping beside the regrouping"),
+    "null-space": Figure(laws.null_space_scene, "what x + mix(x) loses"),
+    "pre-norm": Figure(laws.pre_norm_scene, "how other blocks escape that"),
     "corrections": Figure(corrections_scene, "the guide's claims, each with a verdict"),
-    "tape": Figure(example_tape, "the tape of s * (s + 1)"),
-    "tape-backward": Figure(example_backward, "gradients flowing back through it"),
-    "order": Figure(example_order, "a tape read in a wrong order and in the right one"),
-    "second-derivative": Figure(example_second_derivative, "the tape of a gradient"),
+    "tape": Figure(tapes.example_tape, "the tape of s * (s + 1)"),
+    "tape-backward": Figure(tapes.example_backward, "gradients flowing back through it"),
+    "order": Figure(tapes.example_order, "a tape read in a wrong order and in the right one"),
+    "second-derivative": Figure(tapes.example_second_derivative, "the tape of a gradient"),
 }
 
 

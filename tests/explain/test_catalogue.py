@@ -1,5 +1,6 @@
 """Every figure has a name under which it is drawn."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -29,6 +30,19 @@ def test_a_figure_is_drawn_alike_every_time(name) -> None:
 def test_sizes_are_handed_on() -> None:
     chosen = draw("mixer", num_tokens=3, hidden_dim=10, num_heads=2, mixing="guide")
     assert chosen == mixer_scene(3, 10, 2, mixing="guide")
+
+
+SIZES = ("num_tokens", "hidden_dim", "num_heads", "num_layers", "batch", "vocab_size", "ff_dim")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_of_something_is_singular(name) -> None:
+    sizes = [size for size in FIGURES[name].options if size in SIZES]
+    alone = [{size: 1} for size in sizes if size != "hidden_dim"]  # H would not divide it
+    for chosen in (*alone, dict.fromkeys(sizes, 1)):
+        scene = draw(name, **chosen)
+        for line in (scene.description, *scene.text().split("\n")):
+            assert not re.search(r"(?<![\d.,-])\b1 [a-z]+s\b", line), line
 
 
 def test_unknown_figures_and_sizes_are_refused() -> None:

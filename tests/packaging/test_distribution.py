@@ -81,7 +81,6 @@ def test_numpy_is_the_only_requirement(metadata: Message) -> None:
     assert set(metadata.get_all("Provides-Extra", [])) == {
         "test",
         "docs",
-        "plots",
         "backends",
         "vectors",
     }

@@ -21,8 +21,17 @@ def optional() -> list[str]:
     return [name.replace("-", "_") for name in names if name not in NEEDED]
 
 
-def build(docs: Path, out: Path, seed: int = 0, without: Iterable[str] = ()) -> str:
+def build(
+    docs: Path,
+    out: Path,
+    seed: int = 0,
+    without: Iterable[str] = (),
+    processes: int = 1,
+    builder: str = "html",
+) -> str:
     """Build `docs` into `out`/html; what Sphinx complained about, or nothing.
+
+    Another builder writes into a folder of its own name.
 
     A module that is None in sys.modules can neither be found nor imported.
     """
@@ -30,9 +39,10 @@ def build(docs: Path, out: Path, seed: int = 0, without: Iterable[str] = ()) -> 
         f"import sys; sys.modules.update(dict.fromkeys({list(without)}));"
         "from sphinx.cmd.build import main; sys.exit(main(sys.argv[1:]))"
     )
-    flags = ["-q", "-W", "-n", "--keep-going", "-b", "html", "-d", str(out / "doctrees")]
+    flags = ["-q", "-W", "-n", "--keep-going", "-j", str(processes), "-b", builder]
+    flags += ["-d", str(out / "doctrees")]
     done = subprocess.run(
-        [sys.executable, "-c", program, *flags, str(docs), str(out / "html")],
+        [sys.executable, "-c", program, *flags, str(docs), str(out / builder)],
         env={**environ, "PYTHONHASHSEED": str(seed)},
         capture_output=True,
         text=True,

@@ -24,7 +24,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
     def elsewhere() -> str:
         docs = builds.copy(folder / "a copy")
-        return builds.build(docs, folder / "again", seed=1)
+        return builds.build(docs, folder / "again", seed=1, processes=2)
 
     def started(pool: ThreadPoolExecutor) -> dict[str, Future[str]]:
         docs = builds.ROOT / "docs"

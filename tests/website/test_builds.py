@@ -17,7 +17,8 @@ def test_sphinx_alone_is_enough(built):
 
 
 def test_two_builds_are_the_same_byte_for_byte(built):
-    """In two folders, from two copies of the sources, with two hash seeds; no file is left out.
+    """In two folders, from two copies of the sources, with two hash seeds, by one process and by
+    two; no file is left out.
 
     The doctrees, from which Sphinx builds anew only what has changed, lie in a folder of their own.
     """

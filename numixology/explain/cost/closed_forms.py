@@ -14,6 +14,7 @@ from operator import index
 from typing import NamedTuple, TypeAlias
 
 from ...errors import ArgumentError, DTypeError, ShapeError
+from ...functional.mixing import divided
 from ...nn import (
     Dropout,
     FeedForward,
@@ -26,8 +27,9 @@ from ...nn import (
     TokenMixer,
 )
 from ...nn.module import positive
-from ...text import columns
+from ...text import columns, counted
 from .counting import Complexity
+from .known import check_known
 
 __all__ = ["ClosedForm", "ClosedRow", "Formula", "closed_form", "formula"]
 
@@ -318,6 +320,10 @@ class ClosedForm(NamedTuple):
 def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
     """What a layer of this package costs, by formulas alone: nothing is run.
 
+    A layer that runs something else than the class of that name, or has a part that does, has no
+    formulas. It is refused, and can be counted. Where T, H or D / H is 1 nothing need be copied:
+    the formulas of what is read and written are then those of this case.
+
     Args:
         module: a token mixer, self-attention, either feed-forward network, a block or a model.
         batch: B.
@@ -327,9 +333,10 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
         A :class:`.ClosedForm`, which prints as a table.
 
     Raises:
-        ArgumentError: a size is not a positive integer, or the blocks of a model differ.
-        ShapeError: the module is made for another T.
-        DTypeError: another module, whose formulas are not known; it can be counted.
+        ArgumentError: a size is not a positive integer, the blocks of a model differ, or parts
+            have other sizes, dtypes or parameters than the formulas.
+        ShapeError: the module is made for another T, or its H no longer divides D.
+        DTypeError: another module, a forward of its own, or a part of another class.
 
     Source: guide, Computational Complexity and Parameter Distribution.
 
@@ -345,45 +352,81 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
     made_for = own.get("T", num_tokens)
     if made_for != num_tokens:
         raise ShapeError(
-            f"the module is made for {made_for} tokens", str(num_tokens), "make another module"
+            f"the module is made for {counted(made_for, 'token')}",
+            str(num_tokens),
+            "make another module",
         )
-    weight = next(module.parameters())
-    return ClosedForm({**own, "B": batch, "T": num_tokens}, weight.dtype.itemsize, rows)
+    if "H" in own:
+        divided(own["D"], own["H"])
+    dtypes = sorted({str(parameter.dtype) for parameter in module.parameters()})
+    if len(dtypes) > 1:
+        raise _unfit("parameters of one dtype", ", ".join(dtypes))
+    itemsize = next(module.parameters()).dtype.itemsize
+    form = ClosedForm({**own, "B": batch, "T": num_tokens}, itemsize, rows)
+    learnt = sum(parameter.size for parameter in module.parameters())
+    if learnt != form.parameters:
+        rule = "as many parameters as its formulas have"
+        raise _unfit(rule, f"{learnt:,} of {form.parameters:,}")
+    return form
+
+
+def _unfit(rule: str, received: str) -> ArgumentError:
+    return ArgumentError(
+        f"a layer with a closed form has {rule}",
+        received,
+        "count it with nx.explain.complexity",
+    )
 
 
 def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
     """What the letters stand for, T only where a module is made for one, and the rows."""
     match module:
         case TokenMixer():
+            check_known(module, TokenMixer)
             sizes = {"T": module.num_tokens, "D": module.hidden_dim, "H": module.num_heads}
             return sizes, _mixer_rows(module)
         case SelfAttention():
+            check_known(module, SelfAttention)
             sizes = {"D": len(module.query.weight), "H": module.num_heads}
             return sizes, _attention_rows(module, num_tokens)
         case FeedForward():
+            check_known(module, FeedForward)
             return _network_sizes(module.linear1), _network_rows(module)
         case SwiGLUFeedForward():
+            check_known(module, SwiGLUFeedForward)
             return _network_sizes(module.w1), _swiglu_rows(module)
         case RankMixerBlock():
+            check_known(module, RankMixerBlock)
             mixer, mixing = _layer(module.mixer, num_tokens)
             network, processing = _layer(module.ffn, num_tokens)
-            return mixer | network, (*_named("mixer", mixing), *_named("network", processing))
+            rows = (*_named("mixer", mixing), *_named("network", processing))
+            return _agreed(mixer, network), rows
         case RankMixerModel():
-            (sizes, block), *others = (_layer(block, num_tokens) for block in module.blocks)
-            if any(other != (sizes, block) for other in others):
-                raise ArgumentError(
-                    "closed_form knows models whose blocks are alike",
-                    "blocks of other sizes, parts or modes",
-                    "make them alike, or count the model with nx.explain.complexity",
-                )
-            sizes |= {"V": len(module.token_embedding.weight), "N": len(module.blocks)}
-            return sizes, _model_rows(block, len(module.blocks))
+            check_known(module, RankMixerModel)
+            layers = [_layer(block, num_tokens) for block in module.blocks]
+            if not layers:
+                raise _unfit("at least one block", "none")
+            if any(layer != layers[0] for layer in layers):
+                raise _unfit("blocks that are alike", "other sizes, parts or modes")
+            sizes, block = layers[0]
+            vocab_size, D = module.token_embedding.weight.shape
+            own = {"V": vocab_size, "D": D, "T": module.num_tokens, "N": len(layers)}
+            return _agreed(sizes, own), _model_rows(block, len(layers))
     raise DTypeError(
         "closed_form knows the token mixer, self-attention, the feed-forward networks, the block "
         "and the model",
         type(module).__name__,
         "count it with nx.explain.complexity",
     )
+
+
+def _agreed(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """The sizes of two parts of a layer, in whose formulas a letter stands for the same."""
+    for letter in one.keys() & other.keys():
+        if one[letter] != other[letter]:
+            received = f"{letter} = {one[letter]} and {letter} = {other[letter]}"
+            raise _unfit("parts in which each letter stands for one size", received)
+    return one | other
 
 
 def _network_sizes(first: Linear) -> dict[str, int]:
@@ -400,9 +443,10 @@ def _row(name: str, *primitives: str, **costs: str) -> ClosedRow:
     return ClosedRow(name, primitives, *(formula(given.get(cost, "0")) for cost in _COSTS))
 
 
-def _linear(name: str, maps: str, bias: bool) -> ClosedRow:
+def _linear(name: str, maps: str, layer: Linear) -> ClosedRow:
     """``maps`` is DD, DF or FD: from so many features to so many."""
     into, out = maps[0], maps[1]
+    bias = layer.bias is not None
     more = {"flops": f" + BT{out}", "parameters": f" + {out}", "read": f" + {out}"}
     return _row(
         name,
@@ -457,19 +501,18 @@ def _mixer_rows(mixer: TokenMixer) -> _Rows:
 
 
 def _attention_rows(layer: SelfAttention, num_tokens: int) -> _Rows:
-    bias = layer.query.bias is not None
     joined = _unless_one(num_tokens, layer.num_heads, len(layer.query.weight) // layer.num_heads)
     heads = _row("heads", "reshape", "transpose")
     scores = {"flops": "2BT²D", "multiply_adds": "BT²D", "read": "2BTD", "written": "BHT²"}
     values = {**scores, "read": "BHT² + BTD", "written": "BTD"}
     return (
-        _together((_linear("projection", "DD", bias), heads), "QKV projections", 3),
+        _together((_linear("projection", "DD", layer.query), heads), "QKV projections", 3),
         _row("scores", "transpose", "matmul", **scores),
         _row("scaling", "divide", flops="BHT²", moved="BHT²"),
         _row("softmax", "softmax", flops="5BHT² - 2BHT", moved="BHT²"),
         _row("weighted values", "matmul", **values),
         _row("heads joined", "transpose", "reshape", moved=joined),
-        _linear("output projection", "DD", bias),
+        _linear("output projection", "DD", layer.output),
     )
 
 
@@ -482,27 +525,25 @@ def _activation(name: str) -> ClosedRow:
 
 
 def _network_rows(network: FeedForward) -> _Rows:
-    bias = network.linear1.bias is not None
     return (
         _norm(),
-        _linear("linear 1", "DF", bias),
+        _linear("linear 1", "DF", network.linear1),
         _activation(network.activation),
         *_dropout(network.dropout, "BTF"),
-        _linear("linear 2", "FD", bias),
+        _linear("linear 2", "FD", network.linear2),
         *_dropout(network.dropout, "BTD"),
         _residual(),
     )
 
 
 def _swiglu_rows(network: SwiGLUFeedForward) -> _Rows:
-    bias = network.w1.bias is not None
     return (
         _norm(),
-        _linear("gate projection", "DF", bias),
+        _linear("gate projection", "DF", network.w1),
         _activation("silu"),
-        _linear("up projection", "DF", bias),
+        _linear("up projection", "DF", network.w3),
         _product("gate times up", "BTF"),
-        _linear("down projection", "FD", bias),
+        _linear("down projection", "FD", network.w2),
         *_dropout(network.dropout, "BTD"),
         _residual(),
     )

@@ -33,13 +33,21 @@ __all__ = ["panel_svg", "scene_svg", "style_sheet"]
 _CHARACTER = 7.3
 _LINE = 20
 _CELL = 24
+_NARROWEST = 22  # of cells with labels of a character or two
 _MARGIN = 8
-_GAP = 8  # between chunks
-_PHONE = 320  # words are broken into lines that a telephone can show
+_GAP = 6  # between chunks
+_BETWEEN = 12  # the columns of a table
+_PHONE = (
+    320  # words are broken into lines that a telephone can show, and bars leave room for theirs
+)
+_SHORTEST_BARS, _LONGEST_BARS = 100, 200  # the longest bar of a panel
 
 #: Background, ink, fainter ink, lines, the emphasis.
 _LIGHT = ("#ffffff", "#14181d", "#4a525c", "#8a939e", "#1f5fa8")
 _DARK = ("#131416", "#f0f3f6", "#b9c1ca", "#6f7883", "#8ab8f0")
+#: The curves of a chart after the first, which has the emphasis.
+_LIGHT_CURVES = ("#14181d", "#b3500b", "#6a737d")
+_DARK_CURVES = ("#f0f3f6", "#f0a060", "#a3abb5")
 #: The tints of groups.
 _LIGHT_TINTS = (
     *("#cfe3fb", "#fde0c5", "#cdeccf", "#f3d3ea"),
@@ -50,7 +58,10 @@ _DARK_TINTS = (
     *("#55490f", "#3a3470", "#145052", "#6a2a2a"),
 )
 _TINTS = len(_LIGHT_TINTS)
-_NAMES = ("paper", "ink", "faint", "line", "accent", *(f"tint-{i}" for i in range(_TINTS)))
+_NAMES = (
+    *("paper", "ink", "faint", "line", "accent", "curve-1", "curve-2", "curve-3"),
+    *(f"tint-{i}" for i in range(_TINTS)),
+)
 
 _SHAPES = """\
 .nx-figure { background: var(--nx-paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
@@ -67,6 +78,7 @@ _SHAPES = """\
 """
 
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
+_FEW_POINTS = 16  # each is marked and named on its axis; of more points some are
 
 
 class _Drawing(NamedTuple):
@@ -94,7 +106,10 @@ def style_sheet(*, page: bool = True) -> str:
     """
     light, dark = (
         " ".join(f"--nx-{name}: {value};" for name, value in zip(_NAMES, values, strict=True))
-        for values in (_LIGHT + _LIGHT_TINTS, _DARK + _DARK_TINTS)
+        for values in (
+            _LIGHT + _LIGHT_CURVES + _LIGHT_TINTS,
+            _DARK + _DARK_CURVES + _DARK_TINTS,
+        )
     )
     tints = "".join(
         f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
@@ -107,7 +122,11 @@ def style_sheet(*, page: bool = True) -> str:
             f":root {{ {light} }}\nbody[data-theme=dark] {{ {dark} }}\n"
             f"{system} {{ body[data-theme=auto] {{ {dark} }} }}\n"
         )
-    return rules + _SHAPES + tints
+    curves = "".join(
+        f".nx-figure .nx-series-{i} {{ stroke: var(--nx-curve-{i}); }}\n"
+        for i in range(1, len(_DASHES))
+    )
+    return rules + _SHAPES + curves + tints
 
 
 def panel_svg(panel: Panel, prefix: str) -> Element:
@@ -231,7 +250,7 @@ def _lines(panel: Lines) -> _Drawing:
 
 def _grid(grid: Grid) -> _Drawing:
     labels = [cell.label for row in grid.rows for chunk in row.chunks for cell in chunk]
-    cell_wide = max(_CELL, max(_wide(label) for label in (*labels, *grid.columns)) + 8)
+    cell_wide = max(_NARROWEST, max(_wide(label) for label in (*labels, *grid.columns)) + 8)
     names = max(_wide(row.name) for row in grid.rows) + 8
     elements: list[Element] = []
     top = _LINE if grid.columns else 0
@@ -261,7 +280,7 @@ def _grid(grid: Grid) -> _Drawing:
 
 
 def _graph(graph: Graph) -> _Drawing:
-    wide = max(_wide(text) for box in graph.boxes for text in (box.name, box.shape)) + 20
+    wide = max(_wide(text) for box in graph.boxes for text in (box.name, box.shape)) + 16
     high = 42.0 if any(box.shape for box in graph.boxes) else 26.0
     place = {box.key: box.place for box in graph.boxes}
     skips = any(_skips(place, key, box.key) for box in graph.boxes for key in box.reads)
@@ -358,16 +377,16 @@ def _arrow(
 
 def _table(table: Table) -> _Drawing:
     lines = [table.header, *table.rows]
-    widths = [max(_wide(line[i]) for line in lines) + 16 for i in range(len(table.header))]
+    widths = [max(_wide(line[i]) for line in lines) + _BETWEEN for i in range(len(table.header))]
     elements = []
     for i, line in enumerate(lines):
         x, y = 0.0, 14 + i * _LINE + (6 if i else 0)
         for cell, width, side in zip(line, widths, table.align, strict=True):
             kind = "nx-value" if i else "nx-faint"
-            at = x + (width - 16 - _wide(cell) if side == ">" else 0)
+            at = x + (width - _BETWEEN - _wide(cell) if side == ">" else 0)
             elements.append(_text(at, y, cell, kind))
             x += width
-    wide = sum(widths) - 16
+    wide = sum(widths) - _BETWEEN
     elements.append(_path([(0, 21), (wide, 21)], "nx-line"))
     return _Drawing(elements, wide, len(lines) * _LINE + 8)
 
@@ -375,25 +394,28 @@ def _table(table: Table) -> _Drawing:
 def _bars(panel: Bars) -> _Drawing:
     names = max(_wide(bar.name) for bar in panel.bars) + 8
     labels = max(_wide(bar.label) for bar in panel.bars) + 6
+    most = min(max(_PHONE - names - labels, _SHORTEST_BARS), _LONGEST_BARS)
     longest = max(bar.value for bar in panel.bars) or 1.0
     elements = []
     for i, bar in enumerate(panel.bars):
-        y, length = i * 22, max(200 * bar.value / longest, 1)
+        y, length = i * 22, max(most * bar.value / longest, 1)
         elements.append(_text(0, y + 14, bar.name))
         elements.append(_rect(names, y + 2, length, 16, "nx-bar"))
         elements.append(_text(names + length + 6, y + 14, bar.label, "nx-value"))
-    return _Drawing(elements, names + 200 + labels, len(panel.bars) * 22)
+    return _Drawing(elements, names + most + labels, len(panel.bars) * 22)
 
 
 def _chart(chart: Chart) -> _Drawing:
-    wide, high, low = 270.0, 190.0, 18.0
+    wide, high, low = 240.0, 190.0, 18.0
     values = [value for series in chart.series for value in series.values]
     ticks = _ticks(min(values), max(values), log=chart.log_y)
     left = max(_wide(number(tick)) for tick in ticks) + 8
+    scale_x = _symlog if chart.symlog_x else math.log10 if chart.log_x else float
+    scale_y = math.log10 if chart.log_y else float
 
     def at(x: float, y: float) -> tuple[float, float]:
-        across = _share(x, chart.x[0], chart.x[-1], log=chart.log_x)
-        up = _share(y, ticks[0], ticks[-1], log=chart.log_y)
+        across = _share(scale_x(x), scale_x(chart.x[0]), scale_x(chart.x[-1]))
+        up = _share(scale_y(y), scale_y(ticks[0]), scale_y(ticks[-1]))
         return left + 8 + (wide - 16) * across, low + (high - low) * (1 - up)
 
     elements = [_text(0, 8, chart.y_name, "nx-faint")]
@@ -402,23 +424,56 @@ def _chart(chart: Chart) -> _Drawing:
         elements.append(_path([(left, y), (left + wide, y)], "nx-line"))
         label = number(tick)
         elements.append(_text(left - 6 - _wide(label), y + 4, label, "nx-faint"))
-    for x in _few_of(chart.x, wide / (max(_wide(number(x)) for x in chart.x) + 10)):
-        label, (across, _) = number(x), at(x, ticks[0])
+    for x, (across, _) in _apart([(x, at(x, ticks[0])) for x in _named_x(chart, wide)]):
+        label = number(x)
         elements.append(_text(across - _wide(label) / 2, high + 16, label, "nx-faint"))
     name_x = left + wide / 2 - _wide(chart.x_name) / 2
     elements.append(_text(name_x, high + 32, chart.x_name, "nx-faint"))
+    apart = 1 if len(chart.x) <= _FEW_POINTS else math.ceil(len(chart.x) / _FEW_POINTS * 2)
     for i, series in enumerate(chart.series):
         points = [at(x, y) for x, y in zip(chart.x, series.values, strict=True)]
-        elements.append(_path(points, "nx-curve", _DASHES[i % len(_DASHES)]))
-        elements.extend(_mark(i, x, y) for x, y in points)
+        elements.append(_curve(i, points))
+        # of many points those marked differ from curve to curve, where curves lie on each other
+        first = (apart * (2 * i + 1) // (2 * len(_DASHES))) % apart
+        elements.extend(_mark(i, x, y) for x, y in points[first::apart])
         y = high + 52 + i * _LINE
-        elements.append(_path([(left, y), (left + 40, y)], "nx-curve", _DASHES[i % len(_DASHES)]))
-        elements.append(_mark(i, left + 20, y))
-        elements.append(_text(left + 48, y + 4, series.name))
+        elements.append(_curve(i, [(0, y), (40, y)]))
+        elements.append(_mark(i, 20, y))
+        elements.append(_text(48, y + 4, series.name))
     names = max(_wide(series.name) for series in chart.series)
     last = _wide(number(chart.x[-1])) / 2  # the last label is centred below the right edge
-    width = max(left + wide + last, left + 48 + names, _wide(chart.y_name))
+    width = max(left + wide + last, 48 + names, _wide(chart.y_name))
     return _Drawing(elements, width, high + 46 + len(chart.series) * _LINE)
+
+
+def _named_x(chart: Chart, wide: float) -> Sequence[float]:
+    """The values of x that are written below the axis: of many, round numbers among them."""
+    low, high = chart.x[0], chart.x[-1]
+    if len(chart.x) > _FEW_POINTS:
+        if chart.symlog_x:
+            tens = [10.0**n for n in range(math.ceil(_symlog(max(-low, high))))]
+            ticks = [*(-ten for ten in reversed(tens)), 0.0, *tens]
+        else:
+            ticks = _ticks(low, high, log=chart.log_x)
+        within = [tick for tick in ticks if low <= tick <= high]
+        if len(within) > 1:
+            return within
+    most = wide / (max(_wide(number(x)) for x in chart.x) + 10)
+    return chart.x[:: math.ceil(len(chart.x) / max(int(most), 1))]
+
+
+def _apart(
+    labels: Sequence[tuple[float, tuple[float, float]]],
+) -> list[tuple[float, tuple[float, float]]]:
+    """The labels of which none runs into the one before."""
+    kept: list[tuple[float, tuple[float, float]]] = []
+    free = -math.inf
+    for x, place in labels:
+        half = _wide(number(x)) / 2
+        if place[0] - half >= free:
+            kept.append((x, place))
+            free = place[0] + half + 5
+    return kept
 
 
 def _ticks(low: float, high: float, *, log: bool) -> list[float]:
@@ -436,27 +491,38 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     return [n * step for n in range(first, max(last, first + 1) + 1)]
 
 
-def _share(value: float, low: float, high: float, *, log: bool) -> float:
-    if log:
-        value, low, high = math.log(value), math.log(low), math.log(high)
+def _symlog(value: float) -> float:
+    """The value itself from -1 to 1; beyond, a step of 1 for each factor of ten."""
+    if abs(value) <= 1:
+        return value
+    return math.copysign(1 + math.log10(abs(value)), value)
+
+
+def _share(value: float, low: float, high: float) -> float:
     return 0.5 if high == low else (value - low) / (high - low)
 
 
-def _few_of(values: Sequence[float], most: float) -> Sequence[float]:
-    return values[:: math.ceil(len(values) / max(int(most), 1))]
+def _curve(kind: int, points: Sequence[tuple[float, float]]) -> Element:
+    """A line in the dashes and the colour of that curve."""
+    return _path(points, f"nx-curve {_series(kind)}".rstrip(), _DASHES[kind % len(_DASHES)])
+
+
+def _series(kind: int) -> str:
+    return f"nx-series-{kind % len(_DASHES)}" if kind % len(_DASHES) else ""
 
 
 def _mark(kind: int, x: float, y: float) -> Element:
     """A circle, a square, a triangle or a diamond."""
+    how = {"class": f"nx-mark {_series(kind)}".rstrip()}
     if kind % 4 == 0:
-        return Element("circle", {"cx": _round(x), "cy": _round(y), "r": "3.5", "class": "nx-mark"})
+        return Element("circle", {"cx": _round(x), "cy": _round(y), "r": "3.5", **how})
     corners = (
         [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
         [(0, -4.5), (4.5, 3.5), (-4.5, 3.5)],
         [(0, -5), (5, 0), (0, 5), (-5, 0)],
     )[kind % 4 - 1]
     points = " ".join(f"{_round(x + dx)},{_round(y + dy)}" for dx, dy in corners)
-    return Element("polygon", {"points": points, "class": "nx-mark"})
+    return Element("polygon", {"points": points, **how})
 
 
 def _path(points: Sequence[tuple[float, float]], kind: str, dashes: str = "") -> Element:
@@ -492,9 +558,9 @@ def _wide(words: str) -> float:
 
 
 def _wrapped(words: str, wide: float) -> list[str]:
-    """Words in lines that are not wider; a shape, such as (2, 4, 8), is one word."""
+    """Words in lines that are not wider; a shape, (2, 4, 8), or a size, T = 3, is one word."""
     lines = [""]
-    for word in re.split(r"\s+(?![^()]*\))", words.strip()):
+    for word in re.split(r"(?<!=)\s+(?!=)(?![^()]*\))", words.strip()):
         if lines[-1] and _wide(f"{lines[-1]} {word}") > wide:
             lines.append(word)
         else:

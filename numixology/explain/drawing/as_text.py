@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...text import columns
+from ...text import columns, ordinal
 from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
 
 __all__ = ["panel_text"]
@@ -100,7 +100,7 @@ def _matrix(grid: Grid) -> list[str]:
 
 def _boxes(graph: Graph) -> list[str]:
     """Name, shape and remark of each; and what it reads, unless that is just the one before."""
-    names = {box.key: box.name for box in graph.boxes}
+    names = _told_apart(graph)
     wide = max(len(box.name) for box in graph.boxes)
     rows = []
     before: tuple[str, ...] = ()
@@ -112,6 +112,18 @@ def _boxes(graph: Graph) -> list[str]:
         rows.append((f"{box.name:{wide}}  {box.shape}".rstrip(), remark))
         before = (box.key,)
     return _beside(rows)
+
+
+def _told_apart(graph: Graph) -> dict[str, str]:
+    """The name of each box by its key; of boxes that share one, with its place among them."""
+    shared: dict[str, list[str]] = {}
+    for box in graph.boxes:
+        shared.setdefault(box.name, []).append(box.key)
+    return {
+        key: name if len(keys) == 1 else f"{name} ({ordinal(place)})"
+        for name, keys in shared.items()
+        for place, key in enumerate(keys, start=1)
+    }
 
 
 def _bars(panel: Bars) -> list[str]:

@@ -268,6 +268,7 @@ class Chart(NamedTuple):
         series: the curves.
         log_x, log_y: whether that axis is logarithmic; its values are then positive.
         note: a sentence below; empty for none.
+        symlog_x: whether the axis of x is linear from -1 to 1 and logarithmic beyond, both ways.
 
     Example:
         >>> import numixology as nx
@@ -292,6 +293,7 @@ class Chart(NamedTuple):
     log_x: bool = False
     log_y: bool = False
     note: str = ""
+    symlog_x: bool = False
 
 
 #: Any of the panels.
@@ -381,6 +383,8 @@ def _check_chart(chart: Chart) -> None:
         if not all(math.isfinite(n) and (n > 0 or not log) for n in numbers):
             kind = "finite and positive" if log else "finite"
             raise _misfit(chart, f"has {kind} numbers as {name}", str(list(numbers)), "drop others")
+    if chart.log_x and chart.symlog_x:
+        raise _misfit(chart, "has one scale for x", "log_x and symlog_x", "choose one")
     if list(chart.x) != sorted(set(chart.x)):
         raise _misfit(chart, "has x that rise", str(list(chart.x)), "sort them")
 

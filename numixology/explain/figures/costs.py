@@ -49,13 +49,10 @@ def mixer_cost_scene(
     """What the token mixer costs: it is run and counted, and the formulas stand beside.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
-        batch: B.
+        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
-        A :class:`.Scene` of one table.
+        A :class:`.Scene` of two tables, of numbers and of formulas.
 
     Raises:
         ArgumentError, ShapeError: sizes that no mixer has.
@@ -64,8 +61,9 @@ def mixer_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> nx.explain.mixer_cost_scene(4, 8, 4, batch=2).panels[0].rows[-1]
-        ('total', '8BTD + 2BT', '528', '0', '~8BTD')
+        >>> numbers, formulas = nx.explain.mixer_cost_scene(4, 8, 4, batch=2).panels
+        >>> numbers.rows[-1], formulas.note
+        (('total', '528', '0'), 'In all 8BTD + 2BT; the guide: ~8BTD.')
     """
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     counted = _counted(
@@ -75,7 +73,10 @@ def mixer_cost_scene(
     return Scene(
         f"Token mixer, {counted.sizes}",
         "Each operation of the token mixer with its FLOPs, as a formula and as counted.",
-        (counted.table("FLOPs of the token mixer", note, _GUIDE_MIXER),),
+        (
+            counted.numbers("FLOPs of the token mixer", note),
+            counted.formulas("Formulas of the token mixer", _GUIDE_MIXER),
+        ),
     )
 
 
@@ -85,13 +86,10 @@ def attention_cost_scene(
     """What self-attention costs: it is run and counted, and the formulas stand beside.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
-        batch: B.
+        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
-        A :class:`.Scene` of one table.
+        A :class:`.Scene` of two tables, of numbers and of formulas.
 
     Raises:
         ArgumentError, ShapeError: sizes that no attention has.
@@ -100,11 +98,13 @@ def attention_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> table = nx.explain.attention_cost_scene(3, 4, 2).panels[0]
-        >>> for row in table.rows[:2]:
-        ...     print(row)
-        ('QKV projections', '6BTD^2 + 3BTD', '324', '144', '3BTD^2')
-        ('scores', '2BT^2D', '72', '36', 'BHT^2d')
+        >>> for table in nx.explain.attention_cost_scene(3, 4, 2).panels:
+        ...     for row in table.rows[:2]:
+        ...         print(row)
+        ('QKV projections', '324', '144')
+        ('scores', '72', '36')
+        ('QKV projections', '6BTD^2 + 3BTD', '3BTD^2')
+        ('scores', '2BT^2D', 'BHT^2d')
     """
     within(COMPUTED, hidden_dim=hidden_dim, out_dim=hidden_dim)
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
@@ -115,7 +115,10 @@ def attention_cost_scene(
     return Scene(
         f"Self-attention, {counted.sizes}",
         "Each operation of self-attention with its FLOPs, as a formula and as counted.",
-        (counted.table("FLOPs of self-attention", note, _GUIDE_ATTENTION),),
+        (
+            counted.numbers("FLOPs of self-attention", note),
+            counted.formulas("Formulas of self-attention", _GUIDE_ATTENTION),
+        ),
     )
 
 
@@ -125,23 +128,23 @@ def network_cost_scene(
     """What both feed-forward networks cost: run, counted, and the formulas beside.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
+        num_tokens, hidden_dim: T and D.
         ff_dim: F; 4D if None.
         batch: B.
 
     Returns:
-        A :class:`.Scene` of two tables.
+        A :class:`.Scene` of two tables for each, of numbers and of formulas.
 
     Raises:
         ArgumentError: sizes that no network has.
 
     Example:
         >>> import numixology as nx
-        >>> for table in nx.explain.network_cost_scene(2, 4).panels:
-        ...     print(table.rows[-1])
-        ('total', '4BTDF + 9BTD + 6BTF + 2BT', '780', '256')
-        ('total', '6BTDF + 8BTD + 6BTF + 2BT', '1,028', '384')
+        >>> standard, formulas, swiglu, others = nx.explain.network_cost_scene(2, 4).panels
+        >>> print(standard.rows[-1], formulas.note)
+        ('total', '780', '256') In all 4BTDF + 9BTD + 6BTF + 2BT.
+        >>> print(swiglu.rows[-1], others.note)
+        ('total', '1,028', '384') In all 6BTDF + 8BTD + 6BTF + 2BT.
     """
     network_within(hidden_dim, ff_dim, batch, num_tokens)
     standard = nn.FeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
@@ -150,7 +153,12 @@ def network_cost_scene(
     return Scene(
         f"Feed-forward networks, {first.sizes}",
         "Each operation of both networks with its FLOPs, as a formula and as counted.",
-        (first.table("FLOPs of the standard network"), second.table("FLOPs of SwiGLU")),
+        (
+            first.numbers("FLOPs of the standard network"),
+            first.formulas("Formulas of the standard network"),
+            second.numbers("FLOPs of SwiGLU"),
+            second.formulas("Formulas of SwiGLU"),
+        ),
     )
 
 
@@ -160,13 +168,10 @@ def block_cost_scene(
     """What a whole block costs, and how much attention in place of the mixer would add.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
-        batch: B.
+        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
-        A :class:`.Scene` of a table and bars.
+        A :class:`.Scene` of two tables, for mixer and network, and bars.
 
     Raises:
         ArgumentError, ShapeError: sizes that no block has.
@@ -175,8 +180,9 @@ def block_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> [bar.label for bar in nx.explain.block_cost_scene(4, 8, 4).panels[1].bars]
-        ['1x (5,424)', '1.56x (8,464)']
+        >>> bars = nx.explain.block_cost_scene(4, 8, 4).panels[-1]
+        >>> [(bar.label, bar.value) for bar in bars.bars]
+        [('1x', 5424), ('1.56x', 8464)]
     """
     network_within(hidden_dim, None, batch, num_tokens)
     block = nn.RankMixerBlock(num_tokens, hidden_dim, num_heads, rng=0, dtype="float32").eval()
@@ -185,14 +191,22 @@ def block_cost_scene(
     with_mixer = batch * (beside.mixer_flops + beside.network_flops)
     with_attention = with_mixer + batch * beside.attention_flops
     bars = (
-        Bar("with the mixer", with_mixer, f"1x ({with_mixer:,})"),
-        Bar("with attention", with_attention, f"{beside.block_ratio:.2f}x ({with_attention:,})"),
+        Bar("with the mixer", with_mixer, "1x"),
+        Bar("with attention", with_attention, f"{beside.block_ratio:.2f}x"),
     )
-    note = "both with residual, norm and the standard network"
+    note = (
+        f"{with_mixer:,} and {with_attention:,} FLOPs, both with residual, norm and the standard "
+        "network"
+    )
+    parts = (counted.part(name) for name in ("mixer", "network"))
+    tables = (
+        part.numbers(f"FLOPs of its {name}", f"In all {_for_terminals(part.form.total('flops'))}.")
+        for part, name in zip(parts, ("mixer", "network"), strict=True)
+    )
     return Scene(
         f"Block, {counted.sizes}",
         "Each operation of a block with its FLOPs, then the totals of two kinds of block.",
-        (counted.table("FLOPs of a block"), Bars("FLOPs of a whole block", bars, note)),
+        (*tables, Bars("FLOPs of a whole block", bars, note)),
     )
 
 
@@ -203,8 +217,7 @@ def memory_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
     """How many numbers the mixer and attention keep as the sequence grows.
 
     Args:
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
+        hidden_dim, num_heads: D and H; H divides D.
 
     Returns:
         A :class:`.Scene` of three panels of bars.
@@ -276,7 +289,7 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
         "a straight line in T that does not begin at zero, which logarithmic axes bend; nowhere "
         "near 1"
     )
-    header = ("T", "FLOPs", "counted", "mixed units", "whole blocks")
+    header = ("T", "FLOPs", "counted", "mixed units", "blocks")
     rows = tuple(_ratios(one) for one in found)
     return Scene(
         f"Attention / mixer, D = {hidden_dim}",
@@ -387,25 +400,37 @@ class _Counted(NamedTuple):
         order = [letter for letter in "BTDHF" if letter in self.form.sizes]
         return ", ".join(f"{letter} = {self.form.sizes[letter]:,}" for letter in order)
 
-    def table(self, title: str, note: str = "", guide: Mapping[str, str] | None = None) -> Table:
-        """Operation, formula and the two counts; beside them what the guide says."""
+    def part(self, name: str) -> "_Counted":
+        """The rows of one part, such as the mixer of a block, without its name before each."""
+        own = [i for i, row in enumerate(self.form.rows) if row.name.startswith(f"{name}: ")]
+        rows = (self.form.rows[i] for i in own)
+        short = tuple(row._replace(name=row.name.removeprefix(f"{name}: ")) for row in rows)
+        return _Counted(
+            self.form._replace(rows=short),
+            tuple(self.flops[i] for i in own),
+            tuple(self.multiply_adds[i] for i in own),
+        )
+
+    def numbers(self, title: str, note: str = "") -> Table:
+        """Each operation with what was counted."""
+        counts = [*zip(self.flops, self.multiply_adds, strict=True)]
         names = [*(row.name for row in self.form.rows), "total"]
-        formulas = [*(row.flops for row in self.form.rows), self.form.total("flops")]
-        header = ("operation", "formula", "FLOPs", "multiply-adds")
-        rows = [
-            (name, _for_terminals(flops), f"{count:,}", f"{products:,}")
-            for name, flops, count, products in zip(
-                names,
-                formulas,
-                (*self.flops, sum(self.flops)),
-                (*self.multiply_adds, sum(self.multiply_adds)),
-                strict=True,
-            )
-        ]
+        totals = (sum(self.flops), sum(self.multiply_adds))
+        rows = tuple(
+            (name, f"{flops:,}", f"{products:,}")
+            for name, (flops, products) in zip(names, [*counts, totals], strict=True)
+        )
+        return Table(title, ("operation", "FLOPs", "multiply-adds"), rows, "<>>", note)
+
+    def formulas(self, title: str, guide: Mapping[str, str] | None = None) -> Table:
+        """Each operation with the formula of its FLOPs; beside it what the guide says."""
+        rows = tuple((row.name, _for_terminals(row.flops)) for row in self.form.rows)
+        note = f"In all {_for_terminals(self.form.total('flops'))}"
         if guide is None:
-            return Table(title, header, tuple(rows), "<<>>", note)
+            return Table(title, ("operation", "formula"), rows, "<<", f"{note}.")
         beside = tuple((*row, guide.get(row[0], "left out")) for row in rows)
-        return Table(title, (*header, "the guide"), beside, "<<>><", note)
+        header = ("operation", "formula", "the guide")
+        return Table(title, header, beside, "<<<", f"{note}; the guide: {guide['total']}.")
 
 
 def _for_terminals(flops: Formula) -> str:

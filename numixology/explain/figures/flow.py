@@ -8,6 +8,7 @@ from ... import nn
 from ...array import Shape
 from ...functional.mixing import Mixing
 from ...tensors import tensor
+from ...text import counted
 from ..drawing.panels import Bar, Bars, Box, Graph, Lines, Panel, Table
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
@@ -66,8 +67,7 @@ def feed_forward_scene(
     Args:
         hidden_dim: D.
         ff_dim: F; 4D if None.
-        batch: B.
-        num_tokens: T.
+        batch, num_tokens: B and T.
         ffn: ``"standard"`` or ``"swiglu"``.
         activation: of the standard network.
 
@@ -92,7 +92,7 @@ def feed_forward_scene(
           dropout     (1, 2, 16)  in training only
           linear2     (1, 2, 4)   contract
           dropout     (1, 2, 4)   in training only
-          residual    (1, 2, 4)   the input is added; reads dropout and input
+          residual    (1, 2, 4)   the input is added; reads dropout (2nd) and input
     """
     network_within(hidden_dim, ff_dim, batch, num_tokens)
     block = nn.RankMixerBlock(
@@ -121,8 +121,7 @@ def swiglu_scene(
     Args:
         hidden_dim: D.
         ff_dim: F; 4D if None.
-        batch: B.
-        num_tokens: T.
+        batch, num_tokens: B and T.
 
     Returns:
         A :class:`.Scene` of two graphs and the bars of three parameter counts: of both, and of a
@@ -188,10 +187,7 @@ def block_scene(
     """The flow through a block: the token mixer, then the feed-forward network.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
-        batch: B.
+        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
         ff_dim: F; 4D if None.
         ffn: ``"standard"`` or ``"swiglu"``.
         mixing: ``"rankmixer"`` or ``"guide"``.
@@ -250,10 +246,7 @@ def model_scene(
     """The flow through the model, from ids to final hidden states, with every shape.
 
     Args:
-        vocab_size: V.
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
+        vocab_size, num_tokens, hidden_dim, num_heads: V, T, D and H; H divides D.
         num_layers: the number of blocks.
         batch: B.
         ff_dim: F; 4D if None.
@@ -313,10 +306,11 @@ def model_scene(
     elif depth == 0:
         sees = "there is one token"
     elif depth <= num_layers:
-        sees = f"after {depth} of them every token sees every token"
+        sees = f"after {counted(depth, 'layer')} every token sees every token"
     else:
         sees = f"every token sees every token only after {depth}"
-    title = f"Model of {num_layers} layers, {model.parameter_table().total:,} parameters; {sees}"
+    learnt = counted(model.parameter_table().total, "parameter")
+    title = f"Model of {counted(num_layers, 'layer')}, {learnt}; {sees}"
     description = "Ids become embeddings; every layer mixes tokens, then passes each through a "
     return Scene(title, description + "feed-forward network.", tuple(panels))
 

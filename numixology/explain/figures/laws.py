@@ -6,7 +6,7 @@ is where a chunk of any width goes. Chunk i = tH + h is head h of token t.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from ...functional.activations import gelu
 from ...functional.mixing import Mixing, chunk_cycles, depth_to_mix, divided, token_mix
 from ...functional.normalization import layer_norm
 from ...tensors import Tensor, tensor
+from ...text import counted
 from ...transforms import jacobian
 from ..drawing.panels import Cell, Grid, Lines, Panel, Row, Table
 from ..drawing.scene import Scene
 from .limits import within
-from .mixing import feature_names, few
+from .mixing import MOST_CHARACTERS, feature_names, few, few_chunks
 
 __all__ = [
     "cycles_scene",
@@ -37,9 +38,12 @@ __all__ = [
 #: The numbers of tokens, and of heads, that the tables of the laws are for.
 _COUNTS = (2, 3, 4, 6, 8, 12, 16, 32)
 _MOST_MIXINGS = 8
-_MOST_IN_LINE = 16  # of the chunks of a cycle
+_MOST_IN_LINE, _MOST_IN_CYCLES = 16, 78  # the chunks of a cycle, and the characters of those
 #: What is drawn whole: chunks in rows, tokens beside tokens, and numbers in all.
 _MOST_CHUNKS, _MOST_TOKENS, _MOST_NUMBERS = 512, 64, 512
+
+
+V = TypeVar("V")
 
 
 class _Example(NamedTuple):
@@ -72,8 +76,7 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """Where each chunk goes: from place i to iT mod (N - 1), among N = T·H.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens, num_heads: T and H.
 
     Returns:
         A :class:`.Scene`: the chunks before and after, and a table of what was found beside the
@@ -102,7 +105,7 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
         _tokens("After", after, H),
         Table("Where each chunk goes", header, tuple(rows), ">>>>", note),
     )
-    title = f"The perfect shuffle: T = {T} tokens of H = {H} chunks"
+    title = f"The perfect shuffle: T = {counted(T, 'token')} of H = {counted(H, 'chunk')}"
     about = "The chunks of every token before mixing and after it, and the place of each."
     return Scene(title, about, panels)
 
@@ -111,8 +114,7 @@ def jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """The Jacobian of mixing, chunk by chunk: the paper's, and the guide's.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens, num_heads: T and H.
 
     Returns:
         A :class:`.Scene` of two matrices of 0 and 1.
@@ -147,8 +149,7 @@ def token_jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """Which token has chunks of which, and how many: the Jacobian added up by tokens.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens, num_heads: T and H.
 
     Returns:
         A :class:`.Scene` of two matrices, of the paper's mixing and of the guide's.
@@ -189,8 +190,7 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """The cycles of the chunks, and mixing again and again until all are back.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens, num_heads: T and H.
 
     Returns:
         A :class:`.Scene` of the cycles and of the sequence after every mixing; of many mixings
@@ -210,15 +210,18 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
     T, H = num_tokens, num_heads
     cycles = [list(map(str, cycle)) for cycle in chunk_cycles(T, H)]
+    wide = len(str(T * H - 1))
+    most = min(_MOST_IN_LINE, _MOST_IN_CYCLES // (wide + len(" -> ")))
     lines = [
-        (" -> ".join([*few(cycle, _MOST_IN_LINE, "..."), cycle[0]]), f"back after {len(cycle)}")
+        (" -> ".join([*few(cycle, most, "..."), cycle[0]]), f"back after {len(cycle)}")
         if len(cycle) > 1
         else (cycle[0], "stays")
         for cycle in cycles
     ]
     states = _until_back(T, H)
     names = [f"after {n}" for n in range(len(states))]
-    rows = [_chunk_row(*pair, H) for pair in zip(names, states, strict=True)]
+    numbers = _numbers(T * H)
+    rows = [_chunk_row(*pair, H, numbers) for pair in zip(names, states, strict=True)]
     if len(rows) > _MOST_MIXINGS + 2:
         rows = [*rows[:_MOST_MIXINGS], Row("", ((Cell("..."),),)), rows[-1]]
     order = len(states) - 1
@@ -263,8 +266,7 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
     """Which tokens of the input each token sees after 1, 2, 3, … token mixers.
 
     Args:
-        num_tokens: T.
-        num_heads: H.
+        num_tokens, num_heads: T and H.
 
     Returns:
         A :class:`.Scene` with a panel for every layer until every token sees every token, or for
@@ -294,9 +296,9 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
         counts = sees.sum(axis=1)
         least, most = counts.min(), counts.max()
         span = f"{least} to {most}" if least < most else f"{most}"
-        title = f"After {n} layer" + ("s" if n > 1 else "")
-        grid = _matrix(title, sees.astype(int), names, columns)
-        panels.append(grid._replace(note=f"Of {T} tokens each sees {span}."))
+        title = f"After {counted(n, 'layer')}"
+        note = f"Of {counted(T, 'token')} each sees {span}."
+        panels.append(_matrix(title, sees.astype(int), names, columns, note=note))
     title = f"Who sees whom, layer by layer: T = {T}, H = {num_heads}"
     about = "Row: a token of the output. Column: a token of the input. 1 where it is seen."
     return Scene(title, about, tuple(panels))
@@ -309,8 +311,7 @@ def why_square_scene(num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 
     """The paper's reshaping, which fits a residual only where H = T, beside the regrouping.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
+        num_tokens, hidden_dim: T and D.
         num_heads: H, a divisor of D, of the two drawings.
 
     Returns:
@@ -345,15 +346,15 @@ def why_square_scene(num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 
     rows = tuple(_choice(x, n) for n in range(1, D + 1) if D % n == 0)
     header = ("H", "the paper's", "fits x", "sees", "layers")
     panels = (
-        Grid(f"The paper's: H = {H} tokens of T = {T} chunks", tuple(heads)),
+        Grid(f"The paper's: H = {counted(H, 'token')} of T = {counted(T, 'chunk')}", tuple(heads)),
         Grid(
-            f"Regrouped: T = {T} tokens of H = {H} chunks",
+            f"Regrouped: T = {counted(T, 'token')} of H = {counted(H, 'chunk')}",
             tuple(tokens),
             note=f"{token_mix(x, H).shape[1:]}, as x.",
         ),
         Table(f"Every H that divides D = {D}", header, rows, ">>>>>"),
     )
-    title = f"Why H = T: {T} tokens of {D} features"
+    title = f"Why H = T: {counted(T, 'token')} of {counted(D, 'feature')}"
     about = "The same chunks in the same order, cut into H tokens and into T tokens."
     return Scene(title, about, panels)
 
@@ -362,9 +363,7 @@ def null_space_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 
     """What x + mix(x) loses: an A that mixing turns into its negative, added to an input.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
+        num_tokens, hidden_dim, num_heads: T, D and H; H divides D.
 
     Returns:
         A :class:`.Scene`: A and mix(A), the residual sums with it and without it, what that does to
@@ -420,9 +419,7 @@ def pre_norm_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 3)
     """Three blocks given x and x + A, where x + mix(x) cannot see A.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
+        num_tokens, hidden_dim, num_heads: T, D and H; H divides D.
 
     Returns:
         A :class:`.Scene`: how much the outputs of a post-norm block, a pre-norm block and one that
@@ -590,32 +587,59 @@ def _mixings(first: str, second: str) -> tuple[tuple[str, Mixing], tuple[str, Mi
 
 
 def _matrix(
-    title: str, numbers: Array, names: Sequence[str], columns: Sequence[str], width: int = 1
+    title: str,
+    numbers: Array,
+    names: Sequence[str],
+    columns: Sequence[str],
+    width: int = 1,
+    note: str = "",
 ) -> Grid:
-    """A matrix; what is not 0 is tinted by the token of its column, which has ``width`` columns."""
+    """A matrix; what is not 0 is tinted by the token of its column, which has ``width`` columns.
+
+    Of more columns than a terminal has room for, the last and as many of the first are shown.
+    """
+    room = MOST_CHARACTERS - max(map(len, names)) - 2  # two characters are between chunks
+    most = int(room / (len(columns[-1]) + 1 + 2 / width))
+    shown = [range(start, start + width) for start in range(0, len(columns), width)]
+    if len(columns) > most:
+        fit = range(most - 4)  # the last, and three dots
+        shown = [fit[start : start + width] for start in range(0, len(fit), width)]
+        shown.append(range(len(columns) - 1, len(columns)))
+        left_out = f"Of {len(columns)} columns the first {len(fit)} and the last are shown."
+        note = f"{note} {left_out}".strip()
+
+    def cut(cells: Sequence[V], dots: V) -> list[tuple[V, ...]]:
+        chunks = [tuple(cells[i] for i in chunk) for chunk in shown]
+        return chunks if len(columns) <= most else [*chunks[:-1], (dots,), chunks[-1]]
+
     rows = []
     for name, row in zip(names, numbers.tolist(), strict=True):
         cells = [Cell(str(n), i // width if n else None) for i, n in enumerate(row)]
-        rows.append(Row(name, _cut(cells, width)))
-    return Grid(title, tuple(rows), "matrix", tuple(columns))
+        rows.append(Row(name, tuple(cut(cells, Cell("...")))))
+    heads = tuple(head for chunk in cut(columns, "...") for head in chunk)
+    return Grid(title, tuple(rows), "matrix", heads, note)
 
 
 def _tokens(title: str, chunks: Array, num_heads: int) -> Grid:
     """(T, H): the numbers of the chunks of every token."""
-    rows = [_chunk_row(f"Token {t}", row, num_heads) for t, row in enumerate(chunks)]
+    numbers = _numbers(chunks.size)
+    rows = [_chunk_row(f"Token {t}", row, num_heads, numbers) for t, row in enumerate(chunks)]
     return Grid(title, tuple(rows))
 
 
-def _chunk_row(name: str, chunks: Array, num_heads: int, labels: Array | None = None) -> Row:
-    """Chunks by their numbers, or by the labels of those; tinted by the token they came from.
+def _numbers(count: int) -> Array:
+    """The labels 0, 1, 2, …"""
+    return np.array([str(i) for i in range(count)])
+
+
+def _chunk_row(name: str, chunks: Array, num_heads: int, labels: Array) -> Row:
+    """Chunks by their labels, tinted by the token they came from; of many a few.
 
     Where there are rows of several tokens, (T, H), each is a chunk of the row.
     """
-    cells = [
-        Cell(str(i) if labels is None else str(labels[i]), i // num_heads)
-        for i in chunks.ravel().tolist()
-    ]
-    return Row(name, _cut(cells, chunks.shape[-1]))
+    cells = [Cell(str(labels[i]), i // num_heads) for i in chunks.ravel().tolist()]
+    wide = labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
+    return Row(name, few_chunks(_cut(cells, chunks.shape[-1]), wide))
 
 
 def _values(title: str, values: Array, num_heads: int, digits: int = 0) -> Grid:

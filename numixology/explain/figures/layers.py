@@ -7,6 +7,7 @@ import numpy as np
 from ... import functional, nn
 from ...array import Array
 from ...tensors import Tensor, tensor
+from ...text import counted
 from ...transforms import grad
 from ..drawing.as_text import number
 from ..drawing.panels import Cell, Chart, Grid, Row, Series
@@ -111,7 +112,7 @@ def layer_norm_scene(hidden_dim: int = 4) -> Scene:
         f"mean {number(mean)}, variance {number(variance)}: the last row is the second divided by "
         f"the root of {number(variance)} + {norm.eps}"
     )
-    grid = Grid(f"A token of {hidden_dim} features", rows, "matrix", names, note)
+    grid = Grid(f"A token of {counted(hidden_dim, 'feature')}", rows, "matrix", names, note)
     return Scene("LayerNorm", "A token before, during and after its normalisation.", (grid,))
 
 

@@ -38,8 +38,7 @@ def network_within(
     Args:
         hidden_dim: D.
         ff_dim: F; 4D if None.
-        batch: B.
-        num_tokens: T.
+        batch, num_tokens: B and T.
 
     Raises:
         ArgumentError: a size is not a positive integer, or they are too large together.

@@ -15,6 +15,7 @@ from ...array import Array
 from ...errors import ArgumentError
 from ...functional.mixing import Mixing
 from ...tensors import tensor
+from ...text import counted
 from ..drawing.panels import Cell, Grid, Panel, Row
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
@@ -24,15 +25,15 @@ __all__ = ["mixer_scene", "step_scene"]
 
 _MOST_ROWS = 8
 _MOST_CELLS = 16
-_MOST_CHARACTERS = 99  # of a row in text; its chunks have brackets
+MOST_CHARACTERS = 99  # of a row in text; its chunks have brackets
 _MOST_NUMBERS = 1_000_000  # each gets a name
 
 #: Heading and note of each step that a mixer names.
 _HEADINGS = {
     "input": ("Input", ""),
-    "partition": ("Head partitioning", "each token is cut into {H} heads of {d}"),
+    "partition": ("Head partitioning", "each token is cut into {heads} of {d}"),
     "permute": ("Permutation", "(0, 2, 1, 3): heads first, then tokens; only the strides change"),
-    "flatten": ("Flatten", "one sequence of {HT} chunks: the same values in the same order"),
+    "flatten": ("Flatten", "one sequence of {chunks}: the same values in the same order"),
     "unflatten": ("Unflatten", "heads and tokens apart again: equal to step 2"),
     "restore": ("Permute back", "tokens first again: equal to step 1, so nothing has mixed"),
     "merge": ("Merge", ""),
@@ -56,10 +57,17 @@ class _Walk(NamedTuple):
     num_heads: int
 
     @property
-    def sizes(self) -> dict[str, int]:
-        T, D = self.names.shape
-        return {"T": T, "D": D, "H": self.num_heads, "d": D // self.num_heads} | {
-            "HT": self.num_heads * T
+    def head_dim(self) -> int:
+        features: int = self.names.shape[1]
+        return features // self.num_heads
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What the notes of the steps leave open."""
+        return {
+            "heads": counted(self.num_heads, "head"),
+            "d": str(self.head_dim),
+            "chunks": counted(self.num_heads * len(self.names), "chunk"),
         }
 
 
@@ -74,9 +82,7 @@ def mixer_scene(
     """The token mixer step by step, with features named a1, a2, … as in the guide.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
+        num_tokens, hidden_dim, num_heads: T, D and H; H divides D.
         batch: B; the values shown are those of the first sequence.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
@@ -100,8 +106,9 @@ def mixer_scene(
     """
     walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)
     title = (
-        f"Token mixer ({mixing}): T = {num_tokens} tokens, D = {hidden_dim} features, "
-        f"H = {num_heads} heads of d = {walk.sizes['d']}"
+        f"Token mixer ({mixing}): T = {counted(num_tokens, 'token')}, "
+        f"D = {counted(hidden_dim, 'feature')}, "
+        f"H = {counted(num_heads, 'head')} of d = {walk.head_dim}"
     )
     description = f"The values of the first sequence at each of {len(walk.steps) - 1} steps."
     return Scene(title, description, tuple(_panel(walk, i) for i in range(len(walk.steps))))
@@ -121,9 +128,7 @@ def step_scene(
     Args:
         name: partition, permute, flatten, merge, residual or norm; for the guide's mixing also
             unflatten or restore.
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
+        num_tokens, hidden_dim, num_heads: T, D and H; H divides D.
         batch: B; the values shown are those of the first sequence.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
@@ -174,19 +179,20 @@ def _panel(walk: _Walk, i: int) -> Panel:
         note = _verdict(walk)
     form, rows = _rows(walk, step)
     shown = few(rows, _MOST_ROWS, Row("", ((Cell("..."),),)))
-    return Grid(title, tuple(shown), form, note=note.format(**walk.sizes))
+    return Grid(title, tuple(shown), form, note=note.format(**walk.words))
 
 
 def _verdict(walk: _Walk) -> str:
     if walk.mixing == "guide":
         return "every token is what it was: no token sees another"
-    seen = min(walk.num_heads, walk.sizes["T"])
-    return f"regrouped, {{H}} chunks per token: each token now has chunks of {seen} tokens"
+    seen = counted(min(walk.num_heads, len(walk.names)), "token")
+    chunks = counted(walk.num_heads, "chunk")
+    return f"regrouped, {chunks} per token: each token now has chunks of {seen}"
 
 
 def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]]:
     """The rows that the guide draws for this step, and how text lists them."""
-    T = walk.sizes["T"]
+    T = len(walk.names)
     if step.name == "residual":
         merge = next(one for one in walk.steps if one.name == "merge")
         mixed = walk.names.reshape(-1)[merge.value[0].astype(int)]
@@ -215,20 +221,27 @@ def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]
 def _row(name: str, labels: Array, tokens: Array | None = None) -> Row:
     """A row of chunks (n, d), tinted by the tokens that the values came from.
 
-    It shows as many of them, and of the values of each, as a terminal has room for.
+    It shows as many of them, and of the values of each, as there is room for.
     """
-    n, d = labels.shape
-    wide = 1 + labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
-    most_cells, most_chunks = (_MOST_CELLS if n == 1 else d), n
-    if n * (d * wide + 3) > _MOST_CHARACTERS:
-        most_cells = min(max((_MOST_CHARACTERS // min(n, 4) - 3) // wide, 3), _MOST_CELLS)
-        most_chunks = max(_MOST_CHARACTERS // (min(d, most_cells + 1) * wide + 3), 3)
     chunks = []
     for i, chunk in enumerate(labels):
         groups = [None] * len(chunk) if tokens is None else tokens[i].tolist()
         cells = [Cell(str(label), group) for label, group in zip(chunk, groups, strict=True)]
-        chunks.append(tuple(few(cells, most_cells, Cell("..."))))
-    return Row(name, tuple(few(chunks, most_chunks, (Cell("..."),))))
+        chunks.append(tuple(cells))
+    wide = labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
+    return Row(name, few_chunks(chunks, wide))
+
+
+def few_chunks(chunks: Sequence[tuple[Cell, ...]], wide: int) -> tuple[tuple[Cell, ...], ...]:
+    """As many chunks, and cells of each, as a terminal has room for; ``wide`` is of a label."""
+    n, d = len(chunks), len(chunks[0])
+    each = wide + 1
+    most_cells, most_chunks = (_MOST_CELLS if n == 1 else d), n
+    if n * (d * each + 3) > MOST_CHARACTERS:
+        most_cells = min(max((MOST_CHARACTERS // min(n, 4) - 3) // each, 3), _MOST_CELLS)
+        most_chunks = max(MOST_CHARACTERS // (min(d, most_cells + 1) * each + 3), 3)
+    shown = [tuple(few(cells, most_cells, Cell("..."))) for cells in chunks]
+    return tuple(few(shown, most_chunks, (Cell("..."),)))
 
 
 def feature_names(num_tokens: int, hidden_dim: int) -> Array:

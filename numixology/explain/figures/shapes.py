@@ -9,6 +9,7 @@ from ...array import Array
 from ...errors import ShapeError
 from ...functional.mixing import head_dim
 from ...tensors import Tensor, tensor
+from ...text import counted
 from ..drawing.panels import Cell, Grid, Row, Table
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
@@ -33,9 +34,7 @@ def shape_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
     """The three axes of a batch, and what is left when some of them are indexed.
 
     Args:
-        batch: B.
-        num_tokens: T.
-        hidden_dim: D.
+        batch, num_tokens, hidden_dim: B, T and D.
 
     Returns:
         A :class:`.Scene` of two tables.
@@ -62,7 +61,7 @@ def shape_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
     )
     header = ("axis", "letter", "length", "counts")
     panels = (
-        Table(f"Shape {x.shape}: {x.size:,} numbers", header, axes, "<<><"),
+        Table(f"Shape {x.shape}: {counted(x.size, 'number')}", header, axes, "<<><"),
         Table(
             "What an index leaves",
             ("taken", "shape", "which is"),
@@ -80,9 +79,7 @@ def batch_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
     """Sequences of tokens, each token by its place in the array, and one token's features.
 
     Args:
-        batch: B.
-        num_tokens: T.
-        hidden_dim: D.
+        batch, num_tokens, hidden_dim: B, T and D.
 
     Returns:
         A :class:`.Scene` of two grids.
@@ -111,7 +108,7 @@ def batch_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
     panels = (
         Grid(f"x {x.shape}: every row is a sequence", tuple(sequences), "flat", note=note),
         Grid(
-            f"A token is {x.shape[-1]} features",
+            f"A token is {counted(x.shape[-1], 'feature')}",
             tokens,
             note="The first token of all, and the last.",
         ),
@@ -126,10 +123,7 @@ def strides_scene(
     """What the mixer's reshapes and its permutation do in memory: strides, places and copies.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
-        batch: B.
+        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
         A :class:`.Scene`: a table of shapes and strides, the places in memory that are read, and a

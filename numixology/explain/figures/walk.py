@@ -57,10 +57,7 @@ def walk_scene(
     they can be followed by hand.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H, a divisor of D.
-        vocab_size: V.
+        num_tokens, hidden_dim, num_heads, vocab_size: T, D, H and V; H divides D.
         ff_dim: F; D if None, so that the picture stays narrow.
 
     Returns:

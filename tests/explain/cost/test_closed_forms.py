@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import refused
 
+import numixology as nx
 from numixology import nn
 from numixology.errors import ArgumentError, DTypeError, ShapeError
 from numixology.explain import ClosedForm, Complexity, closed_form, complexity, formula
@@ -247,6 +248,10 @@ def test_other_modules_and_sizes_are_refused() -> None:
     ):
         with refused(ShapeError, "made for 3 tokens", "4"):
             closed_form(layer, 1, 4)
+    for layer in (nn.TokenMixer(3, 8, 2), nn.SelfAttention(8, 2, rng=0)):
+        layer.num_heads = 3  # it could no longer be called
+        with refused(ShapeError, "divisible", "8 and 3"):
+            closed_form(layer, 1, 3)
     for B, T in ((0, 1), (1, 0)):
         with refused(ArgumentError, "is a positive integer", "0"):
             closed_form(nn.FeedForward(4, rng=0), B, T)
@@ -256,10 +261,10 @@ def test_a_model_whose_blocks_differ_is_refused() -> None:
     model = nn.RankMixerModel(9, 3, 4, 2, 2, rng=0)
     assert_equal(model, 2, 3, np.zeros((2, 3), int))
     model.blocks[1].eval()
-    with refused(ArgumentError, "whose blocks are alike", "complexity"):
+    with refused(ArgumentError, "blocks that are alike", "complexity"):
         closed_form(model, 2, 3)
     model.blocks[1] = nn.RankMixerBlock(3, 4, 2, ff_dim=5, rng=0)
-    with refused(ArgumentError, "whose blocks are alike"):
+    with refused(ArgumentError, "blocks that are alike"):
         closed_form(model, 2, 3)
 
 
@@ -269,3 +274,77 @@ def test_the_rows_of_another_layer_do_not_fit() -> None:
         form.split(Complexity(0, 0, ()))
     with refused(ArgumentError, "the layer runs", "exp"):
         form.split(complexity(np.exp, np.ones(2)))
+
+
+# Layers put together in other ways ------------------------------------------------------------
+
+
+def replaced(layer: nn.Module, name: str, part: object) -> nn.Module:
+    setattr(layer, name, part)
+    return layer
+
+
+def block() -> nn.RankMixerBlock:
+    return nn.RankMixerBlock(3, 8, 4, ff_dim=8, rng=0).eval()
+
+
+def model() -> nn.RankMixerModel:
+    return nn.RankMixerModel(9, 3, 8, 4, 2, ff_dim=8, rng=0).eval()
+
+
+def test_known_layers_may_stand_where_others_did() -> None:
+    """A transformer's block, and a model of such or of networks alone."""
+    attentive = replaced(block(), "mixer", nn.SelfAttention(8, 2, rng=0))
+    assert_equal(attentive, 2, 5, np.ones((2, 5, 8)))
+    processing = model()
+    processing.blocks = [nn.FeedForward(8, rng=0).eval()]
+    assert_equal(processing, 2, 3, np.zeros((2, 3), int))
+    with refused(ShapeError, "made for 3 tokens", "4"):
+        closed_form(processing, 2, 4)
+
+
+def test_each_linear_layer_has_its_own_bias() -> None:
+    for layer, name in (
+        (nn.FeedForward(8, rng=0).eval(), "linear1"),
+        (nn.SwiGLUFeedForward(8, bias=True, rng=0).eval(), "w3"),
+        (nn.SelfAttention(8, 2, rng=0), "output"),
+    ):
+        getattr(layer, name).bias = None
+        assert_equal(layer, 2, 3, np.ones((2, 3, 8)))
+
+
+UNLIKE = {
+    "a shared block": (
+        replaced(model(), "blocks", [block()] * 2),
+        "as many parameters as its formulas",
+        "of",
+    ),
+    "some biases": (
+        replaced(nn.SelfAttention(8, 2, rng=0), "key", nn.Linear(8, 8, False, rng=0)),
+        "as many parameters",
+        "280 of 288",
+    ),
+    "a longer table": (
+        replaced(model(), "position_embedding", nn.Embedding(5, 8, rng=0)),
+        "as many parameters",
+        "of",
+    ),
+    "two dtypes": (
+        replaced(nn.TokenMixer(3, 8, 4), "shift", nx.tensor(np.zeros(8, np.float32))),
+        "parameters of one dtype",
+        "float32, float64",
+    ),
+    "two sizes": (
+        replaced(block(), "mixer", nn.FeedForward(8, 5, rng=0).eval()),
+        "each letter stands for one size",
+        "F = 5 and F = 8",
+    ),
+    "no blocks": (replaced(model(), "blocks", []), "at least one block", "none"),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_what_the_formulas_do_not_fit_is_refused(name) -> None:
+    layer, rule, got = UNLIKE[name]
+    with refused(ArgumentError, rule, got, "complexity"):
+        closed_form(layer, 1, 3)

@@ -1,6 +1,7 @@
 """Panels as SVG: readable by people who see it, by people who do not, and by a test."""
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -127,13 +128,20 @@ def test_wide_characters_have_room() -> None:
 
 def test_curves_differ_in_more_than_colour() -> None:
     svg = parsed(CHART)
-    curves = [e for e in svg.iter(f"{SVG}path") if e.get("class") == "nx-curve"]
+    curves = [e for e in svg.iter(f"{SVG}path") if is_a(e, "nx-curve")]
     assert len(curves) == 2 * len(CURVES)  # on the plane and beside its name
-    marks = [e.get("points") or "circle" for e in svg.iter() if e.get("class") == "nx-mark"]
+    marks = [e.get("points") or "circle" for e in svg.iter() if is_a(e, "nx-mark")]
     assert len(marks) == len(CURVES) * 4
     dashes = [e.get("stroke-dasharray") for e in curves[::2]]
     assert len(set(dashes[:4])) == 4
     assert all(curve.name in texts(svg) for curve in CURVES)
+    series = [[one for one in e.get("class").split() if "series" in one] for e in curves[::2]]
+    assert series[:4] == [[], ["nx-series-1"], ["nx-series-2"], ["nx-series-3"]]
+    assert {f".nx-series-{i} " in style_sheet() for i in (1, 2, 3)} == {True}
+
+
+def is_a(e, kind):
+    return kind in (e.get("class") or "").split()
 
 
 def test_points_lie_where_their_values_say() -> None:
@@ -146,6 +154,52 @@ def test_points_lie_where_their_values_say() -> None:
     assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
     assert y0 > y2
     assert texts(svg, "nx-faint")[1:6] == ["0", "5", "10", "1", "10"]
+
+
+def long_chart(x, **scale):
+    curves = (Series("s", tuple(abs(n) + 1 for n in x)), Series("t", (1.0,) * len(x)))
+    return Chart("C", "x", tuple(x), "y", curves, **scale)
+
+
+@pytest.mark.parametrize(
+    ("x", "scale", "named"),
+    [
+        (np.linspace(-3, 4, 40), {}, ["-2", "0", "2", "4"]),
+        (np.logspace(0, 4, 40), {"log_x": True}, ["1", "10", "100", "1,000", "10,000"]),
+        (np.linspace(-40, 800, 60), {"symlog_x": True}, ["-10", "-1", "0", "1", "10", "100"]),
+        (np.linspace(2, 9, 17), {"log_x": True}, ["2", "3.75", "5.5", "7.25", "9"]),
+        (np.linspace(-0.5, 0.5, 17), {"symlog_x": True}, ["-0.5", "-0.125", "0.25"]),
+        ((-20.0, -0.5, 0.0, 3.0), {"symlog_x": True}, ["-20", "-0.5", "0", "3"]),
+        (
+            np.linspace(-1e4, 1e6, 40),
+            {"symlog_x": True},
+            ["-10,000", "-10", "0", "1", "10", "1,000"],
+        ),
+        (np.linspace(1e6, 9e6, 17), {}, ["1,000,000", "4,000,000", "7,000,000"]),
+    ],
+)
+def test_of_many_points_round_numbers_are_named_and_some_are_marked(x, scale, named) -> None:
+    chart = long_chart(np.asarray(x).tolist(), **scale)
+    svg = parsed(chart)
+    faint = [e for e in svg.iter(f"{SVG}text") if e.get("class") == "nx-faint"]
+    height = max(float(e.get("y")) for e in faint) - 16  # just above the name of the axis
+    below = [e for e in faint if float(e.get("y")) == height]
+    assert [e.text for e in below] == named
+    ends = [corners(e) for e in below]
+    assert all(one[1][0] < other[0][0] for one, other in pairwise(ends))
+    curve = next(e for e in svg.iter(f"{SVG}path") if is_a(e, "nx-curve"))
+    assert len(corners(curve)) == len(x)
+    marks = list(svg.iter(f"{SVG}circle"))
+    assert len(marks) - 1 <= 16  # one is beside the name
+    assert len(marks) - 1 == len(x) or len(x) > 16
+
+
+def test_a_symmetric_scale_is_linear_to_one_and_logarithmic_beyond() -> None:
+    x = (-100.0, -10.0, -1.0, -0.5, 0.0, 0.5, 1.0, 10.0, 100.0)
+    svg = parsed(long_chart(x, symlog_x=True))
+    across = [float(e.get("cx")) for e in svg.iter(f"{SVG}circle")][: len(x)]
+    steps = np.diff(across) / (across[-1] - across[0]) * 6
+    np.testing.assert_allclose(steps, [1, 1, 0.5, 0.5, 0.5, 0.5, 1, 1], atol=0.01)
 
 
 def test_bars_are_as_long_as_their_values() -> None:
@@ -174,6 +228,8 @@ def test_long_words_are_broken_but_no_shape() -> None:
     assert len(lines) > 1
     assert " ".join(lines).split() == title.split()
     assert all(line.count("(") == line.count(")") for line in lines)
+    sizes = texts(parsed(Grid("Block, B = 1, T = 512, D = 768, H = 12, F = 3,072", GRID.rows)))
+    assert {"Block, B = 1, T = 512, D = 768, H = 12,", "F = 3,072"} <= set(sizes)
     assert float(svg.get("width")) < 360
 
 
@@ -229,6 +285,7 @@ def test_text_has_the_contrast_that_accessibility_asks_for() -> None:
         assert contrast(colours["faint"], colours["paper"]) > 4.5
         assert contrast(colours["accent"], colours["paper"]) > 3
         assert contrast(colours["line"], colours["paper"]) > 3
+        assert all(contrast(colours[f"curve-{i}"], colours["paper"]) > 3 for i in (1, 2, 3))
 
 
 def test_a_page_may_choose_its_theme() -> None:

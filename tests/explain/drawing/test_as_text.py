@@ -82,6 +82,18 @@ def test_a_box_says_what_it_reads_unless_that_is_the_one_before() -> None:
     ]
 
 
+def test_what_is_read_is_told_apart_from_others_of_its_name() -> None:
+    boxes = (
+        Box("x", "input"),
+        Box("n1", "norm", reads=("x",)),
+        Box("n2", "norm", reads=("n1",)),
+        Box("one", "1"),
+        Box("sum", "add", reads=("n2", "n1", "one", "x")),
+    )
+    last = panel_text(Graph("G", boxes)).split("\n")[-1]
+    assert last.split("reads ")[1] == "norm (2nd) and norm (1st) and 1 and input"
+
+
 def test_a_table() -> None:
     table = Table("T", ("name", "n"), (("a", "1"), ("bc", "20")), "<>")
     assert panel_text(table).split("\n")[1:] == [

@@ -51,6 +51,10 @@ MISFITS = {
         Chart("P", "x", (-1.0,), "y", (Series("s", (1.0,)),), log_x=True),
         "finite and positive numbers as x",
     ),
+    "two scales": (
+        Chart("P", "x", (1.0,), "y", (Series("s", (1.0,)),), log_x=True, symlog_x=True),
+        "one scale for x",
+    ),
     "falling x": (Chart("P", "x", (2.0, 1.0), "y", (Series("s", (1.0, 1.0)),)), "x that rise"),
 }
 

@@ -139,7 +139,7 @@ def test_the_model_from_ids_to_hidden_states() -> None:
         assert rows(panel)[0][1] == "(2, 4, 8)"
     total = sum(p.size for p in nn.RankMixerModel(1000, 4, 8, 4, 3, rng=0).state_dict().values())
     assert scene.title == (
-        f"Model of 3 layers, {total:,} parameters; after 1 of them every token sees every token"
+        f"Model of 3 layers, {total:,} parameters; after 1 layer every token sees every token"
     )
 
 
@@ -157,7 +157,7 @@ def test_the_guides_mixing_and_swiglu_in_the_model() -> None:
     [
         ((9, 1, 4, 2, 2), "there is one token"),
         ((9, 3, 4, 1, 2), "tokens never meet"),
-        ((9, 4, 4, 2, 2), "after 2 of them every token sees every token"),
+        ((9, 4, 4, 2, 2), "after 2 layers every token sees every token"),
         ((9, 9, 4, 2, 2), "every token sees every token only after 4"),
         ((9, 5, 4, 4, 1), "every token sees every token only after 2"),
     ],
@@ -165,7 +165,7 @@ def test_the_guides_mixing_and_swiglu_in_the_model() -> None:
 def test_the_title_tells_how_many_layers_it_takes(sizes, sees) -> None:
     scene = model_scene(*sizes)
     assert scene.title.endswith(f" parameters; {sees}")
-    assert f"Model of {sizes[-1]} layers" in scene.title
+    assert f"Model of {sizes[-1]} layer" in scene.title
     assert len(scene.panels) == 2 + sizes[-1]
 
 

@@ -161,9 +161,47 @@ def test_of_a_long_cycle_the_first_and_the_last_chunks_are_listed():
     lines = explain.cycles_scene(27, 2).panels[0].lines
     cycle, said = max(lines, key=lambda line: len(line[0]))
     chunks = cycle.split(" -> ")
-    assert (len(chunks), chunks[8], said) == (12, "...", "back after 52")
+    assert (len(chunks), chunks[6], said) == (10, "...", "back after 52")
     assert chunks[0] == chunks[-1]
     assert int(chunks[-2]) * 27 % 53 == int(chunks[-1])
+
+
+@pytest.mark.parametrize(
+    ("T", "H"), [(8, 8), (16, 4), (32, 2), (64, 1), (1, 64), (64, 8), (8, 64), (2, 256), (20, 3)]
+)
+@pytest.mark.parametrize("scene_of", [*CHUNKS, explain.why_square_scene])
+def test_no_line_is_wider_than_a_terminal(scene_of, T, H):
+    sizes = (T, H, H) if scene_of is explain.why_square_scene else (T, H)
+    try:
+        scene = scene_of(*sizes)
+    except ArgumentError as error:
+        assert "for a figure" in str(error)
+        return
+    assert max(map(len, scene.text().split("\n"))) <= 100
+
+
+@given(T=st.integers(1, 40), H=st.integers(1, 8))
+def test_of_many_columns_the_first_and_the_last_are_shown_and_the_note_says_so(T, H):
+    shown = [(explain.token_jacobian_scene(T, H).panels[0], T)]
+    if T * H <= 64:
+        shown.append((explain.jacobian_scene(T, H).panels[0], T * H))
+    for grid, columns in shown:
+        whole = F.token_mix(np.eye(T * H).reshape(T * H, T, H), H).reshape(T * H, T * H).T
+        if columns == T:
+            whole = whole.reshape(T, H, T, H).sum((1, 3))
+        kept = [int(name) for name in grid.columns if name != "..."]
+        assert [str(i) for i in kept] == [name for name in grid.columns if name != "..."]
+        assert kept == [*range(len(kept) - 1), columns - 1]
+        said = f"Of {columns} columns the first {len(kept) - 1} and the last are shown."
+        assert grid.note == (said if len(kept) < columns else "")
+        assert ("..." in grid.columns) == (len(kept) < columns)
+        values = [[int(label) for label in row if label != "..."] for row in labels(grid)]
+        np.testing.assert_array_equal(values, whole[:, kept])
+
+
+def test_a_wide_receptive_field_says_both_what_is_seen_and_what_is_left_out():
+    grid = explain.receptive_field_scene(32, 2).panels[-1]
+    assert grid.note.startswith("Of 32 tokens each sees 32. Of 32 columns the first ")
 
 
 # How often, how deep ----------------------------------------------------------------------
@@ -211,7 +249,7 @@ def test_receptive_fields(T, H):
         counts = sees.sum(axis=1)
         low, high = counts.min(), counts.max()
         span = f"{low} to {high}" if low < high else f"{low}"
-        assert grid.note == f"Of {T} tokens each sees {span}."
+        assert grid.note == f"Of {T} token{'s' * (T > 1)} each sees {span}."
         assert grid.columns == tuple(map(str, range(T)))
     assert sees.all() == (H > 1 or T == 1)
 

@@ -149,7 +149,8 @@ def test_merge_and_residual_are_the_permutation_for_any_sizes(T, H, d, batch) ->
     # The number of tokens named in the remark is the most that any token has chunks of.
     seen = max(len({name[0] for name in row}) for row in mixed)
     assert found["Merge"][-1].endswith(
-        f"{H} chunks per token: each token now has chunks of {seen} tokens"
+        f"{H} chunk{'s' * (H > 1)} per token: "
+        f"each token now has chunks of {seen} token{'s' * (seen > 1)}"
     )
     if T * d > 16:  # the rows of a head would be too long
         return

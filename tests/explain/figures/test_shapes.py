@@ -40,7 +40,7 @@ def test_lengths_and_what_indices_leave(B, T, D) -> None:
     x = np.ones((B, T, D))
     axes, taken = shape_scene(B, T, D).panels
     assert [row[2] for row in axes.rows] == [str(B), str(T), str(D)]
-    assert f"{x.sum():,.0f} numbers" in axes.title
+    assert axes.title.endswith(f": {x.sum():,.0f} number{'s' * (x.size > 1)}")
     shapes = [x.shape, x[0].shape, x[0, 0].shape, x[0, 0, 0].shape]
     assert [row[1] for row in taken.rows] == [str(shape) for shape in shapes]
     for row in taken.rows:
