@@ -114,6 +114,13 @@ def test_every_argument_is_described(thing: Any) -> None:
 
 
 @pytest.mark.parametrize("thing", things())
+def test_no_description_is_a_letter_and_a_full_stop(thing: Any) -> None:
+    # "D." alone is the fourth item of a list
+    text = "\n".join(sections(thing).values())
+    assert not re.findall(r"^ *\w+: \w\.$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("thing", things())
 def test_every_function_says_what_it_returns(thing: Any) -> None:
     if not inspect.isclass(thing):
         assert "Returns" in sections(thing), "the docstring does not say what is returned"

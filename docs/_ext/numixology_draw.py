@@ -46,6 +46,7 @@ LAYOUT = """\
   clip-path: inset(50%); white-space: nowrap;
 }
 .nx-scene details { margin-top: 0.25rem; font-size: 0.9em; }
+.nx-scene details pre { font-size: 0.75rem; }
 .nx-scene figcaption { margin-top: 0.25rem; }
 .nx-scene details, .nx-scene figcaption, .nx-scene figcaption p { text-align: left; }
 """

@@ -21,7 +21,7 @@ class SelfAttention(Module):
     ``value`` and ``output``, linear layers of D to D.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         bias: whether the linear layers have biases.
         rng: a seed or a Generator for the initial values.

@@ -16,8 +16,8 @@ class Embedding(Module):
     """y = weight[ids]; ``weight`` (V, D) starts standard normal, as in torch.
 
     Args:
-        num_embeddings: V.
-        embedding_dim: D.
+        num_embeddings: V, the number of ids.
+        embedding_dim: D, the number of features.
         rng: a seed or a Generator for the initial values.
         dtype: float64 or float32.
 

@@ -35,7 +35,7 @@ class FeedForward(Module):
     F = 4D is 8D² + 7D.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         activation: ``"gelu"``, ``"gelu_tanh"``, ``"relu"`` or ``"silu"``.
         dropout: the probability of a zero, in [0, 1); active in training mode only.
@@ -110,7 +110,7 @@ class SwiGLUFeedForward(Module):
     ``w2`` (down) and ``w3`` (up): 3DF + 2D parameters, which with F = 4D is 12D² + 2D.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         dropout: the probability of a zero, in [0, 1); active in training mode only.
         bias: whether the linear layers have biases.

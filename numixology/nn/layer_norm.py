@@ -17,7 +17,7 @@ class LayerNorm(Module):
     ``weight`` (D,) starts as ones and ``bias`` (D,) as zeros.
 
     Args:
-        features: D.
+        features: D, the number of features.
         eps: added to the variance; at least 0.
         rng: taken like every module's; nothing here is random.
         dtype: float64 or float32.

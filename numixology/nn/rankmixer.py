@@ -28,8 +28,8 @@ class RankMixerBlock(Module):
     paper both normalise after. The parts are ``mixer`` and ``ffn``.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         ff_dim: F; 4D if None.
         ffn: ``"standard"`` or ``"swiglu"``.
@@ -125,8 +125,8 @@ class RankMixerModel(Module):
 
     Args:
         vocab_size: V, the number of different ids.
-        num_tokens: T.
-        hidden_dim: D.
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         num_layers: the number of blocks.
         ff_dim, ffn, activation, dropout, mixing, eps, educational: see :class:`RankMixerBlock`.

@@ -32,8 +32,8 @@ class TokenMixer(Module):
     The one part is ``norm``.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         mixing: ``"rankmixer"`` or ``"guide"``.
         eps: LayerNorm's.

@@ -16,7 +16,7 @@ CONF = f"""
 import sys
 sys.path[:0] = [{str(ROOT / "docs" / "_ext")!r}, {str(ROOT)!r}]
 extensions = ["mathml", "numixology_corrections", "numixology_draw", "numixology_figure",
-              "numixology_play", "rooms", "solution"]
+              "numixology_play", "rooms", "solution", "together"]
 html_theme = "basic"
 html_math_renderer = "mathml"
 exclude_patterns = ["*.txt"]
@@ -84,6 +84,9 @@ So :math:`\frac{a}{b} < \alpha`, and
 .. math:: x^2 \le 1
    :label: bound
 """,
+    "together": """
+Both ``a b``, and (:math:`c`), but ``d`` and ``e``.
+""",
 }
 
 #: Pages with a mistake: the line of it, counted from 1 below the title, and what is said.
@@ -92,7 +95,7 @@ MISTAKES = {
     "unknown-size": (".. numixology-draw:: merge --tokens three", "exit status 2"),
     "no-such-size": (
         ".. numixology-draw:: merge --dim 9 --heads 2",
-        "hidden_dim must be divisible",
+        "--dim must be divisible by --heads",
     ),
     "no-argument": (".. numixology-draw::", "1 argument"),
     "unknown-option": (".. numixology-draw:: merge\n   :colour: red", 'unknown option: "colour"'),
@@ -250,7 +253,7 @@ def test_a_solution_is_folded_where_it_can_be(html, text):
 def test_rooms_are_listed_with_what_they_are_about(html, text):
     page = html("rooms")
     assert "Room 1" in page and "errors" in page
-    assert re.search(r"panels\.py.*?, \d+ lines\. ", page)
+    assert re.search(r"panels\.py.*?,</span> \d+ lines\. ", page)
     assert "as_svg.py" in text("rooms")
 
 
@@ -260,3 +263,13 @@ def test_formulas_are_mathml(html):
     assert "<mfrac>" in page and "α" in page
     assert '<span class="eqno">(1)' in page
     assert "<code>" in html("bad-formula")  # shown as typed
+
+
+def test_what_touches_code_or_a_formula_stays_with_it(html, text):
+    page = html("together")
+    paragraph = page[page.index("<p>Both") : page.index("</p>", page.index("<p>Both"))]
+    parts = paragraph.split('<span class="nx-together">')[1:]
+    plain = ["".join(re.sub("<.*?>", "", part).split()) for part in parts]
+    assert plain == ["ab,and", "(c),butdand", "e."]
+    assert re.search(r"</code>,</span> and .*</math></span>\),</span> but", paragraph, re.DOTALL)
+    assert 'Both "a b", and (c), but "d" and "e".' in text("together")

@@ -326,8 +326,8 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
 
     Args:
         module: a token mixer, self-attention, either feed-forward network, a block or a model.
-        batch: B.
-        num_tokens: T.
+        batch: B, the number of sequences.
+        num_tokens: T, the number of tokens.
 
     Returns:
         A :class:`.ClosedForm`, which prints as a table.

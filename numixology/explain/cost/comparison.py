@@ -19,9 +19,9 @@ class CostComparison(NamedTuple):
     """Attention and mixer at one size. The FLOPs are those of one sequence; B cancels.
 
     Attributes:
-        num_tokens: T.
-        hidden_dim: D.
-        num_heads: H.
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
+        num_heads: H, the number of heads.
         mixer_flops: of mixing, residual and norm.
         attention_flops: of self-attention, everything counted.
         network_flops: of the feed-forward network with F = 4D, which either is followed by.
@@ -88,8 +88,8 @@ def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> Cost
     """Compare self-attention with the token mixer, by the closed forms.
 
     Args:
-        num_tokens: T.
-        hidden_dim: D.
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
         num_heads: H, of the attention; the mixer's FLOPs do not depend on it.
 
     Returns:

@@ -18,7 +18,7 @@ class Measured(NamedTuple):
     """One layer's forward at one length.
 
     Attributes:
-        num_tokens: T.
+        num_tokens: T, the number of tokens.
         flops: by its closed form.
         seconds: the median turn.
         fastest: the fastest turn.
@@ -45,10 +45,10 @@ class Scaling(NamedTuple):
         numpy: the version of NumPy.
         dtype: of input and parameters.
         threads: how many threads NumPy had.
-        batch: B.
-        hidden_dim: D.
-        num_heads: H.
-        ff_dim: F.
+        batch: B, the number of sequences.
+        hidden_dim: D, the number of features.
+        num_heads: H, the number of heads.
+        ff_dim: F, the width inside the network.
         turns: how often each layer ran at each length.
         layers: for ``"mixer"``, ``"attention"`` and ``"network"`` a :class:`.Measured` per length.
 

@@ -304,15 +304,22 @@ def _graph(graph: Graph) -> _Drawing:
         if box.shape:
             elements.append(_centred(x, y + 34, wide, box.shape, "nx-faint"))
     right = max(x for x, _ in corner.values()) + wide
-    remarks = _remarks(graph)
-    for row, lines in remarks.items():
+    for row, lines in _remarks(graph).items():
+        x = left + _last_column(graph, row) * step_x + wide + 12
         y = row * step_y + high / 2 + 4 - (len(lines) - 1) * 8
-        elements += [
-            _text(right + 12, y + i * 16, line, "nx-faint") for i, line in enumerate(lines)
-        ]
-    widest = max((_wide(line) + 12 for lines in remarks.values() for line in lines), default=0.0)
+        elements += [_text(x, y + i * 16, line, "nx-faint") for i, line in enumerate(lines)]
+        right = max(right, *(x + _wide(line) for line in lines))
     bottom = max(y for _, y in corner.values()) + high
-    return _Drawing(elements, right + widest, bottom + 4)
+    return _Drawing(elements, right, bottom + 4)
+
+
+def _last_column(graph: Graph, row: int) -> int:
+    """The last column in which a box stands in the row, or an arrow passes it."""
+    place = {box.key: box.place for box in graph.boxes}
+    boxes = [column for at, column in place.values() if at == row]
+    ends = [(place[key], box.place) for box in graph.boxes for key in box.reads]
+    passing = [max(a[1], b[1]) for a, b in ends if min(a[0], b[0]) < row < max(a[0], b[0])]
+    return max(boxes + passing)
 
 
 def _remarks(graph: Graph) -> dict[int, list[str]]:

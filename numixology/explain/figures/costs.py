@@ -130,7 +130,7 @@ def network_cost_scene(
     Args:
         num_tokens, hidden_dim: T and D.
         ff_dim: F; 4D if None.
-        batch: B.
+        batch: B, the number of sequences.
 
     Returns:
         A :class:`.Scene` of two tables for each, of numbers and of formulas.
@@ -261,7 +261,7 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
     """The guide's chart of attention to mixer, redrawn: in FLOPs, and in its own mixed units.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         num_heads: H, a divisor of D, for what is counted.
 
     Returns:

@@ -65,7 +65,7 @@ def feed_forward_scene(
     """The flow through a feed-forward network, with the shape after every step.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         batch, num_tokens: B and T.
         ffn: ``"standard"`` or ``"swiglu"``.
@@ -119,7 +119,7 @@ def swiglu_scene(
     """The standard feed-forward network beside SwiGLU, with their parameters counted.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         batch, num_tokens: B and T.
 
@@ -248,7 +248,7 @@ def model_scene(
     Args:
         vocab_size, num_tokens, hidden_dim, num_heads: V, T, D and H; H divides D.
         num_layers: the number of blocks.
-        batch: B.
+        batch: B, the number of sequences.
         ff_dim: F; 4D if None.
         ffn: ``"standard"`` or ``"swiglu"``.
         mixing: ``"rankmixer"`` or ``"guide"``.
@@ -321,7 +321,7 @@ def parameters_scene(
     """Where the parameters of a feed-forward network are, with their shares.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         ffn: ``"standard"`` or ``"swiglu"``.
 

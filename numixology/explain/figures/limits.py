@@ -36,7 +36,7 @@ def network_within(
     """Raise if a feed-forward network, or what passes through it, is too large for a figure.
 
     Args:
-        hidden_dim: D.
+        hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         batch, num_tokens: B and T.
 

@@ -221,6 +221,21 @@ def test_boxes_that_share_a_row_are_named_beside_it() -> None:
     assert {"gate: one", "up: other", "times: both"} <= set(texts(parsed(GRAPH)))
 
 
+def test_a_remark_stands_beside_the_last_box_or_arrow_of_its_row() -> None:
+    boxes = (
+        Box("a", "a", remark="far"),
+        Box("b", "b", reads=("a",), place=(0, 1)),
+        Box("c", "c", reads=("a",), place=(1, 0), remark="clear of the arrow"),
+        Box("d", "d", reads=("c", "b"), place=(2, 0), remark="near"),
+    )
+    svg = parsed(Graph("G", boxes))
+    places = {e.text: float(e.get("x")) for e in svg.iter(f"{SVG}text") if is_a(e, "nx-faint")}
+    a, b, c, d = (float(e.get("x")) + float(e.get("width")) for e in svg.iter(f"{SVG}rect"))
+    assert places["a: far"] == places["clear of the arrow"] == pytest.approx(b + 12, abs=0.1)
+    assert places["near"] == pytest.approx(d + 12, abs=0.1)
+    assert a == c == d < b
+
+
 def test_long_words_are_broken_but_no_shape() -> None:
     title = "Step 1: Head partitioning  (2, 4, 8) -> (2, 4, 4, 2), contiguous"
     svg = parsed(Grid(title, GRID.rows))

@@ -101,12 +101,12 @@ class Sizes(NamedTuple):
     What a stage does not have is 0, as the number of words where there is no embedding.
 
     Attributes:
-        batch: B.
-        tokens: T.
-        hidden_dim: D.
-        num_heads: H.
+        batch: B, the number of sequences.
+        tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
+        num_heads: H, the number of heads.
         ff_dim: F, or the outputs of a linear layer.
-        vocab_size: V.
+        vocab_size: V, the number of ids.
         num_layers: how many blocks a model has.
         eps: of every LayerNorm.
 
