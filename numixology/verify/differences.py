@@ -36,6 +36,7 @@ __all__ = [
     "Slopes",
     "Subject",
     "complex_slope",
+    "distances",
     "real_slopes",
     "real_wavering",
     "slopes_along",
@@ -238,11 +239,14 @@ class Subject:
         twin.points = [arguments[place] for place in self.places]
         return twin
 
-    def a_step_away(self) -> "Subject":
-        """The same function where every input is moved by as much as the longest real step."""
+    def a_step_away(self, part: float = _LONGEST) -> "Subject":
+        """The same function where every input is moved by a part of its size.
+
+        By default that is as much as the longest real step.
+        """
         values = list(self.values)
         for i, (place, point) in enumerate(zip(self.places, self.points, strict=True)):
-            step = _LONGEST * self.sizes[i] * self.relative(i)
+            step = part * self.sizes[i] * self.relative(i)
             values[place] = np.asarray(point + step, point.dtype)
         return Subject(self.fn, self.vjp, values, self.rng, self.order)
 
@@ -516,9 +520,21 @@ class _Ladder:
         return abs(here.slopes[i] - self.tables[i].best)
 
 
-def real_slopes(subject: Subject, directions: Sequence[Array | None]) -> Slopes:
-    """The central slope along a line and the two one-sided ones, by real differences."""
-    return _ladder(subject, directions).slopes
+def real_slopes(
+    subject: Subject, directions: Sequence[Array | None], longest: float = _LONGEST
+) -> Slopes:
+    """The central slope along a line and the two one-sided ones, by real differences.
+
+    The longest step is that part of the inputs' size.
+    """
+    return _ladder(subject, directions, longest).slopes
+
+
+def distances(subject: Subject) -> list[float]:
+    """Distances, as parts of the inputs, that have room for some real steps, the longest first."""
+    shortest = 64 * _SHORTEST * float(np.finfo(subject.precision).eps)
+    count = 1 + int(math.log(_LONGEST / shortest, 16))
+    return [_LONGEST / 16.0**k for k in range(count)]
 
 
 def real_wavering(subject: Subject, directions: Sequence[Array | None]) -> float:
@@ -530,9 +546,11 @@ def real_wavering(subject: Subject, directions: Sequence[Array | None]) -> float
     return _ladder(subject, directions).wavering()
 
 
-def _ladder(subject: Subject, directions: Sequence[Array | None]) -> _Ladder:
+def _ladder(
+    subject: Subject, directions: Sequence[Array | None], longest: float = _LONGEST
+) -> _Ladder:
     line = _Line(subject, directions)
-    top = line.measured(_LONGEST * line.reach)
+    top = line.measured(longest * line.reach)
     for _ in range(_SHORTER):
         if math.isfinite(top.slopes[0]):
             break

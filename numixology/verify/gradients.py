@@ -24,7 +24,10 @@ check says so. In float32, and for real differences, the limits are fixed.
 
 Real differences may pass over something small: they are taken at shorter steps while those show
 another slope (see :func:`.differences.real_slopes`). Before they alone call a gradient wrong,
-complex steps are asked nearby, and if they keep the derivative there, at the inputs themselves.
+complex steps are asked nearby, at many distances, and if they keep the derivative there, at the
+inputs themselves. Should they agree with the gradient, the two contradict each other, and the
+verdict is that nothing is known: something small may as well hide an operation that loses the
+imaginary part.
 
 At a kink a function has two slopes. Any gradient between them is right there.
 
@@ -49,6 +52,7 @@ from .differences import (
     Differences,
     Subject,
     complex_slope,
+    distances,
     real_slopes,
     real_wavering,
     slopes_along,
@@ -74,7 +78,10 @@ _EPS = 2.0**-52
 _DIRECTIONS = 4
 _TRIES = 4
 _CLOSER = 64
-_PASSED_OVER = "real ones pass over something small here"
+_CONTRADICTED = (
+    "real steps call the gradient wrong and complex ones right: either real ones pass over "
+    "something small here, or an operation drops the imaginary part; try other inputs"
+)
 _DROPS = "drops the imaginary part, such as abs, var or norm"
 #: How closely a complex step agrees with a real difference that claims to be exact.
 _KEEPS = {"float64": 1e-10, "float32": 2e-2}
@@ -313,19 +320,12 @@ def _looked_at(
     if blank.fast and report.verdict == "fail":  # one line may have shown too little
         report = compared(_planned(subject, method, fast=False))
     if report.verdict == "fail" and report.method == "central" and _keeps_nearby(subject):
-        plan = _planned(subject, "complex", fast=False)
-        second = compared(plan._replace(why=_PASSED_OVER))
+        second = compared(_planned(subject, "complex", fast=False))
         if second.max_error <= second.tolerance:
-            return second if method == "auto" else _asked_for_central(report, second)
+            if second.verdict == "fail":  # the values agree, and yet a promise is broken
+                return report._replace(reason=second.reason)
+            return report._replace(verdict="inconclusive", reason=_CONTRADICTED)
     return report
-
-
-def _asked_for_central(report: GradcheckReport, second: GradcheckReport) -> GradcheckReport:
-    """What to say if complex steps, which were not asked for, agree with the gradient."""
-    if second.verdict == "fail":  # the values agree, and yet a promise is broken
-        return report._replace(reason=second.reason)
-    reason = f"complex steps agree with the gradient, and {_PASSED_OVER}; try method='auto'"
-    return report._replace(verdict="inconclusive", reason=reason)
 
 
 class _Sides(NamedTuple):
@@ -491,6 +491,9 @@ def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
         if not math.isfinite(dict(lines)[i][1]):
             why = f"fn is not finite around {subject.name(i)}"
         return _Plan("central", why, kinks)
+    told = all(_is_settled(subject, *real) for _, (_, *real) in lines)
+    if not told and not _keeps_around(subject):
+        return _Plan("central", f"nearby, fn passes through an operation that {_DROPS}", kinks)
     why = "fn runs on complex numbers and keeps their derivative"
     return _Plan("complex", why, kinks, blurred)
 
@@ -524,7 +527,8 @@ def _is_analytic(subject: Subject) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             real = real_slopes(subject, line)
-            return not real.kink and _keeps_derivative(subject, line, real.central, real.doubt)
+            settled = not real.kink and _is_settled(subject, real.central, real.doubt)
+            return settled and _keeps_derivative(subject, line, real.central, real.doubt)
     except Exception:  # whatever fn raises nearby, or on complex numbers
         return False
 
@@ -552,6 +556,11 @@ def _is_kept(
     return _keeps_derivative(subject, line, again.central, again.doubt)
 
 
+def _is_settled(subject: Subject, real: float, doubt: float) -> bool:
+    """Whether a real difference can tell if complex steps keep the derivative."""
+    return doubt <= TOLERANCES["central", subject.precision] * abs(real)
+
+
 def _keeps_derivative(
     subject: Subject,
     line: Sequence[Array | None],
@@ -571,19 +580,42 @@ def _keeps_derivative(
 def _keeps_nearby(subject: Subject) -> bool:
     """Whether complex steps keep the derivative nearby, of all inputs of which they seem not to."""
     near = subject.a_step_away()
-    closely = TOLERANCES["central", subject.precision]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for here, there in zip(*(_all_lines(one) for one in (subject, near)), strict=True):
-                _, real, doubt = there
-                settled = doubt <= closely * abs(real)
                 if not _keeps_derivative(near, *there):
                     return False
-                if not settled and not _keeps_derivative(subject, *here):
+                if not _is_settled(near, *there[1:]) and not _keeps_derivative(subject, *here):
                     return False
     except Exception:  # whatever fn raises there, or on complex numbers
         return False
+    return _keeps_around(subject)
+
+
+def _keeps_around(subject: Subject) -> bool:
+    """Whether complex steps keep the derivative wherever real ones can see that, ever closer.
+
+    What loses it may be small, such as a narrow bump with ``np.abs`` in it, and nothing of it is
+    left further away. So steps are as short as the distance.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return all(_keeps_at(subject, part) for part in distances(subject))
+    except Exception:  # whatever fn raises there, or on complex numbers
+        return False
+
+
+def _keeps_at(subject: Subject, part: float) -> bool:
+    """Whether complex steps keep the derivative where all inputs are moved by this part."""
+    near, closely = subject.a_step_away(part), TOLERANCES["central", subject.precision]
+    for i in range(len(near.points)):
+        line: list[Array | None] = [None] * len(near.points)
+        line[i] = near.relative(i)
+        real = real_slopes(near, line, part / 4)
+        if not real.kink and not _keeps_derivative(near, line, real.central, real.doubt, closely):
+            return False
     return True
 
 
