@@ -90,6 +90,7 @@ ROOMS = (
         "verify.reports",
         "verify.differences",
         "verify.contracts",
+        "verify.plans",
         "verify.gradients",
         "verify.goldens",
         "verify.suite",

@@ -36,7 +36,6 @@ the right one (zero, negated, rolled, scaled) are rejected by the same compariso
 """
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -52,7 +51,6 @@ from .differences import (
     Differences,
     Subject,
     complex_slope,
-    distances,
     real_slopes,
     real_wavering,
     slopes_along,
@@ -60,20 +58,13 @@ from .differences import (
     unit,
 )
 from .executors import Executor
+from .plans import TOLERANCES, Plan, keeps_nearby, planned, without
 from .reports import GradcheckReport, Kink, Place, Verdict
 
 __all__ = ["GradcheckReport", "Kink", "Verdict", "gradcheck"]
 
 Method: TypeAlias = Literal["auto", "complex", "central"]
 
-#: Limits on the error relative to the gradient's largest entry, by method and precision; that of
-#: complex steps in float64 is computed, and at most this.
-TOLERANCES = {
-    ("complex", "float64"): 1e-6,
-    ("complex", "float32"): 1e-4,
-    ("central", "float64"): 1e-6,
-    ("central", "float32"): 2e-2,
-}
 _EPS = 2.0**-52
 _DIRECTIONS = 4
 _TRIES = 4
@@ -82,9 +73,6 @@ _CONTRADICTED = (
     "real steps call the gradient wrong and complex ones right: either real ones pass over "
     "something small here, or an operation drops the imaginary part; try other inputs"
 )
-_DROPS = "drops the imaginary part, such as abs, var or norm"
-#: How closely a complex step agrees with a real difference that claims to be exact.
-_KEEPS = {"float64": 1e-10, "float32": 2e-2}
 #: Two gradients that are nothing but rounding do not agree as closely as this.
 _AGREE = 1e-6
 
@@ -241,15 +229,6 @@ class _WithParameters:
         return module(*values[: self.arity])
 
 
-class _Plan(NamedTuple):
-    """How the function is to be differenced, why so, and where it has kinks."""
-
-    method: str
-    why: str
-    kinks: list[dict[int, tuple[float, float]]]  # per input: coordinate -> slopes below and above
-    blurred: bool = False  # whether a real difference did not settle
-
-
 def _checked(
     subject: Subject,
     method: str,
@@ -313,14 +292,14 @@ def _looked_at(
 ) -> GradcheckReport:
     """The gradient beside differences, more than once before it is called wrong."""
 
-    def compared(plan: _Plan) -> GradcheckReport:
+    def compared(plan: Plan) -> GradcheckReport:
         return _compared(subject, plan, ours, tolerance, executor, blank)
 
-    report = compared(_planned(subject, method, blank.fast))
+    report = compared(planned(subject, method, blank.fast))
     if blank.fast and report.verdict == "fail":  # one line may have shown too little
-        report = compared(_planned(subject, method, fast=False))
-    if report.verdict == "fail" and report.method == "central" and _keeps_nearby(subject):
-        second = compared(_planned(subject, "complex", fast=False))
+        report = compared(planned(subject, method, fast=False))
+    if report.verdict == "fail" and report.method == "central" and keeps_nearby(subject):
+        second = compared(planned(subject, "complex", fast=False))
         if second.max_error <= second.tolerance:
             if second.verdict == "fail":  # the values agree, and yet a promise is broken
                 return report._replace(reason=second.reason)
@@ -336,7 +315,7 @@ class _Sides(NamedTuple):
     """
 
     subject: Subject
-    plan: _Plan
+    plan: Plan
     gradient: list[Array]
     ours: list[Array]
     found: list[Differences]
@@ -356,7 +335,7 @@ class _Judgement(NamedTuple):
 
 def _compared(
     subject: Subject,
-    plan: _Plan,
+    plan: Plan,
     gradient: list[Array],
     tolerance: float | None,
     executor: Executor | None,
@@ -436,7 +415,7 @@ def _is_lost(sides: _Sides) -> str:
     """What complex steps show of the imaginary part being lost, where real ones do not settle."""
     if not any(one.any() for one in _slopes(sides)):
         return "change nothing"
-    return "" if _keeps_nearby(sides.subject) else "lose the derivative nearby"
+    return "" if keeps_nearby(sides.subject) else "lose the derivative nearby"
 
 
 def _limits(sides: _Sides, tolerance: float | None) -> tuple[list[float], float]:
@@ -467,177 +446,6 @@ def _promises(sides: _Sides, limit: float) -> tuple[str, list[str]]:
 
 
 # How -----------------------------------------------------------------------------------
-
-
-def _planned(subject: Subject, method: str, fast: bool) -> _Plan:
-    """Look for kinks, and for what breaks complex steps, along one random line per input.
-
-    The fast mode tries one line through all inputs first.
-    """
-    kinks: list[dict[int, tuple[float, float]]] = [{} for _ in subject.points]
-    smooth = fast and method != "central" and _is_analytic(subject)
-    lines = [] if smooth else _lines(subject, method, kinks)
-    blurred = any(math.isinf(doubt) for _, (_, _, doubt) in lines)
-    if method != "auto":
-        return _Plan(method, "it was asked for", kinks, blurred)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            kept = {i: _is_kept(subject, i, *along, kinks) for i, along in lines}
-    except Exception as error:  # whatever fn raises on complex numbers
-        return _Plan("central", f"complex steps raised {type(error).__name__}", kinks)
-    for i in (i for i, keeps in kept.items() if not keeps):
-        why = f"{subject.name(i)} passes through an operation that {_DROPS}"
-        if not math.isfinite(dict(lines)[i][1]):
-            why = f"fn is not finite around {subject.name(i)}"
-        return _Plan("central", why, kinks)
-    told = all(_is_settled(subject, *real) for _, (_, *real) in lines)
-    if not told and not _keeps_around(subject):
-        return _Plan("central", f"nearby, fn passes through an operation that {_DROPS}", kinks)
-    why = "fn runs on complex numbers and keeps their derivative"
-    return _Plan("complex", why, kinks, blurred)
-
-
-def _lines(
-    subject: Subject, method: str, kinks: list[dict[int, tuple[float, float]]]
-) -> list[tuple[int, tuple[list[Array | None], float, float]]]:
-    """A line per input with the real slope along it and its doubt; kinks are noted and left out."""
-    found: list[tuple[int, tuple[list[Array | None], float, float]]] = []
-    for i in range(len(subject.points)):
-        line: list[Array | None] = [None] * len(subject.points)
-        line[i] = subject.relative(i)
-        try:
-            real = real_slopes(subject, line)
-            if real.kink:
-                kinks[i] = _kinks_of(subject, i)
-                line[i] = _without(kinks[i], line[i])
-                real = real_slopes(subject, line)
-        except Exception:  # whatever fn raises nearby
-            if method != "complex":
-                raise
-            continue
-        found.append((i, (line, real.central, real.doubt)))
-    return found
-
-
-def _is_analytic(subject: Subject) -> bool:
-    """Whether a line through all inputs shows no kink and keeps the derivative."""
-    line = [subject.relative(i) * weight for i, weight in enumerate(subject.weights)]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            real = real_slopes(subject, line)
-            settled = not real.kink and _is_settled(subject, real.central, real.doubt)
-            return settled and _keeps_derivative(subject, line, real.central, real.doubt)
-    except Exception:  # whatever fn raises nearby, or on complex numbers
-        return False
-
-
-def _is_kept(
-    subject: Subject,
-    which: int,
-    line: list[Array | None],
-    real: float,
-    doubt: float,
-    kinks: list[dict[int, tuple[float, float]]],
-) -> bool:
-    """Whether complex steps in an input keep the derivative.
-
-    Where they nearly do, a kink too small for the line may be what sets them apart. Those are
-    noted and left out.
-    """
-    if _keeps_derivative(subject, line, real, doubt):
-        return True
-    if not _keeps_derivative(subject, line, real, doubt, TOLERANCES["central", subject.precision]):
-        return False
-    kinks[which] = _kinks_of(subject, which)
-    line[which] = _without(kinks[which], line[which])
-    again = real_slopes(subject, line)
-    return _keeps_derivative(subject, line, again.central, again.doubt)
-
-
-def _is_settled(subject: Subject, real: float, doubt: float) -> bool:
-    """Whether a real difference can tell if complex steps keep the derivative."""
-    return doubt <= TOLERANCES["central", subject.precision] * abs(real)
-
-
-def _keeps_derivative(
-    subject: Subject,
-    line: Sequence[Array | None],
-    real: float,
-    doubt: float,
-    closely: float | None = None,
-) -> bool:
-    """Whether a complex step along a line agrees with real differences.
-
-    As closely as those can tell: a small term whose imaginary part is lost is lost all the same.
-    """
-    slope, _ = complex_slope(subject, line)
-    limit = (closely or _KEEPS[subject.precision]) * max(abs(slope), abs(real))
-    return abs(slope - real) <= limit + 10 * doubt
-
-
-def _keeps_nearby(subject: Subject) -> bool:
-    """Whether complex steps keep the derivative nearby, of all inputs of which they seem not to."""
-    near = subject.a_step_away()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for here, there in zip(*(_all_lines(one) for one in (subject, near)), strict=True):
-                if not _keeps_derivative(near, *there):
-                    return False
-                if not _is_settled(near, *there[1:]) and not _keeps_derivative(subject, *here):
-                    return False
-    except Exception:  # whatever fn raises there, or on complex numbers
-        return False
-    return _keeps_around(subject)
-
-
-def _keeps_around(subject: Subject) -> bool:
-    """Whether complex steps keep the derivative wherever real ones can see that, ever closer.
-
-    What loses it may be small, such as a narrow bump with ``np.abs`` in it, and nothing of it is
-    left further away. So steps are as short as the distance.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return all(_keeps_at(subject, part) for part in distances(subject))
-    except Exception:  # whatever fn raises there, or on complex numbers
-        return False
-
-
-def _keeps_at(subject: Subject, part: float) -> bool:
-    """Whether complex steps keep the derivative where all inputs are moved by this part."""
-    near, closely = subject.a_step_away(part), TOLERANCES["central", subject.precision]
-    for i in range(len(near.points)):
-        line: list[Array | None] = [None] * len(near.points)
-        line[i] = near.relative(i)
-        real = real_slopes(near, line, part / 4)
-        if not real.kink and not _keeps_derivative(near, line, real.central, real.doubt, closely):
-            return False
-    return True
-
-
-def _all_lines(subject: Subject) -> list[tuple[list[Array | None], float, float]]:
-    return [along for _, along in _lines(subject, "central", [{} for _ in subject.points])]
-
-
-def _kinks_of(subject: Subject, which: int) -> dict[int, tuple[float, float]]:
-    """Every coordinate of an input along which the function has a kink."""
-    found = {}
-    for j in range(subject.points[which].size):
-        slopes = real_slopes(subject, unit(subject, which, j))
-        if slopes.kink:
-            found[j] = slopes.left, slopes.right
-    return found
-
-
-def _without(kinks: dict[int, tuple[float, float]], direction: Any) -> Array:
-    """A direction that moves no coordinate at a kink."""
-    smooth = np.array(direction)
-    smooth.flat[list(kinks)] = 0
-    return smooth
 
 
 def _look_closer(sides: _Sides, limit: float) -> None:
@@ -705,7 +513,7 @@ def _between(kink: Kink, precision: str) -> bool:
 
 def _directional(
     subject: Subject,
-    plan: _Plan,
+    plan: Plan,
     gradient: list[Array],
     noise: Sequence[float],
     executor: Executor | None,
@@ -719,7 +527,7 @@ def _directional(
     norm = _norm(gradient, weights) or 1.0
     lines: list[Sequence[Array | None]] = [
         [
-            _without(kinks, weight * subject.direction(i))
+            without(kinks, weight * subject.direction(i))
             for i, (kinks, weight) in enumerate(zip(plan.kinks, weights, strict=True))
         ]
         for _ in range(_DIRECTIONS)
@@ -746,7 +554,7 @@ def _bound(sides: _Sides) -> float:
     moves: list[list[Array]] = []
     for _ in range(_TRIES):
         nearby = zip(subject.gradient(*subject.nearby()), gradient, sides.plan.kinks, strict=True)
-        moves.append([_without(kinks, moved - here) for moved, here, kinks in nearby])
+        moves.append([without(kinks, moved - here) for moved, here, kinks in nearby])
     scales = [float(np.abs(one.slopes).max(initial=0)) or 1.0 for one in found]
     if sides.lines:
         weights = subject.weights
