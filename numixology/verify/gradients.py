@@ -206,7 +206,7 @@ def _floating(inputs: Sequence[Any]) -> list[Array]:
     return values
 
 
-def _stream(rng: "np.random.Generator | int") -> np.random.Generator:
+def _stream(rng: "np.random.Generator | int") -> "np.random.Generator":
     """A stream of its own: the cotangent must not be the input that the same seed has drawn."""
     seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
     return np.random.default_rng((int(seed), 0x6E78))
