@@ -840,6 +840,9 @@ def grouped(reason: str) -> str:
         "would pass too",
         "rounding alone moves the gradient",
         "real differences are only good to",
+        "real differences do not settle",
+        "real steps call the gradient wrong and complex ones right",
+        "fn underflows",
         "the function is random",
     ):
         if words in reason:
