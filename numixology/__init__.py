@@ -2,12 +2,18 @@
 
 __version__ = "0.1.0"
 
-from . import errors, explain, functional, nn, observe, verify
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from . import errors, functional, nn, observe
 from .autograd import no_grad, primitive
 from .observe import debug_shapes, educational
 from .tensors import Tensor, tensor
 from .transforms import grad, jacobian, jvp, vjp
-from .verify import gradcheck
+
+if TYPE_CHECKING:
+    from . import explain, verify
+    from .verify import gradcheck
 
 __all__ = [
     # Tensors
@@ -33,3 +39,16 @@ __all__ = [
     "verify",
     "__version__",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every misspelled name for one of these
+
+    def __getattr__(name: str) -> object:
+        """Load figures and checks when they are asked for: most programs need neither."""
+        if name in ("explain", "verify"):
+            return import_module(f".{name}", __name__)
+        if name == "gradcheck":
+            return import_module(".verify", __name__).gradcheck
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted(globals().keys() | set(__all__))

@@ -4,18 +4,20 @@ It is registered as ``numixology``; ``-p no:numixology`` leaves it out.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .verify.gradients import GradcheckReport
-from .verify.gradients import gradcheck as check
+import numixology as nx
+
+if TYPE_CHECKING:
+    from .verify import GradcheckReport
 
 __all__ = ["gradcheck"]
 
 
 @pytest.fixture
-def gradcheck() -> Callable[..., GradcheckReport]:
+def gradcheck() -> "Callable[..., GradcheckReport]":
     """``gradcheck(fn, *inputs, **options)`` fails the test unless the check passes.
 
     Returns:
@@ -28,8 +30,8 @@ def gradcheck() -> Callable[..., GradcheckReport]:
         a gradient written by hand, ``gradcheck(forward, x, vjp=backward)``.
     """
 
-    def passing(fn: Callable[..., Any], *inputs: Any, **options: Any) -> GradcheckReport:
-        report = check(fn, *inputs, **options | {"raise_on_failure": False})
+    def passing(fn: Callable[..., Any], *inputs: Any, **options: Any) -> "GradcheckReport":
+        report = nx.gradcheck(fn, *inputs, **options | {"raise_on_failure": False})
         if not report:
             pytest.fail(str(report), pytrace=False)
         return report

@@ -105,9 +105,32 @@ def test_importing_loads_numpy_and_the_standard_library_only() -> None:
     tops = {name.partition(".")[0] for name in added}
     assert tops - {"numixology", "numpy"} <= sys.stdlib_module_names
     unwanted = {"argparse", "subprocess", "unittest", "scipy", "torch", "jax", "hypothesis"}
-    slow = {"asyncio", "concurrent", "logging"}
+    slow = {"asyncio", "concurrent", "inspect", "json", "logging", "pathlib", "xml"}
     assert not tops & (unwanted | slow)
-    assert "numpy.random" not in added  # as slow as half of this package
-    assert "numixology.cli" not in added
-    assert "numixology.verify.suite" not in added
-    assert "numixology.verify.conformance" not in added
+    assert "numpy.random" not in added  # as slow as this package
+    rooms = {".".join(name.split(".")[:2]) for name in added if name.startswith("numixology.")}
+    assert not rooms & {"numixology.cli", "numixology.explain", "numixology.verify"}
+
+
+@pytest.mark.parametrize(
+    ("code", "room"),
+    [
+        ("import numixology; numixology.explain.draw", "explain"),
+        ("import numixology; numixology.verify.gradcheck", "verify"),
+        ("from numixology import gradcheck", "verify"),
+    ],
+)
+def test_figures_and_checks_load_when_they_are_asked_for(code: str, room: str) -> None:
+    others = {"numixology.explain", "numixology.verify"} - {f"numixology.{room}"}
+    names = set(loaded(code))
+    assert f"numixology.{room}" in names
+    assert not others & names
+    assert not {"numixology.verify.suite", "numixology.verify.conformance"} & names
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'numixology' has no attribute 'gradchek'"):
+        nx.gradchek  # noqa: B018
+    assert set(nx.__all__) <= set(dir(nx))
+    listed = "import numixology; assert {'explain', 'gradcheck', 'verify'} <= set(dir(numixology))"
+    assert "numixology.verify" not in loaded(listed)
