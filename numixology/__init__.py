@@ -14,6 +14,19 @@ from .transforms import grad, jacobian, jvp, vjp
 if TYPE_CHECKING:
     from . import explain, verify
     from .verify import gradcheck
+else:  # hidden from type checkers, which would believe every misspelled name
+
+    def __getattr__(name: str) -> object:
+        """Load figures and checks when they are asked for: most programs need neither."""
+        if name in ("explain", "verify"):
+            return import_module(f".{name}", __name__)
+        if name == "gradcheck":
+            return import_module(".verify", __name__).gradcheck
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted(globals().keys() | set(__all__))
+
 
 __all__ = [
     # Tensors
@@ -39,16 +52,3 @@ __all__ = [
     "verify",
     "__version__",
 ]
-
-if not TYPE_CHECKING:  # a type checker would take every misspelled name for one of these
-
-    def __getattr__(name: str) -> object:
-        """Load figures and checks when they are asked for: most programs need neither."""
-        if name in ("explain", "verify"):
-            return import_module(f".{name}", __name__)
-        if name == "gradcheck":
-            return import_module(".verify", __name__).gradcheck
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> list[str]:
-        return sorted(globals().keys() | set(__all__))
