@@ -41,6 +41,7 @@ def requirements() -> list[str]:
         *configuration["build-system"]["requires"],
         *(one for extra in project["optional-dependencies"].values() for one in extra),
         *(line for line in [tox["tox"]["requires"], *deps] if line and not line.startswith("#")),
+        "editables",  # hatchling asks for it while it builds
     ]
 
 
