@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import errors, functional, nn, observe
-from .autograd import no_grad, primitive
+from .modes import no_grad
 from .observe import debug_shapes, educational
+from .primitives import primitive
 from .tensors import Tensor, tensor
 from .transforms import grad, jacobian, jvp, vjp
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .array import A, Array, Scalar, real_part
-from .autograd import Node, namesake, primitive
-from .costs import Cost, each, moves, products
+from .autograd import Node
 from .errors import ArgumentError, DTypeError
+from .primitives import implements, primitive
 from .shapes import transpose
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-@primitive(np.add, broadcasts=True, cost=each(1))
+@primitive(np.add, broadcasts=True)
 def add(a: Array, b: Array) -> Array:
     """a + b, elementwise and broadcasting.
 
@@ -77,7 +77,7 @@ def add_db(ct: A, y: A, a: A, b: A) -> A:
     return ct
 
 
-@primitive(np.subtract, broadcasts=True, cost=each(1))
+@primitive(np.subtract, broadcasts=True)
 def subtract(a: Array, b: Array) -> Array:
     """a - b, elementwise and broadcasting.
 
@@ -110,7 +110,7 @@ def subtract_db(ct: A, y: A, a: A, b: A) -> A:
     return -ct
 
 
-@primitive(np.multiply, broadcasts=True, cost=each(1))
+@primitive(np.multiply, broadcasts=True)
 def multiply(a: Array, b: Array) -> Array:
     """a · b, elementwise and broadcasting.
 
@@ -142,7 +142,7 @@ def multiply_db(ct: A, y: A, a: A, b: A) -> A:
     return ct * a
 
 
-@primitive(np.true_divide, broadcasts=True, cost=each(1))
+@primitive(np.true_divide, broadcasts=True)
 def divide(a: Array, b: Array) -> Array:
     """a / b, elementwise and broadcasting; x / 0 is ±inf, and 0 / 0 is NaN.
 
@@ -181,7 +181,7 @@ def _of_numbers(y: Array, a: Any, b: Any) -> Array:
     return y
 
 
-@primitive(np.floor_divide, broadcasts=True, cost=each(1))
+@primitive(np.floor_divide, broadcasts=True)
 def floor_divide(a: Array, b: Array) -> Array:
     """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
     if np.iscomplexobj(a) or np.iscomplexobj(b):
@@ -199,7 +199,7 @@ def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
     return ct * 0
 
 
-@primitive(np.remainder, broadcasts=True, cost=each(1))
+@primitive(np.remainder, broadcasts=True)
 def remainder(a: Array, b: Array) -> Array:
     """a - b ⌊a / b⌋, elementwise and broadcasting."""
     if np.iscomplexobj(a) or np.iscomplexobj(b):
@@ -218,7 +218,7 @@ def remainder_db(ct: A, y: A, a: A, b: A) -> A:
     return -ct * floor_divide(a, b)
 
 
-@primitive(np.negative, cost=each(1))
+@primitive(np.negative)
 def negative(x: Array) -> Array:
     """-x, elementwise.
 
@@ -244,7 +244,7 @@ def negative_dx(ct: A, y: A, x: A) -> A:
     return -ct
 
 
-@primitive(np.power, broadcasts=True, cost=each(1))
+@primitive(np.power, broadcasts=True)
 def power(a: Array | Scalar, b: Array | Scalar) -> Array:
     """aᵇ, elementwise and broadcasting.
 
@@ -283,7 +283,7 @@ def power_db(ct: A, y: A, a: A, b: A) -> A:
     return ct * y * log(where(certain, 1.0, a))
 
 
-@primitive(np.absolute, cost=each(1))
+@primitive(np.absolute)
 def absolute(x: Array) -> Array:
     """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
 
@@ -309,7 +309,7 @@ def absolute_dx(ct: A, y: A, x: A) -> A:
     return ct * sign(x)
 
 
-@primitive(np.sign, cost=each(1))
+@primitive(np.sign)
 def sign(x: Array) -> Array:
     """-1, 0 or 1, elementwise; piecewise constant, so its gradient is 0.
 
@@ -335,7 +335,7 @@ def sign_dx(ct: A, y: A, x: A) -> A:
     return ct * 0
 
 
-@primitive(np.log, cost=each(1))
+@primitive(np.log)
 def log(x: Array) -> Array:
     """ln x, elementwise: -inf at 0 and NaN below.
 
@@ -364,8 +364,8 @@ def log_dx(ct: A, y: A, x: A) -> A:
 # Choosing
 
 
-@namesake(np.where)
-@primitive(broadcasts=True, cost=moves)
+@implements(np.where)
+@primitive(broadcasts=True)
 def where(condition: Array, a: Array, b: Array) -> Array:
     """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting.
 
@@ -405,7 +405,7 @@ def where_db(ct: A, y: A, condition: A, a: A, b: A) -> A:
     return where(condition, 0.0, ct)
 
 
-@primitive(np.maximum, broadcasts=True, cost=each(1))
+@primitive(np.maximum, broadcasts=True)
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, elementwise and broadcasting; NaN if either is.
 
@@ -440,7 +440,7 @@ def maximum_db(ct: A, y: A, a: A, b: A) -> A:
     return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
-@primitive(np.minimum, broadcasts=True, cost=each(1))
+@primitive(np.minimum, broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, elementwise and broadcasting; NaN if either is.
 
@@ -475,12 +475,7 @@ def minimum_db(ct: A, y: A, a: A, b: A) -> A:
     return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
-def _clip_cost(y: Array, x: Array, *, low: Scalar | None, high: Scalar | None) -> Cost:
-    """One comparison for each bound."""
-    return Cost(sum(bound is not None for bound in (low, high)) * y.size)
-
-
-@primitive(cost=_clip_cost)
+@primitive
 def _clip(x: Array, *, low: Scalar | None, high: Scalar | None) -> Array:
     if np.iscomplexobj(x):
         return np.where(
@@ -495,7 +490,7 @@ def _clip_dx(ct: A, y: A, x: A, *, low: Scalar | None, high: Scalar | None) -> A
     return where(inside, ct, 0.0)
 
 
-@namesake(np.clip)
+@implements(np.clip)
 def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
     """x cut off below ``min`` and above ``max``; the derivative is 1 on both bounds.
 
@@ -531,61 +526,61 @@ def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
 # Comparing
 
 
-@primitive(np.equal, broadcasts=True, cost=each(1))
+@primitive(np.equal, broadcasts=True)
 def equal(a: Array, b: Array) -> Array:
     """a = b, elementwise and broadcasting."""
     return np.equal(a, b)
 
 
-@primitive(np.not_equal, broadcasts=True, cost=each(1))
+@primitive(np.not_equal, broadcasts=True)
 def not_equal(a: Array, b: Array) -> Array:
     """a ≠ b, elementwise and broadcasting."""
     return np.not_equal(a, b)
 
 
-@primitive(np.less, broadcasts=True, cost=each(1))
+@primitive(np.less, broadcasts=True)
 def less(a: Array, b: Array) -> Array:
     """a < b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.less(real_part(a), real_part(b))
 
 
-@primitive(np.less_equal, broadcasts=True, cost=each(1))
+@primitive(np.less_equal, broadcasts=True)
 def less_equal(a: Array, b: Array) -> Array:
     """a ≤ b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.less_equal(real_part(a), real_part(b))
 
 
-@primitive(np.greater, broadcasts=True, cost=each(1))
+@primitive(np.greater, broadcasts=True)
 def greater(a: Array, b: Array) -> Array:
     """a > b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.greater(real_part(a), real_part(b))
 
 
-@primitive(np.greater_equal, broadcasts=True, cost=each(1))
+@primitive(np.greater_equal, broadcasts=True)
 def greater_equal(a: Array, b: Array) -> Array:
     """a ≥ b, elementwise and broadcasting; complex arrays by their real parts."""
     return np.greater_equal(real_part(a), real_part(b))
 
 
-@primitive(np.logical_and, broadcasts=True, cost=each(1))
+@primitive(np.logical_and, broadcasts=True)
 def logical_and(a: Array, b: Array) -> Array:
     """Both hold, elementwise and broadcasting."""
     return np.logical_and(a, b)
 
 
-@primitive(np.logical_or, broadcasts=True, cost=each(1))
+@primitive(np.logical_or, broadcasts=True)
 def logical_or(a: Array, b: Array) -> Array:
     """At least one holds, elementwise and broadcasting."""
     return np.logical_or(a, b)
 
 
-@primitive(np.logical_xor, broadcasts=True, cost=each(1))
+@primitive(np.logical_xor, broadcasts=True)
 def logical_xor(a: Array, b: Array) -> Array:
     """Exactly one holds, elementwise and broadcasting."""
     return np.logical_xor(a, b)
 
 
-@primitive(np.logical_not, cost=each(1))
+@primitive(np.logical_not)
 def logical_not(x: Array) -> Array:
     """It does not hold, elementwise."""
     return np.logical_not(x)
@@ -594,12 +589,7 @@ def logical_not(x: Array) -> Array:
 # Matrices
 
 
-def _matmul_cost(y: Array, a: Array, b: Array) -> Cost:
-    """Each y_ij is a sum of k products: of (n, k) and (k, m), 2nmk."""
-    return products(y.size * a.shape[-1])
-
-
-@primitive(np.matmul, broadcasts=True, cost=_matmul_cost)
+@primitive(np.matmul, broadcasts=True)
 def matmul(a: Array, b: Array) -> Array:
     """y_ij = Σ_k a_ik b_kj over the last two axes; vectors and leading axes as in NumPy.
 

@@ -1,10 +1,7 @@
 """The words for NumPy data that every room uses, and what is common to arrays and tensors."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, Token, copy_context
-from functools import partial
+from contextvars import ContextVar, copy_context
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,20 +12,21 @@ from .errors import DTypeError
 __all__ = [
     "A",
     "Array",
+    "ArrayOrTensor",
     "Axis",
     "DTypeLike",
     "Scalar",
+    "Setting",
     "Shape",
-    "Value",
-    "axes_of",
-    "kept_shape",
-    "quietly",
+    "ERRSTATE",
+    "IGNORE",
+    "flatten_leading",
+    "ignoring_fp_errors",
+    "keepdims_shape",
+    "normalize_axes",
     "real_part",
     "shape_of",
-    "speak",
-    "whisper",
-    "rows_of",
-    "widened",
+    "upcast",
 ]
 
 #: A NumPy array of any dtype.
@@ -41,7 +39,7 @@ Scalar: TypeAlias = bool | int | float | complex | np.generic
 Axis: TypeAlias = int | tuple[int, ...] | None
 
 
-class Value(Protocol):
+class ArrayOrTensor(Protocol):
     """What arrays and tensors have in common: with the primitives, all that a rule may use.
 
     What else the two share by name, like ``transpose`` or ``max``, means one thing in NumPy and
@@ -101,10 +99,10 @@ class Value(Protocol):
 
 
 #: Arrays in, arrays out; tensors in, tensors out.
-A = TypeVar("A", bound=Value)
+A = TypeVar("A", bound=ArrayOrTensor)
 
 
-def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+def normalize_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """The axes that ``axis`` names, counted from 0; ``None`` names all of them."""
     if axis is None:
         return tuple(range(ndim))
@@ -112,9 +110,9 @@ def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     return tuple(one % ndim for one in named) if ndim else ()
 
 
-def kept_shape(shape: Shape, axis: int | tuple[int, ...] | None) -> Shape:
+def keepdims_shape(shape: Shape, axis: int | tuple[int, ...] | None) -> Shape:
     """``shape`` with the axes that a reduction removes left in at length one."""
-    gone = axes_of(axis, len(shape))
+    gone = normalize_axes(axis, len(shape))
     return tuple(1 if i in gone else length for i, length in enumerate(shape))
 
 
@@ -143,12 +141,12 @@ def real_part(x: Array) -> Array:
     return x.real if np.iscomplexobj(x) else x
 
 
-def rows_of(x: A) -> A:
+def flatten_leading(x: A) -> A:
     """``x`` with all axes but the last in one: (N, features)."""
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def widened(x: A) -> A:
+def upcast(x: A) -> A:
     """``x`` in double precision, or more if it has it: what is narrower shall be rounded once."""
     if x.dtype == np.float64 or x.dtype.kind not in "iufc":
         return x
@@ -156,33 +154,50 @@ def widened(x: A) -> A:
     return x if x.dtype == dtype else x.astype(dtype)
 
 
-def _whisper_and_speak() -> tuple[Callable[[], Token[Any]], Callable[[Token[Any]], None]]:
-    """Set and reset the context variable in which NumPy keeps ``errstate`` to 'ignore'.
+class Setting:
+    """A context variable with another value inside the ``with`` block, in this thread or task only.
+
+    It is set back by the value that it had, so that a generator may leave the block in another
+    thread than it entered it; and an interrupt at any moment, even just before ``__exit__`` begins,
+    leaves nothing behind.
+    """
+
+    __slots__ = ("before", "value", "variable")
+
+    def __init__(self, variable: ContextVar[Any], value: Any) -> None:
+        self.variable, self.value = variable, value
+        self.before: list[Any] = []  # one for each time that it is entered
+
+    def __enter__(self) -> None:
+        self.before.append(self.variable.get())
+        self.variable.set(self.value)
+
+    def __exit__(self, *error: object) -> None:
+        self.variable.set(self.before[-1])
+        self.before.pop()
+
+    def __del__(self) -> None:
+        if self.before:  # an interrupt kept __enter__ or __exit__ from ending
+            self.variable.set(self.before[0])
+
+
+def _found_errstate() -> tuple[ContextVar[Any], Any]:
+    """The context variable in which NumPy keeps ``np.errstate``, and its value for 'ignore'.
 
     Entering ``np.errstate`` costs as much as three additions of small arrays; setting the one
     variable behind it costs a tenth of that. It is found by looking at what ``np.errstate``
-    changes, and a test holds the two equal. A NumPy without such a variable is left as loud as
-    it is.
+    changes, and a test holds the two equal.
     """
     before = copy_context()
     with np.errstate(all="ignore"):
         inside = copy_context()
-    changed = [(v, inside[v]) for v in inside if v not in before or inside[v] is not before[v]]
-    nothing: tuple[ContextVar[Any], Any] = (ContextVar("errstate"), None)
-    variable, ignore = changed[0] if changed else nothing
-    return partial(variable.set, ignore), variable.reset
+    return next((v, inside[v]) for v in inside if v not in before or inside[v] is not before[v])
 
 
-#: From ``token = whisper()`` to ``speak(token)`` infinities and NaN propagate as IEEE 754 says,
-#: without warnings.
-whisper, speak = _whisper_and_speak()
+#: Set to ``IGNORE``, infinities and NaN propagate as IEEE 754 says, without warnings.
+ERRSTATE, IGNORE = _found_errstate()
 
 
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Whisper inside the ``with`` block."""
-    token = whisper()
-    try:
-        yield
-    finally:
-        speak(token)
+def ignoring_fp_errors() -> Setting:
+    """Let infinities and NaN propagate without warnings inside the ``with`` block."""
+    return Setting(ERRSTATE, IGNORE)

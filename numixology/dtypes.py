@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import Array, DTypeLike, quietly
+from .array import Array, DTypeLike, ignoring_fp_errors
 from .errors import ArgumentError, DTypeError
 
 __all__ = [
@@ -48,7 +48,7 @@ def cast(array: Array, dtype: np.dtype[Any]) -> Array:
             raise ArgumentError(
                 f"values must fit {dtype}", f"values up to {array.max()}", "clip them first"
             )
-    with quietly():
+    with ignoring_fp_errors():
         return array.astype(dtype)
 
 

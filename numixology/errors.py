@@ -2,8 +2,13 @@
 
 Every error of numixology has three parts: the invariant that was broken, what was received,
 and what to do instead. Each class also derives from the Python exception that a user would
-think of first, so ``except ValueError`` keeps working.
+think of first, so ``except ValueError`` keeps working. Messages are short, however large the
+argument.
 """
+
+import reprlib
+from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "ArgumentError",
@@ -16,6 +21,8 @@ __all__ = [
     "TapeError",
     "UnsupportedError",
     "VectorError",
+    "shortened",
+    "shown",
 ]
 
 
@@ -33,7 +40,7 @@ class NumixologyError(Exception):
     """
 
     def __init__(self, invariant: str, received: str, instead: str) -> None:
-        super().__init__(invariant, received, instead)
+        super().__init__(*(shortened(part) for part in (invariant, received, instead)))
 
     def __str__(self) -> str:
         invariant, received, instead = self.args
@@ -142,3 +149,69 @@ class VectorError(NumixologyError, ValueError):
         Traceback (most recent call last):
         numixology.errors.VectorError: nowhere/manifest.json can be read: got ...
     """
+
+
+def shortened(text: str, most: int = 900) -> str:
+    """The text, without its middle where it is too long to be read."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
+def shown(value: Any) -> str:
+    """What was given, in a few words: arrays by their shape, large or nested values cut."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    return reprlib.repr(value) if shape is None else f"shape {shape} of {dtype}"
+
+
+# The tape's own errors. A primitive is known by its name, its arguments, and whether it broadcasts.
+
+
+def no_argument(primitive: Any, argument: str) -> ArgumentError:
+    """A rule is registered for an argument that the forward does not have."""
+    return ArgumentError(
+        f"a rule of {primitive.__name__} belongs to one of its positional arguments",
+        repr(argument),
+        f"use one of {', '.join(primitive.arguments) or '*arguments'}",
+    )
+
+
+def no_rule(primitive: Any, position: int) -> TapeError:
+    """A gradient is asked for by an argument that has no rule."""
+    name = primitive.arguments[position] if primitive.arguments else "*arguments"
+    return TapeError(
+        f"{primitive.__name__} must have a rule for every argument that requires a gradient",
+        f"none for {name!r}",
+        f"write one below it: @{primitive.__name__}.vjp({name!r}); or detach() the argument",
+    )
+
+
+def bad_rule(primitive: Any, part: Any, shape: Sequence[int]) -> NumixologyError:
+    """A rule returned no array, or one of another shape than its argument's."""
+    if not hasattr(part, "shape"):
+        return DTypeError(
+            f"a rule of {primitive.__name__} must return an array of shape {shape}",
+            type(part).__name__,
+            "mend the rule: it may lack a return",
+        )
+    return ShapeError(
+        f"a rule of {primitive.__name__} must return its argument's shape {shape}",
+        str(part.shape),
+        "mend the rule, or declare broadcasts=True if the forward broadcasts",
+    )
+
+
+def tape_freed(primitive: Any) -> TapeError:
+    """A backward meets a call whose inputs an earlier one has forgotten."""
+    return TapeError(
+        "a tape is read once",
+        f"a second backward through {primitive.__name__}, whose inputs an earlier one has freed",
+        "compute the output again, or pass retain_graph=True to the first backward",
+    )
+
+
+def value_changed(primitive: Any, shape: Sequence[int]) -> TapeError:
+    """The data of a tensor on the tape was replaced after it was used."""
+    return TapeError(
+        f"a value must stay as it was between {primitive.__name__}() and the backward through it",
+        f"data of shape {shape} assigned in between",
+        "assign to .data after the backward, or compute the output again",
+    )

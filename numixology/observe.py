@@ -1,25 +1,69 @@
-"""Who is watching: observers of the steps that a calculation takes.
+"""Who is watching: observers of the steps that a calculation takes, and of the calls it makes.
 
-A layer names its steps with :func:`step`, which hands each value on unchanged. Usually nobody
-watches. Educational mode is an observer that prints; a trace is an observer that remembers.
-There is one forward pass, and watching it never changes it.
+A layer announces its steps with :func:`step`, which hands each value on unchanged, and every call
+of a primitive announces itself. Usually nobody watches. Educational mode is an observer that prints
+steps, a trace is one that remembers them, and counting is one that adds up what calls cost. There
+is one forward pass, and watching it never changes it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-__all__ = ["Observer", "debug_shapes", "educational", "observing", "silence", "step"]
+from .array import Array, Setting
+
+__all__ = [
+    "Call",
+    "CallObserver",
+    "StepObserver",
+    "announce",
+    "debug_shapes",
+    "educational",
+    "observing",
+    "observers",
+    "paused",
+    "silence",
+    "step",
+]
+
+
+class Call(NamedTuple):
+    """One call of a primitive, as an observer is told of it.
+
+    Attributes:
+        primitive: what was called; its ``__name__`` is its name.
+        result: the array that it returned.
+        arguments: the arrays and numbers that it was given.
+        options: its keyword options.
+    """
+
+    primitive: Any
+    result: Array
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
 
 #: Called with the name of a step and its value, an array or a tensor.
-Observer: TypeAlias = Callable[[str, Any], None]
+StepObserver: TypeAlias = Callable[[str, Any], None]
+#: Called with each call of a primitive.
+CallObserver: TypeAlias = Callable[[Call], None]
+
+
+class Observer(NamedTuple):
+    """Who is told of steps, of calls, or of both."""
+
+    step: StepObserver | None
+    call: CallObserver | None
+
 
 V = TypeVar("V")
 
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=())
+
+#: Who is watching; a bound method, since every call of a primitive asks.
+observers = _observers.get
 
 
 def step(name: str, value: V) -> V:
@@ -39,17 +83,28 @@ def step(name: str, value: V) -> V:
         ...     doubled = step("doubled", 2 * nx.tensor([1.0, 2.0]))
         doubled: (2,), contiguous: True
     """
-    for observer in _observers.get():
-        observer(name, value)
+    for observer in observers():
+        if observer.step is not None:
+            observer.step(name, value)
     return value
 
 
-@contextmanager
-def observing(observer: Observer) -> Iterator[None]:
-    """Call ``observer(name, value)`` at every step taken inside the ``with`` block.
+def announce(call: Call) -> None:
+    """Tell whoever watches calls of this one."""
+    for observer in observers():
+        if observer.call is not None:
+            observer.call(call)
+
+
+def observing(step: StepObserver | None = None, *, call: CallObserver | None = None) -> Setting:
+    """Watch what happens inside the ``with`` block.
+
+    Of primitives that call others only the outermost is announced; of a backward nothing is, nor of
+    operators between plain arrays, which are NumPy's own.
 
     Args:
-        observer: a function of a step's name and its value. It must not change the value.
+        step: called with the name and the value of each step. It must not change the value.
+        call: called with the :class:`Call` of each primitive. It must not change the arrays.
 
     Returns:
         A context manager, which holds in this thread or task only.
@@ -62,16 +117,20 @@ def observing(observer: Observer) -> Iterator[None]:
         ...     _ = nx.functional.token_mix(np.zeros((2, 4, 8)), 4)
         >>> seen
         ['input', 'partition', 'permute', 'flatten', 'merge']
+        >>> with nx.observe.observing(call=lambda call: print(call.primitive, call.result.shape)):
+        ...     _ = nx.functional.exp(nx.tensor([1.0, 2.0])) + 1
+        <primitive exp> (2,)
+        <primitive add> (2,)
     """
-    token = _observers.set((*_observers.get(), observer))
-    try:
-        yield
-    finally:
-        _observers.reset(token)
+    return Setting(_observers, (*observers(), Observer(step, call)))
 
 
-@contextmanager
-def educational() -> Iterator[None]:
+def paused() -> Setting:
+    """Announce no calls inside the ``with`` block; steps are shown all the same."""
+    return Setting(_observers, tuple(Observer(one.step, None) for one in observers() if one.step))
+
+
+def educational() -> Setting:
     """Print every step, as it happens, inside the ``with`` block.
 
     Returns:
@@ -90,16 +149,10 @@ def educational() -> Iterator[None]:
         flatten: (2, 16, 2), contiguous: True
         merge: (2, 4, 8), contiguous: True
     """
-    others = tuple(o for o in _observers.get() if o is not _print_step)
-    token = _observers.set((*others, _print_step))
-    try:
-        yield
-    finally:
-        _observers.reset(token)
+    return Setting(_observers, (*_others(), Observer(_print_step, None)))
 
 
-@contextmanager
-def silence() -> Iterator[None]:
+def silence() -> Setting:
     """Print nothing inside the ``with`` block; other observers keep watching.
 
     Returns:
@@ -111,11 +164,12 @@ def silence() -> Iterator[None]:
         >>> with nx.educational(), nx.observe.silence():
         ...     _ = nx.functional.token_mix(np.zeros((2, 4, 8)), 4)
     """
-    token = _observers.set(tuple(o for o in _observers.get() if o is not _print_step))
-    try:
-        yield
-    finally:
-        _observers.reset(token)
+    return Setting(_observers, _others())
+
+
+def _others() -> tuple[Observer, ...]:
+    """Whoever watches but does not print."""
+    return tuple(one for one in observers() if one.step is not _print_step)
 
 
 def debug_shapes(x: V, step_name: str) -> V:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import divide, equal, multiply, subtract
-from .array import A, Array, Axis, Shape, axes_of, kept_shape, shape_of
-from .autograd import namesake, primitive
-from .costs import Cost, reduces
+from .array import A, Array, Axis, Shape, keepdims_shape, normalize_axes, shape_of
 from .errors import ShapeError
+from .primitives import implements, primitive
 from .shapes import (
     astype,
     broadcast_to,
@@ -41,17 +40,17 @@ _maximum_reduce: Callable[..., Array] = np.maximum.reduce
 _minimum_reduce: Callable[..., Array] = np.minimum.reduce
 
 
-@primitive(cost=reduces)
+@primitive
 def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _add_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @_sum.vjp("x")
 def _sum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
-    return broadcast_to(ct.reshape(kept_shape(x.shape, axis)), x.shape)
+    return broadcast_to(ct.reshape(keepdims_shape(x.shape, axis)), x.shape)
 
 
-@namesake(np.sum)
+@implements(np.sum)
 def sum(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
@@ -80,7 +79,7 @@ def sum(
     return _sum(x, axis=_axes_reduced(x, axis, dim), keepdims=keepdims or keepdim)
 
 
-@namesake(np.mean)
+@implements(np.mean)
 def mean(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
@@ -111,7 +110,7 @@ def mean(
     return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
 
 
-@namesake(np.var)
+@implements(np.var)
 def var(
     x: A,
     axis: Axis = None,
@@ -152,19 +151,19 @@ def var(
     return divide(squares, count if count > 0 else 0)
 
 
-@primitive(cost=reduces)
+@primitive
 def _max(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _maximum_reduce(x, axis=axis, keepdims=keepdims)
 
 
-@primitive(cost=reduces)
+@primitive
 def _min(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _minimum_reduce(x, axis=axis, keepdims=keepdims)
 
 
 def extremum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
     """Where several values are the extremum, they share the cotangent equally."""
-    shape = kept_shape(x.shape, axis)
+    shape = keepdims_shape(x.shape, axis)
     chosen = equal(x, y.reshape(shape)).astype(ct.dtype)
     return ct.reshape(shape) * chosen / sum(chosen, axis, keepdims=True)
 
@@ -173,7 +172,7 @@ _max.vjp("x")(extremum_dx)
 _min.vjp("x")(extremum_dx)
 
 
-@namesake(np.max, np.amax)
+@implements(np.max, np.amax)
 def max(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
@@ -204,7 +203,7 @@ def max(
     return _max(x, axis=axis, keepdims=keepdims or keepdim)
 
 
-@namesake(np.min, np.amin)
+@implements(np.min, np.amin)
 def min(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
@@ -235,7 +234,7 @@ def min(
     return _min(x, axis=axis, keepdims=keepdims or keepdim)
 
 
-@namesake(np.prod)
+@implements(np.prod)
 def prod(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
@@ -263,8 +262,8 @@ def prod(
         >>> x.grad
         Tensor([0., 6., 0.])
     """
-    gone: Shape = axes_of(_axes_reduced(x, axis, dim), x.ndim)
-    shape = kept_shape(x.shape, gone) if keepdims or keepdim else None
+    gone: Shape = normalize_axes(_axes_reduced(x, axis, dim), x.ndim)
+    shape = keepdims_shape(x.shape, gone) if keepdims or keepdim else None
     kept: list[int] = [i for i in range(x.ndim) if i not in gone]
     lengths = [x.shape[i] for i in kept]
     x = transpose(x, (*gone, *kept)).reshape(math.prod(x.shape[i] for i in gone), *lengths)
@@ -282,12 +281,7 @@ def prod(
     return x.reshape(shape if shape is not None else tuple(lengths))
 
 
-def _cumsum_cost(y: Array, x: Array, *, axis: int) -> Cost:
-    """n - 1 additions along an axis of n."""
-    return Cost(x.size - x.size // x.shape[axis] if x.size else 0)
-
-
-@primitive(cost=_cumsum_cost)
+@primitive
 def _cumsum(x: Array, *, axis: int) -> Array:
     return np.add.accumulate(x, axis=axis)
 
@@ -298,7 +292,7 @@ def _cumsum_dx(ct: A, y: A, x: A, *, axis: int) -> A:
     return getitem(_cumsum(getitem(ct, index=backwards), axis=axis), index=backwards)
 
 
-@namesake(np.cumsum)
+@implements(np.cumsum)
 def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
     """y_i = x_0 + … + x_i along ``axis``.
 
@@ -335,7 +329,7 @@ def _axes_reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
 
 def _count(x: Any, axis: Axis) -> int:
     """How many values each result is made from."""
-    return math.prod(x.shape[i] for i in axes_of(axis, x.ndim))
+    return math.prod(x.shape[i] for i in normalize_axes(axis, x.ndim))
 
 
 def _refuse_empty(x: Any, axis: Axis, name: str) -> None:

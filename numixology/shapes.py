@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from .array import A, Array, Axis, DTypeLike, Shape, shape_of
-from .autograd import Node, namesake, primitive
-from .costs import gathers, moves
+from .autograd import Node
 from .dtypes import as_dtype, cast
 from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from .primitives import implements, primitive
 
 __all__ = [
     "astype",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@primitive(cost=moves)
+@primitive
 def _reshape(x: Array, *, shape: Shape) -> Array:
     return np.reshape(x, shape)
 
@@ -45,7 +45,7 @@ def _reshape_dx(ct: A, y: A, x: A, *, shape: Shape) -> A:
     return ct.reshape(x.shape)
 
 
-@namesake(np.reshape)
+@implements(np.reshape)
 def reshape(x: A, shape: int | Sequence[int]) -> A:
     """The same values, in the same order, under another shape.
 
@@ -72,7 +72,7 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
     return _reshape(x, shape=resolved(as_integers((shape,)), old, "reshape"))
 
 
-@primitive(cost=moves)
+@primitive
 def _transpose(x: Array, *, axes: Shape) -> Array:
     return np.transpose(x, axes)
 
@@ -82,7 +82,7 @@ def _transpose_dx(ct: A, y: A, x: A, *, axes: Shape) -> A:
     return _transpose(ct, axes=tuple(np.argsort(axes)))
 
 
-@namesake(np.transpose)
+@implements(np.transpose)
 def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     """The axes in another order: axis i of the result is axis ``axes[i]`` of x.
 
@@ -121,7 +121,7 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     return _transpose(x, axes=order)
 
 
-@primitive(broadcasts=True, cost=gathers)
+@primitive(broadcasts=True)
 def _broadcast_to(x: Array, *, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 
@@ -131,7 +131,7 @@ def _broadcast_to_dx(ct: A, y: A, x: A, *, shape: Shape) -> A:
     return ct
 
 
-@namesake(np.broadcast_to)
+@implements(np.broadcast_to)
 def broadcast_to(x: A, shape: int | Sequence[int]) -> A:
     """x repeated along axes of length one, and along new leading axes, up to ``shape``.
 
@@ -155,7 +155,7 @@ def broadcast_to(x: A, shape: int | Sequence[int]) -> A:
     return _broadcast_to(x, shape=as_integers((shape,)))
 
 
-@namesake(np.squeeze)
+@implements(np.squeeze)
 def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
     """x without its axes of length one, or without those of them that ``axis`` names.
 
@@ -188,7 +188,7 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
     return reshape(x, [n for i, n in enumerate(x.shape) if i not in gone])
 
 
-@primitive(cost=moves)
+@primitive
 def _contiguous(x: Array) -> Array:
     return np.array(x, order="C")
 
@@ -215,11 +215,11 @@ def contiguous(x: A) -> A:
         >>> x.stride(), nx.functional.contiguous(x).stride()
         ((1, 3), (2, 1))
     """
-    values: Any = x.value if isinstance(x, Node) else x
+    values: Any = x.data if isinstance(x, Node) else x
     return x if values.flags.c_contiguous else _contiguous(x)
 
 
-@primitive(cost=moves)
+@primitive
 def _astype(x: Array, *, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype) if np.iscomplexobj(x) else cast(x, dtype)
 
@@ -256,7 +256,7 @@ def astype(x: A, dtype: DTypeLike) -> A:
     return _astype(x, dtype=as_dtype(dtype))
 
 
-@primitive(cost=gathers)
+@primitive
 def getitem(x: Array, *, index: Any) -> Array:
     """x[index], NumPy's indexing: integers, slices, None, Ellipsis, integer arrays, masks."""
     part: Array = x[index]
@@ -268,7 +268,7 @@ def getitem_dx(ct: A, y: A, x: A, *, index: Any) -> A:
     return scatter(ct, index=index, shape=x.shape)
 
 
-@primitive(cost=moves)
+@primitive
 def scatter(x: Array, *, index: Any, shape: Shape) -> Array:
     """Zeros of the given shape with x added at ``index``: the transpose of ``getitem``."""
     y = np.zeros(shape, x.dtype)
@@ -356,7 +356,7 @@ def plain_index(index: Any) -> Any:
 
 def _places(index: Any) -> Any:
     if isinstance(index, Node):
-        index = index.value
+        index = index.data
     if not (index is None or index is Ellipsis or isinstance(index, (int, np.integer, slice))):
         try:
             index = np.array(index)

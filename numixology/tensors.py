@@ -34,10 +34,11 @@ from .arithmetic import (
     subtract,
 )
 from .array import Array, Axis, DTypeLike, Scalar, Shape
-from .autograd import NAMESAKES, Node, Primitive, holds_node, namesake, sweep
-from .costs import unwatched
+from .autograd import Node, Primitive
 from .dtypes import as_dtype, bad_dtype, cast
 from .errors import ArgumentError, DTypeError, ShapeError, TapeError
+from .observe import paused
+from .primitives import HANDLED_FUNCTIONS, as_array, gradients, implements
 from .reductions import cumsum, max, mean, min, prod, sum, var
 from .shapes import (
     _reshape,
@@ -62,6 +63,10 @@ __all__ = [
 
 #: What may stand beside a tensor in a calculation.
 Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
+
+# float64, float32, int32, int64 (which is l or q), bool, and the complex numbers that only the
+# gradient check makes.
+_FIT = frozenset("dfilq?FD")
 
 #: Arguments that NumPy's functions name in another way.
 _RENAMED = {"a_min": "min", "a_max": "max", "newshape": "shape"}
@@ -118,7 +123,7 @@ class Tensor(Node):
         into an array, as in ``t.data[0] = 1``, it also changes the tensors that share the memory,
         views and detached ones, whose tapes do not notice: do it where no tape depends on them.
         """
-        return self.value
+        return self._data
 
     @data.setter
     def data(self, values: Array) -> None:
@@ -132,28 +137,28 @@ class Tensor(Node):
                 f"shape {values.shape} and {values.dtype}",
                 "make a new tensor with nx.tensor(...)",
             )
-        own = values is self.value  # as in t.data -= step
-        self.value = values.view() if own else values.copy()  # a new object: the tape notices
+        own = values is self._data  # as in t.data -= step
+        self._data = values.view() if own else values.copy()  # a new object: the tape notices
 
     @property
     def shape(self) -> Shape:
         """The lengths of the axes."""
-        return self.value.shape
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.value.ndim
+        return self._data.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the values."""
-        return self.value.dtype
+        return self._data.dtype
 
     @property
     def size(self) -> int:
         """The number of values."""
-        return self.value.size
+        return self._data.size
 
     @property
     def T(self) -> "Tensor":
@@ -163,11 +168,11 @@ class Tensor(Node):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to this tensor; can be set on a leaf."""
-        return self.tracked
+        return self._requires_grad
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
-        if self.primitive is not None and bool(wanted) != self.tracked:
+        if self.primitive is not None and bool(wanted) != self._requires_grad:
             raise TapeError(
                 "requires_grad is set on leaves only",
                 f"a tensor from {self.primitive.__name__}",
@@ -179,7 +184,7 @@ class Tensor(Node):
                 str(self.dtype),
                 "pass dtype=np.float64, or leave requires_grad=False",
             )
-        self.tracked = bool(wanted)
+        self._requires_grad = bool(wanted)
 
     @property
     def grad(self) -> "Tensor | None":
@@ -198,9 +203,20 @@ class Tensor(Node):
             _check_gradient(gradient, self)
         self._grad = gradient
 
+    @classmethod
+    def made_by(cls, primitive: Primitive, data: Array) -> "Tensor":
+        """A tensor around an output, of one of the five dtypes or complex."""
+        if data.dtype.char not in _FIT:
+            raise DTypeError(
+                f"{primitive.__name__} of tensors holds float64, float32, int64, int32 or bool",
+                f"arguments of which NumPy makes {data.dtype}",
+                "convert them first, with .astype('float64') or .astype('int64')",
+            )
+        return super().made_by(primitive, data)
+
     def __repr__(self) -> str:
         prefix = f"{type(self).__name__}("
-        parts = [np.array2string(self.value, separator=", ", prefix=prefix)]
+        parts = [np.array2string(self._data, separator=", ", prefix=prefix)]
         if self.size == 0:
             parts.append(f"shape={self.shape}")
         if self.dtype not in (np.float64, np.int64, np.bool_) or self.size == 0:
@@ -225,7 +241,7 @@ class Tensor(Node):
             >>> (x * x).detach()
             Tensor([1., 4.])
         """
-        return leaf(self.value)
+        return leaf(self._data)
 
     def numpy(self) -> Array:
         """A copy of the values as a NumPy array. ``np.asarray(t)`` is a read-only view.
@@ -235,7 +251,7 @@ class Tensor(Node):
             >>> nx.tensor([1.0, 2.0], requires_grad=True).numpy()
             array([1., 2.])
         """
-        return np.array(self.value)
+        return np.array(self._data)
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number.
@@ -249,20 +265,20 @@ class Tensor(Node):
                 f"shape {self.shape}",
                 "index or reduce it first",
             )
-        return self.value.item()
+        return self._data.item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return self.value.tolist()
+        return self._data.tolist()
 
     def __reduce__(self) -> tuple[Callable[..., "Tensor"], tuple[Any, ...]]:
-        if self.tracked and self.primitive is not None:
+        if self._requires_grad and self.primitive is not None:
             raise TapeError(
                 "only a tensor without a past can be copied or pickled",
                 f"one from {self.primitive.__name__}",
                 "detach() it first",
             )
-        return _rebuilt, (np.array(self.value), self.tracked, self.grad)
+        return _rebuilt, (np.array(self._data), self._requires_grad, self.grad)
 
     # Backwards
 
@@ -297,13 +313,13 @@ class Tensor(Node):
             Tensor([  2.,  40., 600.])
         """
         cotangent = cotangent_for(self, gradient)
-        found = sweep(
+        found = gradients(
             [self],
-            [cotangent if create_graph else cotangent.value],
+            [cotangent if create_graph else cotangent.data],
             create_graph=create_graph,
             free=not (retain_graph or create_graph),
         )
-        for node, total in found:
+        for node, total in found.items():
             _accumulate(node, total if create_graph else leaf(total))
 
     def zero_grad(self) -> None:
@@ -427,13 +443,13 @@ class Tensor(Node):
     def __len__(self) -> int:
         if self.ndim == 0:
             raise DTypeError("len() needs an axis", "a tensor of shape ()", "use item()")
-        return len(self.value)
+        return len(self._data)
 
     def __iter__(self) -> Iterator["Tensor"]:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Operand) -> bool:
-        return _is_operand(value) and bool((self == value).value.any())
+        return _is_operand(value) and bool((self == value).data.any())
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -491,10 +507,10 @@ class Tensor(Node):
                 raise ArgumentError(
                     "another dtype needs a copy", "copy=False", "leave copy out, or dtype"
                 )
-            return self.value.astype(dtype)
+            return self._data.astype(dtype)
         if copy:
-            return np.array(self.value)
-        view = self.value.view()
+            return np.array(self._data)
+        view = self._data.view()
         view.flags.writeable = False
         return view
 
@@ -534,7 +550,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         wanted = resolved(as_integers(shape), self.shape, "view")
         result = _reshape(self, shape=wanted)
-        if self.size and not np.may_share_memory(result.value, self.value):
+        if self.size and not np.may_share_memory(result.data, self._data):
             raise ShapeError(
                 f"view{wanted} must be expressible with strides",
                 f"shape {self.shape} and strides {self.stride()}",
@@ -681,7 +697,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
 
     def is_contiguous(self) -> bool:
         """Whether the values lie in memory in the order of the axes."""
-        return self.value.flags.c_contiguous
+        return self._data.flags.c_contiguous
 
     @overload
     def stride(self) -> Shape: ...
@@ -706,7 +722,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             >>> x.stride(), x.permute(1, 0).stride(), x.stride(0)
             ((3, 1), (1, 3), 3)
         """
-        strides = tuple(step // self.value.itemsize for step in self.value.strides)
+        strides = tuple(step // self._data.itemsize for step in self._data.strides)
         return strides if dim is None else strides[checked_axis(dim, self.ndim)]
 
     def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> "Tensor":
@@ -867,7 +883,7 @@ def _accumulate(node: Any, gradient: Tensor) -> None:
     """Out of place, so that whoever holds the old gradient keeps it."""
     before = node.grad
     if before is not None:
-        with unwatched():  # it is part of the backward
+        with paused():  # it is part of the backward
             gradient = before + gradient
     node._grad = gradient
 
@@ -882,27 +898,18 @@ def _fresh_array(data: Any, dtype: DTypeLike | None) -> Array:
     """A fresh array of one of the five dtypes."""
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(data, Tensor):
-        if data.tracked:
+        if data.requires_grad:
             raise TapeError(
                 "nx.tensor copies values and would lose their past",
                 "a tensor that requires a gradient",
                 "call detach() first, or use the tensor itself",
             )
-        data = data.value
+        data = data.data
     if hasattr(data, "mask") and isinstance(data, np.ma.MaskedArray):
         raise DTypeError(
             "a tensor has a value everywhere", "a masked array", "fill it first, with .filled(...)"
         )
-    if isinstance(data, list | tuple) and holds_node(data):
-        raise DTypeError(
-            "nx.tensor takes numbers", "a list of tensors", "join them with nx.functional.stack"
-        )
-    try:
-        array = np.array(data)
-    except (ValueError, TypeError) as error:
-        raise ShapeError(
-            "nested lists must have equal lengths", str(error).split(".")[0], "pad or cut them"
-        ) from error
+    array = np.array(as_array(data, "nx.tensor"))
     if array.dtype.kind not in "fiub":
         raise bad_dtype(str(array.dtype))
     if wanted is None:
@@ -931,7 +938,7 @@ def _operand(other: object) -> Tensor | Array | Scalar:
     """What stands beside a tensor: numbers stay weak, lists become arrays."""
     if isinstance(other, (Tensor, float, int)):
         return other
-    if not _is_operand(other) or (isinstance(other, list | tuple) and holds_node(other)):
+    if not _is_operand(other):
         raise DTypeError(
             "an operand must be a tensor, an array or a number",
             type(other).__name__,
@@ -943,7 +950,7 @@ def _operand(other: object) -> Tensor | Array | Scalar:
             "a masked array",
             "fill it first, with .filled(...)",
         )
-    array = np.asarray(other)
+    array = as_array(other, "an operand")
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise DTypeError("an operand must hold real numbers", str(array.dtype), "convert it first")
     return array
@@ -965,22 +972,22 @@ def _mask(other: Operand) -> Tensor | Array | Scalar:
 
 
 # What an array is, not a calculation with it: these NumPy functions answer for tensors too.
-namesake(np.shape)(lambda t: t.shape)
-namesake(np.ndim)(lambda t: t.ndim)
-namesake(np.size)(lambda t: t.size)
+implements(np.shape)(lambda t: t.shape)
+implements(np.ndim)(lambda t: t.ndim)
+implements(np.size)(lambda t: t.size)
 
 # Bit by bit NumPy's & | ^ ~ agree with these on booleans, and on nothing else.
-namesake(np.bitwise_and)(lambda a, b: logical_and(_mask(a), _mask(b)))
-namesake(np.bitwise_or)(lambda a, b: logical_or(_mask(a), _mask(b)))
-namesake(np.bitwise_xor)(lambda a, b: logical_xor(_mask(a), _mask(b)))
-namesake(np.invert)(lambda x: logical_not(_mask(x)))
+implements(np.bitwise_and)(lambda a, b: logical_and(_mask(a), _mask(b)))
+implements(np.bitwise_or)(lambda a, b: logical_or(_mask(a), _mask(b)))
+implements(np.bitwise_xor)(lambda a, b: logical_xor(_mask(a), _mask(b)))
+implements(np.invert)(lambda x: logical_not(_mask(x)))
 
 
 def _by_name(
     function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Sequence[Any], dict[str, Any]]:
     """All arguments but the first by name: the order of NumPy's arguments is not ours."""
-    ours = NAMESAKES.get(function)
+    ours = HANDLED_FUNCTIONS.get(function)
     if ours is None or isinstance(ours, Primitive):  # a primitive has NumPy's order
         return args, kwargs
     try:
@@ -1000,7 +1007,7 @@ def _by_name(
 
 def _stand_in(function: Any, kwargs: Any) -> Callable[..., Any]:
     """Our function of the same meaning as NumPy's."""
-    ours = NAMESAKES.get(function)
+    ours = HANDLED_FUNCTIONS.get(function)
     known = () if ours is None or isinstance(function, np.ufunc) else signature(ours).parameters
     refused = [word for word in kwargs if word not in known]
     if ours is not None and not refused:

@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .array import Array, Scalar, Shape
-from .autograd import copy_of, record, sweep
-from .costs import unwatched
+from .autograd import recording
 from .dtypes import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
+from .observe import paused
+from .primitives import copy_of, gradients
 from .shapes import scatter
 from .tensors import Tensor, cotangent_for, leaf, tensor
 
@@ -217,7 +218,7 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
         unit = np.zeros(output.shape, output.dtype)
         unit.flat[i] = 1
         rows.append(_pull_or_zero([output], [unit], tracked, nested))
-    with record(), unwatched():
+    with recording(True), paused():
         found = tuple(
             _stacked([row[k] for row in rows], output.shape, one, nested)
             for k, one in enumerate(tracked)
@@ -229,7 +230,7 @@ def _stacked(rows: Sequence[Tensor], shape: Shape, one: Tensor, nested: bool) ->
     """The rows of a Jacobian under one shape; recorded if they are to be differentiated."""
     whole = (len(rows), *one.shape)
     if not nested:
-        values = np.array([row.value for row in rows], one.dtype)
+        values = np.array([row.data for row in rows], one.dtype)
         return leaf(values.reshape(shape + one.shape))
     total = leaf(np.zeros(whole, one.dtype))
     for i, row in enumerate(rows):
@@ -244,18 +245,18 @@ def pull(
     create_graph: bool = False,
 ) -> list[Tensor | None]:
     """The cotangent of each input, or None where no output depends on it; nothing is checked."""
-    seeds = list(cotangents) if create_graph else [one.value for one in cotangents]
-    found = {id(n): g for n, g in sweep(outputs, seeds, inputs, create_graph=create_graph)}
-    gradients: list[Tensor | None] = []
+    seeds = list(cotangents) if create_graph else [one.data for one in cotangents]
+    found = gradients(outputs, seeds, inputs, create_graph=create_graph)
+    pulled: list[Tensor | None] = []
     for i, one in enumerate(inputs):
-        gradient = found.get(id(one))
+        gradient = found.get(one)
         if gradient is not None:
             if any(one is other for other in inputs[:i]):
-                with record(), unwatched():
+                with recording(True), paused():
                     gradient = copy_of(gradient)  # not the memory that the first one got
             gradient = gradient if create_graph else leaf(gradient)
-        gradients.append(gradient)
-    return gradients
+        pulled.append(gradient)
+    return pulled
 
 
 def _pull_or_zero(
@@ -288,7 +289,7 @@ def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
     """``fn`` of the inputs, recorded even inside ``no_grad``."""
     token = _differentiating.set(True)
     try:
-        with record():
+        with recording(True):
             return fn(*inputs)
     finally:
         _differentiating.reset(token)
@@ -297,7 +298,7 @@ def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
 def _tracked(value: Any, position: int) -> Tensor:
     """An input with a place of its own on the tape: gradients stop there, or pass if nested."""
     if isinstance(value, Tensor) and value.requires_grad:
-        with record(), unwatched():
+        with recording(True), paused():
             return copy_of(value)
     fresh = tensor(value)
     if fresh.dtype.kind != "f":

@@ -16,10 +16,10 @@ from support import refused
 import numixology as nx
 from numixology import array
 from numixology.array import (
-    Value,
-    axes_of,
-    kept_shape,
-    quietly,
+    ArrayOrTensor,
+    ignoring_fp_errors,
+    keepdims_shape,
+    normalize_axes,
     real_part,
     shape_of,
     speak,
@@ -34,7 +34,7 @@ from numixology.errors import DTypeError
 def test_what_a_rule_may_use_is_there(kind) -> None:
     promised = [
         name
-        for name, thing in vars(Value).items()
+        for name, thing in vars(ArrayOrTensor).items()
         if isinstance(thing, property | FunctionType) and name not in vars(Protocol)
     ]
     assert len(promised) > 20
@@ -60,27 +60,27 @@ def shapes_and_axes(draw) -> tuple[tuple[int, ...], int | tuple[int, ...] | None
 @given(shapes_and_axes())
 def test_kept_shape_is_what_numpy_keeps(case) -> None:
     shape, axis = case
-    assert kept_shape(shape, axis) == np.zeros(shape).sum(axis=axis, keepdims=True).shape
+    assert keepdims_shape(shape, axis) == np.zeros(shape).sum(axis=axis, keepdims=True).shape
 
 
 @given(shapes_and_axes())
 def test_axes_are_counted_from_zero(case) -> None:
     shape, axis = case
-    found = axes_of(axis, len(shape))
+    found = normalize_axes(axis, len(shape))
     reduced = np.zeros(shape).sum(axis=axis).shape
     assert tuple(n for i, n in enumerate(shape) if i not in found) == reduced
     assert all(0 <= i < len(shape) for i in found)
 
 
 def test_axes_keep_the_order_in_which_they_are_named() -> None:
-    assert axes_of((-1, 0), 3) == (2, 0)
-    assert axes_of(-1, 3) == (2,)
-    assert axes_of(None, 3) == (0, 1, 2)
+    assert normalize_axes((-1, 0), 3) == (2, 0)
+    assert normalize_axes(-1, 3) == (2,)
+    assert normalize_axes(None, 3) == (0, 1, 2)
 
 
 def test_a_single_number_has_no_axes_to_name() -> None:
-    assert axes_of(0, 0) == axes_of((0, -1), 0) == axes_of(None, 0) == ()
-    assert kept_shape((), 0) == ()
+    assert normalize_axes(0, 0) == normalize_axes((0, -1), 0) == normalize_axes(None, 0) == ()
+    assert keepdims_shape((), 0) == ()
 
 
 def test_the_shape_of_arrays_and_tensors() -> None:
@@ -151,21 +151,21 @@ def test_speaking_restores_what_was_before(around) -> None:
         speak(whisper())
         assert np.geterr() == before
         assert np.geterrcall() is callback
-        with quietly():
+        with ignoring_fp_errors():
             pass
         assert np.geterr() == before
 
 
 def test_infinities_are_loud_again_afterwards() -> None:
     with np.errstate(all="raise"):
-        with quietly():
+        with ignoring_fp_errors():
             assert np.isposinf(np.float64(1) / np.float64(0))
         assert list(loud()) == ["divide", "invalid", "over", "under"]
 
 
 def test_silence_ends_when_the_block_fails() -> None:
     before = np.geterr()
-    with pytest.raises(KeyError, match="mine"), quietly():
+    with pytest.raises(KeyError, match="mine"), ignoring_fp_errors():
         assert np.geterr() != before
         raise KeyError("mine")
     assert np.geterr() == before
@@ -182,14 +182,14 @@ def test_silences_nest() -> None:
 
 
 def test_the_users_own_strictness_holds_inside() -> None:
-    with quietly(), np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+    with ignoring_fp_errors(), np.errstate(divide="raise"), pytest.raises(FloatingPointError):
         np.float64(1) / np.float64(0)
 
 
 def test_other_threads_stay_loud() -> None:
     seen: list[dict[str, str]] = []
     before = np.geterr()
-    with quietly():
+    with ignoring_fp_errors():
         thread = threading.Thread(target=lambda: seen.append(np.geterr()))
         thread.start()
         thread.join()
@@ -203,7 +203,7 @@ def test_a_numpy_that_keeps_its_settings_elsewhere_is_left_alone(monkeypatch) ->
     monkeypatch.setattr(array, "speak", loud)
     before = np.geterr()
     loud(hush())
-    with quietly(), warnings.catch_warnings(record=True) as warned:
+    with ignoring_fp_errors(), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert np.geterr() == before
         np.float64(1) / np.float64(0)

@@ -14,7 +14,7 @@ from support import complex_step, integers, numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.autograd import NAMESAKES, Node
+from numixology.autograd import HANDLED_FUNCTIONS, Node
 from numixology.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError
 
 
@@ -710,13 +710,13 @@ def test_numbers_become_arrays_on_the_tape() -> None:
 
 def test_a_namesake_is_reached_through_numpy(monkeypatch) -> None:
     for function in (np.cbrt, np.arctan, np.fliplr, np.rot90):
-        monkeypatch.setitem(NAMESAKES, function, None)  # taken out again afterwards
+        monkeypatch.setitem(HANDLED_FUNCTIONS, function, None)  # taken out again afterwards
 
     @nx.primitive(np.cbrt, np.arctan)
     def root(x):
         return np.cbrt(x)
 
-    @nx.autograd.namesake(np.fliplr, np.rot90)
+    @nx.autograd.implements(np.fliplr, np.rot90)
     def turn(x):
         return x[:, ::-1]
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numixology.costs import Call, Cost, watching
 from support import numbers, refused
 
 import numixology as nx
 from numixology import autograd, reductions, shapes
 from numixology import functional as F
 from numixology.autograd import Primitive
-from numixology.costs import Call, Cost, watching
 from numixology.errors import DTypeError, UnsupportedError
 from numixology.functional import normalization
 from numixology.verify import suite

@@ -4,6 +4,7 @@ from .catalogue import FIGURES, Figure, draw
 from .cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form, formula
 from .cost.comparison import CostComparison, compare
 from .cost.counting import Complexity, CountedCall, complexity
+from .cost.formulas import Cost, register_cost
 from .cost.scaling import Measured, Scaling, measured_scaling
 from .drawing.as_svg import style_sheet
 from .drawing.as_text import panel_text
@@ -72,6 +73,7 @@ __all__ = [
     "ClosedRow",
     "Complexity",
     "Correction",
+    "Cost",
     "CostComparison",
     "CountedCall",
     "Evidence",
@@ -119,6 +121,7 @@ __all__ = [
     "pre_norm_scene",
     "ratio_scene",
     "receptive_field_scene",
+    "register_cost",
     "scaling_memory_scene",
     "scaling_time_scene",
     "shape_scene",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..array import Array, quietly
+from ..array import Array, ignoring_fp_errors
 from ..errors import DTypeError
 
 __all__ = [
@@ -98,7 +98,7 @@ def in_chunks(kernel: Kernel, x: Array, parts: int) -> tuple[Array, ...]:
         )
     wide = np.complex128 if x.dtype.kind == "c" else np.float64
     flat = x.reshape(-1)
-    with quietly():
+    with ignoring_fp_errors():
         first = tuple(islice(kernel(flat[:CHUNK].astype(wide, copy=False)), parts))
         if flat.size <= CHUNK:
             return tuple(part.astype(x.dtype, copy=False).reshape(x.shape) for part in first)

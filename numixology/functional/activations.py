@@ -12,9 +12,8 @@ import numpy as np
 
 from ..arithmetic import clip, less_equal, where
 from ..array import A, Array
-from ..autograd import primitive
-from ..costs import each
 from ..errors import ArgumentError
+from ..primitives import primitive
 from . import _logistic
 from ._gaussian import gelu as gelu_values
 from .special import kept_slope_dx, normal_cdf, normal_pdf
@@ -31,15 +30,8 @@ __all__ = [
 _ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
-# Operations per element, counted in the equations of the docstrings.
-_SIGMOID = each(4)  # -x, exp, +, /
-_SILU = each(5)  # a sigmoid, and x times it
-_GELU = each(5)  # x / √2, erf, 1 +, ½ ·, x ·
-_GELU_TANH = each(9)  # x · x · x, times 0.044715, x +, times √(2/π), tanh, 1 +, ½ ·, x ·
-_SOFTPLUS = each(3)  # exp, 1 +, ln
 
-
-@primitive(cost=each(1))
+@primitive
 def relu(x: Array) -> Array:
     """max(x, 0), elementwise; its derivative at 0 is taken as 0.
 
@@ -70,7 +62,7 @@ def _sigmoid_slope(x: A) -> tuple[A]:
     return (sigmoid(x) * sigmoid(-x),)
 
 
-@primitive(keeps=_sigmoid_slope, alone=lambda x: _logistic.sigmoid(x, 1)[0], cost=_SIGMOID)
+@primitive(keeps=_sigmoid_slope, alone=lambda x: _logistic.sigmoid(x, 1)[0])
 def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     """σ(x) = 1 / (1 + e⁻ˣ), elementwise.
 
@@ -98,7 +90,6 @@ def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
     np.tanh,
     keeps=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),),
     alone=lambda x: _logistic.tanh(x, 1)[0],
-    cost=each(1),
 )
 def tanh(x: Array) -> tuple[Array, tuple[Array]]:
     """tanh x, elementwise; its slope is sech² x = 4 σ(2x) σ(-2x), not 1 - tanh² x.
@@ -127,7 +118,6 @@ def tanh(x: Array) -> tuple[Array, tuple[Array]]:
 @primitive(
     keeps=lambda x: (sigmoid(x) + clip(x, -1e3, 1e3) * sigmoid(x) * sigmoid(-x),),
     alone=lambda x: _logistic.silu(x, 1)[0],
-    cost=_SILU,
 )
 def silu(x: Array) -> tuple[Array, tuple[Array]]:
     """SiLU(x) = x σ(x), elementwise; also called swish. Its slope is σ(x) + x σ(x) σ(-x).
@@ -159,7 +149,6 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
 @primitive(
     keeps=lambda x: (normal_cdf(x) + clip(x, -1e3, 1e3) * normal_pdf(x),),
     alone=lambda x: gelu_values(x, 1)[0],
-    cost=_GELU,
 )
 def _gelu(x: Array) -> tuple[Array, tuple[Array]]:
     y, slope = gelu_values(x)
@@ -179,7 +168,7 @@ def _gelu_tanh_slope(x: A) -> tuple[A]:
     return (sigmoid(inner) + x * sigmoid(inner) * sigmoid(-inner) * inner_slope,)
 
 
-@primitive(keeps=_gelu_tanh_slope, alone=lambda x: _logistic.gelu_tanh(x, 1)[0], cost=_GELU_TANH)
+@primitive(keeps=_gelu_tanh_slope, alone=lambda x: _logistic.gelu_tanh(x, 1)[0])
 def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array]]:
     y, slope = _logistic.gelu_tanh(x)
     return y, (slope,)
@@ -222,9 +211,7 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
     raise ArgumentError("approximate is 'none' or 'tanh'", repr(approximate), "use one of the two")
 
 
-@primitive(
-    keeps=lambda x: (sigmoid(x),), alone=lambda x: _logistic.softplus(x, 1)[0], cost=_SOFTPLUS
-)
+@primitive(keeps=lambda x: (sigmoid(x),), alone=lambda x: _logistic.softplus(x, 1)[0])
 def softplus(x: Array) -> tuple[Array, tuple[Array]]:
     """ln(1 + eˣ), elementwise; its slope is σ(x).
 

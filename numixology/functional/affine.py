@@ -5,24 +5,18 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import multiply
-from ..array import A, Array, rows_of, shape_of
-from ..autograd import primitive
-from ..costs import Cost, gathers, products
+from ..array import A, Array, flatten_leading, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..primitives import primitive
 from ..shapes import scatter
 from ..tensors import Tensor
 
 __all__ = ["dropout", "embedding", "linear"]
 
 
-def _linear_cost(y: Array, x: Array, weight: Array, bias: Array | None) -> Cost:
-    """in multiply-adds for each output, and an addition where there is a bias."""
-    return products(y.size * weight.shape[1], 0 if bias is None else y.size)
-
-
-@primitive(cost=_linear_cost)
+@primitive
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    y = rows_of(x) @ weight.T  # (N, out)
+    y = flatten_leading(x) @ weight.T  # (N, out)
     if bias is not None:
         y = np.add(y, bias, out=y) if y.dtype == bias.dtype else y + bias
     return y.reshape(*x.shape[:-1], len(weight))  # (..., out)
@@ -30,17 +24,17 @@ def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
 
 @_linear.vjp("x")
 def _linear_dx(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
-    return (rows_of(ct) @ weight).reshape(x.shape)  # (..., in)
+    return (flatten_leading(ct) @ weight).reshape(x.shape)  # (..., in)
 
 
 @_linear.vjp("weight")
 def _linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
-    return rows_of(ct).T @ rows_of(x)  # (out, in)
+    return flatten_leading(ct).T @ flatten_leading(x)  # (out, in)
 
 
 @_linear.vjp("bias")
 def _linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
-    return rows_of(ct).sum(axis=0)  # (out,)
+    return flatten_leading(ct).sum(axis=0)  # (out,)
 
 
 def linear(x: A, weight: A, bias: A | None = None) -> A:
@@ -81,7 +75,7 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
     return _linear(x, weight, bias)
 
 
-@primitive(cost=gathers)
+@primitive
 def _embedding(weight: Array, *, ids: Array) -> Array:
     return weight[ids]
 
@@ -138,7 +132,7 @@ def embedding(ids: Any, weight: A) -> A:
 def as_ids(ids: Any) -> Array:
     """A fresh array of ids; an empty list is taken for integers."""
     try:
-        places = np.array(ids.value if isinstance(ids, Tensor) else ids)
+        places = np.array(ids.data if isinstance(ids, Tensor) else ids)
     except ValueError as error:
         raise ShapeError(
             "ids in nested lists have equal lengths", str(error).split(".")[0], "pad or cut them"

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..array import A, Array, kept_shape, real_part, shape_of, widened
-from ..autograd import primitive
-from ..costs import Cost
+from ..array import A, Array, keepdims_shape, real_part, shape_of, upcast
 from ..errors import ShapeError
+from ..primitives import primitive
 from ._pairs import difference
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -24,7 +23,7 @@ _LN2_LOW = 1.9082149292705877e-10
 
 def _winner(x: Any, axis: int) -> Array:
     """1 at the first largest value along ``axis``, else 0; a constant as far as slopes go."""
-    values = real_part(widened(np.asarray(x)))
+    values = real_part(upcast(np.asarray(x)))
     winner = np.zeros(values.shape, values.dtype)
     place = np.expand_dims(np.argmax(values, axis), axis)
     np.put_along_axis(winner, place, 1, axis)
@@ -58,24 +57,18 @@ def _as_given(y: Array, x: Array) -> Array:
 
 
 def _keeps_shares(x: A, *, axis: int) -> tuple[Array, A]:
-    return _winner(x, axis), _softmax(widened(x), axis=axis)
+    return _winner(x, axis), _softmax(upcast(x), axis=axis)
 
 
 def _keeps_wider_shares(x: A, *, axis: int) -> tuple[Array, A | None]:
     """None for the shares where the output itself has all their digits."""
-    wide = widened(x)
+    wide = upcast(x)
     return _winner(x, axis), None if wide is x else _softmax(wide, axis=axis)
 
 
-def _softmax_cost(p: Array, x: Array, *, axis: int) -> Cost:
-    """The largest of n, n - 1; less it, n; exponentials, n; their sum, n - 1; divided, n."""
-    n = x.shape[axis]
-    return Cost((5 * n - 2) * (x.size // n))
-
-
-@primitive(keeps=_keeps_wider_shares, cost=_softmax_cost)
+@primitive(keeps=_keeps_wider_shares)
 def _softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array, Array | None]]:
-    winner, wide = _winner(x, axis), widened(x)
+    winner, wide = _winner(x, axis), upcast(x)
     _, _, e = _exponentials(wide, winner, axis)
     p = e / (1 + _others(e, winner, axis))
     return _as_given(p, x), (winner, None if wide is x else p)
@@ -116,16 +109,10 @@ def softmax(x: A, axis: int = -1) -> A:
     return _softmax(x, axis=_filled_axis(x, axis, "softmax"))
 
 
-def _log_softmax_cost(y: Array, x: Array, *, axis: int) -> Cost:
-    """As softmax, with one logarithm of the sum, which is subtracted instead of divided by."""
-    n = x.shape[axis]
-    return Cost((5 * n - 1) * (x.size // n))
-
-
-@primitive(keeps=_keeps_shares, cost=_log_softmax_cost)
+@primitive(keeps=_keeps_shares)
 def _log_softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array, Array]]:
     winner = _winner(x, axis)
-    _, z, e = _exponentials(widened(x), winner, axis)
+    _, z, e = _exponentials(upcast(x), winner, axis)
     others = _others(e, winner, axis)
     return _as_given(z - np.log1p(others), x), (winner, e / (1 + others))
 
@@ -134,7 +121,7 @@ def _log_softmax(x: Array, *, axis: int) -> tuple[Array, tuple[Array, Array]]:
 def _log_softmax_dx(ct: A, y: A, x: A, *, axis: int, kept: tuple[Array, A]) -> A:
     """ct - p Σ ct, which for the winner is (1 - p) ct - p Σ ct of the others."""
     winner, p = kept
-    ct = widened(ct)
+    ct = upcast(ct)
     others = ((1 - winner) * p).sum(axis=axis, keepdims=True)
     ct_others = ((1 - winner) * ct).sum(axis=axis, keepdims=True)
     ct_winner = (winner * ct).sum(axis=axis, keepdims=True)
@@ -182,18 +169,13 @@ def _plus_log(largest: Array, others: Array) -> Array:
 
 
 def _keeps_share(x: A, *, axis: int, keepdims: bool) -> tuple[A]:
-    return (_softmax(widened(x), axis=axis),)
+    return (_softmax(upcast(x), axis=axis),)
 
 
-def _logsumexp_cost(y: Array, x: Array, *, axis: int, keepdims: bool) -> Cost:
-    """The largest, less it, exponentials, their sum; its logarithm, and the largest added back."""
-    return Cost(4 * x.size)
-
-
-@primitive(keeps=_keeps_share, cost=_logsumexp_cost)
+@primitive(keeps=_keeps_share)
 def _logsumexp(x: Array, *, axis: int, keepdims: bool) -> tuple[Array, tuple[Array]]:
     winner = _winner(x, axis)
-    largest, _, e = _exponentials(widened(x), winner, axis)
+    largest, _, e = _exponentials(upcast(x), winner, axis)
     others = _others(e, winner, axis)
     y = _as_given(_plus_log(largest, others), x)
     return (y if keepdims else np.squeeze(y, axis)), (e / (1 + others),)
@@ -202,7 +184,7 @@ def _logsumexp(x: Array, *, axis: int, keepdims: bool) -> tuple[Array, tuple[Arr
 @_logsumexp.vjp("x")
 def _logsumexp_dx(ct: A, y: A, x: A, *, axis: int, keepdims: bool, kept: tuple[A]) -> A:
     (share,) = kept
-    return ct.reshape(kept_shape(x.shape, axis)) * share
+    return ct.reshape(keepdims_shape(x.shape, axis)) * share
 
 
 def logsumexp(x: A, axis: int = -1, keepdims: bool = False) -> A:

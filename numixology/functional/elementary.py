@@ -1,15 +1,13 @@
 """Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..array import A, Array
-from ..autograd import namesake, primitive
-from ..costs import Cost, each, moves, products
 from ..errors import ArgumentError, ShapeError
+from ..primitives import implements, primitive
 from ..shapes import checked_axis, getitem, reshape
 from ..tensors import Tensor
 
@@ -27,7 +25,7 @@ __all__ = [
 ]
 
 
-@primitive(np.exp, cost=each(1))
+@primitive(np.exp)
 def exp(x: Array) -> Array:
     """eˣ, elementwise.
 
@@ -53,7 +51,7 @@ def exp_dx(ct: A, y: A, x: A) -> A:
     return ct * y
 
 
-@primitive(np.expm1, cost=each(1))
+@primitive(np.expm1)
 def expm1(x: Array) -> Array:
     """eˣ - 1, elementwise, accurate near 0.
 
@@ -79,7 +77,7 @@ def expm1_dx(ct: A, y: A, x: A) -> A:
     return ct * exp(x)
 
 
-@primitive(np.log1p, cost=each(1))
+@primitive(np.log1p)
 def log1p(x: Array) -> Array:
     """ln(1 + x), elementwise, accurate near 0: -inf at -1 and NaN below.
 
@@ -109,7 +107,7 @@ def log1p_dx(ct: A, y: A, x: A) -> A:
     return ct / (1 + x)
 
 
-@primitive(np.sqrt, cost=each(1))
+@primitive(np.sqrt)
 def sqrt(x: Array) -> Array:
     """√x, elementwise; NaN below 0, and an infinite slope at 0.
 
@@ -135,7 +133,7 @@ def sqrt_dx(ct: A, y: A, x: A) -> A:
     return ct / (2 * y)
 
 
-@primitive(np.square, cost=each(1))
+@primitive(np.square)
 def square(x: Array) -> Array:
     """x², elementwise.
 
@@ -161,7 +159,7 @@ def square_dx(ct: A, y: A, x: A) -> A:
     return ct * 2 * x
 
 
-@namesake(np.expand_dims)
+@implements(np.expand_dims)
 def expand_dims(x: A, axis: int | Sequence[int]) -> A:
     """x with an axis of length one wherever ``axis`` says, counted in the result.
 
@@ -193,7 +191,7 @@ def expand_dims(x: A, axis: int | Sequence[int]) -> A:
     return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
-@primitive(cost=moves)
+@primitive
 def _concatenate(*parts: Array, axis: int) -> Array:
     return np.concatenate(parts, axis)
 
@@ -205,7 +203,7 @@ def _concatenate_dpart(position: int, ct: A, y: A, *parts: A, axis: int) -> A:
     return getitem(ct, index=(slice(None),) * axis + (rows,))
 
 
-@namesake(np.concatenate)
+@implements(np.concatenate)
 def concatenate(parts: Sequence[A], axis: int = 0) -> A:
     """The parts one after another along an axis that they have.
 
@@ -228,7 +226,7 @@ def concatenate(parts: Sequence[A], axis: int = 0) -> A:
     return _concatenate(*listed, axis=checked_axis(axis, listed[0].ndim))
 
 
-@namesake(np.stack)
+@implements(np.stack)
 def stack(parts: Sequence[A], axis: int = 0) -> A:
     """The parts one after another along a new axis.
 
@@ -256,7 +254,7 @@ def stack(parts: Sequence[A], axis: int = 0) -> A:
     return concatenate([expand_dims(part, axis) for part in listed], axis)
 
 
-@namesake(np.split)
+@implements(np.split)
 def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[A]:
     """x cut along an axis.
 
@@ -294,22 +292,7 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     return [x[(*before, slice(start, stop))] for start, stop in bounds]
 
 
-def _einsum_cost(y: Array, *operands: Array, inputs: tuple[str, ...], output: str) -> Cost:
-    """Each term is a product of all operands; where letters are summed over, terms are added."""
-    lengths = {
-        s: n
-        for group, x in zip(inputs, operands, strict=True)
-        for s, n in zip(group, x.shape, strict=True)
-    }
-    terms = math.prod(lengths.values())
-    if len(operands) == 1:
-        return Cost(max(terms - y.size, 0))
-    if len(lengths) == len(output):
-        return Cost((len(operands) - 1) * terms)
-    return products(terms, (len(operands) - 2) * terms)
-
-
-@primitive(cost=_einsum_cost)
+@primitive
 def _einsum(*operands: Array, inputs: tuple[str, ...], output: str) -> Array:
     y: Array = np.einsum(f"{','.join(inputs)}->{output}", *operands)
     return y
@@ -333,7 +316,7 @@ def _einsum_doperand(
     return part + np.zeros(shape, ct.dtype) if part.shape != shape else part
 
 
-@namesake(np.einsum)
+@implements(np.einsum)
 def einsum(subscripts: str, *operands: A) -> A:
     """Einstein's summation: Σ over the letters that the output does not have.
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..arithmetic import subtract
-from ..array import A, quietly, shape_of
+from ..array import A, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from ..reductions import mean, sum
 from ..shapes import reshape
@@ -19,7 +19,6 @@ __all__ = ["Reduction", "binary_cross_entropy_with_logits", "cross_entropy", "ms
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
-@quietly()
 def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     """-log_softmax(logits)[target]: the surprise at the right class.
 
@@ -43,7 +42,7 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
         >>> nx.functional.cross_entropy(nx.tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1])
         Tensor(0.69314718, from=divide)
     """
-    ids = np.array(target.value if isinstance(target, Tensor) else target)
+    ids = np.array(target.data if isinstance(target, Tensor) else target)
     if ids.dtype.kind not in "iu" and ids.size:
         raise DTypeError("a target class is an integer", str(ids.dtype), "use .astype('int64')")
     shape = shape_of(logits, "cross_entropy")
@@ -65,7 +64,6 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     return _by_reduction(reshape(losses, ids.shape), reduction)
 
 
-@quietly()
 def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     """-t ln σ(x) - (1 - t) ln σ(-x), as (1 - t) softplus(x) + t softplus(-x).
 
@@ -93,7 +91,6 @@ def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reductio
     return _by_reduction(losses, reduction)
 
 
-@quietly()
 def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
     """(x - t)².
 

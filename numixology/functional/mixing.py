@@ -11,10 +11,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ..array import A, Array, Shape, shape_of
-from ..autograd import primitive
-from ..costs import moves
 from ..errors import ArgumentError, ShapeError
 from ..observe import step
+from ..primitives import primitive
 from ..shapes import transpose
 
 __all__ = [
@@ -92,7 +91,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
     return stages
 
 
-@primitive(cost=moves)
+@primitive
 def _token_mix(x: Array, *, num_heads: int, mixing: Mixing) -> Array:
     return mixing_steps(x, num_heads, mixing=mixing)["merge"]
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..array import A, Array, real_part, rows_of, shape_of, widened
-from ..autograd import primitive
-from ..costs import Cost, each, products
+from ..array import A, Array, flatten_leading, real_part, shape_of, upcast
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..primitives import primitive
 from ..shapes import contiguous
 from ._pairs import cut, difference, dot, halves, quotient, root, row_exponent, row_sum
 
@@ -29,7 +28,7 @@ def _normalised(x: A, weight: A | None, bias: A | None, *, eps: float) -> tuple[
 
     float32 is calculated in float64, to be rounded once at the end.
     """
-    x = widened(x)
+    x = upcast(x)
     d = centred(x)
     deviation = row_deviation(d, eps=eps)
     size = real_part(np.asarray(deviation))
@@ -50,7 +49,7 @@ def _times_two_to(x: A, exponent: Array) -> A:
     return scaled
 
 
-@primitive(cost=each(2))
+@primitive
 def centred(x: Array) -> Array:
     """x - mean of every row, to the last digit: also near 0, and in rows of mean 1e8.
 
@@ -76,12 +75,7 @@ def centred_dx(ct: A, y: A, x: A) -> A:
     return dx
 
 
-def _row_deviation_cost(deviation: Array, d: Array, *, eps: Any) -> Cost:
-    """Squares, D; their mean, D; eps and the root, 2."""
-    return Cost(2 * d.size + 2 * deviation.size)
-
-
-@primitive(cost=_row_deviation_cost)
+@primitive
 def row_deviation(d: Array, *, eps: Any) -> Array:
     """√(Σ d² / n + eps) of every row, rounded about once, for its error is one of the whole row."""
     if np.iscomplexobj(d):
@@ -98,12 +92,7 @@ def row_deviation_dd(ct: A, y: A, d: A, *, eps: Any) -> A:
     return ct * d / (d.shape[-1] * y)
 
 
-def _beside_cost(y: Array, c: Array, h: Array, q: Array) -> Cost:
-    """Two sums of D products; n q added and divided by, 3; k h and the difference, 2D."""
-    return products(2 * y.size, 2 * y.size + 3 * (y.size // y.shape[-1]))
-
-
-@primitive(cost=_beside_cost)
+@primitive
 def beside(c: Array, h: Array, q: Array) -> Array:
     """c without its part along h: c - k h of every row, where k = Σ c h / (Σ h² + n q).
 
@@ -147,17 +136,7 @@ def _row_sum(x: A) -> A:
     return x.sum(axis=-1, keepdims=True)
 
 
-def _layer_norm_cost(
-    y: Array, x: Array, weight: Array | None, bias: Array | None, *, eps: float
-) -> Cost:
-    """Mean, deviations, squares, their mean, quotients: 5D; eps and the root, 2; D for each of
-    weight and bias. With both 7D + 2 for every row.
-    """
-    scales = (weight is not None) + (bias is not None)
-    return Cost((5 + scales) * x.size + 2 * (x.size // x.shape[-1]))
-
-
-@primitive(keeps=_normalised, cost=_layer_norm_cost)
+@primitive(keeps=_normalised)
 def _layer_norm(
     x: Array, weight: Array | None, bias: Array | None, *, eps: float
 ) -> tuple[Array, tuple[Array, Array]]:
@@ -179,7 +158,7 @@ def _layer_norm_dx(
     q = eps / (var + eps), in which form a rounding of h has no effect on how much is subtracted.
     """
     h, deviation = kept
-    dh = widened(ct) if weight is None else widened(ct) * weight
+    dh = upcast(ct) if weight is None else upcast(ct) * weight
     return beside(centred(dh), h, eps / deviation / deviation) / deviation
 
 
@@ -195,12 +174,12 @@ def _layer_norm_dweight(
 def _layer_norm_dbias(
     ct: A, y: A, x: A, weight: A | None, bias: A, *, eps: float, kept: tuple[A, A]
 ) -> A:
-    return _over_rows(widened(ct))
+    return _over_rows(upcast(ct))
 
 
 def _over_rows(terms: A) -> A:
     """(D,): Σ over all axes but the last, which NumPy adds in pairs where they are contiguous."""
-    return contiguous(rows_of(terms).T).sum(axis=-1)
+    return contiguous(flatten_leading(terms).T).sum(axis=-1)
 
 
 def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:

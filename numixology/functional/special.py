@@ -8,8 +8,7 @@ import math
 
 from ..arithmetic import clip
 from ..array import A, Array
-from ..autograd import primitive
-from ..costs import each
+from ..primitives import primitive
 from . import _gaussian
 from .elementary import exp
 
@@ -17,15 +16,10 @@ __all__ = ["erf", "normal_cdf", "normal_pdf"]
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
-# Operations per element.
-_NORMAL_CDF = each(4)  # x / √2, erf, 1 +, ½ ·
-_NORMAL_PDF = each(4)  # x · x, times -½, exp, / √(2π)
-
 
 @primitive(
     keeps=lambda x: (_TWO_OVER_ROOT_PI * exp(-(x * x)),),
     alone=lambda x: _gaussian.erf(x, 1)[0],
-    cost=each(1),
 )
 def erf(x: Array) -> tuple[Array, tuple[Array]]:
     """erf(x) = 2/√π ∫₀ˣ exp(-t²) dt, elementwise.
@@ -58,7 +52,7 @@ def _density(x: A) -> tuple[A]:
     return (normal_pdf(x),)
 
 
-@primitive(keeps=_density, alone=lambda x: _gaussian.gaussian(x, 1)[0], cost=_NORMAL_CDF)
+@primitive(keeps=_density, alone=lambda x: _gaussian.gaussian(x, 1)[0])
 def normal_cdf(x: Array) -> tuple[Array, tuple[Array]]:
     """Φ(x) = ½ (1 + erf(x/√2)), elementwise, with every digit of its left tail.
 
@@ -88,7 +82,7 @@ def kept_slope_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
     return ct * slope
 
 
-@primitive(cost=_NORMAL_PDF)
+@primitive
 def normal_pdf(x: Array) -> Array:
     """φ(x) = exp(-x²/2) / √(2π), elementwise.
 

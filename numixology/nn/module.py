@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..array import Array, DTypeLike, Shape, quietly, speak, whisper
+from ..array import ERRSTATE, IGNORE, Array, DTypeLike, Shape, ignoring_fp_errors
 from ..dtypes import as_dtype
 from ..errors import ArgumentError, DTypeError, ShapeError, StateDictError
 from ..tensors import Tensor, leaf
@@ -127,11 +127,12 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """:meth:`forward`, without NumPy's warnings about infinities and NaN."""
-        token = whisper()
+        before = ERRSTATE.get()
         try:
+            ERRSTATE.set(IGNORE)
             return self.forward(*inputs, **options)
         finally:
-            speak(token)
+            ERRSTATE.set(before)
 
     def __repr__(self) -> str:
         own = [f"{name}{list(p.shape)}" for name, p in vars(self).items() if isinstance(p, Tensor)]
@@ -233,7 +234,7 @@ class Module:
             elif values.shape != parameter.shape:
                 problems.append(f"{name} of shape {values.shape}, not {parameter.shape}")
             else:
-                with quietly():  # what float32 cannot hold becomes infinite
+                with ignoring_fp_errors():  # what float32 cannot hold becomes infinite
                     loaded[name] = values.astype(parameter.dtype)
         if problems:
             raise StateDictError(

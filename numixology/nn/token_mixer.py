@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import DTypeLike, quietly
+from ..array import DTypeLike, ignoring_fp_errors
 from ..functional.mixing import (
     Mixing,
     chunk_cycles,
@@ -115,7 +115,7 @@ class TokenMixer(Module):
             >>> mixer.forward_production(nx.tensor(np.ones((2, 4, 8)))).shape
             (2, 4, 8)
         """
-        with silence(), quietly():
+        with silence(), ignoring_fp_errors():
             return self._mixed(x)
 
     def _mixed(self, x: Tensor) -> Tensor:

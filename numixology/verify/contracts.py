@@ -232,7 +232,7 @@ def both_sides(subject: Subject, gradient: Sequence[Array], limit: float) -> tup
     except NumixologyError as error:
         return "", f"jvp not compared: {type(error).__name__}"
     products = [
-        subject.first * pushed.value,
+        subject.first * pushed.data,
         *(g * u for g, u in zip(gradient, tangents, strict=True)),
     ]
     left, right = float(products[0].sum()), float(sum(p.sum() for p in products[1:]))

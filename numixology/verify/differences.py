@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Array, DTypeLike, quietly
+from ..array import Array, DTypeLike, ignoring_fp_errors
 from ..errors import DTypeError
 from ..tensors import Tensor, leaf
 from ..transforms import pull
@@ -142,7 +142,7 @@ class Subject:
                 type(output).__name__,
                 "keep the calculation in tensors, or give vjp= for a function of arrays",
             )
-        return _numbers(output.value, "fn")
+        return _numbers(output.data, "fn")
 
     def outputs(self, wrapped: Sequence[Any]) -> list[Array]:
         """The outputs whose derivative is checked, from wrapped arguments, real or complex."""
@@ -151,7 +151,7 @@ class Subject:
         if self.order == 1:
             return [value]
         seed = leaf(self.first.astype(value.dtype))
-        return [one.value for one in _gradients(output, seed, [wrapped[i] for i in self.places])]
+        return [one.data for one in _gradients(output, seed, [wrapped[i] for i in self.places])]
 
     def run(self, points: Sequence[Array]) -> list[Array]:
         """The same, at the given points."""
@@ -189,7 +189,7 @@ class Subject:
             for g, w in zip(found, self.cotangents, strict=True):
                 total = total + (g * w).sum()
             found = _gradients(total, leaf(np.ones((), total.dtype)), tracked)
-        return [value, *(one.value for one in found)]
+        return [value, *(one.data for one in found)]
 
     def pairing(self, outputs: Sequence[Array]) -> Any:
         """Σ ⟨v, output⟩."""
@@ -645,7 +645,7 @@ def _central_slope(subject: Subject, line: Sequence[Array | None]) -> tuple[floa
 
 def _elsewhere(along: Callable[..., Any], subject: Subject, what: Sequence[Any]) -> Any:
     """A stretch or a line in whatever thread or process this is."""
-    with quietly():
+    with ignoring_fp_errors():
         return along(subject, *what)
 
 

@@ -39,7 +39,7 @@ import numpy as np
 
 from .. import functional as F
 from .. import nn
-from ..array import Array, Shape, quietly
+from ..array import Array, Shape, ignoring_fp_errors
 from ..errors import NumixologyError
 from ..tensors import Tensor, tensor
 from ..transforms import grad
@@ -215,7 +215,7 @@ def _true_values(entry: _Entry) -> dict[str, Array]:
 def _golden_of(entry: _Entry, name: str, found: Array, true: Array) -> Golden:
     """One tensor, by the measure that its stage has; what is no number is infinitely far off."""
     measure, limits = _limits(entry, name, true)
-    with quietly():
+    with ignoring_fp_errors():
         comparable = found.shape == true.shape and np.isfinite(found).all()
         off = np.abs(found - true) if comparable else np.full(true.shape, np.inf)
         ulps = off / np.spacing(np.abs(true))

@@ -41,7 +41,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..array import Array, quietly
+from ..array import Array, ignoring_fp_errors
 from ..errors import ArgumentError, DTypeError, GradientError
 from ..nn import Module
 from ..nn.module import replaced
@@ -158,7 +158,7 @@ def gradcheck(
         names, arity = list(parameters), len(inputs)
         fn, inputs = _WithParameters(fn, arity, names).run, (*inputs, *parameters.values())
     values = _floating(inputs)
-    with quietly():
+    with ignoring_fp_errors():
         subject = Subject(fn, vjp, values, _stream(rng), order, names)
         report = _checked(subject, method, tolerance, fast, executor)
     if raise_on_failure and not report:
@@ -192,7 +192,7 @@ def _refuse_options(
 
 def _floating(inputs: Sequence[Any]) -> list[Array]:
     """Copies of the inputs' values, some of which are float64 or float32."""
-    values = [np.array(one.value if isinstance(one, Tensor) else one) for one in inputs]
+    values = [np.array(one.data if isinstance(one, Tensor) else one) for one in inputs]
     floating = [one.dtype for one in values if one.dtype.kind == "f"]
     received = ", ".join(str(one.dtype) for one in values) or "none"
     if not floating:

@@ -278,7 +278,7 @@ def _primitives_of(case: Case) -> set[Primitive]:
     stack = [output]
     while stack:
         node = stack.pop()
-        if isinstance(node, Node) and node.tracked and id(node) not in seen:
+        if isinstance(node, Node) and node.requires_grad and id(node) not in seen:
             seen.add(id(node))
             stack.extend(node.inputs or ())
             if node.primitive is not None:

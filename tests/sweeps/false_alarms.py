@@ -22,7 +22,7 @@ import numpy as np
 import numixology as nx
 from numixology import autograd, shapes
 from numixology import functional as F
-from numixology.array import quietly
+from numixology.array import ignoring_fp_errors
 from numixology.functional import normalization
 from numixology.text import columns
 
@@ -758,7 +758,7 @@ def bent(fn: Callable[..., Any], inputs: Sequence[Any]) -> Callable[..., Any]:
 
     s is the size of f near the inputs, where f itself may be 0.
     """
-    with quietly():
+    with ignoring_fp_errors():
         y = np.asarray(fn(*(nx.tensor(filled(np.asarray(x))) for x in inputs)))
     scale = float(np.abs(y).max(initial=0))
     s = scale if 0 < scale < np.inf else 1.0
@@ -780,7 +780,7 @@ def provable(draw: Draw, made: Made) -> bool:
     rng = np.random.default_rng(1)
     if made.vjp is None:
         return all(g.any() for g in gradients(made.fn, made.inputs, draw.order, rng))
-    with quietly():
+    with ignoring_fp_errors():
         output = np.asarray(made.fn(*made.inputs))
         found = made.vjp(rng.standard_normal(output.shape).astype(output.dtype), *made.inputs)
     return all(np.any(g) for g in (found if isinstance(found, tuple) else (found,)))
@@ -794,7 +794,7 @@ def gradients(
     def weights(one: nx.Tensor) -> np.ndarray:
         return rng.standard_normal(one.shape).astype(one.dtype)
 
-    with quietly():
+    with ignoring_fp_errors():
         arguments = [nx.tensor(x, requires_grad=np.asarray(x).dtype.kind == "f") for x in inputs]
         points = [one for one in arguments if one.requires_grad]
         y = fn(*arguments)

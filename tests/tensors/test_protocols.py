@@ -8,7 +8,7 @@ from support import numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.autograd import NAMESAKES
+from numixology.autograd import HANDLED_FUNCTIONS
 from numixology.errors import ArgumentError, DTypeError, ShapeError
 
 
@@ -127,7 +127,7 @@ def test_every_function_of_the_contract_has_its_namesake() -> None:
         concatenate stack split reshape transpose squeeze expand_dims broadcast_to
     """
     for name in names.split():
-        assert getattr(np, name) in NAMESAKES, name
+        assert getattr(np, name) in HANDLED_FUNCTIONS, name
         assert callable(getattr(F, name))
 
 
@@ -321,7 +321,9 @@ def test_the_message_names_functions_without_a_module() -> None:
 
 def test_functions_whose_arguments_have_no_known_names_are_called_by_place(monkeypatch) -> None:
     """Some versions of NumPy keep the names of functions that are written in C to themselves."""
-    monkeypatch.setitem(NAMESAKES, dict, lambda first, second, *, third=0: (first, second, third))
+    monkeypatch.setitem(
+        HANDLED_FUNCTIONS, dict, lambda first, second, *, third=0: (first, second, third)
+    )
     with pytest.raises(ValueError, match="signature"):
         inspect.signature(dict)
     t = nx.tensor(1.0)

@@ -1,7 +1,7 @@
 """What a calculation costs, counted while it runs.
 
-The primitives that run are watched, and each says what it costs, by its own textbook equation. The
-conventions of what counts as an operation are those of :mod:`numixology.costs`.
+The primitives that run are watched, and each costs what its textbook equation says. The
+conventions of what counts as an operation are those of :mod:`numixology.explain.cost.formulas`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array import Shape
-from ...autograd import no_grad
-from ...costs import Call, watching
+from ...array import Array, Shape
 from ...dtypes import DTYPES
+from ...modes import no_grad
 from ...nn import Module
+from ...observe import Call, observing
 from ...tensors import leaf, tensor
 from ...text import columns
+from .formulas import Cost, cost_of
 
 __all__ = ["Complexity", "CountedCall", "complexity"]
 
@@ -124,7 +125,7 @@ def complexity(fn: Callable[..., Any], *inputs: Any) -> Complexity:
         A :class:`.Complexity`, which prints as a table.
 
     Raises:
-        UnsupportedError: a primitive ran that does not declare its cost.
+        UnsupportedError: a primitive ran that has no formula for its cost.
         DTypeError: an array of floating-point numbers that no tensor holds: float16, complex ones,
             or one with a mask.
 
@@ -140,23 +141,37 @@ def complexity(fn: Callable[..., Any], *inputs: Any) -> Complexity:
     calls: list[CountedCall] = []
 
     def count(call: Call) -> None:
-        cost = call.cost
+        cost = cost_of(call)
         calls.append(
             CountedCall(
-                call.name,
+                call.primitive.__name__,
                 call.result.shape,
                 cost.flops,
                 cost.multiply_adds,
-                call.bytes_read,
-                call.bytes_written,
+                0 if is_view(call) else _bytes_read(call, cost),
+                0 if is_view(call) else call.result.nbytes,
             )
         )
 
-    with no_grad(), watching(count):
+    with no_grad(), observing(call=count):
         fn(*map(_seen, inputs))
     learnt = list(fn.parameters()) if isinstance(fn, Module) else []
     numbers = sum(one.size for one in learnt)
     return Complexity(numbers, sum(one.data.nbytes for one in learnt), tuple(calls))
+
+
+def is_view(call: Call) -> bool:
+    """Whether the result lies in the memory of an argument."""
+    return any(np.may_share_memory(call.result, x) for x in _arrays(call))
+
+
+def _bytes_read(call: Call, cost: Cost) -> int:
+    some = cost.bytes_read
+    return sum(x.nbytes for x in _arrays(call)) if some is None else some
+
+
+def _arrays(call: Call) -> list[Array]:
+    return [x for x in call.arguments if isinstance(x, np.ndarray)]
 
 
 def _seen(x: Any) -> Any:

@@ -234,13 +234,13 @@ def _places(name: str, x: Tensor, hidden_dim: int, d: int) -> Row:
     """Where in its memory a tensor reads, in the order of its axes, tinted by token."""
     indices = np.unravel_index(np.arange(min(x.size, _MOST_PLACES)), x.shape)
     places = np.array(x.stride()) @ np.array(indices)
-    tokens = x.value[indices].astype(int) // hidden_dim
+    tokens = x.data[indices].astype(int) // hidden_dim
     cells = [Cell(*pair) for pair in zip(map(str, places.tolist()), tokens.tolist(), strict=True)]
     return Row(name, tuple(tuple(cells[i : i + d]) for i in range(0, len(cells), d)))
 
 
 def _memory(new: Tensor, old: Tensor) -> str:
-    return "same memory" if np.shares_memory(new.value, old.value) else "a copy"
+    return "same memory" if np.shares_memory(new.data, old.data) else "a copy"
 
 
 def _yes(answer: bool) -> str:

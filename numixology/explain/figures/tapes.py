@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array
-from ...autograd import Node, Primitive, record, sweep
+from ...autograd import Node, Primitive, recording
 from ...errors import ArgumentError, TapeError
+from ...primitives import gradients
 from ...tensors import Tensor, cotangent_for, leaf, tensor
 from ...transforms import grad
 from ..drawing.panels import Box, Graph, Lines, Table
@@ -211,7 +212,7 @@ def example_second_derivative() -> Scene:
     visits = _right_sweep(tape, slope, None)
     listing = _listing(tape)._replace(note=note)
     arrivals = _arrivals(tape, visits)
-    title = f"The slope of x * x * x at {_shown(x.value)}, and the slope of that"
+    title = f"The slope of x * x * x at {_shown(x.data)}, and the slope of that"
     description = "The tape that taking the gradient left, and what flows back through it."
     return Scene(title, description, (_graph(tape), listing, arrivals))
 
@@ -248,7 +249,7 @@ def _tape_of(output: Tensor, names: dict[str, Tensor]) -> _Tape:
 
 def _past(output: Tensor) -> list[Node]:
     """The tracked nodes that the output was computed from, each after its inputs."""
-    if not output.tracked:
+    if not output.requires_grad:
         raise TapeError(
             "a tape is drawn from a tensor that has one",
             "a tensor that does not require a gradient",
@@ -277,7 +278,7 @@ def _past(output: Tensor) -> list[Node]:
 def _listing(tape: _Tape) -> Lines:
     lines = []
     for node in tape.nodes:
-        name, value = tape.name(node), _shown(node.value)
+        name, value = tape.name(node), _shown(node.data)
         if node.primitive is None:
             lines.append((name, f"{value}, leaf"))
         else:
@@ -308,7 +309,7 @@ def _graph(tape: _Tape) -> Graph:
                 where = (place.row, place.column)
                 boxes.append(Box(reads[-1], _word(tape, one), "constant", place=where))
         name, made_by = tape.name(node), node.primitive.__name__ if node.primitive else "leaf"
-        shown = _shown(node.value)
+        shown = _shown(node.data)
         title = f"{name} {shown}" if shown.startswith("(") else f"{name} = {shown}"
         where = (places[id(node)].row, places[id(node)].column)
         boxes.append(Box(name, title, made_by, reads=tuple(reads), place=where))
@@ -354,9 +355,9 @@ def _free_column(taken: Sequence[_Place], near: Sequence[_Place], row: int) -> i
 
 def _right_sweep(tape: _Tape, output: Tensor, cotangent: Any) -> list[_Visit]:
     """What the sweep found, in its order."""
-    seed = cotangent_for(output, cotangent).value
-    found = sweep([output], [seed], tape.nodes)
-    return [_Visit(node, total, _parts(node, total)) for node, total in found]
+    seed = cotangent_for(output, cotangent).data
+    found = gradients([output], [seed], tape.nodes)
+    return [_Visit(node, total, _parts(node, total)) for node, total in found.items()]
 
 
 def _parts(node: Node, total: Array) -> list[tuple[Node, Array]]:
@@ -364,12 +365,12 @@ def _parts(node: Node, total: Array) -> list[tuple[Node, Array]]:
     if node.primitive is None:
         return []
     inputs = node.inputs or ()
-    alone = [leaf(one.value, one.tracked) if isinstance(one, Node) else one for one in inputs]
-    with record():
+    alone = [leaf(one.data, one.requires_grad) if isinstance(one, Node) else one for one in inputs]
+    with recording(True):
         again = node.primitive(*alone, **node.options)
     sent = grad(again, [one for one in alone if _tracked(one)], leaf(total))
     receivers = [one for one in inputs if _tracked(one)]
-    return [(one, part.value) for one, part in zip(receivers, sent, strict=True)]
+    return [(one, part.data) for one, part in zip(receivers, sent, strict=True)]
 
 
 def _wrong_sweep(output: Node, cotangent: Array) -> tuple[list[_Visit], dict[int, Array]]:
@@ -442,7 +443,7 @@ def _end(tape: _Tape, totals: dict[int, Array]) -> str:
 
 
 def _tracked(one: Any) -> bool:
-    return isinstance(one, Node) and one.tracked
+    return isinstance(one, Node) and one.requires_grad
 
 
 def _numbered(letter: str) -> Iterator[str]:
@@ -459,7 +460,7 @@ def _word(tape: _Tape, one: Any) -> str:
 
 
 def _constant(one: Any) -> str:
-    value = one.value if isinstance(one, Node) else one
+    value = one.data if isinstance(one, Node) else one
     return _shown(np.asarray(value)) if isinstance(value, np.ndarray | float) else repr(value)
 
 

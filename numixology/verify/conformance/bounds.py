@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...array import Array, quietly
+from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
 from .cases import Case, Truth, cases_of, inside, make_case, truth_of
 from .formats import format_of
@@ -46,7 +46,7 @@ def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
     form = format_of(dtype)
     if true.size == 0:
         return Measured(0.0, (), 0.0, 0.0)
-    with quietly():
+    with ignoring_fp_errors():
         found = np.asarray(got, np.float64)
         # Beyond the largest number infinity is right, if of that sign.
         held = form.stored(true)

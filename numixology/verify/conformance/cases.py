@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array import Array, quietly
+from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
 from ...tensors import Tensor, leaf
 from ...transforms import grad
@@ -162,7 +162,7 @@ def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "floa
         else:
             shape = tuple(lengths[axis] for axis in axes.strip("(,)").split(", "))
             inputs[name] = draw.array(name, shape, lengths["V"])
-    with quietly():
+    with ignoring_fp_errors():
         output = stage_of(stage).reference(in_float64(inputs))
     layout = "strided" if kind == "strided" else CASE_LAYOUTS[turn % len(CASE_LAYOUTS)]
     laid = {name: _laid(value, layout) for name, value in inputs.items()}
@@ -263,12 +263,12 @@ def truth_of(case: Case) -> Truth:
         else value
         for name, value in in_float64(case.inputs).items()
     }
-    with quietly():
+    with ignoring_fp_errors():
         output = stage_of(case.stage).reference(wrapped)
         tracked = {k: v for k, v in wrapped.items() if isinstance(v, Tensor)}
         cotangent = leaf(case.cotangent.astype(np.float64))
         found = grad(output, list(tracked.values()), cotangent)
-    return Truth(output.value, {k: g.value for k, g in zip(tracked, found, strict=True)})
+    return Truth(output.data, {k: g.data for k, g in zip(tracked, found, strict=True)})
 
 
 def cases_of(stage: str, dtype: str, seeds: Sequence[int] = range(7)) -> Iterator[Case]:
@@ -354,7 +354,7 @@ def inside(case: Case) -> Iterator[Case]:
     """
     form = format_of(case.dtype)
     recorder = _Recorder()
-    with quietly():
+    with ignoring_fp_errors():
         output = recorder.run(case.stage, recorder.wrapped(case.inputs))
         calls = [call for call in recorder.calls if call[0] != case.stage]
         cotangent = leaf(case.cotangent.astype(np.float64))
@@ -362,7 +362,7 @@ def inside(case: Case) -> Iterator[Case]:
     for i, ((stage, inputs, _), ct) in enumerate(zip(calls, cotangents, strict=True)):
         known = stage_of(stage).inputs
         stored = {
-            k: _laid(form.stored(v.value) if isinstance(v, Tensor) else v, "contiguous")
+            k: _laid(form.stored(v.data) if isinstance(v, Tensor) else v, "contiguous")
             for k, v in inputs.items()
             if isinstance(v, Tensor) or k in known  # settings of the network may be others
         }
@@ -372,5 +372,5 @@ def inside(case: Case) -> Iterator[Case]:
             100 * case.seed + i,
             case.dtype,
             stored,
-            _laid(form.stored(ct.value), "contiguous"),
+            _laid(form.stored(ct.data), "contiguous"),
         )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array import Array, quietly
+from ...array import Array, ignoring_fp_errors
 from .bounds import Prepared, measured, true_tensors
 from .cases import fresh, truth_of
 from .formats import format_of
@@ -150,7 +150,7 @@ def _lost_nan(adapter: Any, one: Prepared) -> str:
         return ""
     inputs["x"][0, 0, 0] = np.nan
     true = np.isnan(truth_of(one.case._replace(inputs=inputs)).output)
-    with quietly():
+    with ignoring_fp_errors():
         found = np.isnan(np.asarray(adapter.forward(one.case.stage, inputs), np.float64))
     if (true & ~found).any():
         return "NaN in its input does not reach its output"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array import Array, quietly
+from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
 from .bounds import GUARD, Prepared, measured, true_tensors
 from .bugs import Bug, bugs_of
@@ -283,7 +283,7 @@ def _quotient(a: float, b: float) -> float:
 
 def _gap(got: Array, other: Array, scale: Array) -> float:
     """How far apart two tensors are, in the root mean square; no two numbers more than two."""
-    with quietly():
+    with ignoring_fp_errors():
         scale = np.fmax(scale, np.where(np.isfinite(got), np.abs(got), 0.0))
         same = (got == other) | (np.isnan(got) & np.isnan(other))
         gaps = np.where(same, 0.0, np.abs(got - other) / scale)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...array import Array, DTypeLike, quietly
+from ...array import Array, DTypeLike, ignoring_fp_errors
 from ...errors import DTypeError
 
 __all__ = ["FORMATS", "Format", "format_of"]
@@ -46,7 +46,7 @@ class Format(NamedTuple):
 
     def stored(self, values: object) -> Array:
         """Values rounded to the nearest numbers of the format, in its container."""
-        with quietly():
+        with ignoring_fp_errors():
             array = np.asarray(values)
             if self.name != "bfloat16":
                 return array.astype(self.container)

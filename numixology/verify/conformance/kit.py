@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...array import Array, quietly
+from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
 from .bounds import Measured, Prepared, measured, prepared, true_tensors
 from .contracts import answered, contracts_of, in_a_line, misshapen, most_rows, results_of
@@ -227,7 +227,7 @@ def _smallest(one: Prepared, tensor: str, found: Measured, true: Array) -> float
         return np.inf
     j = np.unravel_index(int(np.argmax(np.abs(true))), true.shape)
     unit = measured(true + one.scales[tensor], true, one.scales[tensor], one.case.dtype).error
-    with quietly():  # what is far off on huge numbers is infinitely far off
+    with ignoring_fp_errors():  # what is far off on huge numbers is infinitely far off
         allowed = (one.bounds[tensor] + found.error) / unit if unit else 0.0
         return float(max(allowed * one.scales[tensor][j] / abs(true[j]), 2**-53))
 
@@ -248,7 +248,7 @@ def _try_nulls(
     tensor = comparison.tensor
     true = true_tensors(one.truth)[tensor]
     finite = true if np.isfinite(true).all() else np.zeros_like(true)  # which tells nothing
-    with quietly():
+    with ignoring_fp_errors():
         scaled = finite * (1 + 10 * min(comparison.detectable, 1.0))
     nulls = {"zero": 0 * finite, "negated": -finite, "rolled": np.roll(finite, 1), "scaled": scaled}
     for name, null in nulls.items():

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 
-from ...array import Array, Shape, quietly
+from ...array import Array, Shape, ignoring_fp_errors
 from ...errors import ArgumentError, VectorError
 from .bounds import Prepared, true_tensors
 from .cases import KINDS, Case, Truth, inside, make_case, truth_of
@@ -164,7 +164,7 @@ def _judged(
             if wrong := _misshapen(key, source.header(key), wanted[key]):
                 return StageReport(stage, "fail", comparisons, (wrong,))
         answers.append({tensor: source.array(key) for tensor, key in found.items()})
-        with quietly():
+        with ignoring_fp_errors():
             comparisons += [
                 compared(widened, tensor, got, profile) for tensor, got in answers[-1].items()
             ]
@@ -172,7 +172,7 @@ def _judged(
     if not comparisons:
         return StageReport(stage, "not covered", remarks=strays)
     partial, gaps = _gaps(source, wanted)
-    with quietly():
+    with ignoring_fp_errors():
         blind = blind_spots(cases, comparisons)
         outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
         excuse = _excuse(cases, answers, profile) if outcome == "fail" else []

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ... import functional as F
-from ...array import Array, quietly
+from ...array import Array, ignoring_fp_errors
 from .cases import Case, Truth, in_float64
 from .formats import Format, format_of
 
@@ -50,7 +50,7 @@ def scales_of(case: Case, truth: Truth, profile: Profile = ()) -> Scales:
     least = 2.0**form.lowest  # smaller numbers have fewer digits
     if "subnormals" in profile:
         least /= 8 * form.unit  # a bound is of 8 roundings at least: so much is 2**lowest
-    with quietly():
+    with ignoring_fp_errors():
         rule: Callable[..., Scales] = _RULES.get(case.stage, _network)
         found = rule(p, ct, truth, profile, form)
         if "constants" in profile:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ... import functional as F
-from ...array import Array, quietly
-from ...autograd import no_grad, primitive
-from ...costs import moves
+from ...array import Array, ignoring_fp_errors
+from ...modes import no_grad
+from ...primitives import primitive
 from ...tensors import Tensor, leaf
 from ...transforms import pull
 from .formats import format_of
@@ -26,7 +26,7 @@ from .stages import NETWORKS, Inputs, depth_of, part, stage_of
 __all__ = ["Textbook", "straight_through"]
 
 
-@primitive(cost=moves)
+@primitive
 def _stored(x: Array, *, kind: str) -> Array:
     return format_of(kind).stored(x).astype(x.dtype)
 
@@ -36,7 +36,7 @@ def _stored_dx(ct: Any, y: Any, x: Any, *, kind: str) -> Any:
     return _stored(ct, kind=kind)
 
 
-@primitive(cost=moves)
+@primitive
 def _instead(like: Array, *, value: Array) -> Array:
     return value
 
@@ -51,7 +51,7 @@ def straight_through(value: Tensor, like: Tensor) -> Tensor:
 
     Both have one shape; what ``like`` is worth does not matter.
     """
-    return _instead(like, value=value.value)
+    return _instead(like, value=value.data)
 
 
 class Textbook:
@@ -86,19 +86,19 @@ class Textbook:
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes."""
-        with no_grad(), quietly():
-            return self.format.stored(self.run(stage, self.wrapped(inputs)).value)
+        with no_grad(), ignoring_fp_errors():
+            return self.format.stored(self.run(stage, self.wrapped(inputs)).data)
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
         wrapped = self.wrapped(inputs)
         tracked = {k: v for k, v in wrapped.items() if isinstance(v, Tensor) and v.requires_grad}
-        with quietly():
+        with ignoring_fp_errors():
             output = self.run(stage, wrapped)
             seed = leaf(np.asarray(cotangent, self.wide))
             found = pull([output], [seed], list(tracked.values()), create_graph=False)
         return {
-            k: self.format.stored(np.zeros(tracked[k].shape) if g is None else g.value)
+            k: self.format.stored(np.zeros(tracked[k].shape) if g is None else g.data)
             for k, g in zip(tracked, found, strict=True)
         }
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from numixology.costs import Cost
 from support import numbers, refused
 
 import numixology as nx
 from numixology import nn
-from numixology.costs import Cost
 from numixology.errors import DTypeError, ShapeError, UnsupportedError
 from numixology.explain import Complexity, CountedCall, complexity
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numixology.costs import each
 
 import numixology as nx
-from numixology.costs import each
 from numixology.explain.guide import costs as cost_claims
 from numixology.explain.guide import formulas as guide_costs
 from numixology.explain.guide import layers as layer_claims

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ....array import Array, quietly
+from ....array import Array, ignoring_fp_errors
 from ....tensors import leaf
 from ....transforms import grad
 from ..formats import format_of
@@ -37,13 +37,13 @@ class Numpy:
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes."""
-        with quietly():
+        with ignoring_fp_errors():
             return np.asarray(stage_of(stage).reference(inputs))
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
         leaves = {name: leaf(x, requires_grad=True) for name, x in arrays_of(inputs).items()}
-        with quietly():
+        with ignoring_fp_errors():
             output = stage_of(stage).reference({**inputs, **leaves})
             found = grad(output, list(leaves.values()), leaf(cotangent))
         return {name: g.numpy() for name, g in zip(leaves, found, strict=True)}

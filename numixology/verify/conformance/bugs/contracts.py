@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ....array import Array, quietly
+from ....array import Array, ignoring_fp_errors
 from ..stages import Inputs
 from ..textbook import Textbook
 from .registry import known
@@ -16,7 +16,7 @@ class InputOverwritten(Textbook):
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         y = super().forward(stage, inputs)
-        with quietly():
+        with ignoring_fp_errors():
             inputs["x"][...] -= inputs["x"].mean(axis=-1, keepdims=True)
         return y
 
@@ -27,7 +27,7 @@ class CotangentOverwritten(Textbook):
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         found = super().vjp(stage, inputs, cotangent)
-        with quietly():
+        with ignoring_fp_errors():
             cotangent += found["x"]
         return found
 
@@ -77,7 +77,7 @@ class ResultInOtherDtype(Textbook):
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         other = np.float32 if self.dtype == "float64" else np.float64
-        with quietly():
+        with ignoring_fp_errors():
             return super().forward(stage, inputs).astype(other)
 
 
@@ -88,7 +88,7 @@ class GradientInOtherDtype(Textbook):
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         found = super().vjp(stage, inputs, cotangent)
         other = np.float32 if self.dtype == "float64" else np.float64
-        with quietly():
+        with ignoring_fp_errors():
             return {**found, "weight": found["weight"].astype(other)}
 
 
@@ -165,7 +165,7 @@ class GradientsPileUp(Textbook):
         kept = self.__dict__.setdefault("kept", {})
         for name, one in found.items():
             key = stage, name, one.shape
-            with quietly():
+            with ignoring_fp_errors():
                 kept[key] = one + kept.get(key, 0)
         return {name: kept[stage, name, one.shape] for name, one in found.items()}
 

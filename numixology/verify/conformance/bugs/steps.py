@@ -3,7 +3,7 @@
 import numpy as np
 
 from .... import functional as F
-from ....array import Array, quietly
+from ....array import Array, ignoring_fp_errors
 from ....tensors import Tensor, leaf
 from ..formats import format_of
 from ..textbook import straight_through
@@ -22,15 +22,15 @@ __all__ = [
 
 def in_format(x: Tensor, kind: str) -> Tensor:
     """``x`` as a number of another format, with a gradient as if nothing had been rounded."""
-    return straight_through(leaf(format_of(kind).stored(x.value).astype(x.dtype)), x)
+    return straight_through(leaf(format_of(kind).stored(x.data).astype(x.dtype)), x)
 
 
 def in_digits(x: Tensor, digits: int) -> Tensor:
     """``x`` to that many binary digits, with a gradient as if nothing had been rounded."""
-    with quietly():
-        fraction, exponent = np.frexp(x.value)
+    with ignoring_fp_errors():
+        fraction, exponent = np.frexp(x.data)
         rounded = np.ldexp(np.round(np.ldexp(fraction, digits)), exponent - digits)
-        rounded = np.where(np.isfinite(x.value), rounded, x.value)
+        rounded = np.where(np.isfinite(x.data), rounded, x.data)
     return straight_through(leaf(rounded.astype(x.dtype)), x)
 
 

@@ -1,0 +1,291 @@
+"""What surrounds a call of a primitive: arguments in their places, NumPy quiet, observers told.
+
+:func:`primitive` makes a :class:`Checked` primitive of a function of arrays, for the package and
+for its users alike; :func:`implements` says which functions of NumPy it stands for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .array import ERRSTATE, IGNORE, Array, ignoring_fp_errors
+from .autograd import Node, Primitive, backward, recording
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    IndexRangeError,
+    NumixologyError,
+    ShapeError,
+    shown,
+)
+from .observe import Call, announce, observers, paused
+
+__all__ = [
+    "HANDLED_FUNCTIONS",
+    "Checked",
+    "as_array",
+    "as_constant",
+    "copy_of",
+    "gradients",
+    "implements",
+    "primitive",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Constants that need no second look.
+_PLAIN = frozenset((np.ndarray, float, int, bool, type(None), np.float64))
+
+# As deep as NumPy's arrays have axes; numbers lie one level below the innermost lists.
+_DEEPEST = 65
+
+#: NumPy's function or ufunc -> ours: what ``np.exp(tensor)`` is looked up in.
+HANDLED_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+class Checked(Primitive):
+    """A primitive whose calls are checked, quiet, and announced to whoever watches."""
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        broadcasts: bool = False,
+        keeps: Callable[..., Any] | None = None,
+        alone: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__(forward, broadcasts=broadcasts)
+        self.keeps, self.alone = keeps, alone
+        if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
+            raise ArgumentError(
+                "a primitive has named arguments or *arguments",
+                f"{', '.join(self.arguments)} beside the star in {forward.__name__}",
+                "use one kind, and keywords for options",
+            )
+        defaults = forward.__defaults__ or ()
+        self.defaults = dict(zip(self.arguments[::-1], defaults[::-1], strict=False))
+        self.option_defaults = forward.__kwdefaults__ or {}
+        self.has_defaults = bool(self.defaults or self.option_defaults)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # pickled by its name, as a function is
+
+    def bind(self, arguments: Any, options: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments given by keyword go to their places; what is left out gets its default."""
+        if options or self.has_defaults:
+            arguments, options = self._placed(arguments, options)
+        for one in arguments:
+            if not isinstance(one, Node) and one.__class__ not in _PLAIN:
+                return tuple([as_constant(one, self.__name__) for one in arguments]), options
+        return arguments, options
+
+    def _placed(self, arguments: Any, options: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        placed = list(arguments)
+        for name in self.arguments[len(placed) :]:
+            if name not in options and name not in self.defaults:
+                break
+            placed.append(options.pop(name, self.defaults.get(name)))
+        for name, option in options.items():
+            if isinstance(option, Node):
+                raise DTypeError(
+                    f"the options of {self.__name__} are constants",
+                    f"a tensor as {name}",
+                    "make it a positional argument of the forward and give it a rule",
+                )
+        return tuple(placed), {**self.option_defaults, **options}
+
+    def run(
+        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The value; observers are told of the call, but not of calls inside it."""
+        if observers():
+            with paused():
+                value = self._quietly(values, options)
+            announce(
+                Call(self, np.asarray(value[0] if self.keeps else value), tuple(values), options)
+            )
+        else:
+            value = self._quietly(values, options)
+        if self.keeps is not None:
+            value, kept = value
+            options = {**options, "kept": kept}
+        return value, options
+
+    def vjp(self, argument: str) -> Callable[[F], F]:
+        """Register the rule of one argument."""
+        register = super().vjp(argument)
+        if self.keeps is None:
+            return register
+        keeps = self.keeps
+
+        def wrap(rule: Any) -> Any:
+            def either(ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
+                if isinstance(y, Node):
+                    options.pop("kept")
+                    options["kept"] = keeps(*arguments, **options)
+                return rule(ct, y, *arguments, **options)
+
+            register(either)
+            return rule
+
+        return wrap
+
+    def _quietly(self, values: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """The value, without NumPy's warnings, and with its complaints in our words."""
+        before = ERRSTATE.get()
+        try:
+            ERRSTATE.set(IGNORE)
+            return self.forward(*values, **options)
+        except NumixologyError:
+            raise
+        except (ValueError, TypeError, IndexError) as error:
+            raise self._refusal(values, error) from error
+        finally:
+            ERRSTATE.set(before)
+
+    def _refusal(self, values: Sequence[Any], error: Exception) -> NumixologyError:
+        """NumPy's complaint, with the name of the primitive and what it was given."""
+        given = ", ".join(shown(v) for v in values)
+        if self.broadcasts and isinstance(error, ValueError) and "broadcast" in str(error):
+            return ShapeError(
+                f"the shapes in {self.__name__} must broadcast",
+                ", ".join(str(np.shape(v)) for v in values),
+                "make each axis equal or of length one, with reshape or expand_dims",
+            )
+        kinds = {IndexError: IndexRangeError, TypeError: DTypeError}
+        kind = next((ours for its, ours in kinds.items() if isinstance(error, its)), ShapeError)
+        return kind(
+            f"{self.__name__} needs arguments that fit together", given or "none", str(error)
+        )
+
+
+def as_constant(constant: Any, taker: str) -> Any:
+    """A constant for a calculation: lists become arrays, and nothing hides a node or a mask.
+
+    Raises:
+        DTypeError: a list that holds nodes, or a subclass of array such as a matrix or one with
+            a mask.
+        ShapeError: lists of unequal lengths, or ones that are nested too deep.
+    """
+    if isinstance(constant, Node) or constant.__class__ in _PLAIN:
+        return constant
+    if isinstance(constant, (list, tuple)):
+        return as_array(constant, taker)
+    if isinstance(constant, np.ndarray):
+        raise DTypeError(
+            f"{taker} takes plain arrays",
+            type(constant).__name__,
+            "use np.asarray, or .filled(...) for a masked array",
+        )
+    return constant
+
+
+def as_array(data: Any, taker: str) -> Array:
+    """An array of nested lists of numbers, or of whatever else NumPy makes one of.
+
+    Raises:
+        DTypeError: a list that holds nodes.
+        ShapeError: lists of unequal lengths, or nested deeper than arrays have axes.
+    """
+    level: list[Any] = [data]
+    for _ in range(_DEEPEST):
+        if any(isinstance(one, Node) for one in level):
+            raise DTypeError(
+                f"{taker} takes numbers",
+                "a list that holds a tensor",
+                "join them first, with nx.functional.stack",
+            )
+        inside = (part for one in level if isinstance(one, (list, tuple)) for part in one)
+        level = list({id(part): part for part in inside}.values())  # a list may hold itself
+    if level:
+        raise ShapeError(
+            f"{taker} takes lists nested at most {_DEEPEST - 1} deep",
+            "deeper ones, or a list that holds itself",
+            "flatten them first",
+        )
+    try:
+        return np.asarray(data)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(
+            f"{taker} takes nested lists of equal lengths", str(error), "pad or cut them"
+        ) from error
+
+
+def primitive(*numpy_functions: Any, **how: Any) -> Any:
+    """Make a differentiable operation of a function of plain arrays.
+
+    Use it bare, or with the NumPy functions that it stands for, or with options. Its rules are
+    written directly below it.
+
+    Args:
+        *numpy_functions: NumPy's ufuncs that this one stands for when they meet a tensor; for
+            NumPy's other functions there is :func:`implements`.
+        broadcasts: the arguments broadcast against each other, so each cotangent is summed back
+            to its argument's shape.
+
+    Returns:
+        A :class:`.Primitive`.
+
+    Raises:
+        ArgumentError: the forward has named arguments beside ``*arguments``.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> @nx.primitive
+        ... def cube(x):
+        ...     return x * x * x
+        >>> @cube.vjp("x")
+        ... def cube_dx(ct, y, x):
+        ...     return ct * 3 * x * x
+        >>> x = nx.tensor([1.0, 2.0], requires_grad=True)
+        >>> cube(x).backward(np.ones(2))
+        >>> x.grad
+        Tensor([ 3., 12.])
+    """
+    if numpy_functions and not isinstance(numpy_functions[0], np.ufunc):
+        return Checked(*numpy_functions, **how)
+
+    def decorate(forward: Callable[..., Any]) -> Checked:
+        return implements(*numpy_functions)(Checked(forward, **how))
+
+    return decorate
+
+
+def implements(*numpy_functions: Callable[..., Any]) -> Callable[[F], F]:
+    """Let a function stand in for NumPy functions of the same meaning."""
+
+    def decorate(function: F) -> F:
+        HANDLED_FUNCTIONS.update(dict.fromkeys(numpy_functions, function))
+        return function
+
+    return decorate
+
+
+@primitive
+def copy_of(x: Array) -> Array:
+    """The same values in memory of their own."""
+    return np.array(x)
+
+
+@copy_of.vjp("x")
+def copy_of_dx(ct: Any, y: Any, x: Any) -> Any:
+    return ct
+
+
+def gradients(
+    outputs: Sequence[Node],
+    cotangents: Sequence[Any],
+    inputs: Sequence[Node] | None = None,
+    *,
+    create_graph: bool = False,
+    free: bool = False,
+) -> dict[Node, Any]:
+    """:func:`.backward`, quiet and unobserved; what it returns shares memory with nothing."""
+    with ignoring_fp_errors(), paused(), recording(create_graph):
+        found = backward(outputs, cotangents, inputs, create_graph=create_graph, free=free)
+        return {node: copy_of(total) for node, total in found.items()}
