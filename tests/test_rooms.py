@@ -18,8 +18,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
     ("errors", "array", "dtypes"),
-    ("observe", "text", "costs"),
-    ("autograd",),
+    ("observe", "text"),
+    ("autograd", "primitives", "modes"),
     ("shapes", "arithmetic", "reductions"),
     ("tensors",),
     ("transforms",),
@@ -53,6 +53,7 @@ ROOMS = (
     ),
     (
         "explain.trace",
+        "explain.cost.formulas",
         "explain.cost.counting",
         "explain.cost.known",
         "explain.cost.closed_forms",
