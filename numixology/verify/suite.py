@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import arithmetic, autograd, nn, reductions, shapes
+from .. import arithmetic, nn, primitives, reductions, shapes
 from .. import functional as F
 from ..array import Array
 from ..autograd import Node, Primitive
@@ -122,7 +122,7 @@ CASES: tuple[Case, ...] = (
     Case("contiguous", lambda x: x.permute(1, 0).contiguous(), [_x]),
     Case("indexing", lambda x: x[_repeated, 1:] * x[:, None, 0], [_x]),
     Case("scatter", lambda x: shapes.scatter(x, index=_repeated, shape=(5, 4)), [_x]),
-    Case("copy_of", autograd.copy_of, [_x]),
+    Case("copy_of", primitives.copy_of, [_x]),
     Case("astype", lambda x: F.astype(x, x.dtype) * x, [_x]),
     Case("concatenate", lambda a, b: F.concatenate([a, b, a], axis=0), [_x, _y]),
     Case("stack", lambda a, b: F.stack([a, b], axis=1), [_x, _y]),
