@@ -237,7 +237,7 @@ COMPOSITIONS: tuple[tuple[str, Callable[..., Any], Callable[..., Any], Sequence[
 def every_primitive() -> set[Primitive]:
     """Every primitive of the package that has a rule."""
     rooms = (
-        autograd,
+        primitives,
         shapes,
         arithmetic,
         reductions,
