@@ -540,5 +540,5 @@ class ConstantRowsGetNoGradient(_Backward):
     """Rows whose variance is below eps get no gradient."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        flat = self.variance(x, self.centred(x)).value < eps
+        flat = self.variance(x, self.centred(x)).data < eps
         return super().by_x(x, weight, eps) * (~flat).astype(np.dtype(x.dtype))
