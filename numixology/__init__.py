@@ -1,7 +1,5 @@
 """numixology: what a RankMixer token mixer really computes, in NumPy, with its gradients."""
 
-__version__ = "0.1.0"
-
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ from .observe import debug_shapes, educational
 from .primitives import primitive
 from .tensors import Tensor, tensor
 from .transforms import grad, jacobian, jvp, vjp
+from .version import __version__
 
 if TYPE_CHECKING:
     from . import explain, verify

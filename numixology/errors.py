@@ -25,6 +25,9 @@ __all__ = [
     "shown",
 ]
 
+#: The exit status of every command by what it found; "usage" is what makes no sense.
+EXIT_CODES = {"pass": 0, "fail": 1, "usage": 2, "inconclusive": 3, "unsupported": 4}
+
 
 class NumixologyError(Exception):
     """The invariant, what was received, and what to do instead.

@@ -1,17 +1,20 @@
 """Settings that every test shares."""
 
 import os
+from contextlib import suppress
 
 import pytest
-from hypothesis import settings
 
 # The same examples on every run and machine, and no deadline on a slow one. "few" is for a run
-# beside one with all of them.
-for profile, examples in (("default", 100), ("ci", 100), ("few", 20)):
-    settings.register_profile(
-        profile, derandomize=True, deadline=None, print_blob=False, max_examples=examples
-    )
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# beside one with all of them. Tests that draw no examples run without hypothesis too.
+with suppress(ModuleNotFoundError):
+    from hypothesis import settings
+
+    for profile, examples in (("default", 100), ("ci", 100), ("few", 20)):
+        settings.register_profile(
+            profile, derandomize=True, deadline=None, print_blob=False, max_examples=examples
+        )
+    settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 # They run for long, and through lines that other tests cover: measuring that would double it.
 UNMEASURED = ("accuracy", "oracle", "sweeps")

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # a folder ends with its `__init__`, which may import all of them; `__init__` alone is the package's
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
-    ("errors", "array", "dtypes"),
+    ("version", "errors", "array", "dtypes"),
     ("observe", "text"),
     ("autograd", "primitives", "modes"),
     ("shapes", "arithmetic", "reductions"),
@@ -99,7 +99,21 @@ ROOMS = (
         "verify.__init__",
     ),
     ("__init__",),
-    ("pytest_plugin", "pytest_conformance", "cli", "__main__"),
+    (
+        "pytest_plugin",
+        "pytest_conformance",
+        "cli.parsing",
+        "cli.printing",
+        "cli.check",
+        "cli.gradcheck",
+        "cli.conform",
+        "cli.explain",
+        "cli.draw",
+        "cli.params",
+        "cli.vectors",
+        "cli.__init__",
+        "__main__",
+    ),
 )
 
 # What may be imported besides the standard library, and by which modules.
@@ -110,8 +124,9 @@ THIRD_PARTY = {
     "pytest_conformance": {"pytest"},
 }
 
-# Modules are imported by name, while running, only to find an adapter and to load what few ask for.
-BY_NAME = ("verify.conformance", "__init__")
+# Modules are imported by name, while running, only to find an adapter, to load what few ask for,
+# and to run the command that is typed.
+BY_NAME = ("verify.conformance", "__init__", "cli.__init__")
 
 RANK = {name: rank for rank, name in enumerate(name for room in ROOMS for name in room)}
 
@@ -373,7 +388,8 @@ FINE = {
     "verify/conformance/__init__.py": "from importlib import import_module\nimport_module('torch')",
     "verify/conformance/cases.py": "",
     "verify/conformance/adapters/torch.py": "import torch\nfrom ..cases import make",
-    "cli.py": "import numixology as nx\nfrom numixology import nn, Tensor",
+    "cli/__init__.py": "from importlib import import_module\nimport_module('.params', __name__)",
+    "cli/params.py": "import numixology as nx\nfrom numixology import nn, Tensor",
     "pytest_plugin.py": "import pytest",
     "__main__.py": "from .cli import main",
 }
@@ -409,8 +425,8 @@ def test_a_tree_in_order_passes(tmp_path: Path) -> None:
         ),
         ("functional/_gaussian.py", "from . import activations", "activations, which comes after"),
         ("functional/_gaussian.py", "from . import gelu", "functional.__init__, which comes after"),
-        ("__init__.py", "from .cli import main", "__init__:1 imports cli, which comes after it"),
-        ("cli.py", "from .__main__ import main", "cli:1 imports __main__, which comes after it"),
+        ("__init__.py", "from .cli import main", "imports cli.__init__, which comes"),
+        ("cli/params.py", "from ..__main__ import main", "cli.params:1 imports __main__, which"),
         (
             "autograd.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .tensors import Tensor",

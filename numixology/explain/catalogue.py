@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from .drawing.scene import Scene
 from .figures import costs, flow, laws, layers, mixing, shapes, steps, tapes, walk
 from .guide.verdicts import corrections_scene
 
-__all__ = ["FIGURES", "Figure", "draw"]
+__all__ = ["FIGURES", "Figure", "contents", "draw"]
 
 
 class Figure(NamedTuple):
@@ -117,12 +118,27 @@ def draw(name: str, **sizes: Any) -> Scene:
         Step 4: Merge
     """
     if name not in FIGURES:
-        raise ArgumentError("a figure has one of the known names", repr(name), ", ".join(FIGURES))
+        near = " or ".join(get_close_matches(name, FIGURES))
+        raise ArgumentError(
+            "a figure must be a known one",
+            repr(name),
+            f"did you mean {near}?" if near else "numixology draw --list names them",
+        )
     figure = FIGURES[name]
     unknown = [size for size in sizes if size not in figure.options]
     if unknown:
-        known = ", ".join(figure.options) or "nothing: it has no sizes"
-        raise ArgumentError(
-            f"the figure {name} is drawn by its own sizes", ", ".join(unknown), f"choose {known}"
-        )
+        takes = ", ".join(figure.options) or "no sizes"
+        raise ArgumentError(f"figure '{name}' takes {takes}", ", ".join(unknown), "leave it out")
     return figure.draw(**sizes)
+
+
+def contents() -> str:
+    """The names of all figures and what they show, below the sections of the guide."""
+    without = "What the guide has no section for"
+    sections: dict[str, list[str]] = {}
+    width = max(map(len, FIGURES))
+    for name, figure in FIGURES.items():
+        title = figure.guide or without
+        sections.setdefault(title, [title]).append(f"  {name:{width}}  {figure.about}")
+    last = sections.pop(without)
+    return "\n\n".join("\n".join(lines) for lines in (*sections.values(), last))

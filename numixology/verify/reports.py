@@ -1,11 +1,17 @@
-"""What a gradient check says: a verdict, figures, and where the gradient is farthest off."""
+"""What a gradient check says: a verdict, figures, and where the gradient is farthest off.
+
+How all reports become JSON is here too.
+"""
 
 import math
 import textwrap
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-__all__ = ["GradcheckReport", "Kink", "Place", "Verdict"]
+from ..errors import EXIT_CODES
+
+__all__ = ["GradcheckReport", "Kink", "Place", "Verdict", "plain"]
+
 
 _WIDTH = 88
 #: So many kinks are told one by one, and so many inputs by name.
@@ -106,8 +112,17 @@ class GradcheckReport(NamedTuple):
         """Whether the verdict is ``"pass"``."""
         return self.verdict == "pass"
 
+    @property
+    def exit_code(self) -> int:
+        """0 for a pass, 1 for a failure, 3 if nothing was proved."""
+        return EXIT_CODES[self.verdict]
+
     def __bool__(self) -> bool:
         return self.passed
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
+        return {"passed": self.passed, **plain(self)}
 
     def __str__(self) -> str:
         return "\n".join(
@@ -145,3 +160,14 @@ class GradcheckReport(NamedTuple):
         still = [name for which, name in enumerate(self.names) if which not in self.differentiated]
         fixed = f"; not differentiated: {', '.join(still)}" if still else ""
         return f"order {self.order}, {count} by {by}{fixed}"
+
+
+def plain(value: Any) -> Any:
+    """Named tuples as dicts, sequences as lists, and NaN and infinity as words."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if hasattr(value, "_asdict"):
+        return {key: plain(one) for key, one in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value

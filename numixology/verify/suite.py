@@ -6,7 +6,9 @@ golden values of every stage.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from .. import arithmetic, nn, primitives, reductions, shapes
 from .. import functional as F
 from ..array import Array
 from ..autograd import Node, Primitive
-from ..errors import NumixologyError
+from ..errors import EXIT_CODES, NumixologyError
 from ..functional import (
     activations,
     affine,
@@ -26,11 +28,23 @@ from ..functional import (
     special,
 )
 from ..tensors import Tensor, tensor
+from ..text import columns
 from ..transforms import grad, jacobian
+from ..version import __version__
 from .goldens import Golden, check_goldens
 from .gradients import gradcheck
+from .reports import plain
 
-__all__ = ["CASES", "COMPOSITIONS", "Case", "Result", "every_primitive", "results"]
+__all__ = [
+    "CASES",
+    "COMPOSITIONS",
+    "Case",
+    "CheckReport",
+    "Result",
+    "check",
+    "every_primitive",
+    "results",
+]
 
 _FUSED_LIMIT = 1e-11
 
@@ -60,6 +74,77 @@ class Result(NamedTuple):
     def passed(self) -> bool:
         """Whether the verdict is "pass"."""
         return self.verdict == "pass"
+
+
+class CheckReport(NamedTuple):
+    """What :func:`check` found; it is true if every check passed, and prints readably.
+
+    Attributes:
+        results: one for each check.
+        primitives: how many primitives there are.
+        seconds: how long it took.
+    """
+
+    results: Sequence[Result]
+    primitives: int
+    seconds: float
+
+    @property
+    def failed(self) -> list[Result]:
+        """The checks that did not pass."""
+        return [result for result in self.results if not result.passed]
+
+    @property
+    def verdict(self) -> str:
+        """``"pass"``, ``"fail"``, or ``"inconclusive"`` if nothing failed but not all passed."""
+        verdicts = {result.verdict for result in self.failed}
+        return "fail" if "fail" in verdicts else "inconclusive" if verdicts else "pass"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a pass, 1 for a failure, 3 if something proved nothing."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def summary(self) -> str:
+        """The verdict, on what, and what was checked or what did not pass."""
+        where = f"numixology {__version__} on NumPy {np.__version__}, {self.seconds:.1f} s"
+        count = f"{len(self.results)} checks ({where}): "
+        if self.failed:
+            word = "FAILED" if self.verdict == "fail" else "INCONCLUSIVE"
+            names = ", ".join(result.what for result in self.failed[:3])
+            return f"{word}: {len(self.failed)} of {count}{names}"
+        doubles = [r for r in self.results if r.dtype == "float64"]
+        worst = max(r.error for r in doubles if r.unit != "ulp")
+        ulps = max(r.error for r in doubles if r.unit == "ulp")
+        return (
+            f"PASSED: {count}first and second gradients of all {self.primitives} primitives, the "
+            f"functions, modules, block and model equal complex steps, fused gradients equal their "
+            f"compositions up to third order, outputs and gradients equal 50-digit golden values, "
+            f"all within {worst:.0e} in float64 (erf and the activations, entry by entry, within "
+            f"{ulps:.0f} ulp), and the laws of mixing hold."
+        )
+
+    def __bool__(self) -> bool:
+        return self.verdict == "pass"
+
+    def __str__(self) -> str:
+        rows = [
+            (r.what, r.dtype, f"{r.error:.1e}", f"{r.limit:.0e}" if r.limit else "0", r.verdict)
+            for r in self.results
+        ]
+        table = columns(("what", "dtype", "worst error", "limit", "verdict"), rows, "<<>><")
+        summary = fill(self.summary, 80, break_long_words=False, break_on_hyphens=False)
+        return f"{table}\n\n{summary}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
+        return {
+            "numpy": np.__version__,
+            "passed": bool(self),
+            "summary": self.summary,
+            "checks": plain(self.results),
+        }
 
 
 def _draw(seed: int) -> Callable[..., Array]:
@@ -251,6 +336,21 @@ def every_primitive() -> set[Primitive]:
     )
     things = [thing for room in rooms for thing in vars(room).values()]
     return {thing for thing in things if isinstance(thing, Primitive) and any(thing.rules)}
+
+
+def check(progress: Callable[[str], None] | None = None) -> CheckReport:
+    """Run every check.
+
+    Args:
+        progress: called with the name of every check when it is done.
+    """
+    start = time.perf_counter()
+    found: list[Result] = []
+    for result in results():
+        found.append(result)
+        if progress is not None:
+            progress(result.what)
+    return CheckReport(found, len(every_primitive()), time.perf_counter() - start)
 
 
 def results() -> Iterator[Result]:

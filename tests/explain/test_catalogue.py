@@ -46,9 +46,9 @@ def test_one_of_something_is_singular(name) -> None:
 
 
 def test_unknown_figures_and_sizes_are_refused() -> None:
-    with refused(ArgumentError, "a figure has one of the known names", "'mixr'", "mixer, partit"):
+    with refused(ArgumentError, "a figure must be a known one: got 'mixr'; did you mean mixer?"):
         draw("mixr")
-    with refused(ArgumentError, "the figure ffn is drawn by its own", "num_heads", "hidden_dim, "):
+    with refused(ArgumentError, "figure 'ffn' takes hidden_dim, ff_dim, ", "got num_heads"):
         draw("ffn", num_heads=2)
 
 

@@ -137,6 +137,22 @@ def test_a_result_has_passed_if_its_verdict_says_so() -> None:
         assert not Result("what", "float64", 0.0, 1.0, verdict).passed
 
 
+def test_a_check_is_true_if_everything_passed(monkeypatch) -> None:
+    only(monkeypatch, CASES[:1])
+    monkeypatch.setattr(suite, "every_primitive", lambda: suite._primitives_of(CASES[0]))
+    report = suite.check()
+    assert report and not report.failed
+    assert (report.verdict, report.exit_code, report.as_dict()["passed"]) == ("pass", 0, True)
+    doubted = Result("zero", "float64", 0.0, 1.0, "inconclusive")
+    report = report._replace(results=[*report.results, doubted])
+    assert not report and report.failed == [doubted]
+    assert (report.verdict, report.exit_code) == ("inconclusive", 3)
+    wrong = Result("sin", "float64", math.nan, 1.0, "fail")
+    report = report._replace(results=[*report.results, wrong])
+    assert (report.verdict, report.exit_code) == ("fail", 1)
+    assert report.as_dict()["checks"][-1]["error"] == "nan"
+
+
 # With a broken rule -------------------------------------------------------------------
 
 

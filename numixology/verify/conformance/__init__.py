@@ -1,5 +1,6 @@
 """The conformance kit: is another implementation of these layers right, and if not, why not?"""
 
+from ...errors import EXIT_CODES
 from .adapter import Adapter
 from .bugs import BUGS, Bug
 from .cases import KINDS, Case, Truth, cases_of, inside, make_case, truth_of
@@ -7,6 +8,7 @@ from .diagnosis import diagnose
 from .formats import FORMATS, Format
 from .html import html_report
 from .kit import conform
+from .listing import Listing
 from .manifest import result_key
 from .mutants import MutantReport, try_mutants
 from .results import compare_vectors
@@ -15,13 +17,7 @@ from .scales import PROFILES
 from .stages import STAGES, Stage
 from .textbook import Textbook
 from .vectors import Written, read_vectors, write_vectors
-from .verdicts import (
-    EXIT_CODES,
-    Comparison,
-    ConformanceReport,
-    Diagnosis,
-    StageReport,
-)
+from .verdicts import Comparison, ConformanceReport, Diagnosis, StageReport
 
 __all__ = [
     "BUGS",
@@ -38,6 +34,7 @@ __all__ = [
     "ConformanceReport",
     "Diagnosis",
     "Format",
+    "Listing",
     "Stage",
     "StageReport",
     "MutantReport",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
-from ...errors import ArgumentError
+from ...errors import EXIT_CODES, ArgumentError
 from ...text import columns
 from .bounds import Prepared, prepared
 from .bugs import BUGS, bugs_of
@@ -118,6 +118,11 @@ class MutantReport(NamedTuple):
     def closest(self) -> Check | None:
         """The rewrite that came nearest to a bound."""
         return max(self.checks, key=lambda one: one.ratio, default=None)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every bug was caught and no rewrite was called wrong, else 1."""
+        return EXIT_CODES["pass" if self else "fail"]
 
     def __bool__(self) -> bool:
         return not self.survivors and not self.alarms

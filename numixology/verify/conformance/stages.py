@@ -5,6 +5,7 @@ A stage takes a dict of inputs: arrays under the names listed here, and its sett
 """
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeAlias
 
 from ... import functional as F
@@ -186,7 +187,10 @@ def stage_of(name: str) -> Stage:
         ArgumentError: there is none.
     """
     if name not in STAGES:
+        near = " or ".join(get_close_matches(name, STAGES))
         raise ArgumentError(
-            "a stage is one of those listed", repr(name), f"use {', '.join(STAGES)}"
+            "a stage must be a known one",
+            repr(name),
+            f"did you mean {near}?" if near else f"use {', '.join(STAGES)}",
         )
     return STAGES[name]

@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...array import Array
 from ...errors import ArgumentError, DTypeError
+from ...version import __version__
 from .bounds import Prepared, prepared
 from .cases import Case, Truth
 from .formats import format_of
@@ -56,6 +56,12 @@ class Written(NamedTuple):
     size: int
     cases: int
     tensors: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cases} cases with {self.tensors} tensors to compare, "
+            f"{self.size:,} bytes in {len(self.files)} files in {self.folder}"
+        )
 
 
 def write_vectors(
@@ -116,8 +122,8 @@ def write_vectors(
     if container == "raw":
         manifest = manifest.placed()
         files[INDEX] = table(manifest).encode("ascii")
-    version = import_module(__name__.partition(".")[0]).__version__
-    files[MANIFEST] = text_of(manifest, version).encode("ascii")  # last: it says that all is there
+    # Last: it says that all is there.
+    files[MANIFEST] = text_of(manifest, __version__).encode("ascii")
     if len(files[MANIFEST]) > LARGEST:
         raise ArgumentError("a manifest has at most 64 MiB", f"{seeds} seeds", "choose fewer")
     _write(folder, files)

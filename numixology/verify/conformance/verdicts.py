@@ -6,11 +6,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from ...errors import EXIT_CODES
 from ...text import columns
+from ..reports import plain
 from .stages import STAGES
 
 __all__ = [
-    "EXIT_CODES",
     "LOADING",
     "Comparison",
     "ConformanceReport",
@@ -20,9 +21,6 @@ __all__ = [
 ]
 
 Outcome: TypeAlias = Literal["pass", "known", "fail", "inconclusive", "not covered"]
-
-#: Of the command, and of every other.
-EXIT_CODES = {"pass": 0, "fail": 1, "usage": 2, "inconclusive": 3, "unsupported": 4}
 
 #: Of lines to paste, the one that says where the backend comes from.
 LOADING = 'my_backend = adapters.load("my_backend.py")'
@@ -278,7 +276,7 @@ class ConformanceReport(NamedTuple):
             "verdict": self.verdict,
             "exit_code": self.exit_code,
             "not_covered": self.not_covered,
-            "stages": [_plain(one) for one in self.stages],
+            "stages": [plain(one) for one in self.stages],
         }
 
 
@@ -355,13 +353,3 @@ def _notes(one: StageReport) -> list[str]:
             f"and truly {worst.true:.9g}"
         )
     return lines
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if hasattr(value, "_asdict"):
-        return {key: _plain(one) for key, one in value._asdict().items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value

@@ -45,7 +45,7 @@ def test_a_name_is_given_once() -> None:
 
     with refused(ArgumentError, "a name of its own", "tanh-for-erf"):
         known("gelu")(TanhForErf)
-    with refused(ArgumentError, "one of those listed"):
+    with refused(ArgumentError, "a stage must be a known one"):
         known("no_stage")(type("Something", (Textbook,), {"__doc__": "Something else."}))
 
 

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from support import refused
 
 from numixology import functional as F
-from numixology.cli import main
 from numixology.errors import ArgumentError, DTypeError, VectorError
 from numixology.verify.conformance import (
     EXIT_CODES,
@@ -980,53 +979,6 @@ def test_cases_that_no_version_has_are_refused_with_a_profile(copied, right, tmp
     lay(results, {key: one + 1 for key, one in mine.items() if key.startswith("token_mix.")})
     (failing,) = [one for one in compare_vectors(folder, results).stages if one.outcome == "fail"]
     assert failing.remarks == ()  # no profile is suggested, and nobody has asked for one
-
-
-# The command -------------------------------------------------------------------------------
-
-
-def test_the_command_writes_and_compares(tmp_path, capsys) -> None:
-    folder, mine = tmp_path / "vectors", tmp_path / "mine"
-    write = ["vectors", "write", str(folder), "--dtype", "float32"]
-    write += ["--stage", "silu", "--stage", "gelu"]
-    assert main([*write, "--format", "raw", "--seeds", "1"]) == 0
-    out, err = capsys.readouterr()
-    cases = 2 * len(KINDS) + 3  # with those of GELU inside a block and a model
-    assert out.startswith(f"{cases} cases with {2 * cases} tensors to compare, ")
-    assert err == ""
-    mine.mkdir()
-    compare = ["vectors", "compare", str(folder), str(mine)]
-    assert main(compare) == 4
-    assert "UNSUPPORTED: 0 of 12 stages covered" in capsys.readouterr().out
-    lay(mine, answers(folder, Textbook("float32")))
-    assert main([*compare, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["verdict"], report["backend"], report["profile"]) == ("pass", "mine", [])
-    lay(mine, answers(folder, Off("float32")))
-    assert main([*compare, "--profile", "offsets"]) == 1
-    assert "First failing stage: silu" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("vectors write", "required: DIR"),
-        ("vectors write {} --format pickle", "invalid choice: 'pickle'"),
-        (
-            "vectors write {}/new --stage silu --stage gelo",
-            "a stage is one of those listed: got 'gelo'",
-        ),
-        ("vectors write {}/new --seeds 0", "at least one case"),
-        ("vectors compare {}", "required: RESULTS"),
-        ("vectors compare {} {}", "manifest.json can be read: got FileNotFoundError"),
-    ],
-)
-def test_senseless_commands_are_one_line(tmp_path, capsys, line, says) -> None:
-    assert main([word.format(tmp_path) for word in line.split()]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert says in err
-    assert len(err.splitlines()) == 1
 
 
 # Programs in other languages -----------------------------------------------------------------

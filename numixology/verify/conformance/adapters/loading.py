@@ -136,9 +136,9 @@ def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
 def _in_file(path: Path) -> Any:
     if not path.is_file():
         raise ArgumentError(
-            "an adapter's file is there to be read",
+            "an adapter's file must exist",
             str(path),
-            "numixology conform --new writes one",
+            f"check the path, or let numixology conform --new {path} write one",
         )
     name = f"numixology_adapter_{path.stem}"
     spec: Any = spec_from_file_location(name, path)  # never None for a path ending in .py

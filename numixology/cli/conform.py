@@ -1,0 +1,70 @@
+"""Check another implementation of the layers, stage by stage, outputs and gradients, within what
+rounding does in its format. A backend as fast as NumPy takes a few seconds; the end of the report
+names the stage to look at first."""
+
+import argparse
+from pathlib import Path
+
+from ..errors import ArgumentError
+from ..verify import conformance as kit
+from ..verify.conformance import adapters
+from .parsing import add_cases
+from .printing import counter, progress, say, show, write
+
+_BACKENDS = "numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what may be typed."""
+    parser.add_argument("backend", nargs="?", metavar="BACKEND", help=_BACKENDS)
+    add_cases(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of text")
+    form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--dtype", choices=[*kit.FORMATS], help="of --mutants (float32)")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="print what can be checked")
+    instead.add_argument("--new", type=Path, metavar="FILE", help="write an adapter to start from")
+    instead.add_argument("--mutants", action="store_true", help="check the check on known bugs")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check a backend, or do what is asked for instead."""
+    if options.dtype and not options.mutants:
+        raise ArgumentError(
+            "a backend has its own dtype", f"--dtype {options.dtype}", "leave it to --mutants"
+        )
+    alone = [f"--{name}" for name in ("list", "new", "mutants") if getattr(options, name)]
+    if alone and (options.backend or options.stage or options.html):
+        raise ArgumentError(
+            f"{alone[0]} looks at no backend", "one, or --stage or --html", "use it by itself"
+        )
+    if options.list:
+        return show(kit.Listing(), as_json=options.json)
+    if options.new:
+        write(options.new, adapters.template(), "x")
+        say(f"{options.new} is an adapter to start from; then: numixology conform {options.new}")
+        return 0
+    if options.mutants:
+        done, dtype = counter(f"of {len(kit.STAGES)} stages"), options.dtype or "float32"
+        report = kit.try_mutants(dtype, seeds=options.seeds, progress=done)
+        return show(report, as_json=options.json)
+    return _judge(options)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    if options.html and (options.html.is_dir() or not options.html.parent.is_dir()):
+        raise ArgumentError("--html names a file in a folder", str(options.html), "choose another")
+    backend, stages = options.backend or "numpy64", {*(options.stage or kit.STAGES)}
+    adapter, done = adapters.load(backend), counter(f"of {len(stages)} stages")
+    report = kit.conform(adapter, stages=[*stages], seeds=options.seeds, progress=done)
+    report = report.loading(backend)
+    if options.html:
+        write(options.html, kit.html_report(report))
+    if options.quiet:
+        progress("")
+        say(f"{report.backend}: {report.summary}")
+        return report.exit_code
+    return show(report, as_json=options.json)

@@ -1,0 +1,100 @@
+"""Check the gradient of a function of arrays or tensors, at random inputs, by steps along the
+imaginary axis or the real one. Every number of the inputs is moved, so small ones are enough: they
+take a second."""
+
+import argparse
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, NumixologyError
+from ..verify.gradients import gradcheck
+from .parsing import fitting
+from .printing import show
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what may be typed."""
+    target = "such as numixology.functional:gelu"
+    inputs = "of one input of standard normal numbers; once per input"
+    vjp = (
+        "a gradient written by hand, called with (cotangent, *inputs): check this one, "
+        "and let the function be one of arrays"
+    )
+    add = parser.add_argument
+    add("target", metavar="MODULE:FUNCTION", help=target)
+    add("--shape", type=shape, action="append", required=True, metavar="N,N", help=inputs)
+    add("--vjp", metavar="MODULE:FUNCTION", help=vjp)
+    add("--seed", type=natural, default=0, metavar="N", help="of the inputs (0)")
+    add("--order", type=int, choices=[1, 2], default=1, help="of the gradient (1)")
+    add("--fast", action="store_true", help="4 random directions, not every coordinate")
+    add("--json", action="store_true", help="print JSON instead of text")
+    parser.set_defaults(run=run)
+
+
+def natural(text: str) -> int:
+    """An integer that is not negative."""
+    if (number := int(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """``2,4,8`` as (2, 4, 8); nothing, or ``()``, is a single number."""
+    return tuple(natural(length) for length in text.strip("()").split(",") if length.strip())
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check a gradient."""
+    fn = _function(options.target)
+    vjp = options.vjp and _function(options.vjp)
+    rng = np.random.default_rng(options.seed)
+    with fitting():
+        inputs = [rng.standard_normal(shape) for shape in options.shape]
+    with _in_one_line(
+        f"{options.target} must run on inputs of these shapes",
+        "choose others, one --shape per input, or call numixology.gradcheck in Python",
+    ):
+        report = gradcheck(
+            fn, *inputs, vjp=vjp, order=options.order, fast=options.fast, rng=options.seed
+        )
+    return show(report, as_json=options.json)
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """The function that ``package.module:function`` names, the current folder first."""
+    path = list(sys.path)
+    sys.path.insert(0, os.getcwd())
+    with _in_one_line(
+        f"{name} must be importable",
+        "check both names, without .py, and that it is in the current folder or installed",
+    ):
+        try:
+            found = pkgutil.resolve_name(name)
+        finally:
+            sys.path[:] = path
+    if not callable(found):
+        raise ArgumentError(
+            f"{name} must be a function",
+            type(found).__name__,
+            "write module:function, such as numixology.functional:gelu",
+        )
+    function: Callable[..., Any] = found
+    return function
+
+
+@contextmanager
+def _in_one_line(invariant: str, instead: str) -> Iterator[None]:
+    """Whatever somebody else's code raises, as an error of this package."""
+    try:
+        yield
+    except NumixologyError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ArgumentError(invariant, said, instead) from error

@@ -1,0 +1,90 @@
+"""What the commands have in common in what may be typed: subcommands, cases and sizes."""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NoReturn
+
+from ..errors import EXIT_CODES, ArgumentError, NumixologyError
+
+__all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "sizes_of", "subcommands"]
+
+#: Every size by its keyword in the library: the option, what it takes, and what it means.
+SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
+    "batch": ("--batch", int, "B, sequences in a batch"),
+    "num_tokens": ("--tokens", int, "T, tokens in a sequence"),
+    "hidden_dim": ("--dim", int, "D, features of a token"),
+    "num_heads": ("--heads", int, "H, a divisor of D"),
+    "num_layers": ("--layers", int, "number of blocks"),
+    "vocab_size": ("--vocab", int, "V, number of different ids"),
+    "ff_dim": ("--ff-dim", int, "F, inner features of the network (4D)"),
+    "ffn": ("--ffn", ("standard", "swiglu"), "which network"),
+    "activation": ("--activation", ("gelu", "gelu_tanh", "relu", "silu"), "of the network"),
+    "mixing": (
+        "--mixing",
+        ("rankmixer", "guide"),
+        "the guide's mixes nothing",
+    ),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the status for usage."""
+        self.exit(EXIT_CODES["usage"], f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def subcommands(parser: argparse.ArgumentParser, name: str, metavar: str) -> Any:
+    """Commands below a command; without one of them it prints its help."""
+    parser.set_defaults(run=partial(_help, parser), **{name: None})
+    return parser.add_subparsers(dest=name, metavar=metavar)
+
+
+def _help(parser: argparse.ArgumentParser, _: argparse.Namespace) -> int:
+    parser.print_help(sys.stderr)
+    return EXIT_CODES["usage"]
+
+
+def add_sizes(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
+    """The options for some sizes, given by keyword with what they are unless others are typed."""
+    for keyword, default in defaults.items():
+        option, takes, meaning = SIZES[keyword]
+        kind: dict[str, Any] = {"type": int, "metavar": "N"} if takes is int else {"choices": takes}
+        about = meaning if default is None else f"{meaning} ({default})"
+        parser.add_argument(option, **kind, dest=keyword, default=default, help=about)
+
+
+def add_cases(parser: argparse.ArgumentParser) -> None:
+    """The options for the cases of the conformance kit."""
+    parser.add_argument(
+        "--stage", action="append", metavar="NAME", help="such as silu; repeat for more (all)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+
+
+def sizes_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The sizes by keyword, without those that are left to the library."""
+    typed = {keyword: getattr(options, keyword, None) for keyword in SIZES}
+    return {keyword: size for keyword, size in typed.items() if size is not None}
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Errors about sizes name the options that were typed, and say so of those beyond memory."""
+    try:
+        yield
+    except NumixologyError as error:
+        raise ArgumentError(*map(_by_option, error.args)) from error
+    except (MemoryError, OverflowError, ValueError) as error:  # NumPy raises all three
+        raise ArgumentError("the sizes must fit in memory", str(error), "choose smaller") from error
+
+
+def _by_option(message: str) -> str:
+    """What the library says of its sizes, with the options for its keywords."""
+    keywords = "|".join(SIZES)
+    return re.sub(rf"(?<!')\b({keywords})\b", lambda found: SIZES[found[1]][0], message)

@@ -1,0 +1,3 @@
+"""The version of the package, which reports and files name."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,243 @@
+"""The conformance kit as a command: verdicts, reports, adapters and what it refuses."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import python, strict
+
+import numixology as nx
+from numixology.errors import UnsupportedError
+from numixology.verify import conformance
+from numixology.verify.conformance import KINDS, PROFILES, STAGES, adapters
+
+BACKEND = """
+import numpy as np
+from numixology.verify.conformance import Textbook
+
+class Backend(Textbook):
+    name = "mine"
+    stages = {stages}
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs)
+        {spoil}
+        return y
+
+adapter = Backend("float32")
+"""
+
+
+@pytest.fixture
+def backend(tmp_path, monkeypatch):
+    """Write an adapter of a few stages into the current folder, and name it."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(spoil="pass", stages=("gelu",), name="mine.py"):
+        Path(name).write_text(BACKEND.format(spoil=spoil, stages=stages), "utf-8")
+        return name
+
+    return write
+
+
+def test_a_backend_that_conforms(run, backend) -> None:
+    status, out, err = run(f"conform {backend()} --stage gelu --seeds 1")
+    assert (status, err) == (0, "")
+    assert out.startswith("mine: float32, sums in float32\n")
+    assert "\nPASS: 1 of 12 stages covered, " in out
+    assert re.search(r"^gelu +pass +\d+ ", out, re.MULTILINE)
+
+
+def test_without_a_backend_it_is_numpy(run) -> None:
+    status, out, _ = run("conform --stage token_mix --stage silu --seeds 1 --quiet")
+    assert status == 0
+    assert re.fullmatch(
+        r"numixology, NumPy \S+: PASS: 2 of 12 stages covered, \d+ tensors compared\n", out
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "verdict"),
+    [("pass", 0, "PASS"), ("y = y * np.float32(1.001)", 1, "FAIL"), ("1 / 0", 1, "FAIL")],
+)
+def test_the_verdict_on_a_backend_is_the_exit_status(run, backend, spoil, status, verdict) -> None:
+    found, out, err = run(f"conform {backend(spoil)} --seeds 1")
+    assert (found, err) == (status, "")
+    assert f"\n{verdict}: 1 of 12 stages covered" in out
+    assert "Not covered: embedding, token_mix" in out
+    assert re.search(r"^silu +not covered$", out, re.MULTILINE)
+    assert ("First failing stage: gelu" in out) == bool(status)
+
+
+def test_what_proves_nothing_or_supports_nothing_is_no_pass(run, backend, monkeypatch) -> None:
+    status, out, err = run(f"conform {backend(stages=())} --seeds 1")
+    assert (status, err) == (4, "")
+    assert "\nUNSUPPORTED: 0 of 12 stages covered, 0 tensors compared\n" in out
+    monkeypatch.setattr("numixology.verify.conformance.bounds.GUARD", 1e300)
+    status, out, _ = run(f"conform {backend()} --seeds 1")
+    assert status == 3
+    assert "\nINCONCLUSIVE: " in out
+    assert "  gelu: a zero output, a negated output, " in out
+    assert "would have passed too" in out
+
+
+def test_a_missing_library_is_unsupported(run, monkeypatch) -> None:
+    def load(name):
+        raise UnsupportedError(f"{name} needs torch", "no torch", "install it")
+
+    monkeypatch.setattr(adapters, "load", load)
+    says = "numixology conform: torch needs torch: got no torch; install it\n"
+    assert run("conform torch") == (4, "", says)
+
+
+def test_a_report_as_json(run, backend) -> None:
+    status, out, err = run(f"conform {backend('y[...] = np.nan')} --seeds 1 --json")
+    assert (status, err) == (1, "")
+    found = strict(out)
+    assert list(found) == [
+        *("numixology", "backend", "dtype", "accumulation", "profile", "verdict", "exit_code"),
+        *("not_covered", "stages"),
+    ]
+    assert (found["verdict"], found["exit_code"]) == ("fail", 1)
+    assert found["numixology"] == nx.__version__
+    (gelu,) = (stage for stage in found["stages"] if stage["stage"] == "gelu")
+    outputs = [one for one in gelu["comparisons"] if one["tensor"] == "output"]
+    assert {one["got"] for one in outputs} == {"nan"}
+    assert {one["error"] for one in outputs} == {"inf"}
+
+
+def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -> None:
+    _, out, _ = run(f"conform {backend('y = 2 * y')} --seeds 1")
+    code = out[out.index("from numixology") :]
+    assert "\nmy_backend = adapters.load(" in code
+    exec(code, {})
+    got, true = map(float, capsys.readouterr().out.split(" and truly "))
+    assert np.isclose(got, 2 * true)
+
+
+def test_a_report_as_a_page(run, backend, tmp_path) -> None:
+    status, out, _ = run(f"conform {backend()} --seeds 1 --html report.html --quiet")
+    assert status == 0
+    assert out.startswith("mine: PASS: ")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<h1>Conformance of mine</h1>" in page
+    assert run(f"conform {backend('y = 2 * y')} --seeds 1 --html report.html")[0] == 1
+    assert (tmp_path / "report.html").read_text("utf-8") != page
+
+
+def test_what_can_be_checked_is_listed(run) -> None:
+    status, out, err = run("conform --list")
+    assert (status, err) == (0, "")
+    for name, stage in STAGES.items():
+        first = re.search(rf"^{name} +(.*)$", out, re.MULTILINE)[1]
+        assert first.endswith(stage.formula)
+        for array, axes in stage.inputs.items():
+            shape = "a number" if axes == "()" else axes
+            assert re.search(rf" {re.escape(array)} +{re.escape(shape)}", out)
+    for meanings in (KINDS, PROFILES):
+        for name, meaning in meanings.items():
+            assert re.search(rf"^{name} +{re.escape(meaning)}$", out, re.MULTILINE)
+    assert re.search("^in block, in model +what the layers ", out, re.MULTILINE)
+    found = strict(run("conform --list --json")[1])
+    assert found["kinds"] == KINDS
+    assert found["profiles"] == PROFILES
+    assert found["stages"]["linear"] == {
+        "inputs": {"x": "(B, T, D)", "weight": "(F, D)", "bias": "(F,)"},
+        "output": "(B, T, F)",
+        "formula": "x weightᵀ + bias",
+    }
+
+
+def test_the_list_is_printed_where_greek_is_not_known(environment) -> None:
+    environment["env"]["PYTHONIOENCODING"] = "ascii"
+    done = subprocess.run(
+        python("conform", "--list"), capture_output=True, text=True, **environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "x weight? + bias" in done.stdout
+
+
+def test_a_new_adapter_is_written_once_and_runs(run, refused, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("conform --new my_backend.py")
+    assert (status, err) == (0, "")
+    assert out.endswith("then: numixology conform my_backend.py\n")
+    text = Path("my_backend.py").read_text("utf-8")
+    assert text == adapters.template()
+    assert run("conform my_backend.py --seeds 1")[0] == 0
+    Path("my_backend.py").write_text("mine", "utf-8")
+    assert "my_backend.py must be a file that can be written: got File exists" in refused(
+        "conform --new my_backend.py"
+    )
+    assert Path("my_backend.py").read_text("utf-8") == "mine"
+
+
+class Sweep:
+    def __init__(self, passed):
+        self.passed = passed
+
+    @property
+    def exit_code(self):
+        return 1 - self.passed
+
+    def __str__(self):
+        return "99 of 99 killed"
+
+    def as_dict(self):
+        return {"killed": 99}
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_the_check_is_checked(run, monkeypatch, passed) -> None:
+    asked = []
+
+    def try_mutants(dtype, *, seeds, executor=None, progress=None):
+        asked.append((dtype, seeds))
+        progress("eps")
+        return Sweep(passed)
+
+    monkeypatch.setattr(conformance, "try_mutants", try_mutants)
+    assert run("conform --mutants") == (1 - passed, "99 of 99 killed\n", "")
+    status, out, _ = run("conform --mutants --dtype bfloat16 --seeds 2 --json")
+    assert status == 1 - passed
+    assert strict(out) == {"numixology": nx.__version__, "killed": 99}
+    assert asked == [("float32", 3), ("bfloat16", 2)]
+
+
+def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> None:
+    line = f"conform {backend()} --stage gelu --stage silu --seeds 1 --quiet"
+    assert run(line)[2] == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    err = run(line)[2]
+    assert "\r\x1b[K1 of 2 stages, gelu" in err
+    assert "\r\x1b[K2 of 2 stages, silu" in err
+    assert err.endswith("\r\x1b[K")
+    assert "\n" not in err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nowhere.py", "an adapter's file must exist: got nowhere.py; check the path, or let "),
+        ("--stage conv", "a stage must be a known one: got 'conv'; use embedding, token_mix, "),
+        ("--stage lyer_norm", "got 'lyer_norm'; did you mean layer_norm?"),
+        ("--seeds 0", "seeds is a positive integer: got 0"),
+        ("--seeds two", "--seeds: invalid int value: 'two'"),
+        ("--dtype float8 --mutants", "--dtype: invalid choice: 'float8'"),
+        ("--dtype float32", "a backend has its own dtype: got --dtype float32"),
+        ("--list --mutants", "not allowed with argument"),
+        ("--json --quiet", "not allowed with argument"),
+        ("numpy64 --list", "--list looks at no backend"),
+        ("--new mine.py --stage gelu", "--new looks at no backend"),
+        ("--mutants --html page.html", "--mutants looks at no backend"),
+        ("--html no/such/folder/page.html", "--html names a file in a folder"),
+        ("--html .", "--html names a file in a folder: got ."),
+        ("--new no/such/folder/mine.py", "must be a file that can be written: got No such file"),
+    ],
+)
+def test_bad_arguments_of_conform_are_one_line(refused, tmp_path, monkeypatch, line, says) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert says in refused(f"conform {line}")

@@ -1,0 +1,53 @@
+"""Figures in a terminal: drawn, written to files and listed."""
+
+import pytest
+
+import numixology as nx
+
+
+def test_a_figure_is_drawn_as_text_svg_and_json(printed) -> None:
+    sizes = "--tokens 3 --dim 10 --heads 2"
+    scene = nx.explain.draw("merge", num_tokens=3, hidden_dim=10, num_heads=2)
+    assert printed(f"draw merge {sizes}") == scene.text() + "\n"
+    assert printed(f"draw merge {sizes} --format svg") == scene.svg()
+    assert printed(f"draw merge {sizes} --format json") == scene.json() + "\n"
+
+
+@pytest.mark.parametrize("form", ["text", "svg", "json"])
+def test_a_figure_is_written_to_a_file(run, tmp_path, form) -> None:
+    path = tmp_path / "figure"
+    assert run(f"draw ffn --format {form} --output {path}") == (0, "", "")
+    scene = nx.explain.draw("ffn")
+    drawn = {"text": scene.text(), "svg": scene.svg(), "json": scene.json()}[form]
+    assert path.read_text(encoding="utf-8") == drawn.rstrip("\n") + "\n"
+
+
+def test_the_list_of_figures(printed) -> None:
+    out = printed("draw --list")
+    assert out.startswith("Tensor Shape Basics\n  shape ")
+    assert max(map(len, out.splitlines())) <= 80
+    sections = {}
+    for title, *lines in map(str.splitlines, out.split("\n\n")):
+        sections |= {line.split()[0]: (title, line.split(maxsplit=1)[1]) for line in lines}
+    without = "What the guide has no section for"
+    assert sections == {
+        name: (figure.guide or without, figure.about) for name, figure in nx.explain.FIGURES.items()
+    }
+    assert sections[list(sections)[-1]][0] == without
+
+
+@pytest.mark.parametrize(
+    ("option", "keyword"),
+    [
+        ("--batch 3", {"batch": 3}),
+        ("--layers 1", {"num_layers": 1}),
+        ("--vocab 7", {"vocab_size": 7}),
+        ("--ff-dim 5", {"ff_dim": 5}),
+        ("--ffn swiglu", {"ffn": "swiglu"}),
+        ("--mixing guide", {"mixing": "guide"}),
+    ],
+)
+def test_every_size_can_be_chosen(printed, option, keyword) -> None:
+    chosen = printed(f"draw model {option}")
+    assert chosen == nx.explain.draw("model", **keyword).text() + "\n"
+    assert chosen != printed("draw model")

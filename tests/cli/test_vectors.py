@@ -1,0 +1,51 @@
+"""Vectors as a command: what is written, what is compared, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from numixology.verify.conformance import KINDS, Textbook, read_vectors, result_key
+
+
+def test_the_command_writes_and_compares(run, printed, tmp_path) -> None:
+    folder, mine = tmp_path / "vectors", tmp_path / "mine"
+    out = printed(f"vectors write {folder} --dtype float32 --stage silu --stage gelu --seeds 1")
+    cases = 2 * len(KINDS) + 3  # with those of GELU inside a block and a model
+    assert out.startswith(f"{cases} cases with {2 * cases} tensors to compare, ")
+    assert out.endswith(f" bytes in 3 files in {folder}\n")
+    mine.mkdir()
+    compare = f"vectors compare {folder} {mine}"
+    status, out, err = run(compare)
+    assert (status, err) == (4, "")
+    assert "UNSUPPORTED: 0 of 12 stages covered" in out
+
+    cases = [one.case for one in read_vectors(folder) if one.case.stage == "silu"]
+    right = {
+        result_key(case): Textbook("float32").forward("silu", dict(case.inputs)) for case in cases
+    }
+    np.savez(mine / "silu.npz", **right)
+    report = json.loads(printed(f"{compare} --json"))
+    assert (report["verdict"], report["backend"], report["profile"]) == ("pass", "mine", [])
+    np.savez(mine / "silu.npz", **{key: 2 * y for key, y in right.items()})
+    status, out, err = run(f"{compare} --profile offsets")
+    assert (status, err) == (1, "")
+    assert "First failing stage: silu" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("write", "required: DIR"),
+        ("write {} --format pickle", "invalid choice: 'pickle'"),
+        (
+            "write {}/new --stage silu --stage gelo",
+            "a stage must be a known one: got 'gelo'; did you mean gelu?",
+        ),
+        ("write {}/new --seeds 0", "at least one case"),
+        ("compare {}", "required: RESULTS"),
+        ("compare {} {}", "manifest.json can be read: got FileNotFoundError"),
+    ],
+)
+def test_senseless_commands_are_one_line(refused, tmp_path, line, says) -> None:
+    assert says in refused("vectors " + line.replace("{}", str(tmp_path)))
