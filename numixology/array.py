@@ -157,9 +157,8 @@ def upcast(x: A) -> A:
 class Setting:
     """A context variable with another value inside the ``with`` block, in this thread or task only.
 
-    It is set back by the value that it had, so that a generator may leave the block in another
-    thread than it entered it; and an interrupt at any moment, even just before ``__exit__`` begins,
-    leaves nothing behind.
+    It is set back to the value that it had, so a generator may leave the block in another thread
+    than it entered it in. An interrupt leaves nothing behind, even just before ``__exit__`` begins.
     """
 
     __slots__ = ("before", "value", "variable")
@@ -177,8 +176,9 @@ class Setting:
         self.before.pop()
 
     def __del__(self) -> None:
-        if self.before:  # an interrupt kept __enter__ or __exit__ from ending
-            self.variable.set(self.before[0])
+        before = getattr(self, "before", None)
+        if before and before[0] is not self.value:  # an interrupt kept __exit__ from ending
+            self.variable.set(before[0])
 
 
 def _found_errstate() -> tuple[ContextVar[Any], Any]:
@@ -186,12 +186,13 @@ def _found_errstate() -> tuple[ContextVar[Any], Any]:
 
     Entering ``np.errstate`` costs as much as three additions of small arrays; setting the one
     variable behind it costs a tenth of that. It is found by looking at what ``np.errstate``
-    changes, and a test holds the two equal.
+    changes, and a test holds the two equal. A NumPy without such a variable stays as loud as it is.
     """
     before = copy_context()
     with np.errstate(all="ignore"):
         inside = copy_context()
-    return next((v, inside[v]) for v in inside if v not in before or inside[v] is not before[v])
+    changed = ((v, inside[v]) for v in inside if v not in before or inside[v] is not before[v])
+    return next(changed, (ContextVar("errstate", default=None), None))
 
 
 #: Set to ``IGNORE``, infinities and NaN propagate as IEEE 754 says, without warnings.

@@ -15,23 +15,19 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from .array import Array, Setting, Shape
+from .array import Array, Shape
 from .errors import bad_rule, no_argument, no_rule, tape_freed, value_changed
 
-__all__ = ["Node", "Primitive", "backward", "is_recording", "recording"]
+__all__ = ["Node", "Primitive", "backward", "is_recording"]
 
 #: A vjp: ``rule(cotangent, output, *arguments, **options)``, on arrays or on nodes.
 Rule: TypeAlias = Callable[..., Any]
 F = TypeVar("F", bound=Callable[..., Any])
 N = TypeVar("N", bound="Node")
 
+# Whether calls are recorded, in this thread or task; no_grad switches it off.
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 is_recording = _recording.get
-
-
-def recording(on: bool) -> Setting:
-    """Record inside the ``with`` block, or do not, in this thread or task only."""
-    return Setting(_recording, on)
 
 
 class Node:
@@ -185,16 +181,15 @@ def backward(
         if not needed.isdisjoint(parents_of(node)):
             needed.add(node)
     total: dict[Node, Any] = {}
-    with recording(create_graph):
-        for output, cotangent in zip(outputs, cotangents, strict=True):
-            total[output] = total[output] + cotangent if output in total else cotangent
-        for node in tape:
-            if node in needed:
-                cotangent = total[node] if node in wanted else total.pop(node)
-                for parent, part in pulled_back(node, cotangent, needed, create_graph):
-                    total[parent] = total[parent] + part if parent in total else part
-                if free and node.primitive is not None:
-                    node.inputs, node.saved = None, ()
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        total[output] = total[output] + cotangent if output in total else cotangent
+    for node in tape:
+        if node in needed:
+            cotangent = total[node] if node in wanted else total.pop(node)
+            for parent, part in pulled_back(node, cotangent, needed, create_graph):
+                total[parent] = total[parent] + part if parent in total else part
+            if free and node.primitive is not None:
+                node.inputs, node.saved = None, ()
     return {node: total[node] for node in tape if node in wanted and node in total}
 
 

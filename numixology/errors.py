@@ -21,8 +21,6 @@ __all__ = [
     "TapeError",
     "UnsupportedError",
     "VectorError",
-    "shortened",
-    "shown",
 ]
 
 #: The exit status of every command by what it found; "usage" is what makes no sense.

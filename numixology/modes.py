@@ -6,7 +6,7 @@ from functools import partial, wraps
 from typing import Any
 
 from .array import Setting
-from .autograd import _recording, recording
+from .autograd import _recording
 from .errors import DTypeError
 
 __all__ = ["no_grad"]
@@ -47,7 +47,7 @@ class no_grad(Setting):
 
         @wraps(function)
         def called(*arguments: Any, **options: Any) -> Any:
-            with recording(False):
+            with no_grad():
                 return function(*arguments, **options)
 
         @wraps(function)
@@ -56,7 +56,7 @@ class no_grad(Setting):
 
         @wraps(function)
         async def awaited(*arguments: Any, **options: Any) -> Any:
-            with recording(False):
+            with no_grad():
                 return await function(*arguments, **options)
 
         if inspect.iscoroutinefunction(function):
@@ -69,7 +69,7 @@ def _stepped(generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     step = partial(next, generator)
     while True:
         try:
-            with recording(False):
+            with no_grad():
                 item = step()
         except StopIteration as end:
             return end.value

@@ -7,7 +7,7 @@ is one forward pass, and watching it never changes it.
 """
 
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -90,10 +90,10 @@ def step(name: str, value: V) -> V:
 
 
 def announce(call: Call) -> None:
-    """Tell whoever watches calls of this one."""
+    """Tell whoever watches calls of this one; what they calculate themselves is not announced."""
     for observer in observers():
         if observer.call is not None:
-            observer.call(call)
+            paused(observer.call, call)
 
 
 def observing(step: StepObserver | None = None, *, call: CallObserver | None = None) -> Setting:
@@ -125,9 +125,17 @@ def observing(step: StepObserver | None = None, *, call: CallObserver | None = N
     return Setting(_observers, (*observers(), Observer(step, call)))
 
 
-def paused() -> Setting:
-    """Announce no calls inside the ``with`` block; steps are shown all the same."""
-    return Setting(_observers, tuple(Observer(one.step, None) for one in observers() if one.step))
+def paused(function: Callable[..., V], *arguments: Any, **options: Any) -> V:
+    """Call a function, and announce no calls that it makes; its steps are shown all the same.
+
+    It runs in a context of its own, which ends with it, however it ends.
+    """
+
+    def alone() -> V:
+        _observers.set(tuple(Observer(one.step, None) for one in observers() if one.step))
+        return function(*arguments, **options)
+
+    return copy_context().run(alone)
 
 
 def educational() -> Setting:

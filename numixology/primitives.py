@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .array import ERRSTATE, IGNORE, Array, ignoring_fp_errors
-from .autograd import Node, Primitive, backward, recording
+from .array import ERRSTATE, IGNORE, Array
+from .autograd import Node, Primitive, _recording, backward
 from .errors import (
     ArgumentError,
     DTypeError,
@@ -30,9 +30,11 @@ __all__ = [
     "gradients",
     "implements",
     "primitive",
+    "recorded",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V")
 
 # Constants that need no second look.
 _PLAIN = frozenset((np.ndarray, float, int, bool, type(None), np.float64))
@@ -103,8 +105,7 @@ class Checked(Primitive):
     ) -> tuple[Any, Mapping[str, Any]]:
         """The value; observers are told of the call, but not of calls inside it."""
         if observers():
-            with paused():
-                value = self._quietly(values, options)
+            value = paused(self._quietly, values, options)
             announce(
                 Call(self, np.asarray(value[0] if self.keeps else value), tuple(values), options)
             )
@@ -286,6 +287,21 @@ def gradients(
     free: bool = False,
 ) -> dict[Node, Any]:
     """:func:`.backward`, quiet and unobserved; what it returns shares memory with nothing."""
-    with ignoring_fp_errors(), paused(), recording(create_graph):
+
+    def alone() -> dict[Node, Any]:
+        ERRSTATE.set(IGNORE)
+        _recording.set(create_graph)
         found = backward(outputs, cotangents, inputs, create_graph=create_graph, free=free)
         return {node: copy_of(total) for node, total in found.items()}
+
+    return paused(alone)
+
+
+def recorded(function: Callable[..., V], *arguments: Any) -> V:
+    """Call a function and record what it does, also inside ``no_grad``."""
+    before = _recording.get()
+    try:
+        _recording.set(True)
+        return function(*arguments)
+    finally:
+        _recording.set(before)

@@ -320,7 +320,7 @@ class Tensor(Node):
             free=not (retain_graph or create_graph),
         )
         for node, total in found.items():
-            _accumulate(node, total if create_graph else leaf(total))
+            _accumulate(node, total if isinstance(total, Tensor) else leaf(total))
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient."""
@@ -883,8 +883,7 @@ def _accumulate(node: Any, gradient: Tensor) -> None:
     """Out of place, so that whoever holds the old gradient keeps it."""
     before = node.grad
     if before is not None:
-        with paused():  # it is part of the backward
-            gradient = before + gradient
+        gradient = paused(add, before, gradient)  # it is part of the backward
     node._grad = gradient
 
 

@@ -9,19 +9,21 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arithmetic import where
 from .array import Array, Scalar, Shape
-from .autograd import recording
 from .dtypes import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
+from .functional.elementary import stack
 from .observe import paused
-from .primitives import copy_of, gradients
-from .shapes import scatter
+from .primitives import copy_of, gradients, recorded
 from .tensors import Tensor, cotangent_for, leaf, tensor
 
 __all__ = ["Pullback", "grad", "jacobian", "jvp", "pull", "vjp"]
 
 #: Whether a transform is calling the function that it differentiates.
 _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
+
+_ARRAYS = (Tensor, np.ndarray, np.generic)
 
 #: What an input may be.
 Input: TypeAlias = Tensor | Array | Scalar | Sequence[Any]
@@ -138,8 +140,8 @@ def jvp(
 
     Args:
         fn: a function of tensors that returns a tensor, or a tuple of them.
-        inputs: a tuple or list with the arguments of ``fn``; a lone tensor or array is taken
-            as the only one.
+        inputs: a tuple with the arguments of ``fn``, or a list of tensors or arrays; anything
+            else is taken as the only one, a list of numbers as an array.
         tangents: the direction u: one per input, of its shape.
 
     Returns:
@@ -155,8 +157,7 @@ def jvp(
         >>> tangent
         Tensor([ 2.,  0., 60.])
     """
-    points = inputs if isinstance(inputs, list | tuple) else (inputs,)
-    directions = tangents if isinstance(tangents, list | tuple) else (tangents,)
+    points, directions = _arguments(inputs), _arguments(tangents)
     if len(points) != len(directions):
         raise ShapeError(
             "there is one tangent per input",
@@ -218,24 +219,18 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
         unit = np.zeros(output.shape, output.dtype)
         unit.flat[i] = 1
         rows.append(_pull_or_zero([output], [unit], tracked, nested))
-    with recording(True), paused():
-        found = tuple(
-            _stacked([row[k] for row in rows], output.shape, one, nested)
-            for k, one in enumerate(tracked)
-        )
+    found = tuple(
+        paused(recorded, _stacked, [row[k] for row in rows], (*output.shape, *one.shape), one)
+        for k, one in enumerate(tracked)
+    )
     return found[0] if len(found) == 1 else found
 
 
-def _stacked(rows: Sequence[Tensor], shape: Shape, one: Tensor, nested: bool) -> Tensor:
-    """The rows of a Jacobian under one shape; recorded if they are to be differentiated."""
-    whole = (len(rows), *one.shape)
-    if not nested:
-        values = np.array([row.data for row in rows], one.dtype)
-        return leaf(values.reshape(shape + one.shape))
-    total = leaf(np.zeros(whole, one.dtype))
-    for i, row in enumerate(rows):
-        total = total + scatter(row, index=i, shape=whole)
-    return total.reshape(shape + one.shape)
+def _stacked(rows: Sequence[Tensor], shape: Shape, one: Tensor) -> Tensor:
+    """The rows of a Jacobian under one shape; recorded where they are."""
+    if not rows:
+        return leaf(np.zeros(shape, one.dtype))
+    return stack(rows).reshape(shape)
 
 
 def pull(
@@ -252,9 +247,12 @@ def pull(
         gradient = found.get(one)
         if gradient is not None:
             if any(one is other for other in inputs[:i]):
-                with recording(True), paused():
-                    gradient = copy_of(gradient)  # not the memory that the first one got
-            gradient = gradient if create_graph else leaf(gradient)
+                # not the memory that the first one got
+                gradient = paused(recorded, copy_of, gradient)
+            gradient = gradient if isinstance(gradient, Tensor) else leaf(gradient)
+            if create_graph and not gradient.requires_grad:
+                # That of a linear function is constant, and its own derivative is 0.
+                gradient = paused(recorded, where, False, one, gradient)
         pulled.append(gradient)
     return pulled
 
@@ -289,8 +287,7 @@ def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
     """``fn`` of the inputs, recorded even inside ``no_grad``."""
     token = _differentiating.set(True)
     try:
-        with recording(True):
-            return fn(*inputs)
+        return recorded(fn, *inputs)
     finally:
         _differentiating.reset(token)
 
@@ -298,8 +295,7 @@ def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
 def _tracked(value: Any, position: int) -> Tensor:
     """An input with a place of its own on the tape: gradients stop there, or pass if nested."""
     if isinstance(value, Tensor) and value.requires_grad:
-        with recording(True), paused():
-            return copy_of(value)
+        return paused(recorded, copy_of, value)
     fresh = tensor(value)
     if fresh.dtype.kind != "f":
         raise DTypeError(
@@ -336,6 +332,15 @@ def _outputs(output: Any) -> list[Tensor]:
             "use no detach() or no_grad() inside, and create_graph=True for a gradient inside",
         )
     return listed
+
+
+def _arguments(given: Input | Sequence[Input]) -> Sequence[Input]:
+    """The arguments of a function; what is no tuple or list of them is the only one."""
+    several = isinstance(given, tuple) or (
+        isinstance(given, list)
+        and any(isinstance(one, Tensor | np.ndarray | np.generic) for one in given)
+    )
+    return given if several else (given,)
 
 
 def _detached(output: Any) -> Any:

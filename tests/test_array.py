@@ -17,13 +17,12 @@ import numixology as nx
 from numixology import array
 from numixology.array import (
     ArrayOrTensor,
+    Setting,
     ignoring_fp_errors,
     keepdims_shape,
     normalize_axes,
     real_part,
     shape_of,
-    speak,
-    whisper,
 )
 from numixology.errors import DTypeError
 
@@ -130,30 +129,24 @@ def loud() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("around", SETTINGS, ids=str)
-def test_whispering_is_numpys_own_ignore(around) -> None:
+def test_ignoring_is_numpys_own_ignore(around) -> None:
     with np.errstate(all="ignore", call=None):
         ignored, callback = np.geterr(), np.geterrcall()
-    with np.errstate(**around):
-        token = whisper()
-        try:
-            assert np.geterr() == ignored == dict.fromkeys(ignored, "ignore")
-            assert np.geterrcall() is callback is None
-            assert list(loud()) == []
-        finally:
-            speak(token)
+    with np.errstate(**around), ignoring_fp_errors():
+        assert np.geterr() == ignored == dict.fromkeys(ignored, "ignore")
+        assert np.geterrcall() is callback is None
+        assert list(loud()) == []
 
 
 @pytest.mark.parametrize("around", SETTINGS, ids=str)
-def test_speaking_restores_what_was_before(around) -> None:
+def test_what_was_before_comes_back(around) -> None:
     complaints: list[object] = []
     with np.errstate(**around, call=complaints.append):
         before, callback = np.geterr(), np.geterrcall()
-        speak(whisper())
-        assert np.geterr() == before
-        assert np.geterrcall() is callback
         with ignoring_fp_errors():
             pass
         assert np.geterr() == before
+        assert np.geterrcall() is callback
 
 
 def test_infinities_are_loud_again_afterwards() -> None:
@@ -173,11 +166,11 @@ def test_silence_ends_when_the_block_fails() -> None:
 
 def test_silences_nest() -> None:
     before = np.geterr()
-    outer = whisper()
-    inner = whisper()
-    speak(inner)
-    assert set(np.geterr().values()) == {"ignore"}
-    speak(outer)
+    setting = ignoring_fp_errors()
+    with setting:
+        with setting:
+            pass
+        assert set(np.geterr().values()) == {"ignore"}
     assert np.geterr() == before
 
 
@@ -198,12 +191,9 @@ def test_other_threads_stay_loud() -> None:
 
 def test_a_numpy_that_keeps_its_settings_elsewhere_is_left_alone(monkeypatch) -> None:
     monkeypatch.setattr(np, "errstate", lambda **_: nullcontext())
-    hush, loud = array._whisper_and_speak()
-    monkeypatch.setattr(array, "whisper", hush)
-    monkeypatch.setattr(array, "speak", loud)
+    variable, ignore = array._found_errstate()
     before = np.geterr()
-    loud(hush())
-    with ignoring_fp_errors(), warnings.catch_warnings(record=True) as warned:
+    with Setting(variable, ignore), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert np.geterr() == before
         np.float64(1) / np.float64(0)

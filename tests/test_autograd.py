@@ -14,8 +14,9 @@ from support import complex_step, integers, numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.autograd import HANDLED_FUNCTIONS, Node
+from numixology.autograd import Node
 from numixology.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError
+from numixology.primitives import HANDLED_FUNCTIONS, implements
 
 
 def leaf(data, dtype=None) -> nx.Tensor:
@@ -476,13 +477,13 @@ def test_a_gradient_that_a_rule_was_handed_is_copied() -> None:
     """A rule may return its argument, an option or a by-product: they belong to others."""
     kept_array, option = np.array([3.0, 4.0]), np.array([5.0, 6.0])
 
-    @nx.primitive(keeps=lambda x, y, z, *, by: (None, kept_array))
+    @nx.primitive
     def pick(x, y, z, *, by):
-        return x + y + z, (None, kept_array)
+        return x + y + z
 
-    pick.vjp("x")(lambda ct, out, x, y, z, *, by, kept: y)
-    pick.vjp("y")(lambda ct, out, x, y, z, *, by, kept: kept[1])
-    pick.vjp("z")(lambda ct, out, x, y, z, *, by, kept: by)
+    pick.vjp("x")(lambda ct, out, x, y, z, *, by: y)
+    pick.vjp("y")(lambda ct, out, x, y, z, *, by: kept_array)
+    pick.vjp("z")(lambda ct, out, x, y, z, *, by: by)
     x, y, z = leaf([1.0, 2.0]), leaf([7.0, 8.0]), leaf([9.0, 9.0])
     for _ in range(2):
         # the second use adds in place, were the first one owned
@@ -716,7 +717,7 @@ def test_a_namesake_is_reached_through_numpy(monkeypatch) -> None:
     def root(x):
         return np.cbrt(x)
 
-    @nx.autograd.implements(np.fliplr, np.rot90)
+    @implements(np.fliplr, np.rot90)
     def turn(x):
         return x[:, ::-1]
 
@@ -967,95 +968,6 @@ def test_what_is_no_broadcasting_is_not_called_so() -> None:
         nx.tensor([1, 2]) ** -1
     with refused(ShapeError, "matmul", "(2, 3)", "(4, 5)", "mismatch in its core dimension"):
         nx.tensor(integers(2, 3)) @ nx.tensor(integers(4, 5))
-
-
-# By-products
-
-
-def square_keeping(compose=lambda x: 2 * x, *, single: bool):
-    """x², which keeps its slope, alone or in a tuple."""
-
-    @nx.primitive(keeps=compose if single else lambda x: (compose(x),))
-    def square(x):
-        return x * x, (2 * x if single else (2 * x,))
-
-    square.vjp("x")(lambda ct, y, x, *, kept: ct * (kept if single else kept[0]))
-    return square
-
-
-@pytest.mark.parametrize("single", [True, False], ids=["array", "tuple"])
-def test_by_products_serve_every_order(single) -> None:
-    square = square_keeping(single=single)
-    x = leaf([1.0, 2.0])
-    np.testing.assert_array_equal(square(x.numpy()), [1.0, 4.0])
-    y = square(x)
-    y.backward([1.0, 10.0], retain_graph=True)
-    np.testing.assert_array_equal(gradient(x), [2.0, 40.0])
-    (slope,) = nx.grad(y.sum(), x, create_graph=True)
-    (curvature,) = nx.grad(slope.sum(), x)
-    np.testing.assert_array_equal(curvature.numpy(), [2.0, 2.0])
-
-
-@pytest.mark.parametrize("single", [True, False], ids=["array", "tuple"])
-def test_a_returned_by_product_is_copied(single) -> None:
-    kept_array = np.array([3.0, 4.0])
-
-    @nx.primitive(keeps=lambda x: None)
-    def pick(x):
-        return x * 2, (kept_array if single else (kept_array,))
-
-    pick.vjp("x")(lambda ct, y, x, *, kept: kept if single else kept[0])
-    x = leaf([1.0, 2.0])
-    (pick(x) + pick(x)).backward(np.ones(2))
-    np.testing.assert_array_equal(gradient(x), [6.0, 8.0])
-    np.testing.assert_array_equal(kept_array, [3.0, 4.0])
-
-
-def test_the_value_alone_is_computed_only_where_nothing_is_recorded() -> None:
-    called: list[str] = []
-
-    def alone(x, *, by=1.0):
-        called.append("alone")
-        return by * x * x
-
-    @nx.primitive(keeps=lambda x, *, by: (2 * by * x,), alone=alone)
-    def square(x, *, by=1.0):
-        called.append("with its slope")
-        return by * x * x, (2 * by * x,)
-
-    square.vjp("x")(lambda ct, y, x, *, by, kept: ct * kept[0])
-    x = leaf([1.0, 2.0])
-    np.testing.assert_array_equal(square(x.numpy(), by=3.0), [3.0, 12.0])
-    np.testing.assert_array_equal(square(x.detach()).numpy(), [1.0, 4.0])
-    with nx.no_grad():
-        np.testing.assert_array_equal(square(x).numpy(), [1.0, 4.0])
-    assert called == ["alone"] * 3
-    square(x, by=3.0).backward(np.ones(2))
-    assert called[3:] == ["with its slope"]
-    np.testing.assert_array_equal(gradient(x), [6.0, 12.0])
-
-
-def test_alone_leaves_by_products_out_and_so_needs_some() -> None:
-    with refused(ArgumentError, "alone", "square", "keeps="):
-
-        @nx.primitive(alone=lambda x: x * x)
-        def square(x):
-            return x * x
-
-
-def test_the_composition_is_used_only_when_recording() -> None:
-    asked: list[int] = []
-
-    def compose(x):
-        asked.append(1)
-        return 2 * x
-
-    square = square_keeping(compose, single=True)
-    x = leaf(3.0)
-    assert nx.grad(square(x), x)[0].item() == 6.0
-    assert asked == []
-    assert nx.grad(square(x), x, create_graph=True)[0].item() == 6.0
-    assert asked == [1]
 
 
 # What is computed nowhere

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 
 from numixology import errors
@@ -61,3 +62,18 @@ class TestEveryException:
         error = through(kind("a", "b", "c"))
         assert type(error) is kind
         assert str(error) == "a: got b; c"
+
+
+def test_messages_are_short_however_large_the_argument() -> None:
+    error = ArgumentError("a word", "x" * 100_000, "use another")
+    assert len(str(error)) < 1000
+    assert str(error).startswith("a word: got xxx")
+    assert str(error).endswith("xxx; use another")
+
+
+def test_what_was_given_is_shown_in_a_few_words() -> None:
+    deep: list[object] = []
+    deep.append(deep)
+    assert errors.shown("tanh") == "'tanh'"
+    assert errors.shown(np.zeros((2, 3))) == "shape (2, 3) of float64"
+    assert all(len(errors.shown(one)) < 100 for one in ("x" * 10**6, list(range(10**5)), deep))

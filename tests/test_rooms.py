@@ -22,7 +22,6 @@ ROOMS = (
     ("autograd", "primitives", "modes"),
     ("shapes", "arithmetic", "reductions"),
     ("tensors",),
-    ("transforms",),
     (
         "functional._kernels",
         "functional._pairs",
@@ -39,6 +38,7 @@ ROOMS = (
         "functional.losses",
         "functional.__init__",
     ),
+    ("transforms",),
     (
         "nn.module",
         "nn.linear",

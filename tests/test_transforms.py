@@ -1,5 +1,7 @@
 """Derivatives of functions: grad, vjp, jvp and jacobian, against complex steps and each other."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -365,8 +367,10 @@ def test_a_lone_input_needs_no_tuple() -> None:
     assert (output.tolist(), tangent.tolist()) == ([1.0, 4.0], [2.0, 40.0])
     _, tangent = nx.jvp(lambda x: x * x, nx.tensor(3.0), nx.tensor(2.0))
     assert tangent.item() == 12.0
-    _, tangent = nx.jvp(lambda x, y: x * y, [2.0, 3.0], [1, 0])
+    _, tangent = nx.jvp(lambda x, y: x * y, (2.0, 3.0), (1, 0))
     assert tangent.item() == 3.0, "whole numbers are directions too"
+    _, tangent = nx.jvp(np.tanh, [0.0, 0.0], [1.0, 2.0])
+    assert tangent.tolist() == [1.0, 2.0], "a list of numbers is an array, as for vjp"
 
 
 def test_tangents_of_what_does_not_depend() -> None:
@@ -550,6 +554,28 @@ def test_a_transform_inside_sees_what_it_closes_over() -> None:
         return nx.vjp(lambda x: (x * w * w).sum(), [1.0, 2.0])[1](1.0)[0]
 
     assert_close(nx.jacobian(by_w, [3.0, 4.0]).numpy(), np.diag([6.0, 8.0]))
+
+
+def test_the_second_derivatives_of_a_linear_function_are_zeros() -> None:
+    c = np.array([3.0, np.inf])
+
+    def slope(x):
+        return nx.grad((x * c).sum(), x, create_graph=True)[0]
+
+    assert slope(leaf([1.0, 2.0])).tolist() == [3.0, np.inf]
+    assert nx.jacobian(slope, [1.0, 2.0]).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert nx.jvp(slope, ([1.0, 2.0],), ([1.0, 1.0],))[1].tolist() == [0.0, 0.0]
+
+
+def test_a_recorded_jacobian_keeps_no_more_than_its_rows() -> None:
+    x = leaf(np.linspace(-1.0, 1.0, 100))
+    tracemalloc.start()
+    found = nx.jacobian(lambda v: v * v, x)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 20 * found.data.nbytes
+    found.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.full(100, 2.0))
 
 
 def test_a_gradient_inside_needs_its_graph() -> None:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array
-from ...autograd import Node, Primitive, recording
+from ...autograd import Node, Primitive, pulled_back
 from ...errors import ArgumentError, TapeError
 from ...primitives import gradients
-from ...tensors import Tensor, cotangent_for, leaf, tensor
+from ...tensors import Tensor, cotangent_for, tensor
 from ...transforms import grad
 from ..drawing.panels import Box, Graph, Lines, Table
 from ..drawing.scene import Scene
@@ -361,16 +361,8 @@ def _right_sweep(tape: _Tape, output: Tensor, cotangent: Any) -> list[_Visit]:
 
 
 def _parts(node: Node, total: Array) -> list[tuple[Node, Array]]:
-    """What the rules of one step send to its inputs: the step again, alone, on leaves."""
-    if node.primitive is None:
-        return []
-    inputs = node.inputs or ()
-    alone = [leaf(one.data, one.requires_grad) if isinstance(one, Node) else one for one in inputs]
-    with recording(True):
-        again = node.primitive(*alone, **node.options)
-    sent = grad(again, [one for one in alone if _tracked(one)], leaf(total))
-    receivers = [one for one in inputs if _tracked(one)]
-    return [(one, part.data) for one, part in zip(receivers, sent, strict=True)]
+    """What the rules of one step send to its inputs."""
+    return list(pulled_back(node, total, set(filter(_tracked, node.inputs or ())), False))
 
 
 def _wrong_sweep(output: Node, cotangent: Array) -> tuple[list[_Visit], dict[int, Array]]:

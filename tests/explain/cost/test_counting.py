@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from numixology.costs import Cost
 from support import numbers, refused
 
 import numixology as nx
 from numixology import nn
 from numixology.errors import DTypeError, ShapeError, UnsupportedError
-from numixology.explain import Complexity, CountedCall, complexity
+from numixology.explain import Complexity, Cost, CountedCall, complexity, register_cost
 
 TABLE = """\
 primitive  result         FLOPs  multiply-adds  bytes read  bytes written
@@ -108,9 +107,13 @@ def test_dropout_counts_in_training_only() -> None:
 
 
 def test_a_primitive_of_ones_own() -> None:
-    @nx.primitive(cost=lambda y, x, *, by: Cost(by * y.size))
+    @nx.primitive
     def scale(x, *, by=2):
         return x * by
+
+    @register_cost(scale)
+    def scale_cost(y, x, *, by):
+        return Cost(by * y.size)
 
     assert complexity(scale, np.ones((2, 3))).flops == 12
     assert complexity(lambda x: scale(x, by=5), np.ones((2, 3))).flops == 30
@@ -119,7 +122,7 @@ def test_a_primitive_of_ones_own() -> None:
     def silent(x):
         return x
 
-    with refused(UnsupportedError, "declares what it costs", "silent", "cost="):
+    with refused(UnsupportedError, "has a formula", "silent", "register_cost(silent)"):
         complexity(silent, np.ones(2))
 
 
