@@ -159,8 +159,8 @@ def shortened(text: str, most: int = 900) -> str:
 
 def shown(value: Any) -> str:
     """What was given, in a few words: arrays by their shape, large or nested values cut."""
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    return reprlib.repr(value) if shape is None else f"shape {shape} of {dtype}"
+    shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
+    return f"shape {shape} of {dtype}" if shape else reprlib.repr(value)
 
 
 # The tape's own errors. A primitive is known by its name, its arguments, and whether it broadcasts.

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # a folder ends with its `__init__`, which may import all of them; `__init__` alone is the package's
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
-    ("version", "errors", "array", "dtypes"),
+    ("version", "errors", "array", "dtypes", "checks"),
     ("observe", "text"),
     ("autograd", "primitives", "modes"),
     ("shapes", "arithmetic", "reductions"),

@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ..array import A, Array, Shape, shape_of
-from ..errors import ArgumentError, ShapeError
+from ..checks import positive
+from ..errors import ArgumentError, ShapeError, shown
 from ..observe import step
 from ..primitives import primitive
 from ..shapes import transpose
@@ -29,6 +30,8 @@ __all__ = [
 
 #: ``"rankmixer"`` is the paper's mixing; ``"guide"`` permutes back and so mixes nothing.
 Mixing: TypeAlias = Literal["rankmixer", "guide"]
+
+_HIGHEST_ORDER = 10_000_000
 
 
 def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[str, A]:
@@ -74,7 +77,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
     """
     d = head_dim(shape_of(x, "mixing_steps"), num_heads, mixing)
     B, T, D = x.shape
-    H = num_heads
+    H = D // d
     stages = {"input": step("input", x)}
 
     def then(name: str, value: A) -> A:
@@ -135,18 +138,13 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
                 [2, 3, 6, 7]]])
     """
     shape_of(x, "token_mix")  # mixing_steps checks the rest
-    return _token_mix(x, num_heads=num_heads, mixing=mixing)
-
-
-def _check_counts(**counts: int) -> None:
-    for name, n in counts.items():
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-            raise ArgumentError(f"{name} is a positive integer", repr(n), "use e.g. 1")
+    (H,) = positive(num_heads=num_heads)
+    return _token_mix(x, num_heads=H, mixing=mixing)
 
 
 def _check_word(mixing: str) -> None:
     if mixing not in ("rankmixer", "guide"):
-        raise ArgumentError("mixing is 'rankmixer' or 'guide'", repr(mixing), "use one of the two")
+        raise ArgumentError("mixing is 'rankmixer' or 'guide'", shown(mixing), "use one of the two")
 
 
 def head_dim(shape: Shape, num_heads: int, mixing: str = "rankmixer") -> int:
@@ -161,9 +159,10 @@ def head_dim(shape: Shape, num_heads: int, mixing: str = "rankmixer") -> int:
 
 def divided(hidden_dim: int, num_heads: int) -> int:
     """D / H, where H divides D."""
-    _check_counts(num_heads=num_heads)
+    hidden_dim, num_heads = positive(hidden_dim=hidden_dim, num_heads=num_heads)
     if hidden_dim % num_heads:
-        low = [n for n in range(1, math.isqrt(hidden_dim) + 1) if hidden_dim % n == 0]
+        up_to = min(math.isqrt(hidden_dim), 1000)
+        low = [n for n in range(1, up_to + 1) if hidden_dim % n == 0]
         divisors = [str(n) for n in sorted({*low, *(hidden_dim // n for n in low)})]
         known = ", ".join(divisors[:-1]) + f" or {divisors[-1]}" if len(divisors) > 1 else "1"
         raise ShapeError(
@@ -194,7 +193,7 @@ def chunk_destinations(num_tokens: int, num_heads: int) -> Array:
         >>> nx.functional.chunk_destinations(2, 3)
         array([0, 2, 4, 1, 3, 5])
     """
-    _check_counts(num_tokens=num_tokens, num_heads=num_heads)
+    num_tokens, num_heads = positive(num_tokens=num_tokens, num_heads=num_heads)
     t, h = np.divmod(np.arange(num_tokens * num_heads), num_heads)
     return h * num_tokens + t
 
@@ -244,21 +243,28 @@ def mixing_order(num_tokens: int, num_heads: int) -> int:
         The smallest n ≥ 1 with Tⁿ = 1 modulo TH - 1. It is 2 where T = H > 1, the involution.
 
     Raises:
-        ArgumentError: a number that is not a positive integer.
+        ArgumentError: a number that is not a positive integer, or an order above 10,000,000, since
+            it is found by trying.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.mixing_order(4, 4), nx.functional.mixing_order(8, 3)
         (2, 11)
     """
-    _check_counts(num_tokens=num_tokens, num_heads=num_heads)
+    num_tokens, num_heads = positive(num_tokens=num_tokens, num_heads=num_heads)
     modulus = num_tokens * num_heads - 1
     if modulus <= 1:
         return 1
-    power, order = num_tokens % modulus, 1
-    while power != 1:
-        power, order = power * num_tokens % modulus, order + 1
-    return order
+    power = num_tokens % modulus
+    for order in range(1, _HIGHEST_ORDER + 1):
+        if power == 1:
+            return order
+        power = power * num_tokens % modulus
+    raise ArgumentError(
+        f"the order of mixing is found up to {_HIGHEST_ORDER:,}",
+        f"{num_tokens} tokens and {num_heads} heads",
+        "use fewer of them",
+    )
 
 
 def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer") -> int | None:
@@ -281,7 +287,7 @@ def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer
         >>> nx.functional.depth_to_mix(12, 2), nx.functional.depth_to_mix(12, 12)
         (4, 1)
     """
-    _check_counts(num_tokens=num_tokens, num_heads=num_heads)
+    num_tokens, num_heads = positive(num_tokens=num_tokens, num_heads=num_heads)
     _check_word(mixing)
     if num_tokens == 1:
         return 0

@@ -3,13 +3,14 @@
 import numpy as np
 
 from ..array import DTypeLike
+from ..checks import positive
 from ..functional.dot_product import attention
 from ..functional.mixing import divided
 from ..observe import step
 from ..shapes import transpose
 from ..tensors import Tensor
 from .linear import Linear
-from .module import Module, Rng, check_input, positive
+from .module import Module, Rng, check_input
 
 __all__ = ["SelfAttention"]
 
@@ -54,14 +55,14 @@ class SelfAttention(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(hidden_dim=hidden_dim)
-        divided(hidden_dim, num_heads)
+        D, H = positive(hidden_dim=hidden_dim, num_heads=num_heads)
+        divided(D, H)
         rng = np.random.default_rng(rng)
-        self.num_heads = num_heads
-        self.query = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
-        self.key = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
-        self.value = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
-        self.output = Linear(hidden_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.num_heads = H
+        self.query = Linear(D, D, bias, rng=rng, dtype=dtype)
+        self.key = Linear(D, D, bias, rng=rng, dtype=dtype)
+        self.value = Linear(D, D, bias, rng=rng, dtype=dtype)
+        self.output = Linear(D, D, bias, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): every token attends to all of its row."""

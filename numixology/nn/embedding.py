@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from ..array import DTypeLike
+from ..checks import positive
 from ..functional.affine import embedding
 from ..tensors import Tensor
-from .module import Module, Rng, parameter, positive
+from .module import Module, Rng, parameter
 
 __all__ = ["Embedding"]
 
@@ -47,9 +48,9 @@ class Embedding(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        V, D = positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         rng = np.random.default_rng(rng)
-        self.weight = parameter(rng.standard_normal((num_embeddings, embedding_dim)), dtype)
+        self.weight = parameter(rng.standard_normal((V, D)), dtype)
 
     def forward(self, ids: Any) -> Tensor:
         """Ids of any shape (B, T) to rows (B, T, D)."""

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..array import DTypeLike
+from ..checks import positive
 from ..errors import ArgumentError
 from ..functional.activations import gelu, relu, silu
 from ..observe import step
@@ -13,7 +14,7 @@ from ..tensors import Tensor
 from .dropout import Dropout
 from .layer_norm import LayerNorm
 from .linear import Linear
-from .module import Module, Rng, check_input, positive
+from .module import Module, Rng, check_input
 
 __all__ = ["Activation", "FeedForward", "SwiGLUFeedForward"]
 
@@ -26,6 +27,12 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "relu": relu,
     "silu": silu,
 }
+
+
+def _widths(hidden_dim: int, ff_dim: int | None) -> tuple[int, ...]:
+    """D, and F, which is 4D if it is None."""
+    (D,) = positive(hidden_dim=hidden_dim)
+    return (D, *positive(ff_dim=4 * D if ff_dim is None else ff_dim))
 
 
 class FeedForward(Module):
@@ -75,9 +82,7 @@ class FeedForward(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(hidden_dim=hidden_dim)
-        ff_dim = 4 * hidden_dim if ff_dim is None else ff_dim
-        positive(ff_dim=ff_dim)
+        D, F = _widths(hidden_dim, ff_dim)
         if activation not in _ACTIVATIONS:
             raise ArgumentError(
                 f"activation is one of {', '.join(_ACTIVATIONS)}",
@@ -86,9 +91,9 @@ class FeedForward(Module):
             )
         rng = np.random.default_rng(rng)
         self.activation = activation
-        self.norm = LayerNorm(hidden_dim, eps, dtype=dtype)
-        self.linear1 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
-        self.linear2 = Linear(ff_dim, hidden_dim, bias, rng=rng, dtype=dtype)
+        self.norm = LayerNorm(D, eps, dtype=dtype)
+        self.linear1 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.linear2 = Linear(F, D, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,14 +153,12 @@ class SwiGLUFeedForward(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(hidden_dim=hidden_dim)
-        ff_dim = 4 * hidden_dim if ff_dim is None else ff_dim
-        positive(ff_dim=ff_dim)
+        D, F = _widths(hidden_dim, ff_dim)
         rng = np.random.default_rng(rng)
-        self.norm = LayerNorm(hidden_dim, eps, dtype=dtype)
-        self.w1 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
-        self.w2 = Linear(ff_dim, hidden_dim, bias, rng=rng, dtype=dtype)
-        self.w3 = Linear(hidden_dim, ff_dim, bias, rng=rng, dtype=dtype)
+        self.norm = LayerNorm(D, eps, dtype=dtype)
+        self.w1 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.w2 = Linear(F, D, bias, rng=rng, dtype=dtype)
+        self.w3 = Linear(D, F, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,10 +3,11 @@
 import numpy as np
 
 from ..array import DTypeLike
+from ..checks import positive
 from ..errors import ArgumentError
 from ..functional.normalization import layer_norm
 from ..tensors import Tensor
-from .module import Module, Rng, check_input, parameter, positive
+from .module import Module, Rng, check_input, parameter
 
 __all__ = ["LayerNorm"]
 
@@ -50,15 +51,15 @@ class LayerNorm(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(features=features)
+        (D,) = positive(features=features)
         if rng is not None:
             np.random.default_rng(rng)  # refuses what is no seed
         if not eps >= 0:
             raise ArgumentError(
                 "eps must be at least 0", str(eps), "use a small number such as 1e-5"
             )
-        self.weight = parameter(np.ones(features), dtype)
-        self.bias = parameter(np.zeros(features), dtype)
+        self.weight = parameter(np.ones(D), dtype)
+        self.bias = parameter(np.zeros(D), dtype)
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from ..array import DTypeLike
+from ..checks import positive
 from ..functional.affine import linear
 from ..tensors import Tensor
-from .module import Module, Rng, check_input, parameter, positive
+from .module import Module, Rng, check_input, parameter
 
 __all__ = ["Linear"]
 
@@ -53,11 +54,11 @@ class Linear(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(in_features=in_features, out_features=out_features)
+        n, out = positive(in_features=in_features, out_features=out_features)
         rng = np.random.default_rng(rng)
-        bound = 1 / math.sqrt(in_features)
-        self.weight = parameter(rng.uniform(-bound, bound, (out_features, in_features)), dtype)
-        self.bias = parameter(rng.uniform(-bound, bound, out_features), dtype) if bias else None
+        bound = 1 / math.sqrt(n)
+        self.weight = parameter(rng.uniform(-bound, bound, (out, n)), dtype)
+        self.bias = parameter(rng.uniform(-bound, bound, out), dtype) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""

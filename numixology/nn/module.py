@@ -12,7 +12,7 @@ import numpy as np
 
 from ..array import ERRSTATE, IGNORE, Array, DTypeLike, Shape, ignoring_fp_errors
 from ..dtypes import as_dtype
-from ..errors import ArgumentError, DTypeError, ShapeError, StateDictError
+from ..errors import DTypeError, ShapeError, StateDictError
 from ..tensors import Tensor, leaf
 from ..text import columns
 
@@ -374,13 +374,6 @@ def parameter(values: Array, dtype: DTypeLike) -> Tensor:
     if kind.kind != "f":
         raise DTypeError("parameters are float64 or float32", str(kind), "pass dtype=np.float64")
     return leaf(values.astype(kind), requires_grad=True)
-
-
-def positive(**sizes: Any) -> None:
-    """Raise unless every size is a positive integer."""
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise ArgumentError(f"{name} is a positive integer", repr(size), "use e.g. 8")
 
 
 def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..array import DTypeLike
+from ..checks import positive
 from ..errors import ArgumentError, ShapeError
 from ..functional.affine import as_ids
 from ..functional.mixing import Mixing
@@ -12,7 +13,7 @@ from ..observe import step
 from ..tensors import Tensor
 from .embedding import Embedding
 from .feed_forward import Activation, FeedForward, SwiGLUFeedForward
-from .module import Module, Rng, positive
+from .module import Module, Rng
 from .token_mixer import TokenMixer
 
 __all__ = ["Network", "RankMixerBlock", "RankMixerModel"]
@@ -169,7 +170,7 @@ class RankMixerModel(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(
+        vocab_size, num_tokens, hidden_dim, num_layers = positive(
             vocab_size=vocab_size,
             num_tokens=num_tokens,
             hidden_dim=hidden_dim,

@@ -1,10 +1,12 @@
 """The token mixer: LayerNorm of the input plus its mixed tokens."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..array import DTypeLike, ignoring_fp_errors
+from ..checks import positive
 from ..functional.mixing import (
     Mixing,
     chunk_cycles,
@@ -17,7 +19,7 @@ from ..observe import educational as printing
 from ..observe import silence, step
 from ..tensors import Tensor
 from .layer_norm import LayerNorm
-from .module import Module, Rng, check_input, positive
+from .module import Module, Rng, check_input
 
 __all__ = ["TokenMixer"]
 
@@ -77,14 +79,12 @@ class TokenMixer(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
-        head_dim((1, num_tokens, hidden_dim), num_heads, mixing)
-        self.num_tokens = num_tokens
-        self.hidden_dim = hidden_dim
-        self.num_heads = num_heads
+        T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
+        head_dim((1, T, D), H, mixing)
+        self.num_tokens, self.hidden_dim, self.num_heads = T, D, H
         self.mixing: Mixing = mixing
         self.educational = educational
-        self.norm = LayerNorm(hidden_dim, eps, rng=rng, dtype=dtype)
+        self.norm = LayerNorm(D, eps, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
@@ -146,9 +146,8 @@ class TokenMixer(Module):
     @property
     def fixed_chunks(self) -> int:
         """How many of the T·H chunks stay where they are, which is gcd(T - 1, H - 1) + 1."""
-        if self.mixing == "guide":
-            return self.num_tokens * self.num_heads
-        return sum(len(cycle) == 1 for cycle in chunk_cycles(self.num_tokens, self.num_heads))
+        T, H = self.num_tokens, self.num_heads
+        return T * H if self.mixing == "guide" else math.gcd(T - 1, H - 1) + 1
 
     @property
     def lost_dimensions(self) -> int:

@@ -365,9 +365,18 @@ class TestRefusals:
         with pytest.raises(ArgumentError, match=f"num_{name} is a positive integer: got .*; use"):
             law(T, H)
 
-    def test_numpy_s_integers_are_integers(self):
-        assert F.token_mix(np.zeros((1, 2, 4)), np.int64(2)).shape == (1, 2, 4)
-        assert F.depth_to_mix(np.int64(12), np.int32(2)) == 4
+    def test_numpy_s_integers_do_not_overflow(self):
+        x = nx.tensor(np.arange(288.0).reshape(1, 12, 24), requires_grad=True)
+        F.token_mix(x, np.int8(12)).backward(x.data)
+        np.testing.assert_array_equal(x.grad.data, F.token_mix(x.data, 12))  # an involution
+        assert F.depth_to_mix(np.int64(2**62 + 1), np.int64(2**40)) == 2
+        assert F.mixing_order(np.int32(50000), np.int32(50000)) == 2
+        assert len(F.chunk_destinations(np.uint8(16), np.uint8(16))) == 256
+        assert len(F.chunk_cycles(np.uint8(16), np.uint8(16))) == 16 + 15 * 16 // 2
+
+    def test_an_order_too_high_to_be_found(self):
+        with pytest.raises(ArgumentError, match="is found up to 10,000,000: got 6 tokens and 9223"):
+            F.mixing_order(6, np.uint64(2**63))
 
     def test_a_list_is_no_array(self):
         for call in (F.token_mix, F.mixing_steps):

@@ -573,6 +573,7 @@ class TestEveryModule:
 
     def test_numpy_s_integers_are_sizes(self):
         assert nn.Linear(np.int64(3), np.int32(2)).weight.shape == (2, 3)
+        assert nn.FeedForward(np.int8(100)).linear1.weight.shape == (400, 100)
 
 
 class Pair(NamedTuple):

@@ -267,6 +267,16 @@ class TestRefusals:
             "hidden_dim must be divisible by num_heads: got 8 and 3; try 1, 2, 4 or 8"
         )
 
+    def test_divisors_of_a_large_number_are_not_searched_for_long(self):
+        with pytest.raises(ShapeError, match="got 4611686018427387905 and 2; try 1, 5, .* or 46"):
+            nn.TokenMixer(3, 2**62 + 1, 2)
+
+    def test_numpy_s_integers_do_not_overflow(self):
+        mixer = nn.TokenMixer(np.int8(12), np.int64(24), np.int8(12))
+        assert (mixer.order, mixer.depth_to_mix, mixer.fixed_chunks) == (2, 1, 12)
+        assert mixer.lost_dimensions == 132
+        assert type(mixer.num_heads) is type(mixer.num_tokens) is type(mixer.hidden_dim) is int
+
     def test_unknown_mixing(self):
         with pytest.raises(ArgumentError, match="mixing is 'rankmixer' or 'guide': got 'paper'"):
             nn.TokenMixer(3, 8, 4, mixing="paper")

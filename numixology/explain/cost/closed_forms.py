@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import NamedTuple, TypeAlias
 
+from ...checks import positive
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...functional.mixing import divided
 from ...nn import (
@@ -26,7 +27,6 @@ from ...nn import (
     SwiGLUFeedForward,
     TokenMixer,
 )
-from ...nn.module import positive
 from ...text import columns, counted
 from .counting import Complexity
 from .known import check_known
@@ -347,7 +347,7 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
         >>> print(form.total("flops"), "=", form.flops)
         8BTD + 2BT = 73752
     """
-    positive(batch=batch, num_tokens=num_tokens)
+    batch, num_tokens = positive(batch=batch, num_tokens=num_tokens)
     own, rows = _layer(module, num_tokens)
     made_for = own.get("T", num_tokens)
     if made_for != num_tokens:

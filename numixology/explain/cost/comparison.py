@@ -8,8 +8,8 @@ FLOPs, the softmax is left out, and of two equal terms in T² only one was divid
 from typing import NamedTuple
 
 from ... import nn
+from ...checks import positive
 from ...functional.mixing import divided
-from ...nn.module import positive
 from .closed_forms import Formula, closed_form
 
 __all__ = ["CostComparison", "compare"]
@@ -108,9 +108,10 @@ def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> Cost
         128 832.0 416.0
         8192 4864.0 2432.0
     """
-    positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
+    num_tokens, hidden_dim, num_heads = positive(
+        num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads
+    )
     divided(hidden_dim, num_heads)
-    num_tokens, hidden_dim, num_heads = int(num_tokens), int(hidden_dim), int(num_heads)
     sizes = {"B": 1, "T": num_tokens, "D": hidden_dim, "H": num_heads, "F": 4 * hidden_dim}
     return CostComparison(
         num_tokens,

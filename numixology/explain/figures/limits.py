@@ -2,8 +2,8 @@
 
 import math
 
+from ...checks import positive
 from ...errors import ArgumentError
-from ...nn.module import positive
 
 __all__ = ["COMPUTED", "network_within", "within"]
 
@@ -21,8 +21,7 @@ def within(most: int, /, **sizes: int) -> None:
     Raises:
         ArgumentError: one is not a positive integer, or their product is larger.
     """
-    positive(**sizes)
-    product = math.prod(map(int, sizes.values()))
+    product = math.prod(positive(**sizes))
     if product > most:
         names = " * ".join(sizes)
         raise ArgumentError(
@@ -43,7 +42,7 @@ def network_within(
     Raises:
         ArgumentError: a size is not a positive integer, or they are too large together.
     """
-    positive(hidden_dim=hidden_dim)
+    (hidden_dim,) = positive(hidden_dim=hidden_dim)
     ff_dim = 4 * hidden_dim if ff_dim is None else ff_dim
     within(10 * COMPUTED, hidden_dim=hidden_dim, ff_dim=ff_dim)
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
