@@ -11,11 +11,12 @@ Nothing here knows tensors, or what else surrounds a call: see ``primitives``.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial, update_wrapper
-from typing import Any, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from .array import Array, Shape
+from .array import A, Array, Shape
 from .errors import bad_rule, no_argument, no_rule, tape_freed, value_changed
 
 __all__ = ["Node", "Primitive", "backward", "is_recording"]
@@ -110,6 +111,10 @@ class Primitive:
             return self.rules.get(self.arguments[i])
         return next((partial(rule, i) for rule in self.rules.values()), None)
 
+    @overload
+    def __call__(self, x: A, /, *others: Any, **options: Any) -> A: ...
+    @overload
+    def __call__(self, /, *arguments: Any, **options: Any) -> Any: ...
     def __call__(self, /, *arguments: Any, **options: Any) -> Any:
         """The value; called with a node, a new node that holds it and what it came from."""
         arguments, options = self.bind(arguments, options)
@@ -119,15 +124,15 @@ class Primitive:
                 kind = type(one)
                 if one._requires_grad and one.depth >= depth:
                     depth = one.depth + 1
-        if kind is None or not depth or not is_recording():
-            value, _ = self.run([data_of(one) for one in arguments], options, False)
-            return value if kind is None else kind.made_by(self, np.asarray(value))
-        # Constants are copied: whoever gave them may change them before backward.
-        arguments = tuple([one.copy("K") if type(one) is np.ndarray else one for one in arguments])
-        values = [data_of(one) for one in arguments]
-        value, options = self.run(values, options, True)
+        recorded = depth > 0 and is_recording()
+        if recorded:  # constants are copied: whoever gave them may change them before backward
+            arguments = tuple([x.copy("K") if type(x) is np.ndarray else x for x in arguments])
+        values = [x._data if isinstance(x, Node) else x for x in arguments]
+        value, options = self.run(values, options, recorded)
+        if kind is None:
+            return value
         node = kind.made_by(self, np.asarray(value))
-        if node._data.dtype.kind in "fc":
+        if recorded and node._data.dtype.kind in "fc":
             node._requires_grad, node.depth, node.inputs = True, depth, arguments
             node.saved, node.options = (node._data, *values), options
         return node
@@ -141,11 +146,6 @@ class Primitive:
     def run(self, values: Sequence[Any], options: Any, recorded: bool) -> tuple[Any, Any]:
         """The value, and the options that the rules get."""
         return self.forward(*values, **options), options
-
-
-def data_of(argument: Any) -> Any:
-    """The array of a node; a constant itself."""
-    return argument._data if isinstance(argument, Node) else argument
 
 
 def backward(
@@ -177,7 +177,7 @@ def backward(
     tape = tape_below(outputs, inputs)
     wanted = {node for node in tape if node.primitive is None} if inputs is None else set(inputs)
     needed = set(wanted)
-    for node in reversed(tape):
+    for node in reversed(tape):  # those on a way from a wanted node to an output
         if not needed.isdisjoint(parents_of(node)):
             needed.add(node)
     total: dict[Node, Any] = {}
@@ -211,7 +211,7 @@ def tape_below(outputs: Sequence[Node], inputs: Sequence[Node] | None) -> list[N
             if parent not in seen:
                 seen[parent] = None
                 stack.append(parent)
-    return sorted(seen, key=lambda node: -node.depth)
+    return sorted(seen, key=attrgetter("depth"), reverse=True)
 
 
 def pulled_back(

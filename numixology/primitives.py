@@ -5,7 +5,7 @@ for its users alike; :func:`implements` says which functions of NumPy it stands 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class Checked(Primitive):
         return f"<primitive {self.__name__}>"
 
     def __reduce__(self) -> str:
-        return self.__qualname__  # pickled by its name, as a function is
+        return str(vars(self)["__qualname__"])  # pickled by its name, as a function is
 
     def bind(self, arguments: Any, options: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments given by keyword go to their places; what is left out gets its default."""
@@ -216,6 +216,12 @@ def as_array(data: Any, taker: str) -> Array:
         ) from error
 
 
+@overload
+def primitive(  # type: ignore[overload-overlap]  # a ufunc is a function too: it comes first
+    *numpy_functions: np.ufunc, **how: Any
+) -> Callable[[Callable[..., Any]], Checked]: ...
+@overload
+def primitive(forward: Callable[..., Any], /) -> Checked: ...
 def primitive(*numpy_functions: Any, **how: Any) -> Any:
     """Make a differentiable operation of a function of plain arrays.
 

@@ -295,7 +295,8 @@ def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
 def _tracked(value: Any, position: int) -> Tensor:
     """An input with a place of its own on the tape: gradients stop there, or pass if nested."""
     if isinstance(value, Tensor) and value.requires_grad:
-        return paused(recorded, copy_of, value)
+        made: Tensor = paused(recorded, copy_of, value)
+        return made
     fresh = tensor(value)
     if fresh.dtype.kind != "f":
         raise DTypeError(
@@ -334,7 +335,7 @@ def _outputs(output: Any) -> list[Tensor]:
     return listed
 
 
-def _arguments(given: Input | Sequence[Input]) -> Sequence[Input]:
+def _arguments(given: Any) -> Sequence[Input]:
     """The arguments of a function; what is no tuple or list of them is the only one."""
     several = isinstance(given, tuple) or (
         isinstance(given, list)

@@ -5,7 +5,7 @@ returns; what a single use contributes is found by taking that one step again, a
 the cotangent back through it. No derivative is worked out here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -290,11 +290,18 @@ def _listing(tape: _Tape) -> Lines:
 def _call(tape: _Tape, made_by: Primitive, node: Node) -> str:
     """The call that made a node, without the options that were left at their defaults."""
     words = [_word(tape, one) for one in node.inputs or ()]
-    for option, value in node.options.items():
-        default = made_by.option_defaults.get(option)
-        if repr(value) != repr(default):
+    defaults = made_by.forward.__kwdefaults__ or {}
+    for option in _keyword_only(made_by.forward):
+        value = node.options[option]
+        if repr(value) != repr(defaults.get(option)):
             words.append(f"{option}={_constant(value)}")
     return f"{made_by.__name__}({', '.join(words)})"
+
+
+def _keyword_only(function: Callable[..., Any]) -> Sequence[str]:
+    code = function.__code__
+    first = code.co_argcount
+    return code.co_varnames[first : first + code.co_kwonlyargcount]
 
 
 def _graph(tape: _Tape) -> Graph:

@@ -299,7 +299,7 @@ class GeluByComplement(Textbook):
 
     def gelu(self, x: Tensor) -> Tensor:
         left = x * F.normal_cdf(-F.abs(x))
-        return self.store(F.where(x.data > 0, x - left, left))
+        return self.store(F.where(x > 0, x - left, left))
 
 
 @_same(*_GELUS, profile=("tails",))
@@ -327,7 +327,7 @@ class TanhByExponential(Textbook):
     def gelu_tanh(self, x: Tensor) -> Tensor:
         u = 2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
         e = F.exp(-F.abs(u))
-        return self.store(x * F.where(u.data > 0, 1 / (1 + e), e / (1 + e)))
+        return self.store(x * F.where(u > 0, 1 / (1 + e), e / (1 + e)))
 
 
 @_same("gelu_tanh", profile=("tails",))
@@ -345,7 +345,7 @@ class SigmoidByExponential(Textbook):
 
     def silu(self, x: Tensor) -> Tensor:
         e = F.exp(-F.abs(x))
-        return self.store(x * F.where(x.data > 0, 1 / (1 + e), e / (1 + e)))
+        return self.store(x * F.where(x > 0, 1 / (1 + e), e / (1 + e)))
 
 
 @_same(*_SILUS, profile=("tails",))

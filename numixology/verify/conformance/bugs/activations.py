@@ -102,8 +102,8 @@ class GeluTailCut(_Gelu):
     """Below -3 the result is zero, above 3 it is x."""
 
     def instead(self, x: Tensor) -> Tensor:
-        y = F.where(x.data < -3, 0.0, _erf_form(x))
-        return F.where(x.data > 3, x, y)
+        y = F.where(x < -3, 0.0, _erf_form(x))
+        return F.where(x > 3, x, y)
 
 
 @known("gelu")
