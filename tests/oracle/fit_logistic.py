@@ -1,4 +1,4 @@
-"""Derive every constant of ``numixology/functional/_logistic.py`` that is not a round number.
+"""Derive every constant of ``numixology/numerics/logistic.py`` that is not a round number.
 
 Each is a real number, evaluated with 60 digits and rounded to double once, at the end. One that is
 needed beyond double is a pair, the double and what it leaves.
@@ -7,9 +7,7 @@ needed beyond double is a pair, the double and what it leaves.
   ``LINEAR_PARTS`` and ``CUBIC_PARTS``, whose first parts have so few binary places that they
   times t and t³ are exact for t < 22 of 9 binary places;
 - ``SILU_ROOT`` and ``GELU_ROOT``: the zeros of 1 + exp(-w(t)) - t w'(t), with w(t) = t for SiLU;
-- ``SILU_EXP`` and ``GELU_EXP``: exp(-w(t)) there; ``GELU_SQUARE``: the root's square;
-- ``TANH``: tanh(t) / t - 1 in t² for t in [0, TANH_EDGE], interpolated at Chebyshev nodes; that its
-  constant term is 0, and not 1e-20, is laid down by dividing by t² first.
+- ``SILU_EXP`` and ``GELU_EXP``: exp(-w(t)) there; ``GELU_SQUARE``: the root's square.
 
 The two exponentials are moved by a few units in the last place, which the slopes hardly feel: then
 the slope at 0 comes out as 1/2 exactly, also where expm1 is off by one unit.
@@ -24,22 +22,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
-from literals import interpolate, run
+from literals import literal, pair, run
 
 DIGITS = 60
 LINEAR_PLACES = 34  # binary places of the first part of a: with the 9 of t they make 43
 CUBIC_PLACES = 16  # and of b: with the 27 of t³ the same, and w(22) < 2¹⁰ fills the other 10 bits
 
-TANH_EDGE = 0.5625
-TANH_DEGREE = 10
-
-MODULE = Path(__file__).resolve().parents[2] / "numixology" / "functional" / "_logistic.py"
-
-
-def pair(value: mp.mpf, places: int | None = None) -> list[float]:
-    """The double nearest to value, or that of so many binary places; and what is left."""
-    high = float(value) if places is None else float(mp.nint(value * 2**places)) / 2**places
-    return [high, float(value - mp.mpf(high))]
+MODULE = Path(__file__).resolve().parents[2] / "numixology" / "numerics" / "logistic.py"
 
 
 def moved(value: mp.mpf, units: int) -> list[float]:
@@ -57,12 +46,6 @@ def root(w: Callable[[mp.mpf], mp.mpf], dw: Callable[[mp.mpf], mp.mpf]) -> mp.mp
     )
 
 
-def around_0(square: mp.mpf) -> mp.mpf:
-    """(tanh(t) / t - 1) / t² at t = sqrt(square)."""
-    t = mp.sqrt(square)
-    return (mp.tanh(t) / t - 1) / square
-
-
 def constants() -> dict[str, list[float]]:
     """The constants by the names they have in the module."""
     a = 2 * mp.sqrt(2 / mp.pi)
@@ -72,9 +55,6 @@ def constants() -> dict[str, list[float]]:
     return {
         "SILU_ROOT": pair(silu),
         "SILU_EXP": moved(mp.exp(-silu), 2),
-        "TANH": [
-            float(c) for c in interpolate(around_0, mp.mpf(0), mp.mpf(TANH_EDGE) ** 2, TANH_DEGREE)
-        ],
         "LINEAR": [float(a)],
         "CUBIC": [float(b)],
         "LINEAR_PARTS": pair(a, LINEAR_PLACES),
@@ -85,16 +65,6 @@ def constants() -> dict[str, list[float]]:
     }
 
 
-def literal(name: str, values: list[float]) -> str:
-    """The assignment as the module has it."""
-    if len(values) == 1:
-        return f"{name} = np.array({values[0]!r})\n"
-    if len(values) > 2:
-        lines = "".join(f"    {value!r},\n" for value in values)
-        return f"{name} = constants(\n{lines})\n"
-    return f"{name} = constants({', '.join(map(repr, values))})\n"
-
-
 def literals() -> dict[str, str]:
     """Every assignment of the module, by name."""
     with mp.workdps(DIGITS):
@@ -102,4 +72,4 @@ def literals() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run("Derive the constants of _logistic.py.", MODULE, literals))
+    sys.exit(run("Derive the constants of logistic.py.", MODULE, literals))

@@ -1,4 +1,4 @@
-"""What the scripts that derive constants share: interpolation, and comparing with a module."""
+"""What the scripts that derive constants share: interpolation, literals, and comparing."""
 
 import argparse
 from collections.abc import Callable
@@ -15,6 +15,22 @@ def interpolate(
     nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(angle) for angle in angles]
     powers = mp.matrix([[node**k for k in range(degree, -1, -1)] for node in nodes])
     return list(mp.lu_solve(powers, mp.matrix([f(node) for node in nodes])))
+
+
+def pair(value: mp.mpf, places: int | None = None) -> list[float]:
+    """The double nearest to value, or that of so many binary places; and what is left."""
+    high = float(value) if places is None else float(mp.nint(value * 2**places)) / 2**places
+    return [high, float(value - mp.mpf(high))]
+
+
+def literal(name: str, values: list[float]) -> str:
+    """The assignment as the module has it: a number, a pair, or a polynomial."""
+    if len(values) == 1:
+        return f"{name} = {values[0]!r}\n"
+    if len(values) == 2:
+        return f"{name} = ({values[0]!r}, {values[1]!r})\n"
+    lines = "".join(f"    {value!r},\n" for value in values)
+    return f"{name} = constants(\n{lines})\n"
 
 
 def run(description: str, module: Path, derive: Callable[[], dict[str, str]]) -> int:
