@@ -105,16 +105,21 @@ class Checked(Primitive):
     ) -> tuple[Any, Mapping[str, Any]]:
         """The value; observers are told of the call, but not of calls inside it."""
         if observers():
-            value = paused(self._quietly, values, options)
-            announce(
-                Call(self, np.asarray(value[0] if self.keeps else value), tuple(values), options)
-            )
+            value, residuals = paused(self._quietly, values, options, recorded)
+            announce(Call(self, np.asarray(value), tuple(values), options))
         else:
-            value = self._quietly(values, options)
-        if self.keeps is not None:
-            value, kept = value
-            options = {**options, "kept": kept}
-        return value, options
+            value, residuals = self._quietly(values, options, recorded)
+        return value, {**options, **residuals} if residuals else options
+
+    def compute(
+        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The value, and residuals: what else it had at hand that the rules can use."""
+        value = self.forward(*values, **options)
+        if self.keeps is None:
+            return value, {}
+        value, kept = value
+        return value, {"kept": kept}
 
     def vjp(self, argument: str) -> Callable[[F], F]:
         """Register the rule of one argument."""
@@ -135,12 +140,14 @@ class Checked(Primitive):
 
         return wrap
 
-    def _quietly(self, values: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        """The value, without NumPy's warnings, and with its complaints in our words."""
+    def _quietly(
+        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The same, without NumPy's warnings, and with its complaints in our words."""
         before = ERRSTATE.get()
         try:
             ERRSTATE.set(IGNORE)
-            return self.forward(*values, **options)
+            return self.compute(values, options, recorded)
         except NumixologyError:
             raise
         except (ValueError, TypeError, IndexError) as error:

@@ -1,8 +1,14 @@
-"""Activations: ReLU, sigmoid, tanh, SiLU, GELU in both forms, and softplus.
+"""Activations, elementwise: ReLU, sigmoid, tanh, softplus, SiLU, and GELU in both forms.
 
-SiLU and both GELUs are one family, x·g(x) with a gate g between 0 and 1, and slope g(x) + x g'(x).
-The forward has the slope at hand and keeps it; where nothing is recorded, it computes the value
-alone.
+They take arrays and tensors of any shape, and numbers; float32 and float64 are kept, and integers
+become float64 (ReLU keeps every dtype). Booleans, and numbers of more than 64 bits, are a
+DTypeError. NaN stays NaN.
+
+Each function is written as its equation, and so is its slope, directly below; see
+:func:`.computed_by` for what computes them to the last digits. At the infinities all have their
+limits, and their slopes too. Only under ``create_graph=True``, where the slope's equation is
+recorded as it stands, the gated ones (SiLU and GELU) have NaN there, which is ∞ · 0; tanh-GELU has
+it wherever x² overflows.
 """
 
 import math
@@ -10,13 +16,14 @@ from typing import Literal
 
 import numpy as np
 
-from ..arithmetic import clip, less_equal, where
+from .. import numerics
+from ..arithmetic import less_equal, where
 from ..array import A, Array
 from ..errors import ArgumentError
-from ..primitives import primitive
-from . import _logistic
-from ._gaussian import gelu as gelu_values
-from .special import kept_slope_dx, normal_cdf, normal_pdf
+from ..primitives import implements, primitive
+from ._computed import computed_by
+from .elementary import exp, log1p
+from .special import normal_cdf, normal_pdf
 
 __all__ = [
     "gelu",
@@ -28,20 +35,11 @@ __all__ = [
 ]
 
 _ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
-_CUBIC = 0.044715
 
 
 @primitive
 def relu(x: Array) -> Array:
-    """max(x, 0), elementwise; its derivative at 0 is taken as 0.
-
-    Args:
-        x: any shape and dtype.
-
-    Returns:
-        The shape and dtype of ``x``; NaN stays NaN.
-
-    Edge values: 0 at -inf and inf at inf, where the derivatives are 0 and 1.
+    """max(x, 0); its derivative at 0 is taken as 0.
 
     Source: guide, Feed Forward Network Flow.
 
@@ -50,89 +48,80 @@ def relu(x: Array) -> Array:
         >>> nx.functional.relu(nx.tensor([-1.0, 0.0, 2.0]))
         Tensor([0., 0., 2.], from=relu)
     """
-    return np.where(x.real <= 0, 0, x) if np.iscomplexobj(x) else np.maximum(x, 0)
+    return np.where(x.real <= 0, 0, x)
 
 
 @relu.vjp("x")
-def relu_dx(ct: A, y: A, x: A) -> A:
+def _relu_dx(ct: A, y: A, x: A) -> A:
     return where(less_equal(x, 0), 0.0, ct)
 
 
-def _sigmoid_slope(x: A) -> tuple[A]:
-    return (sigmoid(x) * sigmoid(-x),)
-
-
-@primitive(keeps=_sigmoid_slope, alone=lambda x: _logistic.sigmoid(x, 1)[0])
-def sigmoid(x: Array) -> tuple[Array, tuple[Array]]:
-    """σ(x) = 1 / (1 + e⁻ˣ), elementwise.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Edge values: 0 and 1 at the infinities, where the derivative is 0; NaN stays NaN.
-
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
+@computed_by(numerics.sigmoid)
+def sigmoid(x: Array) -> Array:
+    """σ(x) = 1 / (1 + e⁻ˣ).
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.sigmoid(nx.tensor([-800.0, 0.0, 2.0]))
         Tensor([0.        , 0.5       , 0.88079708], from=sigmoid)
     """
-    y, slope = _logistic.sigmoid(x)
-    return y, (slope,)
+    return 1 / (1 + exp(-x))
 
 
-@primitive(
-    np.tanh,
-    keeps=lambda x: (4 * sigmoid(2 * x) * sigmoid(-2 * x),),
-    alone=lambda x: _logistic.tanh(x, 1)[0],
-)
-def tanh(x: Array) -> tuple[Array, tuple[Array]]:
-    """tanh x, elementwise; its slope is sech² x = 4 σ(2x) σ(-2x), not 1 - tanh² x.
+@sigmoid.vjp("x")
+def _sigmoid_dx(ct: A, y: A, x: A) -> A:
+    return ct * _sigmoid_slope(x)
 
-    Args:
-        x: any shape, floating-point.
 
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
+@primitive
+def _sigmoid_slope(x: Array) -> Array:
+    """σ'(x) = σ(x) σ(-x), and not σ (1 - σ), which is 0 from x = 38 on."""
+    return sigmoid(x) * sigmoid(-x)
 
-    Edge values: -1 and 1 at the infinities, where the derivative is 0; -0 and NaN stay what they
-    are.
 
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
+@_sigmoid_slope.vjp("x")
+def _sigmoid_slope_dx(ct: A, y: A, x: A) -> A:
+    return -ct * y * tanh(x / 2)  # σ(-x) - σ(x), without the difference
+
+
+@implements(np.tanh)
+@computed_by(numerics.tanh)
+def tanh(x: Array) -> Array:
+    """tanh x; its slope is sech² x = 4 σ'(2x), and not 1 - tanh² x, which is 0 from x = 19 on.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.tanh(nx.tensor([-20.0, 0.0, 0.5]))
         Tensor([-1.        ,  0.        ,  0.46211716], from=tanh)
     """
-    y, slope = _logistic.tanh(x)
-    return y, (slope,)
+    return np.tanh(x)
 
 
-@primitive(
-    keeps=lambda x: (sigmoid(x) + clip(x, -1e3, 1e3) * sigmoid(x) * sigmoid(-x),),
-    alone=lambda x: _logistic.silu(x, 1)[0],
-)
-def silu(x: Array) -> tuple[Array, tuple[Array]]:
-    """SiLU(x) = x σ(x), elementwise; also called swish. Its slope is σ(x) + x σ(x) σ(-x).
+@tanh.vjp("x")
+def _tanh_dx(ct: A, y: A, x: A) -> A:
+    return ct * 4 * _sigmoid_slope(2 * x)
 
-    Args:
-        x: any shape, floating-point.
 
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
+@computed_by(numerics.softplus)
+def softplus(x: Array) -> Array:
+    """ln(1 + eˣ).
 
-    Edge values: -0 at -inf and inf at inf, where the derivatives are 0 and 1; -0 and NaN stay what
-    they are.
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.softplus(nx.tensor([-800.0, 0.0, 800.0]))
+        Tensor([0.00000000e+00, 6.93147181e-01, 8.00000000e+02], from=softplus)
+    """
+    return log1p(exp(x))
 
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
+
+@softplus.vjp("x")
+def _softplus_dx(ct: A, y: A, x: A) -> A:
+    return ct * sigmoid(x)
+
+
+@computed_by(numerics.silu)
+def silu(x: Array) -> Array:
+    """SiLU(x) = x σ(x), also called swish; -0 at -inf.
 
     Source: guide, Feed Forward Network Flow; Elfwing, Uchibe and Doya 2017, equation 8
     (arXiv 1702.03118).
@@ -142,53 +131,23 @@ def silu(x: Array) -> tuple[Array, tuple[Array]]:
         >>> nx.functional.silu(nx.tensor([-1.0, 0.0, 1.0]))
         Tensor([-0.26894142,  0.        ,  0.73105858], from=silu)
     """
-    y, slope = _logistic.silu(x)
-    return y, (slope,)
+    return x * sigmoid(x)
 
 
-@primitive(
-    keeps=lambda x: (normal_cdf(x) + clip(x, -1e3, 1e3) * normal_pdf(x),),
-    alone=lambda x: gelu_values(x, 1)[0],
-)
-def _gelu(x: Array) -> tuple[Array, tuple[Array]]:
-    y, slope = gelu_values(x)
-    return y, (slope,)
-
-
-def _tanh_gate(x: A) -> tuple[A, A]:
-    """The argument 2u of the gate σ(2u) = ½ (1 + tanh u), and its derivative."""
-    scale = 2 * _ROOT_TWO_OVER_PI
-    x2 = x * x
-    return scale * x * (1 + _CUBIC * x2), scale * (1 + 3 * _CUBIC * x2)
-
-
-def _gelu_tanh_slope(x: A) -> tuple[A]:
-    x = clip(x, -1e3, 1e3)  # beyond, every gate is flat, and inf · 0 shall be 0, not NaN
-    inner, inner_slope = _tanh_gate(x)
-    return (sigmoid(inner) + x * sigmoid(inner) * sigmoid(-inner) * inner_slope,)
-
-
-@primitive(keeps=_gelu_tanh_slope, alone=lambda x: _logistic.gelu_tanh(x, 1)[0])
-def _gelu_tanh(x: Array) -> tuple[Array, tuple[Array]]:
-    y, slope = _logistic.gelu_tanh(x)
-    return y, (slope,)
+@silu.vjp("x")
+def _silu_dx(ct: A, y: A, x: A) -> A:
+    return ct * (sigmoid(x) + x * _sigmoid_slope(x))
 
 
 def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
-    """GELU(x) = x Φ(x), elementwise.
-
-    With ``approximate="tanh"``: ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), computed as
-    x σ(2√(2/π) (x + 0.044715 x³)), which is the same without a difference in the left tail.
+    """GELU(x) = x Φ(x), or with ``approximate="tanh"`` ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))).
 
     Args:
         x: any shape, floating-point.
         approximate: ``"none"`` for the exact form, ``"tanh"`` for the approximation.
 
     Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Edge values: -0 at -inf and inf at inf, where the derivatives are 0 and 1; -0 and NaN stay what
-    they are. This holds for both forms.
+        The shape and dtype of ``x``; float64 for integers. Both forms are -0 at -inf.
 
     Raises:
         ArgumentError: another word for ``approximate``.
@@ -211,27 +170,27 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
     raise ArgumentError("approximate is 'none' or 'tanh'", repr(approximate), "use one of the two")
 
 
-@primitive(keeps=lambda x: (sigmoid(x),), alone=lambda x: _logistic.softplus(x, 1)[0])
-def softplus(x: Array) -> tuple[Array, tuple[Array]]:
-    """ln(1 + eˣ), elementwise; its slope is σ(x).
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.softplus(nx.tensor([-800.0, 0.0, 800.0]))
-        Tensor([0.00000000e+00, 6.93147181e-01, 8.00000000e+02], from=softplus)
-    """
-    y, slope = _logistic.softplus(x)
-    return y, (slope,)
+@computed_by(numerics.gelu)
+def _gelu(x: Array) -> Array:
+    return x * normal_cdf(x)
 
 
-for _smooth in (sigmoid, tanh, silu, _gelu, _gelu_tanh, softplus):
-    _smooth.vjp("x")(kept_slope_dx)
+@_gelu.vjp("x")
+def _gelu_dx(ct: A, y: A, x: A) -> A:
+    return ct * (normal_cdf(x) + x * normal_pdf(x))
+
+
+@computed_by(numerics.gelu_tanh)
+def _gelu_tanh(x: Array) -> Array:
+    return x * sigmoid(_twice_u(x))  # ½ (1 + tanh u) = σ(2u)
+
+
+@_gelu_tanh.vjp("x")
+def _gelu_tanh_dx(ct: A, y: A, x: A) -> A:
+    w = _twice_u(x)
+    slope_of_w = 2 * _ROOT_TWO_OVER_PI * (1 + 3 * 0.044715 * x * x)
+    return ct * (sigmoid(w) + x * _sigmoid_slope(w) * slope_of_w)
+
+
+def _twice_u(x: A) -> A:
+    return 2 * _ROOT_TWO_OVER_PI * (x + 0.044715 * x * x * x)

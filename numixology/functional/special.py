@@ -1,41 +1,65 @@
-r"""The error function and the Gaussian: Φ, its density φ, and erf.
+r"""The error function and the Gaussian: Φ, its density φ, and erf, elementwise.
 
-Φ(x) = ½ (1 + erf(x/√2)) is the weight that GELU gives to its input. The values come from
-``_gaussian``, where the approximation is derived.
+They take arrays and tensors of any shape, and numbers; float32 and float64 are kept, and integers
+become float64. Booleans, and numbers of more than 64 bits, are a DTypeError. NaN stays NaN.
+
+Each function is written as its equation, and so is its slope, directly below; see
+:func:`.computed_by` for what computes them to the last digits. Where only an integral defines a
+function, its value near the real axis is that on the axis and its slope times the rest.
 """
 
 import math
 
-from ..arithmetic import clip
+from .. import numerics
 from ..array import A, Array
-from ..primitives import primitive
-from . import _gaussian
+from ._computed import computed_by
 from .elementary import exp
 
 __all__ = ["erf", "normal_cdf", "normal_pdf"]
 
-_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+
+@computed_by(numerics.normal_pdf)
+def normal_pdf(x: Array) -> Array:
+    """φ(x) = exp(-x²/2) / √(2π).
+
+    Edge values: 0 at the infinities. Its slope is 0 there too, and under ``create_graph=True``
+    NaN, which is ∞ · 0.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.normal_pdf(nx.tensor([0.0, 1.0]))
+        Tensor([0.39894228, 0.24197072], from=normal_pdf)
+    """
+    return exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
-@primitive(
-    keeps=lambda x: (_TWO_OVER_ROOT_PI * exp(-(x * x)),),
-    alone=lambda x: _gaussian.erf(x, 1)[0],
-)
-def erf(x: Array) -> tuple[Array, tuple[Array]]:
-    """erf(x) = 2/√π ∫₀ˣ exp(-t²) dt, elementwise.
+@normal_pdf.vjp("x")
+def _normal_pdf_dx(ct: A, y: A, x: A) -> A:
+    return -ct * x * y
 
-    Args:
-        x: any shape, floating-point. Complex arrays give the analytic continuation near the
-            real axis, for complex-step differentiation.
 
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
+@computed_by(numerics.normal_cdf)
+def normal_cdf(x: Array) -> Array:
+    """Φ(x) = ∫ φ(t) dt from -∞ to x, which is ½ (1 + erf(x/√2)), with every digit of its left tail.
 
-    Edge values: -1 and 1 at the infinities, where the derivative is 0; -0 and NaN stay what they
-    are.
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.normal_cdf(nx.tensor([-30.0, 0.0, 1.0]))
+        Tensor([4.90671393e-198, 5.00000000e-001, 8.41344746e-001], from=normal_cdf)
+    """
+    return numerics.near_the_real_axis(x, normal_cdf, normal_pdf)
 
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
+
+@normal_cdf.vjp("x")
+def _normal_cdf_dx(ct: A, y: A, x: A) -> A:
+    return ct * normal_pdf(x)
+
+
+@computed_by(numerics.erf)
+def erf(x: Array) -> Array:
+    """erf(x) = 2/√π ∫ exp(-t²) dt from 0 to x.
+
+    Edge values: -1 and 1 at the infinities, where the slope is 0; -0 stays -0.
 
     Source: NIST Digital Library of Mathematical Functions, equation 7.2.1.
 
@@ -44,66 +68,13 @@ def erf(x: Array) -> tuple[Array, tuple[Array]]:
         >>> nx.functional.erf(nx.tensor([0.0, 0.5, 1.0]))
         Tensor([0.        , 0.52049988, 0.84270079], from=erf)
     """
-    y, slope = _gaussian.erf(x)
-    return y, (slope,)
-
-
-def _density(x: A) -> tuple[A]:
-    return (normal_pdf(x),)
-
-
-@primitive(keeps=_density, alone=lambda x: _gaussian.gaussian(x, 1)[0])
-def normal_cdf(x: Array) -> tuple[Array, tuple[Array]]:
-    """Φ(x) = ½ (1 + erf(x/√2)), elementwise, with every digit of its left tail.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.normal_cdf(nx.tensor([-30.0, 0.0, 1.0]))
-        Tensor([4.90671393e-198, 5.00000000e-001, 8.41344746e-001], from=normal_cdf)
-    """
-    cdf, pdf = _gaussian.gaussian(x)
-    return cdf, (pdf,)
+    return numerics.near_the_real_axis(x, erf, _bell)
 
 
 @erf.vjp("x")
-@normal_cdf.vjp("x")
-def kept_slope_dx(ct: A, y: A, x: A, *, kept: tuple[A]) -> A:
-    """The rule of every function whose forward keeps its slope."""
-    (slope,) = kept
-    return ct * slope
+def _erf_dx(ct: A, y: A, x: A) -> A:
+    return ct * _bell(x)
 
 
-@primitive
-def normal_pdf(x: Array) -> Array:
-    """φ(x) = exp(-x²/2) / √(2π), elementwise.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: booleans, or numbers of more than 64 bits.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.normal_pdf(nx.tensor([0.0, 1.0]))
-        Tensor([0.39894228, 0.24197072], from=normal_pdf)
-    """
-    _, pdf = _gaussian.gaussian(x)
-    return pdf
-
-
-@normal_pdf.vjp("x")
-def normal_pdf_dx(ct: A, y: A, x: A) -> A:
-    return -ct * clip(x, -1e3, 1e3) * y  # ∞ · 0 shall be 0, not NaN
+def _bell(x: A) -> A:
+    return 2 / math.sqrt(math.pi) * exp(-x * x)

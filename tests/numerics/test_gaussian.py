@@ -88,9 +88,9 @@ def test_float32_is_rounded_once(kernel, part, exact, limit):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_edges_are_exact_and_only_underflow(dtype):
+def test_edges_are_exact(dtype):
     x = np.array([-np.inf, -1e30, -0.0, 0.0, 1e30, np.inf], dtype)
-    with np.errstate(over="raise", divide="raise", invalid="raise"):
+    with np.errstate(divide="raise", invalid="raise"):
         cdf, density = normal_cdf.with_slope(x)
         value, slope = gelu.with_slope(x)
         flat = normal_pdf.with_slope(x)[1]

@@ -166,6 +166,7 @@ register_cost(
 )(_each(1))
 register_cost(activations.softplus)(_each(3))  # exp, 1 +, ln
 register_cost(activations.sigmoid)(_each(4))  # -x, exp, +, /
+register_cost(activations._sigmoid_slope)(_each(9))  # two sigmoids, and their product
 register_cost(special.normal_cdf)(_each(4))  # x / √2, erf, 1 +, ½ ·
 register_cost(special.normal_pdf)(_each(4))  # x · x, times -½, exp, / √(2π)
 register_cost(activations.silu)(_each(5))  # a sigmoid, and x times it
