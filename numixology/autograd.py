@@ -126,7 +126,8 @@ class Primitive:
                     depth = one.depth + 1
         recorded = depth > 0 and is_recording()
         if recorded:  # constants are copied: whoever gave them may change them before backward
-            arguments = tuple([x.copy("K") if type(x) is np.ndarray else x for x in arguments])
+            arguments = tuple([own(x) for x in arguments])
+            options = {name: own(x) for name, x in options.items()}
         values = [x._data if isinstance(x, Node) else x for x in arguments]
         value, options = self.run(values, options, recorded)
         if kind is None:
@@ -146,6 +147,11 @@ class Primitive:
     def run(self, values: Sequence[Any], options: Any, recorded: bool) -> tuple[Any, Any]:
         """The value, and the options that the rules get."""
         return self.forward(*values, **options), options
+
+
+def own(constant: Any) -> Any:
+    """A copy, if it is an array, in the same memory order."""
+    return constant.copy("K") if type(constant) is np.ndarray else constant
 
 
 def backward(

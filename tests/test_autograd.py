@@ -1049,3 +1049,74 @@ def test_a_tensor_as_an_option_is_refused() -> None:
 
     with refused(DTypeError, "options of scaled are constants", "a tensor as k", "positional"):
         scaled(nx.tensor([1.0]), k=nx.tensor(2.0))
+
+
+# Constants that change afterwards
+
+
+CONSTANTS = {
+    "factor": lambda x, c: x * c,
+    "from the left": lambda x, c: c * x,
+    "divisor": lambda x, c: x / c,
+    "matrix": lambda x, c: x @ c,
+    "matrix from the left": lambda x, c: c @ x,
+    "exponent": lambda x, c: x**c,
+    "choice": lambda x, c: F.where(c > 1, x, 2 * x),
+    "mask": lambda x, c: F.where(c, x, 0.0),
+    "weight": lambda x, c: F.linear(x, c),
+    "input of a layer": lambda x, c: F.linear(c, x),
+    "target": lambda x, c: F.mse_loss(x, c),
+    "einsum": lambda x, c: F.einsum("ij,jk->ik", x, c),
+    "index": lambda x, c: x[c.astype(int) % 2],
+    "ids": lambda x, c: F.embedding(c.astype(int) % 2, x),
+    "view": lambda x, c: x * c.T,
+    "read-only view": lambda x, c: x * np.broadcast_to(c[:1], (2, 2)),
+}
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["once", "twice"])
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_constant_may_change_after_it_was_recorded(name, recorded) -> None:
+    """As a batch does that is refilled, and a mask that is inverted."""
+    fn = CONSTANTS[name]
+
+    def gradients(change) -> list[np.ndarray]:
+        x, c = leaf([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 2.0], [3.0, 0.5]])
+        y = fn(x, c)
+        if change:
+            c *= -7.0
+        (dx,) = nx.grad((y * y).sum(), x, create_graph=recorded)
+        return [dx.numpy(), nx.grad((dx * dx).sum(), x)[0].numpy()] if recorded else [dx.numpy()]
+
+    for got, right in zip(gradients(True), gradients(False), strict=True):
+        np.testing.assert_array_equal(got, right)
+
+
+def test_a_constant_keeps_its_layout_on_the_tape() -> None:
+    """So that what reads it finds the same strides, and rounds in the same order."""
+    constant = np.asfortranarray(numbers(3, 4))
+    node = leaf(numbers(3, 4)) * constant
+    assert node.inputs[1].strides == constant.strides
+    assert not np.shares_memory(node.inputs[1], constant)
+
+
+def test_one_buffer_for_three_batches() -> None:
+    layer, buffer, total = nx.nn.Linear(2, 1, rng=0), np.empty((1, 2)), 0.0
+    for value in (1.0, 2.0, 3.0):
+        buffer[...] = value
+        total = total + layer(buffer).sum()
+    total.backward()
+    assert layer.weight.grad.tolist() == [[6.0, 6.0]]
+
+
+def test_an_array_option_may_change_after_it_was_recorded() -> None:
+    @nx.primitive
+    def scaled(x, *, by):
+        return x * by
+
+    scaled.vjp("x")(lambda ct, y, x, *, by: ct * by)
+    x, by = leaf([1.0, 2.0]), np.array([3.0, 4.0])
+    y = scaled(x, by=by)
+    by[:] = 0
+    y.backward(np.ones(2))
+    assert x.grad.tolist() == [3.0, 4.0]
