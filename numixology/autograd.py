@@ -126,8 +126,7 @@ class Primitive:
                     depth = one.depth + 1
         recorded = depth > 0 and is_recording()
         if recorded:  # constants are copied: whoever gave them may change them before backward
-            arguments = tuple([own(x) for x in arguments])
-            options = {name: own(x) for name, x in options.items()}
+            arguments = tuple([x.copy("K") if type(x) is np.ndarray else x for x in arguments])
         values = [x._data if isinstance(x, Node) else x for x in arguments]
         value, options = self.run(values, options, recorded)
         if kind is None:
@@ -147,11 +146,6 @@ class Primitive:
     def run(self, values: Sequence[Any], options: Any, recorded: bool) -> tuple[Any, Any]:
         """The value, and the options that the rules get."""
         return self.forward(*values, **options), options
-
-
-def own(constant: Any) -> Any:
-    """A copy, if it is an array, in the same memory order."""
-    return constant.copy("K") if type(constant) is np.ndarray else constant
 
 
 def backward(
@@ -183,8 +177,8 @@ def backward(
     tape = tape_below(outputs, inputs)
     wanted = {node for node in tape if node.primitive is None} if inputs is None else set(inputs)
     needed = set(wanted)
-    for node in reversed(tape):  # those on a way from a wanted node to an output
-        if not needed.isdisjoint(parents_of(node)):
+    for node, parents in reversed(tape.items()):  # those on a way from a wanted node to an output
+        if not needed.isdisjoint(parents):
             needed.add(node)
     total: dict[Node, Any] = {}
     for output, cotangent in zip(outputs, cotangents, strict=True):
@@ -199,25 +193,20 @@ def backward(
     return {node: total[node] for node in tape if node in wanted and node in total}
 
 
-def parents_of(node: Node) -> list[Node]:
-    """Its inputs that require a gradient."""
-    return [one for one in node.inputs or () if isinstance(one, Node) and one._requires_grad]
-
-
-def tape_below(outputs: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
-    """Every node below the outputs that requires a gradient, the deepest first."""
-    seen = dict.fromkeys(outputs)  # no set: equal depths keep the order in which they were met
-    stack = [*seen]
+def tape_below(outputs: Sequence[Node], inputs: Sequence[Node] | None) -> dict[Node, list[Node]]:
+    """Every node below the outputs that requires a gradient, with its parents; deepest first."""
+    tape: dict[Node, list[Node]] = {}  # no set: equal depths keep the order in which they were met
+    stack = [*outputs]
     while stack:
         node = stack.pop()
+        if node in tape:
+            continue
         forgotten = node.primitive is not None and node.inputs is None  # what lies below
         if forgotten and (inputs is None or any(one.depth < node.depth for one in inputs)):
             raise tape_freed(node.primitive)
-        for parent in parents_of(node):
-            if parent not in seen:
-                seen[parent] = None
-                stack.append(parent)
-    return sorted(seen, key=attrgetter("depth"), reverse=True)
+        tape[node] = [x for x in node.inputs or () if isinstance(x, Node) and x._requires_grad]
+        stack.extend(tape[node])
+    return {node: tape[node] for node in sorted(tape, key=attrgetter("depth"), reverse=True)}
 
 
 def pulled_back(
@@ -226,16 +215,19 @@ def pulled_back(
     """Run the rules of one node: each needed input, and its part of the cotangent."""
     if node.primitive is None or node.inputs is None:
         return
+    output, *values = node.saved
+    if node._data is not output:
+        raise value_changed(node.primitive, output.shape)
     arguments = (node, *node.inputs) if create_graph else node.saved
-    for i, (one, value) in enumerate(zip((node, *node.inputs), node.saved, strict=True)):
+    for i, (one, value) in enumerate(zip(node.inputs, values, strict=True)):
         if not isinstance(one, Node):
             continue
         if one._data is not value:
             raise value_changed(node.primitive, value.shape)
-        if i and one in needed and one._requires_grad:
-            rule = node.primitive.rule(i - 1)
+        if one in needed and one._requires_grad:
+            rule = node.primitive.rule(i)
             if rule is None:
-                raise no_rule(node.primitive, i - 1)
+                raise no_rule(node.primitive, i)
             part = rule(cotangent, *arguments, **node.options)
             if getattr(part, "shape", None) != value.shape:
                 part = unbroadcast(node.primitive, part, value.shape)

@@ -98,6 +98,8 @@ class Checked(Primitive):
                     f"a tensor as {name}",
                     "make it a positional argument of the forward and give it a rule",
                 )
+            elif option.__class__ is np.ndarray:  # copied, as the tape copies other constants
+                options[name] = option.copy("K")
         return tuple(placed), {**self.option_defaults, **options}
 
     def run(
