@@ -18,12 +18,9 @@ __all__ = [
     "Call",
     "CallObserver",
     "StepObserver",
-    "announce",
     "debug_shapes",
     "educational",
     "observing",
-    "observers",
-    "paused",
     "silence",
     "step",
 ]
@@ -37,6 +34,14 @@ class Call(NamedTuple):
         result: the array that it returned.
         arguments: the arrays and numbers that it was given.
         options: its keyword options.
+
+    Example:
+        >>> import numixology as nx
+        >>> calls = []
+        >>> with nx.observe.observing(call=calls.append):
+        ...     _ = 2 * nx.tensor([1.0, 2.0])
+        >>> calls[0].primitive.__name__, calls[0].result, calls[0].arguments
+        ('multiply', array([2., 4.]), (array([1., 2.]), 2))
     """
 
     primitive: Any

@@ -47,6 +47,11 @@ class Cost(NamedTuple):
         flops: floating-point operations; a multiply-add counts as 2.
         multiply_adds: how many of them are multiply-adds, each counted once.
         bytes_read: what is read of the arguments; None for all of them.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.explain.Cost(flops=10, multiply_adds=5)
+        Cost(flops=10, multiply_adds=5, bytes_read=None)
     """
 
     flops: int
