@@ -311,7 +311,7 @@ def test_second_derivatives_by_differences_of_first_ones(name) -> None:
 
 
 def pulled(fn, *arrays, ct=None) -> list[list[float]]:
-    """The gradients, which are the same in both modes of the sweep."""
+    """The gradients, which are the same in both modes of backward."""
     inputs = [leaf(a) for a in arrays]
     y = fn(*inputs)
     ct = np.ones(y.shape) if ct is None else np.asarray(ct)

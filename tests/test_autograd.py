@@ -171,7 +171,7 @@ def test_a_list_is_a_gradient() -> None:
     np.testing.assert_array_equal(gradient(x), [2.0, 40.0])
 
 
-# The order of the sweep
+# The order of backward
 
 
 def test_a_node_waits_until_everything_has_arrived() -> None:

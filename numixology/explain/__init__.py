@@ -55,7 +55,7 @@ from .figures.layers import activations_scene, layer_norm_scene
 from .figures.mixing import mixer_scene, step_scene
 from .figures.shapes import batch_scene, shape_scene, strides_scene
 from .figures.steps import step_size_scene
-from .figures.tapes import backward_scene, sweep_order_scene, tape_scene
+from .figures.tapes import backward_order_scene, backward_scene, tape_scene
 from .figures.walk import walk_scene
 from .guide.claims import Evidence, Finding
 from .guide.verdicts import VERDICTS, Correction, corrections, corrections_scene
@@ -131,7 +131,7 @@ __all__ = [
     "steps_of",
     "strides_scene",
     "style_sheet",
-    "sweep_order_scene",
+    "backward_order_scene",
     "swiglu_scene",
     "tape_scene",
     "token_jacobian_scene",

@@ -53,7 +53,7 @@ FIGURES = {
     "flatten": Figure(partial(mixing.step_scene, "flatten"), "one sequence of chunks", _STEPS),
     "merge": Figure(partial(mixing.step_scene, "merge"), "chunks regrouped: the mixing", _STEPS),
     "residual": Figure(partial(mixing.step_scene, "residual"), "the input added", _STEPS),
-    "norm": Figure(partial(mixing.step_scene, "norm"), "every token normalised", _STEPS),
+    "norm": Figure(partial(mixing.step_scene, "norm"), "every token normalized", _STEPS),
     "ffn": Figure(
         flow.feed_forward_scene,
         "a feed-forward network with its shapes",

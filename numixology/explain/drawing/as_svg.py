@@ -1,7 +1,7 @@
 """Panels as SVG: one picture each, with a title, a description and text for every value.
 
-Colours are CSS variables, so that a page can set them for light and dark; :func:`style_sheet`
-has values for both. No meaning rests on colour alone: every cell has its label, and every curve
+Colors are CSS variables, so that a page can set them for light and dark; :func:`style_sheet`
+has values for both. No meaning rests on color alone: every cell has its label, and every curve
 its own dashes and marks.
 """
 
@@ -90,7 +90,7 @@ class _Drawing(NamedTuple):
 
 
 def style_sheet(*, page: bool = True) -> str:
-    """The colours and fonts of the figures, as CSS.
+    """The colors and fonts of the figures, as CSS.
 
     Args:
         page: for a page, whose theme may be set by ``data-theme`` on its body; otherwise for a
@@ -263,15 +263,15 @@ def _grid(grid: Grid) -> _Drawing:
         for chunk in row.chunks:
             for cell in chunk:
                 if i == 0 and grid.columns:
-                    line.append(_centred(x, 14, cell_wide, grid.columns[column], "nx-faint"))
+                    line.append(_centered(x, 14, cell_wide, grid.columns[column], "nx-faint"))
                 # a group per cell, so that a page can light it or move the keyboard's focus to it
                 one = SubElement(line, "g", {"class": "nx-one"})
                 if cell.label == OMITTED:  # values were left out here: this is none
-                    one.append(_centred(x, y + 16, cell_wide, cell.label, "nx-faint"))
+                    one.append(_centered(x, y + 16, cell_wide, cell.label, "nx-faint"))
                 else:
                     tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
                     one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
-                    one.append(_centred(x, y + 16, cell_wide, cell.label, "nx-value"))
+                    one.append(_centered(x, y + 16, cell_wide, cell.label, "nx-value"))
                 x, column = x + cell_wide, column + 1
             wide = max(wide, x)
             x += _GAP
@@ -300,9 +300,9 @@ def _graph(graph: Graph) -> _Drawing:
     for box in graph.boxes:
         x, y = corner[box.key]
         elements.append(_rect(x, y, wide, high, "nx-cell", round_by=4))
-        elements.append(_centred(x, y + 17, wide, box.name, "nx-value"))
+        elements.append(_centered(x, y + 17, wide, box.name, "nx-value"))
         if box.shape:
-            elements.append(_centred(x, y + 34, wide, box.shape, "nx-faint"))
+            elements.append(_centered(x, y + 34, wide, box.shape, "nx-faint"))
     right = max(x for x, _ in corner.values()) + wide
     for row, lines in _remarks(graph).items():
         x = left + _last_column(graph, row) * step_x + wide + 12
@@ -448,7 +448,7 @@ def _chart(chart: Chart) -> _Drawing:
         elements.append(_mark(i, 20, y))
         elements.append(_text(48, y + 4, series.name))
     names = max(_wide(series.name) for series in chart.series)
-    last = _wide(number(chart.x[-1])) / 2  # the last label is centred below the right edge
+    last = _wide(number(chart.x[-1])) / 2  # the last label is centered below the right edge
     width = max(left + wide + last, 48 + names, _wide(chart.y_name))
     return _Drawing(elements, width, high + 46 + len(chart.series) * _LINE)
 
@@ -510,7 +510,7 @@ def _share(value: float, low: float, high: float) -> float:
 
 
 def _curve(kind: int, points: Sequence[tuple[float, float]]) -> Element:
-    """A line in the dashes and the colour of that curve."""
+    """A line in the dashes and the color of that curve."""
     return _path(points, f"nx-curve {_series(kind)}".rstrip(), _DASHES[kind % len(_DASHES)])
 
 
@@ -552,7 +552,7 @@ def _text(x: float, y: float, words: str, kind: str = "") -> Element:
     return element
 
 
-def _centred(x: float, y: float, wide: float, words: str, kind: str) -> Element:
+def _centered(x: float, y: float, wide: float, words: str, kind: str) -> Element:
     element = _text(x + wide / 2, y, words, kind)
     element.set("text-anchor", "middle")
     return element

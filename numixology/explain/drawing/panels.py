@@ -90,7 +90,7 @@ class Row(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Rows of labelled cells: a tensor's values.
+    """Rows of labeled cells: a tensor's values.
 
     Attributes:
         title: the heading.

@@ -53,7 +53,7 @@ class Scene(NamedTuple):
         return "\n\n".join([self.title, *map(panel_text, self.panels)])
 
     def svg(self) -> str:
-        """The figure as the text of an SVG file, with its colours for light and dark.
+        """The figure as the text of an SVG file, with its colors for light and dark.
 
         Returns:
             One ``svg`` element with a role, a title and a description; the panels are below each

@@ -1,4 +1,4 @@
-"""Single layers: the activations with their slopes, and a normalised token."""
+"""Single layers: the activations with their slopes, and a normalized token."""
 
 from collections.abc import Callable
 
@@ -92,7 +92,7 @@ def layer_norm_scene(hidden_dim: int = 4) -> Scene:
           x                   0     1    4     9
           minus the mean   -3.5  -2.5  0.5   5.5
           squared         12.25  6.25 0.25 30.25
-          normalised         -1 -0.71 0.14  1.57
+          normalized         -1 -0.71 0.14  1.57
         <BLANKLINE>
           mean 3.5, variance 12.25: the last row is the second divided by the root of 12.25 + 1e-05
     """
@@ -100,12 +100,12 @@ def layer_norm_scene(hidden_dim: int = 4) -> Scene:
     norm = nn.LayerNorm(hidden_dim)
     x = np.arange(float(hidden_dim)) ** 2
     mean, variance = x.mean(), x.var()
-    normalised = norm(tensor(x)).numpy()
+    normalized = norm(tensor(x)).numpy()
     rows = (
         _numbers("x", x),
         _numbers("minus the mean", x - mean),
         _numbers("squared", (x - mean) ** 2),
-        _numbers("normalised", normalised),
+        _numbers("normalized", normalized),
     )
     names = tuple(few([f"f{i + 1}" for i in range(hidden_dim)], _MOST_FEATURES, "..."))
     note = (
@@ -113,7 +113,7 @@ def layer_norm_scene(hidden_dim: int = 4) -> Scene:
         f"the root of {number(variance)} + {norm.eps}"
     )
     grid = Grid(f"A token of {counted(hidden_dim, 'feature')}", rows, "matrix", names, note)
-    return Scene("LayerNorm", "A token before, during and after its normalisation.", (grid,))
+    return Scene("LayerNorm", "A token before, during and after its normalization.", (grid,))
 
 
 def _numbers(name: str, values: Array) -> Row:

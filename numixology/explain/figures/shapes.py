@@ -146,7 +146,7 @@ def strides_scene(
           copied   (2, 4, 4, 2)  (32, 8, 2, 1)  yes
           flat     (2, 16, 2)    (32, 2, 1)     yes
         <BLANKLINE>
-          A stride is how far apart in memory two neighbours along an axis lie, counted in numbers.
+          A stride is how far apart in memory two neighbors along an axis lie, counted in numbers.
     """
     x = tensor(_batch(batch, num_tokens, hidden_dim))
     d = head_dim(x.shape, num_heads, "rankmixer")
@@ -165,7 +165,7 @@ def strides_scene(
             for name, one in named.items()
         ),
         "<<<<",
-        "A stride is how far apart in memory two neighbours along an axis lie, counted in numbers.",
+        "A stride is how far apart in memory two neighbors along an axis lie, counted in numbers.",
     )
     places = Grid(
         "The first places in memory that each reads",

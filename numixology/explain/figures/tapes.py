@@ -1,6 +1,6 @@
 """A tape as it was recorded, and as it is read backwards.
 
-Everything is read from the nodes themselves. Totals, and the order of visits, are what the sweep
+Everything is read from the nodes themselves. Totals, and the order of visits, are what backward
 returns; what a single use contributes is found by taking that one step again, alone, and pulling
 the cotangent back through it. No derivative is worked out here.
 """
@@ -26,7 +26,7 @@ __all__ = [
     "example_order",
     "example_second_derivative",
     "example_tape",
-    "sweep_order_scene",
+    "backward_order_scene",
     "tape_scene",
 ]
 
@@ -128,14 +128,14 @@ def backward_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) ->
           x     1 from %2, 2 + 2 from %1      5
     """
     tape = _tape_of(output, names)
-    visits = _right_sweep(tape, output, cotangent)
+    visits = _right_backward(tape, output, cotangent)
     description = "What arrives at every node, from which use of it, in the order of the visits."
     title = f"Backwards from {tape.name(output)}: {_counted(len(visits), 'visit')}"
     return Scene(title, description, (_upwards(tape, visits), _arrivals(tape, visits)))
 
 
-def sweep_order_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) -> Scene:
-    """Why the order of a sweep matters: the tape read in a wrong order, and in the right one.
+def backward_order_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) -> Scene:
+    """Why the order of a backward matters: the tape read in a wrong order, and in the right one.
 
     Args:
         output: the tensor whose gradient is taken.
@@ -154,15 +154,15 @@ def sweep_order_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor)
         >>> import numixology as nx
         >>> x = nx.tensor(2.0, requires_grad=True)
         >>> a = x * x
-        >>> scene = nx.explain.sweep_order_scene(a * (a + x), x=x, a=a)
+        >>> scene = nx.explain.backward_order_scene(a * (a + x), x=x, a=a)
         >>> for panel in scene.panels[1:]:
         ...     print(panel.note)
         Too late for a: 4. x ends with 28.
         x ends with 44.
     """
     tape = _tape_of(output, names)
-    right = _right_sweep(tape, output, cotangent)
-    wrong, ends = _wrong_sweep(output, right[0].total)
+    right = _right_backward(tape, output, cotangent)
+    wrong, ends = _wrong_backward(output, right[0].total)
     late = []
     for visit in wrong:
         missed = ends[id(visit.node)] - visit.total
@@ -196,7 +196,7 @@ def example_order() -> Scene:
     a = x * x
     b = a + x
     y = a * b
-    return sweep_order_scene(y, x=x, a=a, b=b, y=y)
+    return backward_order_scene(y, x=x, a=a, b=b, y=y)
 
 
 def example_second_derivative() -> Scene:
@@ -209,7 +209,7 @@ def example_second_derivative() -> Scene:
     tape = _tape_of(slope, names)
     old = [tape.name(node) for node in tape.nodes if id(node) in before]
     note = f"The forward recorded {' and '.join(old)}; the gradient recorded the rest."
-    visits = _right_sweep(tape, slope, None)
+    visits = _right_backward(tape, slope, None)
     listing = _listing(tape)._replace(note=note)
     arrivals = _arrivals(tape, visits)
     title = f"The slope of x * x * x at {_shown(x.data)}, and the slope of that"
@@ -360,8 +360,8 @@ def _free_column(taken: Sequence[_Place], near: Sequence[_Place], row: int) -> i
 # The tape, backwards
 
 
-def _right_sweep(tape: _Tape, output: Tensor, cotangent: Any) -> list[_Visit]:
-    """What the sweep found, in its order."""
+def _right_backward(tape: _Tape, output: Tensor, cotangent: Any) -> list[_Visit]:
+    """What backward found, in its order."""
     seed = cotangent_for(output, cotangent).data
     found = gradients([output], [seed], tape.nodes)
     return [_Visit(node, total, _parts(node, total)) for node, total in found.items()]
@@ -372,7 +372,7 @@ def _parts(node: Node, total: Array) -> list[tuple[Node, Array]]:
     return list(pulled_back(node, total, set(filter(_tracked, node.inputs or ())), False))
 
 
-def _wrong_sweep(output: Node, cotangent: Array) -> tuple[list[_Visit], dict[int, Array]]:
+def _wrong_backward(output: Node, cotangent: Array) -> tuple[list[_Visit], dict[int, Array]]:
     """WRONG, to show why: depth first, each node once, as soon as something arrives.
 
     What arrives at a node after its visit is added to its total, but goes no further.

@@ -110,14 +110,14 @@ def _block() -> Finding:
 def _norms() -> Finding:
     block = nn.RankMixerBlock(4, 8, 4, rng=0).eval()
     x = np.random.default_rng(0).standard_normal((2, 4, 8))
-    guide = _normalised(np.asarray(block(tensor(x))))
-    paper = _normalised(_post_norm_block(block, x))
+    guide = _normalized(np.asarray(block(tensor(x))))
+    paper = _normalized(_post_norm_block(block, x))
     truth = (
-        "The mixer normalises after its residual, the network before its own; in the paper both "
-        f"normalise after. The tokens that leave {'are' if guide else 'are not'} normalised here, "
+        "The mixer normalizes after its residual, the network before its own; in the paper both "
+        f"normalize after. The tokens that leave {'are' if guide else 'are not'} normalized here, "
         f"and {'are' if paper else 'are not'} in the paper."
     )
-    return Finding(truth, (Evidence("tokens leave the block normalised", guide, paper),))
+    return Finding(truth, (Evidence("tokens leave the block normalized", guide, paper),))
 
 
 def _post_norm_block(block: nn.RankMixerBlock, x: Array) -> Array:
@@ -127,7 +127,7 @@ def _post_norm_block(block: nn.RankMixerBlock, x: Array) -> Array:
     return layer_norm(y)
 
 
-def _normalised(x: Array) -> bool:
+def _normalized(x: Array) -> bool:
     """Whether every token has mean 0 and variance 1."""
     return bool(np.allclose(x.mean(-1), 0, atol=1e-6) and np.allclose(x.var(-1), 1, atol=1e-3))
 
@@ -181,7 +181,7 @@ NETWORK_CLAIMS = (
 ARCHITECTURE_CLAIMS = (
     Claim("block", _BLOCK, "token mixer, then feed forward, (B, T, D) throughout",
           _block, "model", ("block",)),
-    Claim("norms", _BLOCK, "the mixer normalises last, the network first",
+    Claim("norms", _BLOCK, "the mixer normalizes last, the network first",
           _norms, "model", ("block",), fault="differs"),
     Claim("positions", "Multi-Layer Model", "position embeddings of (B, T, D)",
           _positions, "model", ("model",), fault="ambiguous"),

@@ -202,12 +202,12 @@ def _residual() -> Finding:
     x = np.random.default_rng(0).standard_normal((B, T, D))
     mixer = nn.TokenMixer(T, D, H)
     steps = {step.name: step.value for step in steps_of(mixer, tensor(x))}
-    normalised = np.asarray(mixer.norm(tensor(x + steps["merge"])))
+    normalized = np.asarray(mixer.norm(tensor(x + steps["merge"])))
     shapes = tuple(str(steps[name].shape) for name in ("merge", "residual", "norm"))
     found = (
         Evidence("shapes from mixed to final", ("(2, 4, 8)",) * 3, shapes),
         Evidence(
-            "the output is LayerNorm(x + mixed)", True, np.array_equal(steps["norm"], normalised)
+            "the output is LayerNorm(x + mixed)", True, np.array_equal(steps["norm"], normalized)
         ),
     )
     return Finding(f"LayerNorm(x + mix(x)), of shape {shapes[-1]} throughout.", found)
@@ -218,7 +218,7 @@ def _numbering() -> Finding:
     names = [step.name for step in steps_of(mixer, tensor(np.zeros((B, T, D))))]
     numbered = [name for name in names if name != "restore"]  # permuting back belongs to the merge
     merge, residual = numbered.index("merge"), numbered.index("residual")
-    truth = f"The merge is step {merge}; residual and normalisation are step {residual}."
+    truth = f"The merge is step {merge}; residual and normalization are step {residual}."
     return Finding(truth, (Evidence("the step that adds the input", 5, residual),))
 
 
@@ -323,7 +323,7 @@ MIXER_CLAIMS = (
           _together, "mixer", ("guide-mixer",)),
     Claim("merge", _STEP_5, "the result arrives at (2, 4, 8), from somewhere",
           _merge, "mixer", ("merge",), fault="ambiguous"),
-    Claim("residual", _STEP_5, "add the input, then normalise; (2, 4, 8) throughout",
+    Claim("residual", _STEP_5, "add the input, then normalize; (2, 4, 8) throughout",
           _residual, "mixer", ("residual", "norm")),
     Claim("numbering", _STEP_5, 'step 5 takes the "output from step 5"',
           _numbering, "mixer", ("guide-mixer",)),

@@ -182,7 +182,7 @@ def logsumexp(row: list[Number]) -> None:
     _ = top + log(total([exp(x - top) for x in row]))
 
 
-def centred(row: list[Number]) -> list[Number]:
+def centered(row: list[Number]) -> list[Number]:
     middle = mean(row)
     return [x - middle for x in row]
 
@@ -193,7 +193,7 @@ def deviation(row: list[Number]) -> Number:
 
 def normed(weight: bool, bias: bool) -> Callable[[list[Number]], None]:
     def norm(row: list[Number]) -> None:
-        row = centred(row)
+        row = centered(row)
         size = deviation(row)
         for x in row:
             y = x / size

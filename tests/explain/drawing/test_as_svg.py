@@ -126,7 +126,7 @@ def test_wide_characters_have_room() -> None:
     assert widths[0] == widths[1]
 
 
-def test_curves_differ_in_more_than_colour() -> None:
+def test_curves_differ_in_more_than_color() -> None:
     svg = parsed(CHART)
     curves = [e for e in svg.iter(f"{SVG}path") if is_a(e, "nx-curve")]
     assert len(curves) == 2 * len(CURVES)  # on the plane and beside its name
@@ -270,11 +270,11 @@ def test_the_title_of_a_picture_alone() -> None:
     assert texts(svg) == ["Nothing"]
 
 
-# Colours ----------------------------------------------------------------------------------
+# Colors ----------------------------------------------------------------------------------
 
 
-def luminance(colour):
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def luminance(color):
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -293,14 +293,14 @@ def test_text_has_the_contrast_that_accessibility_asks_for() -> None:
     light, dark = palettes()
     assert set(light) == set(dark)
     assert light != dark
-    for colours in (light, dark):
-        for name, colour in colours.items():
+    for colors in (light, dark):
+        for name, color in colors.items():
             if name == "paper" or name.startswith("tint"):
-                assert contrast(colours["ink"], colour) > 7
-        assert contrast(colours["faint"], colours["paper"]) > 4.5
-        assert contrast(colours["accent"], colours["paper"]) > 3
-        assert contrast(colours["line"], colours["paper"]) > 3
-        assert all(contrast(colours[f"curve-{i}"], colours["paper"]) > 3 for i in (1, 2, 3))
+                assert contrast(colors["ink"], color) > 7
+        assert contrast(colors["faint"], colors["paper"]) > 4.5
+        assert contrast(colors["accent"], colors["paper"]) > 3
+        assert contrast(colors["line"], colors["paper"]) > 3
+        assert all(contrast(colors[f"curve-{i}"], colors["paper"]) > 3 for i in (1, 2, 3))
 
 
 def test_a_page_may_choose_its_theme() -> None:

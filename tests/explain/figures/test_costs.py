@@ -169,5 +169,5 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
         draw("ratio", hidden_dim=8, num_heads=3)
     with refused(ArgumentError, "is a positive integer", "0"):
         draw("block-flops", num_tokens=0)
-    with refused(ArgumentError, "drawn by its own sizes", "num_tokens"):
+    with refused(ArgumentError, "takes hidden_dim, num_heads", "num_tokens"):
         draw("memory", num_tokens=4)

@@ -38,16 +38,16 @@ def test_their_slopes() -> None:
 
 
 @given(st.integers(1, 8))
-def test_a_token_is_normalised(D) -> None:
+def test_a_token_is_normalized(D) -> None:
     (grid,) = layer_norm_scene(D).panels
     rows = {row.name: [float(cell.label) for cell in row.chunks[0]] for row in grid.rows}
     x = np.array([i * i for i in range(D)], dtype=float)
-    centred = x - x.mean()
+    centered = x - x.mean()
     assert rows["x"] == list(x)
-    assert rows["minus the mean"] == pytest.approx(centred, rel=1e-3, abs=0.006)
-    assert rows["squared"] == pytest.approx(centred**2, rel=1e-3, abs=0.006)
-    truth = centred / np.sqrt((centred**2).mean() + 1e-5)
-    assert rows["normalised"] == pytest.approx(truth, abs=0.006)
+    assert rows["minus the mean"] == pytest.approx(centered, rel=1e-3, abs=0.006)
+    assert rows["squared"] == pytest.approx(centered**2, rel=1e-3, abs=0.006)
+    truth = centered / np.sqrt((centered**2).mean() + 1e-5)
+    assert rows["normalized"] == pytest.approx(truth, abs=0.006)
     assert grid.columns == tuple(f"f{i}" for i in range(1, D + 1))
     assert f"mean {x.mean():.4g}, variance {x.var():.4g}" in panel_text(grid)
 

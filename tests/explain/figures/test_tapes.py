@@ -17,9 +17,9 @@ from numixology.explain import (
     Box,
     Graph,
     Scene,
+    backward_order_scene,
     backward_scene,
     draw,
-    sweep_order_scene,
     tape_scene,
 )
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
 def test_drawing_changes_nothing() -> None:
     x = leaf(2.0)
     y = x * x
-    for scene in (tape_scene, backward_scene, sweep_order_scene):
+    for scene in (tape_scene, backward_scene, backward_order_scene):
         with nx.no_grad():
             scene(y)
     assert x.grad is None
@@ -300,7 +300,7 @@ def test_the_diamond_goes_wrong_by_what_came_too_late() -> None:
 
 def test_a_chain_has_only_one_order() -> None:
     x = leaf(3.0)
-    _, wrong, right = sweep_order_scene((x * 2 + 1) * 5, x=x).panels
+    _, wrong, right = backward_order_scene((x * 2 + 1) * 5, x=x).panels
     assert wrong.rows == right.rows
     assert wrong.note == right.note == "x ends with 10."
 
@@ -309,7 +309,7 @@ def test_a_chain_has_only_one_order() -> None:
 def test_the_right_order_ends_with_the_gradient(program) -> None:
     x, y = leaf(2.0), leaf(3.0)
     output = run(program, x, y)[-1]
-    _, wrong, right = sweep_order_scene(output).panels
+    _, wrong, right = backward_order_scene(output).panels
     assert sorted(row[0] for row in wrong.rows) == sorted(row[0] for row in right.rows)
     output.backward()
     ends = [f"{one.grad.item():g}." for one in (x, y) if one.grad is not None]

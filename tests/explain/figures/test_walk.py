@@ -13,9 +13,9 @@ from numixology.errors import ShapeError
 from numixology.explain import Grid, panel_text, walk_scene
 
 
-def normalised(x):
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+def normalized(x):
+    centered = x - x.mean(-1, keepdims=True)
+    return centered / np.sqrt((centered**2).mean(-1, keepdims=True) + 1e-5)
 
 
 def gelu(x):
@@ -31,8 +31,8 @@ def by_hand(T, D, H, V, F):
     x = tokens + places
     chunks = [x[t, h * D // H : (h + 1) * D // H] for h in range(H) for t in range(T)]
     mixed = np.concatenate(chunks).reshape(T, D)
-    y = normalised(x + mixed)
-    h = normalised(y)
+    y = normalized(x + mixed)
+    h = normalized(y)
     first = h @ p["blocks.0.ffn.linear1.weight"].T + p["blocks.0.ffn.linear1.bias"]
     bent = gelu(first)
     second = bent @ p["blocks.0.ffn.linear2.weight"].T + p["blocks.0.ffn.linear2.bias"]

@@ -401,7 +401,7 @@ def test_only_errors_of_shapes_are_refusals() -> None:
         ("shares", ["49.943 / 0.065 / 49.943 / 0.016 / 0.033 %", "93.7"]),
         ("swiglu", ["7,079,424", "12D² + 11D", "1.5 times"]),
         ("linear3", ["the output of the norm", "D = 3", "gives 12"]),
-        ("norms", ["are not normalised here, and are in the paper"]),
+        ("norms", ["are not normalized here, and are in the paper"]),
         ("positions", ["(4, 8)"]),
         ("reshapes", ["0 values of 64", "64 of 64 are copied"]),
         ("norm-rows", ["7D + 2 "]),
