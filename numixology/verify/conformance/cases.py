@@ -5,7 +5,7 @@ equal axes hide what is exchanged. Every array holds numbers of the backend's fo
 backend starts from the very numbers that the reference starts from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from ...errors import ArgumentError
 from ...tensors import Tensor, leaf
 from ...transforms import grad
 from .formats import Format, format_of
-from .stages import Inputs, stage_of
+from .stages import NETWORKS, STAGES, Inputs, stage_of
 from .textbook import Textbook
 
 __all__ = [
@@ -295,47 +295,32 @@ def cases_of(stage: str, dtype: str, seeds: Sequence[int] = range(7)) -> Iterato
 # Inside a model -----------------------------------------------------------------------
 
 
+def _noted(stage: str) -> Callable[..., Tensor]:
+    """The textbook's stage, which also notes what it was called with and what it returned."""
+    compute, names = getattr(Textbook, stage), STAGES[stage].inputs
+
+    def noted(recorder: "_Recorder", *args: Any) -> Tensor:
+        output: Tensor = compute(recorder, *args)
+        if stage in NETWORKS:
+            recorder.calls.append((stage, args[0], output))
+        elif len(args) == len(names):  # a linear layer without a bias is no stage
+            recorder.calls.append((stage, dict(zip(names, args, strict=True)), output))
+        return output
+
+    return noted
+
+
 class _Recorder(Textbook):
-    """Remembers what every stage inside a network is called with, and what it returns."""
+    """Remembers every stage inside a network."""
 
     def __init__(self) -> None:
         super().__init__("float64")
-        self.calls: list[tuple[str, dict[str, Any], Tensor]] = []
+        self.calls: list[tuple[str, Inputs, Tensor]] = []
 
-    def _noted(self, stage: str, inputs: dict[str, Any], output: Tensor) -> Tensor:
-        self.calls.append((stage, inputs, output))
-        return output
-
-    def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        inputs = {"x": x, "weight": weight, "bias": bias, "eps": eps}
-        return self._noted("layer_norm", inputs, super().layer_norm(x, weight, bias, eps))
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        if bias is None:
-            return super().linear(x, weight)
-        inputs = {"x": x, "weight": weight, "bias": bias}
-        return self._noted("linear", inputs, super().linear(x, weight, bias))
-
-    def gelu(self, x: Tensor) -> Tensor:
-        return self._noted("gelu", {"x": x}, super().gelu(x))
-
-    def silu(self, x: Tensor) -> Tensor:
-        return self._noted("silu", {"x": x}, super().silu(x))
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        inputs = {"x": x, "num_heads": num_heads}
-        return self._noted("token_mix", inputs, super().token_mix(x, num_heads))
-
-    def embedding(self, ids: Array, weight: Tensor) -> Tensor:
-        return self._noted(
-            "embedding", {"ids": ids, "weight": weight}, super().embedding(ids, weight)
-        )
-
-    def feed_forward(self, p: Inputs) -> Tensor:
-        return self._noted("feed_forward", dict(p), super().feed_forward(p))
-
-    def block(self, p: Inputs) -> Tensor:
-        return self._noted("block", dict(p), super().block(p))
+    embedding, token_mix = _noted("embedding"), _noted("token_mix")
+    layer_norm, linear = _noted("layer_norm"), _noted("linear")
+    gelu, silu = _noted("gelu"), _noted("silu")
+    feed_forward, block = _noted("feed_forward"), _noted("block")
 
 
 def inside(case: Case) -> Iterator[Case]:

@@ -14,7 +14,7 @@ from ... import functional as F
 from ...array import Array
 from ...tensors import Tensor, leaf
 from .bugs.registry import named
-from .stages import Inputs, depth_of, part
+from .stages import Inputs
 from .textbook import Textbook, straight_through
 
 __all__ = ["REWRITES", "Rewrite"]
@@ -465,9 +465,6 @@ class Library(Textbook):
 class PositionsGathered(Textbook):
     """The positions are looked up as the tokens are, and the positions come first in the sum."""
 
-    def model(self, p: Inputs) -> Tensor:
-        rows = self.embedding(np.arange(p["ids"].shape[1]), p["position_embedding.weight"])
-        x = self.residual(rows, self.embedding(p["ids"], p["token_embedding.weight"]))
-        for i in range(depth_of(p)):
-            x = self.block(part(p, f"blocks.{i}", x=x))
-        return x
+    def embedded(self, ids: Array, tokens: Tensor, positions: Tensor) -> Tensor:
+        rows = self.embedding(np.arange(ids.shape[1]), positions)
+        return self.residual(rows, self.embedding(ids, tokens))

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeAlias
 
 from ... import functional as F
+from ... import nn
 from ...errors import ArgumentError
 
 __all__ = ["NETWORKS", "STAGES", "Inputs", "Stage", "depth_of", "part", "stage_of"]
@@ -53,31 +54,30 @@ def depth_of(p: Inputs) -> int:
     return 1 + max(int(key.split(".")[1]) for key in p if key.startswith("blocks."))
 
 
-def _feed_forward(p: Inputs) -> Any:
-    h = F.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
-    h = F.gelu(F.linear(h, p["linear1.weight"], p["linear1.bias"]))
-    return p["x"] + F.linear(h, p["linear2.weight"], p["linear2.bias"])
+def _module(make: Callable[[Inputs], nn.Module]) -> Callable[[Inputs], Any]:
+    """What a module computes of x, or of ids, with the parameters that are among the inputs."""
+
+    def reference(p: Inputs) -> Any:
+        module = make(p).eval()
+        parameters = {name: p[name] for name, _ in module.named_parameters()}
+        return nn.functional_call(module, parameters, p["ids"] if "ids" in p else p["x"])
+
+    return reference
 
 
-def _swiglu_feed_forward(p: Inputs) -> Any:
-    h = F.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
-    gate, up = F.silu(F.linear(h, p["w1.weight"])), F.linear(h, p["w3.weight"])
-    return p["x"] + F.linear(gate * up, p["w2.weight"])
+def _block(p: Inputs) -> nn.Module:
+    _, tokens, features = p["x"].shape
+    width = len(p["ffn.linear1.bias"])
+    return nn.RankMixerBlock(tokens, features, p["num_heads"], ff_dim=width, eps=p["eps"], rng=0)
 
 
-def _block(p: Inputs) -> Any:
-    x, norm = p["x"], part(p, "mixer.norm")
-    mixed = x + F.token_mix(x, p["num_heads"])
-    y = F.layer_norm(mixed, norm["weight"], norm["bias"], p["eps"])
-    return _feed_forward(part(p, "ffn", x=y))
-
-
-def _model(p: Inputs) -> Any:
-    positions = p["position_embedding.weight"]
-    x = F.embedding(p["ids"], p["token_embedding.weight"]) + positions
-    for i in range(depth_of(p)):
-        x = _block(part(p, f"blocks.{i}", x=x))
-    return x
+def _model(p: Inputs) -> nn.Module:
+    tokens, features = p["position_embedding.weight"].shape
+    words, width = len(p["token_embedding.weight"]), len(p["blocks.0.ffn.linear1.bias"])
+    heads, depth = p["num_heads"], depth_of(p)
+    return nn.RankMixerModel(
+        words, tokens, features, heads, depth, ff_dim=width, eps=p["eps"], rng=0
+    )
 
 
 _X = {"x": "(B, T, D)"}
@@ -139,7 +139,7 @@ STAGES: dict[str, Stage] = {
             _X | _FFN | _EPS,
             "(B, T, D)",
             "x + linear2(gelu(linear1(norm(x))))",
-            _feed_forward,
+            _module(lambda p: nn.FeedForward(*p["linear2.weight"].shape, eps=p["eps"], rng=0)),
         ),
         Stage(
             "swiglu_feed_forward",
@@ -149,14 +149,14 @@ STAGES: dict[str, Stage] = {
             | _EPS,
             "(B, T, D)",
             "x + w2(silu(w1(norm(x))) · w3(norm(x)))",
-            _swiglu_feed_forward,
+            _module(lambda p: nn.SwiGLUFeedForward(*p["w2.weight"].shape, eps=p["eps"], rng=0)),
         ),
         Stage(
             "block",
             _X | _BLOCK | _EPS | _HEADS,
             "(B, T, D)",
             "feed_forward(norm(x + token_mix(x)))",
-            _block,
+            _module(_block),
         ),
         Stage(
             "model",
@@ -170,7 +170,7 @@ STAGES: dict[str, Stage] = {
             },
             "(B, T, D)",
             "blocks of token_embedding[ids] + position_embedding",
-            _model,
+            _module(_model),
         ),
     )
 }

@@ -1,5 +1,8 @@
 """The stages written as a backend would write them, in one number format.
 
+Here the layers stand a second time, for NumPy lacks these formats: a kernel rounds to its format
+what it writes to memory, and a function of :mod:`numixology.functional` cannot be cut there.
+
 It serves three ends. Its distance to the reference, over several orders of summation, is what
 rounding does in that format, from which the bounds are computed. Known bugs are variations of it,
 each a subclass that overrides one step. And so are the legitimate rewrites, which must pass.
@@ -21,7 +24,8 @@ from ...primitives import primitive
 from ...tensors import Tensor, leaf
 from ...transforms import pull
 from .formats import format_of
-from .stages import NETWORKS, Inputs, depth_of, part, stage_of
+from .networks import Networks
+from .stages import Inputs
 
 __all__ = ["Textbook", "straight_through"]
 
@@ -54,7 +58,7 @@ def straight_through(value: Tensor, like: Tensor) -> Tensor:
     return _instead(like, value=value.data)
 
 
-class Textbook:
+class Textbook(Networks):
     """A backend in NumPy; it is an adapter.
 
     Args:
@@ -111,12 +115,6 @@ class Textbook:
             return leaf(value.astype(self.wide), requires_grad=True)
 
         return {name: wrap(value) for name, value in inputs.items()}
-
-    def run(self, stage: str, p: Inputs) -> Tensor:
-        """A stage on tensors."""
-        compute = getattr(self, stage_of(stage).name)
-        output: Tensor = compute(p) if stage in NETWORKS else compute(**p)
-        return output
 
     # Numbers
 
@@ -235,57 +233,6 @@ class Textbook:
         """x + y."""
         return self.store(x + y)
 
-    def dropout(self, x: Tensor) -> Tensor:
-        """Nothing: a backend is checked as it evaluates."""
-        return x
-
-    def activation(self, x: Tensor) -> Tensor:
-        """What the feed-forward network has between its two layers."""
-        return self.gelu(x)
-
-    def feed_forward(self, p: Inputs) -> Tensor:
-        """x + linear2(gelu(linear1(norm(x))))."""
-        return self.residual(p["x"], self.dropout(self.branch(p, self.first_norm(p))))
-
-    def first_norm(self, p: Inputs) -> Tensor:
-        """norm(x), which either feed-forward network starts with."""
-        return self.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
-
-    def branch(self, p: Inputs, h: Tensor) -> Tensor:
-        """linear2(gelu(linear1(h)))."""
-        h = self.activation(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
-        return self.linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"])
-
-    def swiglu_feed_forward(self, p: Inputs) -> Tensor:
-        """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
-        return self.residual(p["x"], self.gated_branch(p, self.first_norm(p)))
-
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
-        """w2(silu(w1(h)) · w3(h))."""
-        h = self.gated(self.linear(h, p["w1.weight"]), self.linear(h, p["w3.weight"]))
-        return self.linear(h, p["w2.weight"])
-
     def gated(self, gate: Tensor, up: Tensor) -> Tensor:
         """silu(gate) · up."""
         return self.store(self.silu(gate) * up)
-
-    def block(self, p: Inputs) -> Tensor:
-        """feed_forward(norm(x + token_mix(x)))."""
-        y = self.mixer(p["x"], p["num_heads"], part(p, "mixer.norm"))
-        return self.feed_forward(part(p, "ffn", x=y))
-
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        """norm(x + token_mix(x))."""
-        y = self.residual(x, self.token_mix(x, num_heads))
-        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
-
-    def model(self, p: Inputs) -> Tensor:
-        """The blocks of token_embedding[ids] + position_embedding."""
-        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
-        for i in range(depth_of(p)):
-            x = self.block(part(p, f"blocks.{i}", x=x))
-        return x
-
-    def embedded(self, ids: Array, tokens: Tensor, positions: Tensor) -> Tensor:
-        """tokens[ids] + positions."""
-        return self.residual(self.embedding(ids, tokens), positions[: ids.shape[1]])

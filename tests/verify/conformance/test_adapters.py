@@ -15,14 +15,12 @@ from numixology.errors import ArgumentError, DTypeError, ShapeError, Unsupported
 from numixology.verify.conformance import STAGES, Textbook, conform, make_case, truth_of
 from numixology.verify.conformance.adapters import NAMES, Numpy, Sizes, load, template
 from numixology.verify.conformance.adapters.layers import (
-    Layers,
     arrays_of,
     authors_names,
     parameters_of,
     sizes_of,
     wanted,
 )
-from numixology.verify.conformance.stages import NETWORKS
 
 ADAPTERS = "numixology.verify.conformance.adapters"
 
@@ -272,47 +270,6 @@ def test_an_output_of_another_shape_is_refused() -> None:
     wanted(np.zeros((2, 3)), (2, 3))
     with refused(ShapeError, "(3, 2)"):
         wanted(np.zeros((3, 2)), (2, 3))
-
-
-class Words(Layers):
-    """Layers that return words, to see how the networks put them together."""
-
-    def __getattribute__(self, name):
-        if name in ("run", "feed_forward", "swiglu_feed_forward", "block", "model"):
-            return super().__getattribute__(name)
-        return lambda *args: f"{name}({', '.join(map(str, args))})"
-
-
-def test_networks_are_made_of_the_layers() -> None:
-    named = {name: name for name in STAGES["swiglu_feed_forward"].inputs}
-    assert Words().run("swiglu_feed_forward", named) == (
-        "plus(x, linear(times(silu(linear(layer_norm(x, norm.weight, norm.bias, eps), w1.weight)), "
-        "linear(layer_norm(x, norm.weight, norm.bias, eps), w3.weight)), w2.weight))"
-    )
-    assert "plus(x, token_mix(x, num_heads))" in Words().run(
-        "block", {name: name for name in STAGES["block"].inputs}
-    )
-
-
-def test_a_model_is_made_of_its_blocks() -> None:
-    named = {name: name for name in make_case("model").inputs}
-    text = Words().run("model", named)
-    assert "plus(embedding(ids, token_embedding.weight), position_embedding.weight)" in text
-    first = text.index("blocks.0.mixer.norm.weight")
-    assert text.index("blocks.1.ffn.linear2.bias") > text.index("blocks.0.ffn.linear2.bias") > first
-
-
-LAYERS = [stage for stage in STAGES if stage not in NETWORKS]
-
-
-@pytest.mark.parametrize("stage", LAYERS)
-def test_layers_are_for_a_subclass_to_write(stage) -> None:
-    with pytest.raises(NotImplementedError):
-        Layers().run(stage, make_case(stage).inputs)
-
-
-def test_sums_and_products_are_operators_unless_overridden() -> None:
-    assert (Layers().plus(2, 3), Layers().times(2, 3)) == (5, 6)
 
 
 def test_a_ready_adapter_is_made_with_its_options(monkeypatch) -> None:

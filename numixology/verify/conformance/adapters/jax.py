@@ -11,8 +11,9 @@ import numpy as np
 
 from ....array import Array
 from ..formats import format_of
+from ..networks import Networks
 from ..stages import STAGES, Inputs, stage_of
-from .layers import Layers, Sizes, arrays_of, authors_names, sizes_of, wanted
+from .layers import Sizes, arrays_of, authors_names, sizes_of, wanted
 
 __all__ = ["PROFILE", "Jax", "JaxFunction", "jax_function"]
 
@@ -96,7 +97,7 @@ class _OnCpu:
             return {name: self.back(g) for name, g in found.items()}
 
 
-class Jax(_OnCpu, Layers):
+class Jax(_OnCpu, Networks):
     """JAX's own functions, with gradients by its ``vjp``.
 
     It has no LayerNorm of its own; this one is of ``jnp.mean``, ``jnp.var`` and ``lax.rsqrt``, in

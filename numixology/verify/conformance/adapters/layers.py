@@ -1,98 +1,15 @@
-"""What the ready adapters share: networks made of layers, sizes of a case, and parameter names."""
+"""What the ready adapters share: sizes of a case, names of parameters, and what has gradients."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ....array import Array
 from ....errors import ShapeError
-from ..stages import NETWORKS, Inputs, depth_of, part, stage_of
+from ..stages import Inputs, depth_of, stage_of
 
-__all__ = ["Layers", "Sizes", "arrays_of", "authors_names", "parameters_of", "sizes_of", "wanted"]
-
-
-class Layers:
-    """A library's layers, and the networks that they make.
-
-    A subclass writes the layers in its library's own functions. What they take and return may be
-    anything that the library calculates with, also the names of a graph's nodes.
-    """
-
-    def run(self, stage: str, p: Inputs) -> Any:
-        """A stage on the library's arrays."""
-        compute: Callable[..., Any] = getattr(self, stage_of(stage).name)
-        return compute(p) if stage in NETWORKS else compute(**p)
-
-    # Layers, for the subclass to write
-
-    def embedding(self, ids: Any, weight: Any) -> Any:
-        """weight[ids]."""
-        raise NotImplementedError
-
-    def token_mix(self, x: Any, num_heads: int) -> Any:
-        """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        raise NotImplementedError
-
-    def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
-        """(x - mean) / √(var + eps) · weight + bias."""
-        raise NotImplementedError
-
-    def linear(self, x: Any, weight: Any, bias: Any = None) -> Any:
-        """x weightᵀ + bias."""
-        raise NotImplementedError
-
-    def gelu(self, x: Any) -> Any:
-        """x Φ(x)."""
-        raise NotImplementedError
-
-    def gelu_tanh(self, x: Any) -> Any:
-        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
-        raise NotImplementedError
-
-    def silu(self, x: Any) -> Any:
-        """x σ(x)."""
-        raise NotImplementedError
-
-    def softmax(self, x: Any) -> Any:
-        """exp(x) / Σ exp(x)."""
-        raise NotImplementedError
-
-    def plus(self, x: Any, y: Any) -> Any:
-        """x + y."""
-        return x + y
-
-    def times(self, x: Any, y: Any) -> Any:
-        """x · y."""
-        return x * y
-
-    # Networks
-
-    def feed_forward(self, p: Inputs) -> Any:
-        """x + linear2(gelu(linear1(norm(x))))."""
-        h = self.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
-        h = self.gelu(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
-        return self.plus(p["x"], self.linear(h, p["linear2.weight"], p["linear2.bias"]))
-
-    def swiglu_feed_forward(self, p: Inputs) -> Any:
-        """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
-        h = self.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
-        gate, up = self.silu(self.linear(h, p["w1.weight"])), self.linear(h, p["w3.weight"])
-        return self.plus(p["x"], self.linear(self.times(gate, up), p["w2.weight"]))
-
-    def block(self, p: Inputs) -> Any:
-        """feed_forward(norm(x + token_mix(x)))."""
-        mixed = self.plus(p["x"], self.token_mix(p["x"], p["num_heads"]))
-        y = self.layer_norm(mixed, p["mixer.norm.weight"], p["mixer.norm.bias"], p["eps"])
-        return self.feed_forward(part(p, "ffn", x=y))
-
-    def model(self, p: Inputs) -> Any:
-        """The blocks of token_embedding[ids] + position_embedding."""
-        tokens = self.embedding(p["ids"], p["token_embedding.weight"])
-        x = self.plus(tokens, p["position_embedding.weight"])
-        for i in range(depth_of(p)):
-            x = self.block(part(p, f"blocks.{i}", x=x))
-        return x
+__all__ = ["Sizes", "arrays_of", "authors_names", "parameters_of", "sizes_of", "wanted"]
 
 
 class Sizes(NamedTuple):

@@ -12,8 +12,9 @@ from ....array import Array
 from ....errors import UnsupportedError
 from ..cases import make_case
 from ..formats import format_of
+from ..networks import Networks
 from ..stages import STAGES, Inputs
-from .layers import Layers, sizes_of
+from .layers import sizes_of
 
 __all__ = ["OPSET", "PROFILE", "OnnxRuntime"]
 
@@ -30,7 +31,7 @@ PROFILE: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Graph(Layers):
+class _Graph(Networks):
     """Layers as nodes of a graph; what they take and return are names."""
 
     def __init__(self, inputs: Inputs) -> None:
@@ -67,7 +68,7 @@ class _Graph(Layers):
     def linear(self, x: str, weight: str, bias: str | None = None) -> str:
         """x weightᵀ + bias."""
         y = self.node("MatMul", x, self.node("Transpose", weight, perm=[1, 0]))
-        return y if bias is None else self.plus(y, bias)
+        return y if bias is None else self.node("Add", y, bias)
 
     def gelu(self, x: str) -> str:
         """x Φ(x)."""
@@ -79,19 +80,19 @@ class _Graph(Layers):
 
     def silu(self, x: str) -> str:
         """x σ(x)."""
-        return self.times(x, self.node("Sigmoid", x))
+        return self.node("Mul", x, self.node("Sigmoid", x))
 
     def softmax(self, x: str) -> str:
         """exp(x) / Σ exp(x)."""
         return self.node("Softmax", x, axis=-1)
 
-    def plus(self, x: str, y: str) -> str:
+    def residual(self, x: str, y: str) -> str:
         """x + y."""
         return self.node("Add", x, y)
 
-    def times(self, x: str, y: str) -> str:
-        """x · y."""
-        return self.node("Mul", x, y)
+    def gated(self, gate: str, up: str) -> str:
+        """silu(gate) · up."""
+        return self.node("Mul", self.silu(gate), up)
 
 
 class OnnxRuntime:

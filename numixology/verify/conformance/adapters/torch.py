@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from ....array import Array
 from ....errors import StateDictError, UnsupportedError
 from ..formats import format_of
+from ..networks import Networks
 from ..stages import STAGES, Inputs, stage_of
-from .layers import Layers, Sizes, arrays_of, authors_names, parameters_of, sizes_of, wanted
+from .layers import Sizes, arrays_of, authors_names, parameters_of, sizes_of, wanted
 
 __all__ = ["PROFILE", "Torch", "TorchModule", "torch_module"]
 
@@ -107,7 +108,7 @@ def _tf32(settings: Any, on: bool) -> Iterator[None]:
         setattr(settings, switch, before)
 
 
-class Torch(_OnDevice, Layers):
+class Torch(_OnDevice, Networks):
     """torch's own functions, with gradients by its autograd.
 
     Args:

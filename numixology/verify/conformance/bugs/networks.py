@@ -1,13 +1,14 @@
 """Bugs of the feed-forward networks, the block and the model, whose parts are right."""
 
 import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from .... import functional as F
 from ....array import Array
 from ....tensors import Tensor
-from ..stages import Inputs, depth_of, part
+from ..stages import Inputs, part
 from ..textbook import Textbook, straight_through
 from .registry import known
 from .steps import first_row, last_row
@@ -75,13 +76,9 @@ class BranchGradientDropped(Textbook):
 class ResidualOfTheNormed(Textbook):
     """The normed input is added back, not the input."""
 
-    def feed_forward(self, p: Inputs) -> Tensor:
+    def around(self, p: Inputs, branch: Callable[[Inputs, Tensor], Tensor]) -> Tensor:
         h = self.first_norm(p)
-        return self.residual(h, self.branch(p, h))
-
-    def swiglu_feed_forward(self, p: Inputs) -> Tensor:
-        h = self.first_norm(p)
-        return self.residual(h, self.gated_branch(p, h))
+        return self.residual(h, branch(p, h))
 
 
 @known("feed_forward", "swiglu_feed_forward")
@@ -97,24 +94,16 @@ class PreNormMissing(Textbook):
 class PostNormForPreNorm(Textbook):
     """The norm comes last, after the sum: norm(x + branch(x))."""
 
-    def feed_forward(self, p: Inputs) -> Tensor:
-        y = self.residual(p["x"], self.branch(p, p["x"]))
-        return self.first_norm({**p, "x": y})
-
-    def swiglu_feed_forward(self, p: Inputs) -> Tensor:
-        y = self.residual(p["x"], self.gated_branch(p, p["x"]))
-        return self.first_norm({**p, "x": y})
+    def around(self, p: Inputs, branch: Callable[[Inputs, Tensor], Tensor]) -> Tensor:
+        return self.first_norm({**p, "x": self.residual(p["x"], branch(p, p["x"]))})
 
 
 @known("feed_forward", "swiglu_feed_forward")
 class NormOfTheBranch(Textbook):
     """The norm stands after the branch: x + norm(branch(x))."""
 
-    def feed_forward(self, p: Inputs) -> Tensor:
-        return self.residual(p["x"], self.first_norm({**p, "x": self.branch(p, p["x"])}))
-
-    def swiglu_feed_forward(self, p: Inputs) -> Tensor:
-        return self.residual(p["x"], self.first_norm({**p, "x": self.gated_branch(p, p["x"])}))
+    def around(self, p: Inputs, branch: Callable[[Inputs, Tensor], Tensor]) -> Tensor:
+        return self.residual(p["x"], self.first_norm({**p, "x": branch(p, p["x"])}))
 
 
 @known("feed_forward", "swiglu_feed_forward")
@@ -179,8 +168,7 @@ class FirstBiasMissing(Textbook):
     """The first layer has no bias."""
 
     def branch(self, p: Inputs, h: Tensor) -> Tensor:
-        h = self.activation(self.linear(h, p["linear1.weight"]))
-        return self.linear(h, p["linear2.weight"], p["linear2.bias"])
+        return super().branch({**p, "linear1.bias": None}, h)
 
 
 @known("feed_forward")
@@ -188,8 +176,7 @@ class SecondBiasMissing(Textbook):
     """The second layer has no bias."""
 
     def branch(self, p: Inputs, h: Tensor) -> Tensor:
-        h = self.activation(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
-        return self.linear(h, p["linear2.weight"])
+        return super().branch({**p, "linear2.bias": None}, h)
 
 
 @known("feed_forward")
@@ -370,9 +357,8 @@ class GateGradientOfSigmoid(Textbook):
 class MixerResidualMissing(Textbook):
     """The mixer's input is not added back: norm(token_mix(x))."""
 
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        y = self.token_mix(x, num_heads)
-        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+    def mixed(self, x: Tensor, num_heads: int) -> Tensor:
+        return self.token_mix(x, num_heads)
 
 
 @known("block")
@@ -380,8 +366,7 @@ class MixerResidualAfterNorm(Textbook):
     """The mixer's input is added after the norm: x + norm(token_mix(x))."""
 
     def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        y = self.token_mix(x, num_heads)
-        return self.residual(x, self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"]))
+        return self.residual(x, self.mixer_norm(self.token_mix(x, num_heads), norm))
 
 
 @known("block")
@@ -397,51 +382,47 @@ class MixerPreNorm(Textbook):
     """The mixer's norm comes first: x + token_mix(norm(x))."""
 
     def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        h = self.layer_norm(x, norm["weight"], norm["bias"], norm["eps"])
-        return self.residual(x, self.token_mix(h, num_heads))
+        return self.residual(x, self.token_mix(self.mixer_norm(x, norm), num_heads))
 
 
 @known("block")
 class MixerNormMissing(Textbook):
     """The mixer has no norm: the feed-forward network sees x + token_mix(x)."""
 
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        return self.residual(x, self.token_mix(x, num_heads))
+    def mixer_norm(self, y: Tensor, norm: Inputs) -> Tensor:
+        return y
 
 
 @known("block")
 class MixerMissing(Textbook):
     """Nothing is mixed: the block is norm and feed-forward network."""
 
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        return self.layer_norm(x, norm["weight"], norm["bias"], norm["eps"])
+    def mixed(self, x: Tensor, num_heads: int) -> Tensor:
+        return x
 
 
 @known("block")
 class MixerResidualHalved(Textbook):
     """Half of the mixer's input is added back."""
 
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        y = self.residual(0.5 * x, self.token_mix(x, num_heads))
-        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+    def mixed(self, x: Tensor, num_heads: int) -> Tensor:
+        return self.residual(0.5 * x, self.token_mix(x, num_heads))
 
 
 @known("block")
 class MixerResidualGradientDropped(Textbook):
     """The gradient of the mixer's residual path is overwritten by that of the mixing."""
 
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        y = self.residual(x.detach(), self.token_mix(x, num_heads))
-        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+    def mixed(self, x: Tensor, num_heads: int) -> Tensor:
+        return self.residual(x.detach(), self.token_mix(x, num_heads))
 
 
 @known("block")
 class MixingGradientDropped(Textbook):
     """The gradient of the mixing is overwritten by that of the mixer's residual path."""
 
-    def mixer(self, x: Tensor, num_heads: int, norm: Inputs) -> Tensor:
-        y = self.residual(x, self.token_mix(x.detach(), num_heads))
-        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+    def mixed(self, x: Tensor, num_heads: int) -> Tensor:
+        return self.residual(x, self.token_mix(x.detach(), num_heads))
 
 
 @known("block")
@@ -515,53 +496,40 @@ class OneHeadTooFew(Textbook):
 class FirstBlockForAll(Textbook):
     """Every block has the parameters of the first."""
 
-    def model(self, p: Inputs) -> Tensor:
-        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
-        for _ in range(depth_of(p)):
-            x = self.block(part(p, "blocks.0", x=x))
-        return x
+    def layers(self, depth: int) -> Iterable[int]:
+        return [0] * depth
 
 
 @known("model")
 class LastBlockSkipped(Textbook):
     """The last block is left out."""
 
-    def model(self, p: Inputs) -> Tensor:
-        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
-        for i in range(depth_of(p) - 1):
-            x = self.block(part(p, f"blocks.{i}", x=x))
-        return x
+    def layers(self, depth: int) -> Iterable[int]:
+        return range(depth - 1)
 
 
 @known("model")
 class BlocksReversed(Textbook):
     """The blocks run in reverse order."""
 
-    def model(self, p: Inputs) -> Tensor:
-        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
-        for i in reversed(range(depth_of(p))):
-            x = self.block(part(p, f"blocks.{i}", x=x))
-        return x
+    def layers(self, depth: int) -> Iterable[int]:
+        return reversed(range(depth))
 
 
 @known("model")
 class BlocksOnTheEmbedding(Textbook):
     """The last block starts from the embedding, not from what the block before it returned."""
 
-    def model(self, p: Inputs) -> Tensor:
-        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
-        return self.block(part(p, f"blocks.{depth_of(p) - 1}", x=x))
+    def layers(self, depth: int) -> Iterable[int]:
+        return [depth - 1]
 
 
 @known("model")
 class TapeCutBetweenBlocks(Textbook):
     """No gradient passes from the last block to what comes before it."""
 
-    def model(self, p: Inputs) -> Tensor:
-        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
-        for i in range(depth_of(p)):
-            x = self.block(part(p, f"blocks.{i}", x=x.detach()))
-        return x
+    def layer(self, p: Inputs, i: int, x: Tensor) -> Tensor:
+        return super().layer(p, i, x.detach())
 
 
 class _Positions(Textbook):

@@ -1,0 +1,119 @@
+"""The networks, put together from layers that a backend writes.
+
+Here they stand a second time; ``nn`` has the first. A module calculates on tensors or arrays of
+float64 and float32. What is composed here calculates with anything that has these layers: with
+torch's tensors, JAX's arrays, names of nodes in a graph, and numbers of a format that NumPy lacks.
+Every step has a method, so that a known bug or a rewrite overrides that step alone.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .stages import NETWORKS, Inputs, depth_of, part, stage_of
+
+__all__ = ["Networks"]
+
+
+class Networks:
+    """A backend's layers, and the networks that they make.
+
+    A subclass writes the layers, which take and return whatever the backend calculates with.
+    """
+
+    embedding: Callable[..., Any]  # (ids, weight)
+    token_mix: Callable[..., Any]  # (x, num_heads)
+    layer_norm: Callable[..., Any]  # (x, weight, bias, eps)
+    linear: Callable[..., Any]  # (x, weight, bias=None)
+    gelu: Callable[..., Any]  # (x)
+    gelu_tanh: Callable[..., Any]
+    silu: Callable[..., Any]
+    softmax: Callable[..., Any]
+
+    def run(self, stage: str, p: Inputs) -> Any:
+        """A stage on what the backend calculates with."""
+        compute: Callable[..., Any] = getattr(self, stage_of(stage).name)
+        return compute(p) if stage in NETWORKS else compute(**p)
+
+    def residual(self, x: Any, y: Any) -> Any:
+        """x + y."""
+        return x + y
+
+    def dropout(self, x: Any) -> Any:
+        """Nothing: a backend is checked as it evaluates."""
+        return x
+
+    # Feed-forward networks
+
+    def feed_forward(self, p: Inputs) -> Any:
+        """x + linear2(gelu(linear1(norm(x))))."""
+        return self.around(p, self.branch)
+
+    def swiglu_feed_forward(self, p: Inputs) -> Any:
+        """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
+        return self.around(p, self.gated_branch)
+
+    def around(self, p: Inputs, branch: Callable[[Inputs, Any], Any]) -> Any:
+        """x + branch(norm(x))."""
+        return self.residual(p["x"], branch(p, self.first_norm(p)))
+
+    def first_norm(self, p: Inputs) -> Any:
+        """norm(x)."""
+        return self.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
+
+    def branch(self, p: Inputs, h: Any) -> Any:
+        """linear2(gelu(linear1(h)))."""
+        h = self.activation(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
+        return self.dropout(self.linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"]))
+
+    def activation(self, x: Any) -> Any:
+        """What stands between the two layers."""
+        return self.gelu(x)
+
+    def gated_branch(self, p: Inputs, h: Any) -> Any:
+        """w2(silu(w1(h)) · w3(h))."""
+        h = self.gated(self.linear(h, p["w1.weight"]), self.linear(h, p["w3.weight"]))
+        return self.linear(h, p["w2.weight"])
+
+    def gated(self, gate: Any, up: Any) -> Any:
+        """silu(gate) · up."""
+        return self.silu(gate) * up
+
+    # The block
+
+    def block(self, p: Inputs) -> Any:
+        """feed_forward(norm(x + token_mix(x)))."""
+        y = self.mixer(p["x"], p["num_heads"], part(p, "mixer.norm"))
+        return self.feed_forward(part(p, "ffn", x=y))
+
+    def mixer(self, x: Any, num_heads: int, norm: Inputs) -> Any:
+        """norm(x + token_mix(x))."""
+        return self.mixer_norm(self.mixed(x, num_heads), norm)
+
+    def mixed(self, x: Any, num_heads: int) -> Any:
+        """x + token_mix(x)."""
+        return self.residual(x, self.token_mix(x, num_heads))
+
+    def mixer_norm(self, y: Any, norm: Inputs) -> Any:
+        """norm(y)."""
+        return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+
+    # The model
+
+    def model(self, p: Inputs) -> Any:
+        """The blocks of token_embedding[ids] + position_embedding."""
+        x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
+        for i in self.layers(depth_of(p)):
+            x = self.layer(p, i, x)
+        return x
+
+    def embedded(self, ids: Any, tokens: Any, positions: Any) -> Any:
+        """tokens[ids] + positions."""
+        return self.residual(self.embedding(ids, tokens), positions)
+
+    def layers(self, depth: int) -> Iterable[int]:
+        """Which blocks run, in their order."""
+        return range(depth)
+
+    def layer(self, p: Inputs, i: int, x: Any) -> Any:
+        """The i-th block of x."""
+        return self.block(part(p, f"blocks.{i}", x=x))
