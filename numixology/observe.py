@@ -41,7 +41,7 @@ class Call(NamedTuple):
         >>> with nx.observe.observing(call=calls.append):
         ...     _ = 2 * nx.tensor([1.0, 2.0])
         >>> calls[0].primitive.__name__, calls[0].result, calls[0].arguments
-        ('multiply', array([2., 4.]), (array([1., 2.]), 2))
+        ('multiply', array([2., 4.]), (2, array([1., 2.])))
     """
 
     primitive: Any

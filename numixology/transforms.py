@@ -230,7 +230,8 @@ def _stacked(rows: Sequence[Tensor], shape: Shape, one: Tensor) -> Tensor:
     """The rows of a Jacobian under one shape; recorded where they are."""
     if not rows:
         return leaf(np.zeros(shape, one.dtype))
-    return stack(rows).reshape(shape)
+    made = stack(rows).reshape(shape)
+    return made if made.requires_grad else made.detach()
 
 
 def pull(
