@@ -8,10 +8,10 @@ class Mine:
         x = inputs["x"]
         if stage == "silu":
             return x * np.exp(-np.logaddexp(0, -x))
-        centred = x - x.mean(-1, keepdims=True)
-        variance = np.square(centred).sum(-1, keepdims=True) / max(x.shape[-1] - 1, 1)
+        centered = x - x.mean(-1, keepdims=True)
+        variance = np.square(centered).sum(-1, keepdims=True) / max(x.shape[-1] - 1, 1)
         scale = inputs["weight"] / np.sqrt(variance + inputs["eps"])
-        return centred * scale + inputs["bias"]
+        return centered * scale + inputs["bias"]
 
 
 adapter = Mine()
