@@ -1,5 +1,18 @@
 """Arithmetic, comparisons, choices and the matrix product, with their gradients.
 
+What all functions here share, unless they say otherwise:
+
+Args:
+    a, b: arrays, tensors or numbers of any dtype, whose shapes broadcast.
+    x: an array, a tensor or a number.
+
+Returns:
+    The broadcast shape, of NumPy's common dtype: elementwise, and a tensor if an argument is one.
+
+Raises:
+    ShapeError: the shapes do not broadcast.
+    DTypeError: booleans where NumPy takes numbers.
+
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
 """
 
@@ -14,49 +27,16 @@ from .primitives import implements, primitive
 from .shapes import transpose
 
 __all__ = [
-    "absolute",
-    "add",
-    "clip",
-    "divide",
-    "equal",
-    "floor_divide",
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "log",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "matmul",
-    "maximum",
-    "minimum",
-    "multiply",
-    "negative",
-    "not_equal",
-    "power",
-    "remainder",
-    "sign",
-    "subtract",
-    "swap_last",
-    "where",
-]
+    "absolute", "add", "clip", "divide", "equal", "floor_divide", "greater", "greater_equal", "less",
+    "less_equal", "log", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul",
+    "maximum", "minimum", "multiply", "negative", "not_equal", "power", "remainder", "sign",
+    "subtract", "swap_last", "where",
+]  # fmt: skip
 
 
 @primitive(np.add, broadcasts=True)
 def add(a: Array, b: Array) -> Array:
-    """a + b, elementwise and broadcasting.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
+    """a + b.
 
     Example:
         >>> import numixology as nx
@@ -79,18 +59,7 @@ def add_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.subtract, broadcasts=True)
 def subtract(a: Array, b: Array) -> Array:
-    """a - b, elementwise and broadcasting.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
-        DTypeError: both are boolean.
+    """a - b.
 
     Example:
         >>> import numixology as nx
@@ -112,17 +81,7 @@ def subtract_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.multiply, broadcasts=True)
 def multiply(a: Array, b: Array) -> Array:
-    """a · b, elementwise and broadcasting.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
+    """a · b.
 
     Example:
         >>> import numixology as nx
@@ -144,17 +103,7 @@ def multiply_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.true_divide, broadcasts=True)
 def divide(a: Array, b: Array) -> Array:
-    """a / b, elementwise and broadcasting; x / 0 is ±inf, and 0 / 0 is NaN.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype; float64 for integers.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
+    """a / b, in float64 for integers; x / 0 is ±inf, and 0 / 0 is NaN.
 
     Example:
         >>> import numixology as nx
@@ -183,7 +132,7 @@ def _of_numbers(y: Array, a: Any, b: Any) -> Array:
 
 @primitive(np.floor_divide, broadcasts=True)
 def floor_divide(a: Array, b: Array) -> Array:
-    """⌊a / b⌋, elementwise and broadcasting; piecewise constant, so its gradient is 0."""
+    """⌊a / b⌋; piecewise constant, so its gradient is 0."""
     if np.iscomplexobj(a) or np.iscomplexobj(b):
         return np.floor_divide(real_part(a), real_part(b)).astype(np.result_type(a, b))
     return _of_numbers(np.floor_divide(a, b), a, b)
@@ -201,7 +150,7 @@ def floor_divide_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.remainder, broadcasts=True)
 def remainder(a: Array, b: Array) -> Array:
-    """a - b ⌊a / b⌋, elementwise and broadcasting."""
+    """a - b ⌊a / b⌋."""
     if np.iscomplexobj(a) or np.iscomplexobj(b):
         y: Array = a - b * np.floor_divide(real_part(a), real_part(b))  # analytic in each piece
         return y
@@ -220,16 +169,7 @@ def remainder_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.negative)
 def negative(x: Array) -> Array:
-    """-x, elementwise.
-
-    Args:
-        x: any shape; numbers, not booleans.
-
-    Returns:
-        The shape and dtype of ``x``.
-
-    Raises:
-        DTypeError: booleans.
+    """-x.
 
     Example:
         >>> import numixology as nx
@@ -246,20 +186,12 @@ def negative_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.power, broadcasts=True)
 def power(a: Array | Scalar, b: Array | Scalar) -> Array:
-    """aᵇ, elementwise and broadcasting.
+    """aᵇ; NaN for a < 0 and a b that is not whole.
 
     At b = 0 the derivative by ``a`` is 0, and at a = 0 ≤ b the derivative by ``b`` is 0.
 
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype; NaN for a < 0 and a b that is not whole.
-
     Raises:
         ShapeError: the shapes do not broadcast, or integers are raised to negative integers.
-        DTypeError: both are boolean.
 
     Example:
         >>> import numixology as nx
@@ -273,28 +205,23 @@ def power(a: Array | Scalar, b: Array | Scalar) -> Array:
 def power_da(ct: A, y: A, a: A, b: A | float) -> A:
     if isinstance(b, bool | int | float):
         return ct * b * a ** (b - 1) if b else ct * 0
+    one = y.dtype.type(1)  # b - 1 has the digits of the result, whatever those of b
     tiny = logical_not(greater(absolute(a), float(np.finfo(a.dtype).tiny)))  # 0 / a, not 0 · inf
-    return ct * b * where(logical_and(tiny, equal(b, 0)), 1.0, a) ** (b - 1)
+    return ct * b * where(logical_and(tiny, equal(b, 0)), 1.0, a) ** (b - one)
 
 
 @power.vjp("b")
 def power_db(ct: A, y: A, a: A, b: A) -> A:
     certain = logical_and(equal(a, 0), greater_equal(b, 0))  # y ln a, not inf · ln 1, where b < 0
-    return ct * y * log(where(certain, 1.0, a))
+    return ct * y * log(where(certain, y.dtype.type(1), a))
 
 
 @primitive(np.absolute)
 def absolute(x: Array) -> Array:
-    """The absolute value of x, elementwise; its derivative at 0 is taken as 0.
+    """The absolute value of x; its derivative at 0 is taken as 0.
 
     Of complex arrays it is the analytic continuation ±x, not the modulus, as complex-step
     differentiation needs it. ``nx.functional.abs`` is the same function.
-
-    Args:
-        x: any shape and dtype.
-
-    Returns:
-        The shape and dtype of ``x``.
 
     Example:
         >>> import numixology as nx
@@ -311,16 +238,7 @@ def absolute_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.sign)
 def sign(x: Array) -> Array:
-    """-1, 0 or 1, elementwise; piecewise constant, so its gradient is 0.
-
-    Args:
-        x: any shape; numbers, not booleans.
-
-    Returns:
-        The shape and dtype of ``x``; NaN stays NaN.
-
-    Raises:
-        DTypeError: booleans.
+    """-1, 0 or 1, and NaN of NaN; piecewise constant, so its gradient is 0.
 
     Example:
         >>> import numixology as nx
@@ -337,16 +255,7 @@ def sign_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.log)
 def log(x: Array) -> Array:
-    """ln x, elementwise: -inf at 0 and NaN below.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: a boolean tensor.
+    """ln x, in float64 for integers: -inf at 0 and NaN below.
 
     Example:
         >>> import numixology as nx
@@ -367,18 +276,10 @@ def log_dx(ct: A, y: A, x: A) -> A:
 @implements(np.where)
 @primitive(broadcasts=True)
 def where(condition: Array, a: Array, b: Array) -> Array:
-    """``a`` where ``condition`` holds, else ``b``, elementwise and broadcasting.
+    """``a`` where ``condition`` holds, else ``b``.
 
     Args:
-        condition: booleans of any shape; of numbers, all but 0 hold. It has no gradient.
-        a: an array, a tensor or a number, of a shape that broadcasts with the others.
-        b: likewise.
-
-    Returns:
-        The broadcast shape, of the common dtype of ``a`` and ``b``.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
+        condition: booleans, which broadcast too; of numbers, all but 0 hold. It has no gradient.
 
     Example:
         >>> import numixology as nx
@@ -407,20 +308,10 @@ def where_db(ct: A, y: A, condition: A, a: A, b: A) -> A:
 
 @primitive(np.maximum, broadcasts=True)
 def maximum(a: Array, b: Array) -> Array:
-    """The larger of a and b, elementwise and broadcasting; NaN if either is.
+    """The larger of a and b; NaN if either is.
 
     Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
     it, so that a NaN is not hidden.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
 
     Example:
         >>> import numixology as nx
@@ -442,20 +333,7 @@ def maximum_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive(np.minimum, broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
-    """The smaller of a and b, elementwise and broadcasting; NaN if either is.
-
-    Where the two are equal, each gets half of the cotangent; where one is NaN, both get all of
-    it, so that a NaN is not hidden.
-
-    Args:
-        a: an array, a tensor or a number, of any shape and dtype.
-        b: likewise, of a shape that broadcasts with that of ``a``.
-
-    Returns:
-        The broadcast shape, of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes do not broadcast.
+    """The smaller of a and b; equal ones and NaN as in :func:`maximum`.
 
     Example:
         >>> import numixology as nx
@@ -477,17 +355,13 @@ def minimum_db(ct: A, y: A, a: A, b: A) -> A:
 
 @primitive
 def _clip(x: Array, *, low: Scalar | None, high: Scalar | None) -> Array:
-    if np.iscomplexobj(x):
-        return np.where(
-            real_part(x) == np.clip(real_part(x), low, high), x, np.clip(x.real, low, high)
-        )
-    return np.clip(x, low, high)
+    inside = np.clip(real_part(x), low, high)
+    return np.where(real_part(x) == inside, x, inside) if np.iscomplexobj(x) else inside
 
 
 @_clip.vjp("x")
 def _clip_dx(ct: A, y: A, x: A, *, low: Scalar | None, high: Scalar | None) -> A:
-    inside = equal(x, y)
-    return where(inside, ct, 0.0)
+    return where(equal(x, y), ct, 0.0)
 
 
 @implements(np.clip)
@@ -495,12 +369,8 @@ def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
     """x cut off below ``min`` and above ``max``; the derivative is 1 on both bounds.
 
     Args:
-        x: any shape and dtype.
         min: the lower bound, a number, or None for none.
         max: the upper bound, likewise; it wins where it is below ``min``.
-
-    Returns:
-        The shape of ``x``, of the common dtype with the bounds; NaN stays NaN.
 
     Raises:
         ArgumentError: neither bound is given.
@@ -513,76 +383,75 @@ def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
     """
     if min is None and max is None:
         raise ArgumentError("clip needs a bound", "neither min nor max", "give one of them")
-    for bound in (min, max):
-        if isinstance(bound, Node):
-            raise DTypeError(
-                "the bounds of clip are constants",
-                "a tensor",
-                "use maximum and minimum, which differentiate",
-            )
+    if isinstance(min, Node) or isinstance(max, Node):
+        raise DTypeError(
+            "the bounds of clip are constants",
+            "a tensor",
+            "use maximum and minimum, which differentiate",
+        )
     return _clip(x, low=min, high=max)
 
 
-# Comparing
+# Comparing: no rules, since booleans have no gradient
 
 
 @primitive(np.equal, broadcasts=True)
 def equal(a: Array, b: Array) -> Array:
-    """a = b, elementwise and broadcasting."""
+    """a = b."""
     return np.equal(a, b)
 
 
 @primitive(np.not_equal, broadcasts=True)
 def not_equal(a: Array, b: Array) -> Array:
-    """a ≠ b, elementwise and broadcasting."""
+    """a ≠ b."""
     return np.not_equal(a, b)
 
 
 @primitive(np.less, broadcasts=True)
 def less(a: Array, b: Array) -> Array:
-    """a < b, elementwise and broadcasting; complex arrays by their real parts."""
+    """a < b; complex arrays by their real parts, as in the next three."""
     return np.less(real_part(a), real_part(b))
 
 
 @primitive(np.less_equal, broadcasts=True)
 def less_equal(a: Array, b: Array) -> Array:
-    """a ≤ b, elementwise and broadcasting; complex arrays by their real parts."""
+    """a ≤ b."""
     return np.less_equal(real_part(a), real_part(b))
 
 
 @primitive(np.greater, broadcasts=True)
 def greater(a: Array, b: Array) -> Array:
-    """a > b, elementwise and broadcasting; complex arrays by their real parts."""
+    """a > b."""
     return np.greater(real_part(a), real_part(b))
 
 
 @primitive(np.greater_equal, broadcasts=True)
 def greater_equal(a: Array, b: Array) -> Array:
-    """a ≥ b, elementwise and broadcasting; complex arrays by their real parts."""
+    """a ≥ b."""
     return np.greater_equal(real_part(a), real_part(b))
 
 
 @primitive(np.logical_and, broadcasts=True)
 def logical_and(a: Array, b: Array) -> Array:
-    """Both hold, elementwise and broadcasting."""
+    """Both hold."""
     return np.logical_and(a, b)
 
 
 @primitive(np.logical_or, broadcasts=True)
 def logical_or(a: Array, b: Array) -> Array:
-    """At least one holds, elementwise and broadcasting."""
+    """At least one holds."""
     return np.logical_or(a, b)
 
 
 @primitive(np.logical_xor, broadcasts=True)
 def logical_xor(a: Array, b: Array) -> Array:
-    """Exactly one holds, elementwise and broadcasting."""
+    """Exactly one holds."""
     return np.logical_xor(a, b)
 
 
 @primitive(np.logical_not)
 def logical_not(x: Array) -> Array:
-    """It does not hold, elementwise."""
+    """It does not hold."""
     return np.logical_not(x)
 
 

@@ -106,7 +106,7 @@ def normalize_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, 
     """The axes that ``axis`` names, counted from 0; ``None`` names all of them."""
     if axis is None:
         return tuple(range(ndim))
-    named = (axis,) if isinstance(axis, int) else axis
+    named = axis if isinstance(axis, tuple) else (axis,)
     return tuple(one % ndim for one in named) if ndim else ()
 
 

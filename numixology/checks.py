@@ -1,11 +1,142 @@
-"""What arguments may be."""
+"""What arguments may be: dtypes, values, operands, gradients, axes, lengths and indices.
 
+A check returns its argument in the one form that the calculation understands, or raises an error.
+"""
+
+import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
-from .errors import ArgumentError, shown
+import numpy as np
 
-__all__ = ["positive"]
+from .array import Array, DTypeLike, Shape, ignoring_fp_errors
+from .autograd import Node
+from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError, shown
+from .primitives import as_array, as_constant
+
+__all__ = [
+    "DTYPES", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand", "as_values", "cast",
+    "check_gradient", "checked_axes", "checked_axis", "either_name", "is_operand", "plain_index",
+    "positive", "resolved",
+]  # fmt: skip
+
+# Dtypes and values
+
+#: The dtypes that tensors have.
+DTYPES = tuple(np.dtype(t) for t in (np.float64, np.float32, np.int64, np.int32, np.bool_))
+
+
+def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """``dtype`` as one of the five that tensors have."""
+    try:
+        found = np.dtype(dtype).newbyteorder("=")
+    except TypeError as error:
+        raise _bad_dtype(shown(dtype)) from error
+    if found not in DTYPES:
+        raise _bad_dtype(str(found))
+    return found
+
+
+def _bad_dtype(received: str) -> DTypeError:
+    return DTypeError(
+        "tensors hold float64, float32, int64, int32 or bool",
+        received,
+        "convert it first, or pass dtype=",
+    )
+
+
+def cast(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Values outside float32's range become infinite; a NaN or infinity is not an integer."""
+    with ignoring_fp_errors():
+        if dtype.kind == "i" and array.dtype.kind in "fiu" and array.size:
+            # Python compares its integers with floats exactly: the largest int64 is no float64.
+            info, low, high = np.iinfo(dtype), array.min().item(), array.max().item()
+            if not (info.min - 1 < low and high < info.max + 1):
+                raise ArgumentError(
+                    f"values must fit {dtype}", f"values from {low} to {high}", "clip them first"
+                )
+        return array.astype(dtype)
+
+
+def as_values(data: Any, dtype: DTypeLike | None) -> Array:
+    """A fresh array of one of the five dtypes, with what a new tensor shall hold."""
+    if isinstance(data, Node):
+        if data.requires_grad:
+            raise TapeError(
+                "nx.tensor copies values and would lose their past",
+                "a tensor that requires a gradient",
+                "call detach() first, or use the tensor itself",
+            )
+        data = data.data
+    if hasattr(data, "mask") and isinstance(data, np.ma.MaskedArray):
+        raise DTypeError(
+            "a tensor has a value everywhere", "a masked array", "fill it first, with .filled(...)"
+        )
+    array = np.array(as_array(data, "nx.tensor"))
+    if array.dtype.kind not in "fiub":
+        raise _bad_dtype(str(array.dtype))
+    if dtype is None:
+        return array.astype(as_dtype(array.dtype), copy=False)
+    return cast(array, as_dtype(dtype))
+
+
+# What stands beside a tensor
+
+_OPERANDS = (Node, np.ndarray, bool, int, float, complex, np.generic, list, tuple)
+
+
+def is_operand(other: object) -> bool:
+    """Whether a calculation with tensors may be tried with it."""
+    return isinstance(other, _OPERANDS)
+
+
+def as_operand(other: Any) -> Any:
+    """What stands beside a tensor: numbers stay weak, lists become arrays."""
+    if isinstance(other, (Node, float, int)):
+        return other
+    if not is_operand(other):
+        raise DTypeError(
+            "an operand must be a tensor, an array or a number",
+            type(other).__name__,
+            "convert it with nx.tensor, or join tensors with nx.functional.stack",
+        )
+    array = np.asarray(as_constant(other, "an operand"))
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise DTypeError("an operand must hold real numbers", str(array.dtype), "convert it first")
+    return array
+
+
+def as_mask(other: Any) -> Any:
+    """An operand of ``& | ^ ~``, which is boolean."""
+    mask = as_operand(other)
+    dtype = getattr(mask, "dtype", np.dtype(type(mask)))
+    if dtype != np.bool_:
+        raise DTypeError(
+            "& | ^ ~ combine boolean tensors",
+            str(dtype),
+            "compare first, as in (x > 0) & (x < 1)",
+        )
+    return mask
+
+
+def check_gradient(gradient: Any, of: Any) -> None:
+    """A gradient has the shape and the dtype of what it is the gradient of."""
+    if gradient.shape != of.shape:
+        raise ShapeError(
+            f"the gradient of a tensor of shape {of.shape} has that shape",
+            str(gradient.shape),
+            "reshape or broadcast it first",
+        )
+    if gradient.dtype != of.dtype:
+        raise DTypeError(
+            f"the gradient of a {of.dtype} tensor is {of.dtype}",
+            str(gradient.dtype),
+            f"use .astype('{of.dtype}')",
+        )
+
+
+# Sizes, axes, lengths and indices
 
 
 def positive(**sizes: Any) -> tuple[int, ...]:
@@ -29,3 +160,92 @@ def positive(**sizes: Any) -> tuple[int, ...]:
         if found[-1] < 1:
             raise ArgumentError(f"{name} is a positive integer", shown(size), "use e.g. 8")
     return tuple(found)
+
+
+def as_integer(value: Any, what: str) -> int:
+    """An integer, also NumPy's or a tensor's, as Python's, which does not overflow."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise DTypeError(f"{what} must be an integer", shown(value), "use an int") from error
+
+
+def as_integers(lengths: Sequence[Any], what: str = "a length") -> Shape:
+    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
+    if len(lengths) == 1:
+        (only,) = lengths
+        if isinstance(only, list | tuple) or (isinstance(only, np.ndarray) and only.ndim == 1):
+            lengths = list(only)
+    return tuple([as_integer(n, what) for n in lengths])
+
+
+def checked_axis(dim: Any, ndim: int) -> int:
+    """``dim`` counted from 0."""
+    axis = as_integer(dim, "an axis")
+    if not -ndim <= axis < ndim:
+        raise ShapeError(
+            f"an axis of a tensor of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
+            str(axis),
+            "count the axes again",
+        )
+    return axis % ndim
+
+
+def checked_axes(axis: Any, ndim: int) -> Shape:
+    """One axis or several, each counted from 0."""
+    named = axis if isinstance(axis, list | tuple) else (axis,)
+    axes = tuple([checked_axis(one, ndim) for one in named])
+    if len(set(axes)) < len(axes):
+        raise ShapeError("axes must differ", shown(axis), "name each axis once")
+    return axes
+
+
+def either_name(name: str, value: Any, other_name: str, other: Any) -> Any:
+    """What one of two names for the same argument was given, or None."""
+    if value is not None and other is not None:
+        raise ArgumentError(
+            f"{name} and {other_name} mean the same",
+            f"{shown(value)} and {shown(other)}",
+            "give one of them",
+        )
+    return value if other is None else other
+
+
+def resolved(shape: Shape, old: Shape, asked: str) -> Shape:
+    """``shape`` with its -1 worked out."""
+    size = math.prod(old)
+    known = math.prod(n for n in shape if n != -1)
+    unknown = shape.count(-1)
+    works = (size == known) if not unknown else (unknown == 1 and known and size % known == 0)
+    if not works or any(n < -1 for n in shape):
+        raise ShapeError(
+            f"{asked}{shape} must keep the {size} values of shape {old}",
+            f"{known} values" if not unknown else f"{size} values in groups of {known}",
+            "give lengths whose product is that number; at most one may be -1",
+        )
+    return tuple(size // known if n == -1 else n for n in shape)
+
+
+def plain_index(index: Any) -> Any:
+    """A NumPy index: whatever holds many places becomes an array, copied, since it may change."""
+    if isinstance(index, tuple):
+        return tuple(_places(one) for one in index)
+    return _places(index)
+
+
+def _places(index: Any) -> Any:
+    if index is None or index is Ellipsis or isinstance(index, (int, np.integer, slice)):
+        return index
+    try:
+        places = np.array(index.data if isinstance(index, Node) else index)
+    except (ValueError, TypeError) as error:
+        raise IndexRangeError(
+            "an index array holds integers or booleans", "lists of unequal lengths", "pad them"
+        ) from error
+    if places.size == 0 and places.dtype.kind == "f":
+        places = places.astype(np.int64)
+    if places.dtype.kind not in "iub":
+        raise IndexRangeError(
+            "an index array holds integers or booleans", str(places.dtype), "convert it first"
+        )
+    return places

@@ -1,5 +1,21 @@
 """Sums, extrema and products over axes, with their gradients.
 
+What all reductions share:
+
+Args:
+    x: an array or a tensor of any shape and dtype.
+    axis: one axis, several as a tuple, or None for all of them.
+    keepdims: leave those axes in, at length one.
+    dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+
+Returns:
+    The shape of ``x`` without those axes, and its dtype.
+
+Raises:
+    ShapeError: no such axis, or one named twice.
+    DTypeError: an axis that is not an integer.
+    ArgumentError: both ``axis`` and ``dim`` are given.
+
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
 """
 
@@ -11,28 +27,11 @@ import numpy as np
 
 from .arithmetic import divide, equal, multiply, subtract
 from .array import A, Array, Axis, Shape, keepdims_shape, normalize_axes, shape_of
-from .errors import ShapeError
+from .checks import checked_axes, checked_axis, either_name
 from .primitives import implements, primitive
-from .shapes import (
-    astype,
-    broadcast_to,
-    checked_axes,
-    checked_axis,
-    either_name,
-    getitem,
-    reshape,
-    transpose,
-)
+from .shapes import astype, broadcast_to, getitem, reshape, transpose
 
-__all__ = [
-    "cumsum",
-    "max",
-    "mean",
-    "min",
-    "prod",
-    "sum",
-    "var",
-]
+__all__ = ["cumsum", "max", "mean", "min", "prod", "sum", "var"]
 
 # NumPy's own, under types that leave ``keepdims`` open until the call.
 _add_reduce: Callable[..., Array] = np.add.reduce
@@ -54,22 +53,7 @@ def _sum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
 def sum(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """Σ x over ``axis``.
-
-    Args:
-        x: any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
-        sum of no values is 0.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
+    """Σ x over ``axis``; 0 of no values, and int64 of int32 and booleans.
 
     Example:
         >>> import numixology as nx
@@ -83,22 +67,7 @@ def sum(
 def mean(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """Σ x / n over ``axis``, of n values each.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
-        The mean of no values is NaN.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
+    """Σ x / n over ``axis``, of n values each; NaN of none, and float64 of integers and booleans.
 
     Example:
         >>> import numixology as nx
@@ -107,6 +76,8 @@ def mean(
                 [4. ]], from=divide)
     """
     axis = _axes_reduced(x, axis, dim)
+    if x.dtype.kind in "iub":
+        x = astype(x, np.float64)  # whose sum does not overflow
     return divide(sum(x, axis, keepdims or keepdim), _count(x, axis))
 
 
@@ -120,23 +91,10 @@ def var(
     dim: Axis = None,
     keepdim: bool = False,
 ) -> A:
-    """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each.
+    """Σ (x - mean)² / (n - ddof) over ``axis``, of n values each; infinite or NaN where n ≤ ddof.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
         ddof: 0, NumPy's default, for the biased variance; 1, torch's, for the unbiased one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
-    Returns:
-        The shape of ``x`` without those axes, of its dtype; float64 for integers and booleans.
-        Infinite or NaN where n ≤ ddof.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
 
     Example:
         >>> import numixology as nx
@@ -146,8 +104,8 @@ def var(
     """
     axis = _axes_reduced(x, axis, dim)
     count = _count(x, axis) - ddof
-    centred = subtract(x, mean(x, axis, keepdims=True))
-    squares = sum(multiply(centred, centred), axis, keepdims or keepdim)
+    centered = subtract(x, mean(x, axis, keepdims=True))
+    squares = sum(multiply(centered, centered), axis, keepdims or keepdim)
     return divide(squares, count if count > 0 else 0)
 
 
@@ -161,6 +119,8 @@ def _min(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     return _minimum_reduce(x, axis=axis, keepdims=keepdims)
 
 
+@_max.vjp("x")
+@_min.vjp("x")
 def extremum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
     """Where several values are the extremum, they share the cotangent equally."""
     shape = keepdims_shape(x.shape, axis)
@@ -168,70 +128,38 @@ def extremum_dx(ct: A, y: A, x: A, *, axis: Axis, keepdims: bool) -> A:
     return ct.reshape(shape) * chosen / sum(chosen, axis, keepdims=True)
 
 
-_max.vjp("x")(extremum_dx)
-_min.vjp("x")(extremum_dx)
-
-
 @implements(np.max, np.amax)
 def max(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """The largest x over ``axis``; equal values share its gradient equally.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+    """The largest x over ``axis``, of at least one; equal values share its gradient equally.
 
     Returns:
-        The shape of ``x`` without those axes, of its dtype; the values alone, without their
-        indices. NaN where any of them is.
-
-    Raises:
-        ShapeError: no such axis, one named twice, or no values to choose from.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
+        The values alone, without their indices; NaN where any of them is.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.max(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
         Tensor([5., 3.], from=max)
     """
-    axis = _axes_reduced(x, axis, dim)
-    _refuse_empty(x, axis, "max")
-    return _max(x, axis=axis, keepdims=keepdims or keepdim)
+    return _max(x, axis=_axes_reduced(x, axis, dim), keepdims=keepdims or keepdim)
 
 
 @implements(np.min, np.amin)
 def min(
     x: A, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
 ) -> A:
-    """The smallest x over ``axis``; equal values share its gradient equally.
-
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
+    """The smallest x over ``axis``, of at least one; equal values share its gradient equally.
 
     Returns:
-        The shape of ``x`` without those axes, of its dtype; the values alone, without their
-        indices. NaN where any of them is.
-
-    Raises:
-        ShapeError: no such axis, one named twice, or no values to choose from.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
+        The values alone, without their indices; NaN where any of them is.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.min(nx.tensor([[1.0, 5.0], [3.0, 2.0]]), axis=1)
         Tensor([1., 2.], from=min)
     """
-    axis = _axes_reduced(x, axis, dim)
-    _refuse_empty(x, axis, "min")
-    return _min(x, axis=axis, keepdims=keepdims or keepdim)
+    return _min(x, axis=_axes_reduced(x, axis, dim), keepdims=keepdims or keepdim)
 
 
 @implements(np.prod)
@@ -240,20 +168,8 @@ def prod(
 ) -> A:
     """Π x over ``axis``: multiplied in pairs, then pairs of pairs, so that zeros do no harm.
 
-    Args:
-        x: an array or a tensor of any shape and dtype.
-        axis: one axis, several as a tuple, or None for all of them.
-        keepdims: leave those axes in, at length one.
-        dim, keepdim: torch's names for ``axis`` and ``keepdims``.
-
     Returns:
-        The shape of ``x`` without those axes, of its dtype; int64 for int32 and booleans. The
-        product of no values is 1.
-
-    Raises:
-        ShapeError: no such axis, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
+        As of a sum; the product of no values is 1, and int64 of int32 and booleans.
 
     Example:
         >>> import numixology as nx
@@ -263,10 +179,10 @@ def prod(
         Tensor([0., 6., 0.])
     """
     gone: Shape = normalize_axes(_axes_reduced(x, axis, dim), x.ndim)
-    shape = keepdims_shape(x.shape, gone) if keepdims or keepdim else None
+    shape = keepdims_shape(x.shape, gone)
     kept: list[int] = [i for i in range(x.ndim) if i not in gone]
-    lengths = [x.shape[i] for i in kept]
-    x = transpose(x, (*gone, *kept)).reshape(math.prod(x.shape[i] for i in gone), *lengths)
+    rows, lengths = _count(x, gone), [x.shape[i] for i in kept]
+    x = transpose(x, (*gone, *kept)).reshape(rows, *lengths)
     if x.dtype.kind in "iub":
         x = astype(x, np.int64)
     if len(x) == 0:
@@ -278,7 +194,7 @@ def prod(
         x = multiply(x[:half], x[half : 2 * half])  # (n // 2, ...)
     for row in odd:
         x = multiply(x, row)
-    return x.reshape(shape if shape is not None else tuple(lengths))
+    return x.reshape(shape if keepdims or keepdim else tuple(lengths))
 
 
 @primitive
@@ -297,17 +213,10 @@ def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
     """y_i = x_0 + … + x_i along ``axis``.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
         axis: one axis; None for all values in order, as one sequence.
-        dim: torch's name for ``axis``.
 
     Returns:
         The shape of ``x``, or (size,) for None; of its dtype, and int64 for int32 and booleans.
-
-    Raises:
-        ShapeError: no such axis.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
 
     Example:
         >>> import numixology as nx
@@ -315,9 +224,10 @@ def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
         Tensor([1., 3., 6.], from=cumsum)
     """
     axis = either_name("axis", axis, "dim", dim)
+    ndim = len(shape_of(x, "cumsum"))
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
-    return _cumsum(x, axis=checked_axis(axis, x.ndim))
+    return _cumsum(x, axis=checked_axis(axis, ndim))
 
 
 def _axes_reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
@@ -330,10 +240,3 @@ def _axes_reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
 def _count(x: Any, axis: Axis) -> int:
     """How many values each result is made from."""
     return math.prod(x.shape[i] for i in normalize_axes(axis, x.ndim))
-
-
-def _refuse_empty(x: Any, axis: Axis, name: str) -> None:
-    if _count(x, axis) == 0:
-        raise ShapeError(
-            f"{name} needs at least one value", f"shape {x.shape}", "check the input first"
-        )

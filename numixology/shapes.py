@@ -1,38 +1,38 @@
 """The same values under another shape, order or dtype, and parts of them.
 
+Everywhere ``x`` is an array or a tensor of any shape and dtype, and the result is of its dtype; axes
+count from 0, or from the end if negative.
+
+Raises:
+    ShapeError: an axis that is not there or named twice, or lengths that do not fit.
+    DTypeError: an axis or a length that is not an integer.
+
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
-Last come the checks of axes, lengths and indices, which the later rooms share.
+Operations that only move numbers are linear, and the rule of a linear map is its transpose.
 """
 
-import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .array import A, Array, Axis, DTypeLike, Shape, shape_of
-from .autograd import Node
-from .dtypes import as_dtype, cast
-from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from .autograd import data_of
+from .checks import (
+    as_dtype,
+    as_integers,
+    cast,
+    checked_axes,
+    checked_axis,
+    either_name,
+    resolved,
+)
+from .errors import ShapeError
 from .primitives import implements, primitive
 
 __all__ = [
-    "astype",
-    "broadcast_to",
-    "checked_axes",
-    "checked_axis",
-    "contiguous",
-    "either_name",
-    "getitem",
-    "plain_index",
-    "reshape",
-    "resolved",
-    "scatter",
-    "squeeze",
-    "transpose",
-    "as_integers",
-]
+    "astype", "broadcast_to", "contiguous", "getitem", "reshape", "scatter", "squeeze", "transpose",
+]  # fmt: skip
 
 
 @primitive
@@ -50,15 +50,11 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
     """The same values, in the same order, under another shape.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
+        x: an array or a tensor.
         shape: the new lengths, or one number; one of them may be -1, for what is left.
 
     Returns:
-        That shape, of the dtype of ``x``; a view where strides can express it, else a copy.
-
-    Raises:
-        ShapeError: another number of values, or more than one -1.
-        DTypeError: a length that is not an integer.
+        A view where strides can express it, else a copy.
 
     Source: guide, Token Mixer Step-by-Step (Step 1: Head Partitioning).
 
@@ -87,15 +83,11 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     """The axes in another order: axis i of the result is axis ``axes[i]`` of x.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
+        x: an array or a tensor.
         axes: every axis of ``x`` once; None for the reverse order.
 
     Returns:
-        A view in that order, of the dtype of ``x``.
-
-    Raises:
-        ShapeError: an axis that is missing, named twice or not there.
-        DTypeError: an axis that is not an integer.
+        A view in that order.
 
     Source: guide, Token Mixer Step-by-Step (Step 2: Permutation).
 
@@ -136,15 +128,11 @@ def broadcast_to(x: A, shape: int | Sequence[int]) -> A:
     """x repeated along axes of length one, and along new leading axes, up to ``shape``.
 
     Args:
-        x: any shape and dtype.
+        x: an array, a tensor or a number.
         shape: the lengths wanted, or one number.
 
     Returns:
-        That shape, of the dtype of ``x``; a view that cannot be written to.
-
-    Raises:
-        ShapeError: ``x`` does not broadcast to ``shape``.
-        DTypeError: a length that is not an integer.
+        A view that cannot be written to.
 
     Example:
         >>> import numixology as nx
@@ -160,32 +148,27 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
     """x without its axes of length one, or without those of them that ``axis`` names.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
+        x: an array or a tensor.
         axis: one axis, several as a tuple, or None for every axis of length one.
         dim: torch's name for ``axis``.
 
     Returns:
-        The shape without those axes, of the dtype of ``x``.
-
-    Raises:
-        ShapeError: an axis of another length, one that is not there, or one named twice.
-        DTypeError: an axis that is not an integer.
-        ArgumentError: both ``axis`` and ``dim`` are given.
+        A view without those axes.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.squeeze(nx.tensor([[[1.0, 2.0]]]), 0).shape
         (1, 2)
     """
-    axis = either_name("axis", axis, "dim", dim)
+    shape, axis = shape_of(x, "squeeze"), either_name("axis", axis, "dim", dim)
     if axis is None:
-        return reshape(x, [n for n in x.shape if n != 1])
-    gone = checked_axes(axis, x.ndim)
-    if any(x.shape[i] != 1 for i in gone):
+        return reshape(x, [n for n in shape if n != 1])
+    gone = checked_axes(axis, len(shape))
+    if any(shape[i] != 1 for i in gone):
         raise ShapeError(
-            "squeeze removes axes of length one", f"axis {axis} of shape {x.shape}", "use reshape"
+            "squeeze removes axes of length one", f"axis {axis} of shape {shape}", "use reshape"
         )
-    return reshape(x, [n for i, n in enumerate(x.shape) if i not in gone])
+    return reshape(x, [n for i, n in enumerate(shape) if i not in gone])
 
 
 @primitive
@@ -202,7 +185,7 @@ def contiguous(x: A) -> A:
     """x itself if its values lie in memory in order, else a copy in which they do.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
+        x: an array or a tensor.
 
     Returns:
         The shape and dtype of ``x``.
@@ -215,8 +198,7 @@ def contiguous(x: A) -> A:
         >>> x.stride(), nx.functional.contiguous(x).stride()
         ((1, 3), (2, 1))
     """
-    values: Any = x.data if isinstance(x, Node) else x
-    return x if values.flags.c_contiguous else _contiguous(x)
+    return x if data_of(x).flags.c_contiguous else _contiguous(x)
 
 
 @primitive
@@ -236,7 +218,7 @@ def astype(x: A, dtype: DTypeLike) -> A:
     hold becomes infinite. Complex arrays are returned as they are.
 
     Args:
-        x: an array or a tensor of any shape.
+        x: an array or a tensor.
         dtype: float64, float32, int64, int32 or bool, or its name.
 
     Returns:
@@ -251,9 +233,7 @@ def astype(x: A, dtype: DTypeLike) -> A:
         >>> nx.functional.astype(nx.tensor([1.7, -1.7]), "int64")
         Tensor([ 1, -1], from=astype)
     """
-    if x.dtype.kind == "c":
-        return x
-    return _astype(x, dtype=as_dtype(dtype))
+    return x if x.dtype.kind == "c" else _astype(x, dtype=as_dtype(dtype))
 
 
 @primitive
@@ -283,91 +263,3 @@ def scatter(x: Array, *, index: Any, shape: Shape) -> Array:
 @scatter.vjp("x")
 def scatter_dx(ct: A, y: A, x: A, *, index: Any, shape: Shape) -> A:
     return getitem(ct, index=index)
-
-
-# Axes, lengths and indices
-
-
-def _integer(value: Any, what: str) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise DTypeError(f"{what} must be an integer", repr(value), "use an int") from error
-
-
-def checked_axis(dim: int, ndim: int) -> int:
-    """``dim`` counted from 0."""
-    axis = _integer(dim, "an axis")
-    if not -ndim <= axis < ndim:
-        raise ShapeError(
-            f"an axis of a tensor of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
-            str(dim),
-            "count the axes again",
-        )
-    return axis % ndim
-
-
-def checked_axes(axis: Any, ndim: int) -> Shape:
-    """One axis or several, each counted from 0."""
-    named = tuple(axis) if isinstance(axis, list | tuple) else (axis,)
-    axes = tuple(checked_axis(one, ndim) for one in named)
-    if len(set(axes)) < len(axes):
-        raise ShapeError("axes must differ", str(axis), "name each axis once")
-    return axes
-
-
-def either_name(name: str, value: Any, other_name: str, other: Any) -> Any:
-    """What one of two names for the same argument was given, or None."""
-    if value is not None and other is not None:
-        raise ArgumentError(
-            f"{name} and {other_name} mean the same", f"{value} and {other}", "give one of them"
-        )
-    return value if other is None else other
-
-
-def as_integers(lengths: Sequence[Any]) -> Shape:
-    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
-    if len(lengths) == 1 and isinstance(lengths[0], list | tuple):
-        lengths = lengths[0]
-    return tuple(_integer(n, "a length") for n in lengths)
-
-
-def resolved(shape: Shape, old: Shape, asked: str) -> Shape:
-    """``shape`` with its -1 worked out."""
-    size = math.prod(old)
-    known = math.prod(n for n in shape if n != -1)
-    unknown = shape.count(-1)
-    works = (size == known) if not unknown else (unknown == 1 and known and size % known == 0)
-    if not works or any(n < -1 for n in shape):
-        raise ShapeError(
-            f"{asked}{shape} must keep the {size} values of shape {old}",
-            f"{known} values" if not unknown else f"{size} values in groups of {known}",
-            "give lengths whose product is that number; at most one may be -1",
-        )
-    return tuple(size // known if n == -1 else n for n in shape)
-
-
-def plain_index(index: Any) -> Any:
-    """A NumPy index: whatever holds many places becomes an array, copied, since it may change."""
-    if isinstance(index, tuple):
-        return tuple(_places(one) for one in index)
-    return _places(index)
-
-
-def _places(index: Any) -> Any:
-    if isinstance(index, Node):
-        index = index.data
-    if not (index is None or index is Ellipsis or isinstance(index, (int, np.integer, slice))):
-        try:
-            index = np.array(index)
-        except ValueError as error:
-            raise IndexRangeError(
-                "an index array holds integers or booleans", "lists of unequal lengths", "pad them"
-            ) from error
-        if index.size == 0 and index.dtype.kind == "f":
-            index = index.astype(np.int64)
-        if index.dtype.kind not in "iub":
-            raise IndexRangeError(
-                "an index array holds integers or booleans", str(index.dtype), "convert it first"
-            )
-    return index

@@ -1,15 +1,17 @@
-"""Tensors: nodes of the tape with operators, methods and NumPy's protocols.
+"""Tensors: nodes of the tape with operators and methods.
 
-An operator or method is a primitive of an earlier room, called with the tensor itself.
+An operator or method is a function of an earlier room, called with the tensor itself.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from inspect import Parameter, signature
-from typing import Any, TypeAlias, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import index as as_index
+from threading import RLock
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
+from . import reductions, shapes
 from .arithmetic import (
     absolute,
     add,
@@ -21,10 +23,6 @@ from .arithmetic import (
     greater_equal,
     less,
     less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
     matmul,
     multiply,
     negative,
@@ -33,52 +31,83 @@ from .arithmetic import (
     remainder,
     subtract,
 )
-from .array import Array, Axis, DTypeLike, Scalar, Shape
+from .array import Array, DTypeLike, Scalar, Shape
 from .autograd import Node, Primitive
-from .dtypes import as_dtype, bad_dtype, cast
-from .errors import ArgumentError, DTypeError, ShapeError, TapeError
-from .observe import paused
-from .primitives import HANDLED_FUNCTIONS, as_array, gradients, implements
-from .reductions import cumsum, max, mean, min, prod, sum, var
-from .shapes import (
-    _reshape,
+from .checks import (
     as_integers,
-    astype,
+    as_operand,
+    as_values,
+    check_gradient,
     checked_axis,
-    contiguous,
-    getitem,
+    is_operand,
     plain_index,
     resolved,
-    squeeze,
-    transpose,
 )
+from .dispatch import bitwise_and, bitwise_or, bitwise_xor, call_function, call_ufunc, invert
+from .errors import DTypeError, ShapeError, TapeError, shown
+from .observe import paused
+from .primitives import as_constant, gradients, implements
+from .shapes import _reshape, getitem
 
-__all__ = [
-    "Operand",
-    "Tensor",
-    "cotangent_for",
-    "leaf",
-    "tensor",
-]
+__all__ = ["Operand", "Tensor", "cotangent_for", "leaf", "tensor"]
 
 #: What may stand beside a tensor in a calculation.
 Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
+Operator: TypeAlias = "Callable[[Tensor, Operand], Tensor]"
+Kind = TypeVar("Kind", bound="Tensor")
 
 # float64, float32, int32, int64 (which is l or q), bool, and the complex numbers that only the
 # gradient check makes.
 _FIT = frozenset("dfilq?FD")
 
-#: Arguments that NumPy's functions name in another way.
-_RENAMED = {"a_min": "min", "a_max": "max", "newshape": "shape"}
+# Threads that add to one .grad take turns.
+_ACCUMULATING = RLock()
+
+
+def _left(function: Callable[..., Any]) -> Operator:
+    """The operator of a function, for the tensor on its left."""
+
+    def operator(self: "Tensor", other: "Operand") -> "Tensor":
+        return function(self, as_operand(other))  # type: ignore[no-any-return]
+
+    return operator
+
+
+def _right(function: Callable[..., Any]) -> Operator:
+    """The operator of a function, for the tensor on its right."""
+
+    def operator(self: "Tensor", other: "Operand") -> "Tensor":
+        return function(as_operand(other), self)  # type: ignore[no-any-return]
+
+    return operator
+
+
+def _update(function: Callable[..., Any], sign: str) -> Operator:
+    """t += u makes a new tensor and calls it t; on a leaf the parameter would stay what it was."""
+
+    def operator(self: "Tensor", other: "Operand") -> "Tensor":
+        if self.requires_grad and self.primitive is None:
+            raise TapeError(
+                "a leaf that requires a gradient does not change in a calculation",
+                f"t {sign} ...",
+                f"write t.data {sign} ... to update it, or y = t + ... for a new tensor",
+            )
+        return function(self, as_operand(other))  # type: ignore[no-any-return]
+
+    return operator
 
 
 class Tensor(Node):
     """An array of float64, float32, int64, int32 or bool that remembers where it came from.
 
     NumPy's functions and operators on tensors are recorded or refused. A few calls never ask the
-    tensor and take its values off the tape: ``np.array([t, u])``, ``np.full(2, t)``,
-    ``masked_array * t`` and ``math.exp(t)``. Write ``nx.functional.stack([t, u])`` and
-    ``np.exp(t)`` instead.
+    tensor, or ask it only for its values as ``np.asarray(t)`` does, and so take them off the tape:
+
+    - ``out[:] = t`` into an array, ``np.full(2, t)``, ``np.array([t, u])``: join tensors with
+      ``nx.functional.stack`` or ``concatenate`` instead;
+    - ``sparse @ t`` with SciPy's sparse arrays and ``masked_array * t``: write the product as an
+      ``nx.primitive``, or with plain arrays;
+    - ``math.exp(t)`` and other functions of Python's numbers: write ``np.exp(t)``.
 
     Args:
         data: numbers, nested lists of them, or an array; it is copied.
@@ -109,7 +138,7 @@ class Tensor(Node):
     def __init__(
         self, data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> None:
-        super().__init__(_fresh_array(data, dtype))
+        super().__init__(as_values(data, dtype))
         self.requires_grad = requires_grad
 
     # What it is
@@ -141,6 +170,11 @@ class Tensor(Node):
         self._data = values.view() if own else values.copy()  # a new object: the tape notices
 
     @property
+    def value(self) -> Array:
+        """The array, to be read: ``data`` without assignment."""
+        return self._data
+
+    @property
     def shape(self) -> Shape:
         """The lengths of the axes."""
         return self._data.shape
@@ -163,7 +197,7 @@ class Tensor(Node):
     @property
     def T(self) -> "Tensor":
         """The tensor with its axes in reverse order."""
-        return transpose(self)
+        return shapes.transpose(self)
 
     @property
     def requires_grad(self) -> bool:
@@ -200,11 +234,11 @@ class Tensor(Node):
                     type(gradient).__name__,
                     "wrap it with nx.tensor(...)",
                 )
-            _check_gradient(gradient, self)
+            check_gradient(gradient, self)
         self._grad = gradient
 
     @classmethod
-    def made_by(cls, primitive: Primitive, data: Array) -> "Tensor":
+    def made_by(cls: type[Kind], primitive: Primitive, data: Array) -> Kind:
         """A tensor around an output, of one of the five dtypes or complex."""
         if data.dtype.char not in _FIT:
             raise DTypeError(
@@ -230,28 +264,16 @@ class Tensor(Node):
     # Leaving the tape
 
     def detach(self) -> "Tensor":
-        """The same values, in the same memory, without a past.
-
-        Returns:
-            A tensor that requires no gradient.
-
-        Example:
-            >>> import numixology as nx
-            >>> x = nx.tensor([1.0, 2.0], requires_grad=True)
-            >>> (x * x).detach()
-            Tensor([1., 4.])
-        """
+        """The same values, in the same memory, without a past and without a gradient."""
         return leaf(self._data)
 
     def numpy(self) -> Array:
-        """A copy of the values as a NumPy array. ``np.asarray(t)`` is a read-only view.
-
-        Example:
-            >>> import numixology as nx
-            >>> nx.tensor([1.0, 2.0], requires_grad=True).numpy()
-            array([1., 2.])
-        """
+        """A copy of the values as a NumPy array. ``np.asarray(t)`` is a read-only view."""
         return np.array(self._data)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._data.tolist()
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number.
@@ -259,32 +281,33 @@ class Tensor(Node):
         Raises:
             ShapeError: there is not exactly one element.
         """
+        return self._only_element("item()")
+
+    def _only_element(self, asked: str) -> Any:
         if self.size != 1:
             raise ShapeError(
-                "item() needs exactly one element",
+                f"{asked} needs exactly one element",
                 f"shape {self.shape}",
-                "index or reduce it first",
+                "index or reduce it first, or ask np.asarray(t).any() or .all()",
             )
         return self._data.item()
 
-    def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
-        return self._data.tolist()
-
-    def __reduce__(self) -> tuple[Callable[..., "Tensor"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self._requires_grad and self.primitive is not None:
             raise TapeError(
                 "only a tensor without a past can be copied or pickled",
                 f"one from {self.primitive.__name__}",
                 "detach() it first",
             )
-        return _rebuilt, (np.array(self._data), self._requires_grad, self.grad)
+        values = np.array(self._data)
+        own = getattr(self, "__dict__", None)  # what a subclass has added
+        return _rebuilt, (type(self), values, self._requires_grad, self.grad), own
 
     # Backwards
 
     def backward(
         self,
-        gradient: "Tensor | Array | Scalar | None" = None,
+        gradient: "Operand | None" = None,
         retain_graph: bool = False,
         create_graph: bool = False,
     ) -> None:
@@ -328,137 +351,50 @@ class Tensor(Node):
 
     # Operators: NumPy's meaning, recorded
 
-    def __add__(self, other: Operand) -> "Tensor":
-        return add(self, _operand(other))
+    __add__, __radd__, __iadd__ = _left(add), _right(add), _update(add, "+=")
+    __sub__, __rsub__, __isub__ = _left(subtract), _right(subtract), _update(subtract, "-=")
+    __mul__, __rmul__, __imul__ = _left(multiply), _right(multiply), _update(multiply, "*=")
+    __truediv__, __rtruediv__, __itruediv__ = _left(divide), _right(divide), _update(divide, "/=")
+    __floordiv__, __rfloordiv__ = _left(floor_divide), _right(floor_divide)
+    __mod__, __rmod__ = _left(remainder), _right(remainder)
+    __pow__, __rpow__, __ipow__ = _left(power), _right(power), _update(power, "**=")
+    __matmul__, __rmatmul__, __imatmul__ = _left(matmul), _right(matmul), _update(matmul, "@=")
+    __and__, __rand__ = _left(bitwise_and), _right(bitwise_and)
+    __or__, __ror__ = _left(bitwise_or), _right(bitwise_or)
+    __xor__, __rxor__ = _left(bitwise_xor), _right(bitwise_xor)
+    __lt__, __le__, __gt__, __ge__ = map(_left, (less, less_equal, greater, greater_equal))
 
-    def __radd__(self, other: Operand) -> "Tensor":
-        return add(_operand(other), self)
+    def __eq__(self, other: object) -> Any:
+        return equal(self, as_operand(other)) if is_operand(other) else NotImplemented
 
-    def __sub__(self, other: Operand) -> "Tensor":
-        return subtract(self, _operand(other))
-
-    def __rsub__(self, other: Operand) -> "Tensor":
-        return subtract(_operand(other), self)
-
-    def __mul__(self, other: Operand) -> "Tensor":
-        return multiply(self, _operand(other))
-
-    def __rmul__(self, other: Operand) -> "Tensor":
-        return multiply(_operand(other), self)
-
-    def __truediv__(self, other: Operand) -> "Tensor":
-        return divide(self, _operand(other))
-
-    def __rtruediv__(self, other: Operand) -> "Tensor":
-        return divide(_operand(other), self)
-
-    # t += u makes a new tensor and calls it t. On a leaf that would leave the parameter as it was.
-
-    def __iadd__(self, other: Operand) -> "Tensor":
-        return _not_in_place(self, "+=") + other
-
-    def __isub__(self, other: Operand) -> "Tensor":
-        return _not_in_place(self, "-=") - other
-
-    def __imul__(self, other: Operand) -> "Tensor":
-        return _not_in_place(self, "*=") * other
-
-    def __itruediv__(self, other: Operand) -> "Tensor":
-        return _not_in_place(self, "/=") / other
-
-    def __floordiv__(self, other: Operand) -> "Tensor":
-        return floor_divide(self, _operand(other))
-
-    def __rfloordiv__(self, other: Operand) -> "Tensor":
-        return floor_divide(_operand(other), self)
-
-    def __mod__(self, other: Operand) -> "Tensor":
-        return remainder(self, _operand(other))
-
-    def __rmod__(self, other: Operand) -> "Tensor":
-        return remainder(_operand(other), self)
-
-    def __pow__(self, other: Operand) -> "Tensor":
-        return power(self, _operand(other))
-
-    def __rpow__(self, other: Operand) -> "Tensor":
-        return power(_operand(other), self)
-
-    def __matmul__(self, other: Operand) -> "Tensor":
-        return matmul(self, _operand(other))
-
-    def __rmatmul__(self, other: Operand) -> "Tensor":
-        return matmul(_operand(other), self)
+    def __ne__(self, other: object) -> Any:
+        return not_equal(self, as_operand(other)) if is_operand(other) else NotImplemented
 
     def __neg__(self) -> "Tensor":
-        return negative(self)
+        return negative(self)  # type: ignore[no-any-return]
 
     def __pos__(self) -> "Tensor":
         return self
 
     def __abs__(self) -> "Tensor":
-        return absolute(self)
-
-    def __eq__(self, other: object) -> Any:
-        return equal(self, _operand(other)) if _is_operand(other) else NotImplemented
-
-    def __ne__(self, other: object) -> Any:
-        return not_equal(self, _operand(other)) if _is_operand(other) else NotImplemented
-
-    def __lt__(self, other: Operand) -> "Tensor":
-        return less(self, _operand(other))
-
-    def __le__(self, other: Operand) -> "Tensor":
-        return less_equal(self, _operand(other))
-
-    def __gt__(self, other: Operand) -> "Tensor":
-        return greater(self, _operand(other))
-
-    def __ge__(self, other: Operand) -> "Tensor":
-        return greater_equal(self, _operand(other))
-
-    def __and__(self, other: Operand) -> "Tensor":
-        return logical_and(_mask(self), _mask(other))
-
-    def __rand__(self, other: Operand) -> "Tensor":
-        return logical_and(_mask(other), _mask(self))
-
-    def __or__(self, other: Operand) -> "Tensor":
-        return logical_or(_mask(self), _mask(other))
-
-    def __ror__(self, other: Operand) -> "Tensor":
-        return logical_or(_mask(other), _mask(self))
-
-    def __xor__(self, other: Operand) -> "Tensor":
-        return logical_xor(_mask(self), _mask(other))
-
-    def __rxor__(self, other: Operand) -> "Tensor":
-        return logical_xor(_mask(other), _mask(self))
+        return absolute(self)  # type: ignore[no-any-return]
 
     def __invert__(self) -> "Tensor":
-        return logical_not(_mask(self))
+        return invert(self)  # type: ignore[no-any-return]
 
     # Python's own questions, answered as an array answers them
 
     def __len__(self) -> int:
-        if self.ndim == 0:
-            raise DTypeError("len() needs an axis", "a tensor of shape ()", "use item()")
         return len(self._data)
 
     def __iter__(self) -> Iterator["Tensor"]:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Operand) -> bool:
-        return _is_operand(value) and bool((self == value).data.any())
+        return is_operand(value) and bool((self == value).data.any())
 
     def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ShapeError(
-                "the truth of a tensor is defined for one element",
-                f"shape {self.shape}",
-                "use bool(np.asarray(t).any()) or .all()",
-            )
-        return bool(self.item())
+        return bool(self._only_element("the truth of a tensor"))
 
     def __float__(self) -> float:
         return float(self._only_element("float()"))
@@ -467,34 +403,19 @@ class Tensor(Node):
         return int(self._only_element("int()"))
 
     def __index__(self) -> int:
-        if self.dtype.kind != "i" or self.ndim:
-            raise DTypeError(
-                "an index must be a single integer",
-                f"shape {self.shape} of {self.dtype}",
-                "use item() of an integer tensor",
-            )
-        return int(self.item())
+        return as_index(self._data)
 
     def __format__(self, spec: str) -> str:
         whole = self.ndim > 0 and not spec
         return format(str(self) if whole else self._only_element("a format"), spec)
 
-    def _only_element(self, asked: str) -> Any:
-        if self.size != 1:
-            raise DTypeError(
-                f"{asked} needs exactly one element",
-                f"shape {self.shape}",
-                "index or reduce it first",
-            )
-        return self.item()
-
     def __getitem__(self, index: Any) -> "Tensor":
-        return getitem(self, index=plain_index(index))
+        return getitem(self, index=plain_index(index))  # type: ignore[no-any-return]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
             "a tensor's values do not change under it",
-            f"an assignment to [{index!r}]",
+            f"an assignment to [{shown(index)}]",
             "build a new one with nx.functional.where or concatenate; "
             "for data outside any calculation write t.data[...] = value",
         )
@@ -502,30 +423,31 @@ class Tensor(Node):
     # NumPy's protocols
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if dtype is not None and np.dtype(dtype) != self.dtype:
-            if copy is False:
-                raise ArgumentError(
-                    "another dtype needs a copy", "copy=False", "leave copy out, or dtype"
-                )
-            return self._data.astype(dtype)
-        if copy:
-            return np.array(self._data)
-        view = self._data.view()
-        view.flags.writeable = False
-        return view
+        array: Array = np.array(self._data, dtype, copy=copy)
+        if array is self._data:
+            array = array.view()
+            array.flags.writeable = False
+        return array
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__":
-            raise _not_for_tensors(
-                f"np.{ufunc.__name__}.{method}", "use a function of nx.functional"
-            )
-        return _stand_in(ufunc, kwargs)(*map(_operand, inputs))
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        arguments: Sequence[Any],
+        options: Mapping[str, Any],
     ) -> Any:
-        args, kwargs = _by_name(function, args, kwargs)
-        return _stand_in(function, kwargs)(*args, **kwargs)
+        return call_function(function, arguments, options)
+
+    # Functions of other rooms, whose first argument is the tensor
+
+    astype, contiguous, squeeze = shapes.astype, shapes.contiguous, shapes.squeeze
+    sum, mean, var = reductions.sum, reductions.mean, reductions.var
+    max, min = reductions.max, reductions.min
+    prod, cumsum = reductions.prod, reductions.cumsum
+    clip = clip
 
     # Shapes, with torch's meaning
 
@@ -549,7 +471,7 @@ class Tensor(Node):
 shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         wanted = resolved(as_integers(shape), self.shape, "view")
-        result = _reshape(self, shape=wanted)
+        result: Tensor = _reshape(self, shape=wanted)
         if self.size and not np.may_share_memory(result.data, self._data):
             raise ShapeError(
                 f"view{wanted} must be expressible with strides",
@@ -559,58 +481,18 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         return result
 
     def reshape(self, *shape: int | Sequence[int]) -> "Tensor":
-        """The same values, in the same order, under another shape.
-
-        Args:
-            *shape: the new lengths, as numbers or one sequence; one may be -1.
-
-        Returns:
-            A view where strides can express it, else a copy.
-
-        Raises:
-            ShapeError: another number of values, or more than one -1.
-            DTypeError: a length that is not an integer.
-        """
-        return _reshape(self, shape=resolved(as_integers(shape), self.shape, "reshape"))
+        """See :func:`numixology.functional.reshape`; the lengths are numbers or one sequence."""
+        return shapes.reshape(self, as_integers(shape))
 
     def permute(self, *dims: int | Sequence[int]) -> "Tensor":
-        """The axes in another order: axis i of the result is axis ``dims[i]`` of this tensor.
-
-        Args:
-            *dims: every axis once, as numbers or one sequence.
-
-        Returns:
-            A view; only the strides change.
-
-        Raises:
-            ShapeError: an axis that is missing, named twice or not there.
-            DTypeError: an axis that is not an integer.
+        """See :func:`numixology.functional.transpose`; the axes are numbers or one sequence.
 
         Source: guide, Token Mixer Step-by-Step (Step 2: Permutation).
-
-        Example:
-            >>> import numixology as nx
-            >>> x = nx.tensor([[1, 2, 3], [4, 5, 6]])
-            >>> x.permute(1, 0)
-            Tensor([[1, 4],
-                    [2, 5],
-                    [3, 6]], from=transpose)
         """
-        return transpose(self, as_integers(dims))
+        return shapes.transpose(self, as_integers(dims))
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
-        """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's).
-
-        Args:
-            dim0: an axis, counted from 0, or from the end if negative.
-            dim1: likewise.
-
-        Returns:
-            A view; only the strides change.
-
-        Raises:
-            ShapeError: no such axis.
-            DTypeError: an axis that is not an integer.
+        """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's): a view.
 
         Example:
             >>> import numixology as nx
@@ -620,21 +502,10 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         order = list(range(self.ndim))
         a, b = checked_axis(dim0, self.ndim), checked_axis(dim1, self.ndim)
         order[a], order[b] = order[b], order[a]
-        return transpose(self, tuple(order))
+        return shapes.transpose(self, tuple(order))
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
-        """Axes ``start_dim`` to ``end_dim``, both included, as one.
-
-        Args:
-            start_dim: the first of them.
-            end_dim: the last of them; a single number becomes one axis of length one.
-
-        Returns:
-            A view where strides can express it, else a copy.
-
-        Raises:
-            ShapeError: no such axis, or the last before the first.
-            DTypeError: an axis that is not an integer.
+        """Axes ``start_dim`` to ``end_dim``, both included, as one; of a number, an axis of one.
 
         Source: guide, Token Mixer Step-by-Step (Step 3: Flatten for Mixing).
 
@@ -654,21 +525,10 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
                 "exchange the two",
             )
         middle = math.prod(self.shape[start : end + 1])
-        return _reshape(self, shape=(*self.shape[:start], middle, *self.shape[end + 1 :]))
+        return self.reshape(*self.shape[:start], middle, *self.shape[end + 1 :])
 
     def unflatten(self, dim: int, sizes: Sequence[int]) -> "Tensor":
-        """Axis ``dim`` cut into axes of the given lengths.
-
-        Args:
-            dim: the axis.
-            sizes: the lengths, of which one may be -1; their product is the axis's length.
-
-        Returns:
-            A view, since any axis can be cut without moving a value.
-
-        Raises:
-            ShapeError: no such axis, or lengths of another product.
-            DTypeError: an axis or a length that is not an integer.
+        """Axis ``dim`` cut into axes of the given lengths, of which one may be -1: a view.
 
         Source: guide, Token Mixer Step-by-Step (Step 4: Unflatten).
 
@@ -680,20 +540,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         axis = checked_axis(dim, self.ndim)
         parts = resolved(as_integers((sizes,)), (self.shape[axis],), "unflatten")
-        return _reshape(self, shape=(*self.shape[:axis], *parts, *self.shape[axis + 1 :]))
-
-    def contiguous(self) -> "Tensor":
-        """This tensor if its values lie in memory in order, else a copy in which they do.
-
-        Source: guide, Implementation Tips (Memory Optimization).
-
-        Example:
-            >>> import numixology as nx
-            >>> x = nx.tensor([[1, 2, 3], [4, 5, 6]]).permute(1, 0)
-            >>> x.is_contiguous(), x.contiguous().is_contiguous()
-            (False, True)
-        """
-        return contiguous(self)
+        return self.reshape(*self.shape[:axis], *parts, *self.shape[axis + 1 :])
 
     def is_contiguous(self) -> bool:
         """Whether the values lie in memory in the order of the axes."""
@@ -704,17 +551,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
     @overload
     def stride(self, dim: int) -> int: ...
     def stride(self, dim: int | None = None) -> Shape | int:
-        """The steps in memory from one element to the next along each axis, in elements.
-
-        Args:
-            dim: one axis, or None for all of them.
-
-        Returns:
-            A tuple, or a single integer for one axis.
-
-        Raises:
-            ShapeError: no such axis.
-            DTypeError: an axis that is not an integer.
+        """The steps in memory from one element to the next along each axis, or along ``dim``.
 
         Example:
             >>> import numixology as nx
@@ -725,75 +562,9 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         strides = tuple(step // self._data.itemsize for step in self._data.strides)
         return strides if dim is None else strides[checked_axis(dim, self.ndim)]
 
-    def squeeze(self, axis: Axis = None, *, dim: Axis = None) -> "Tensor":
-        """Without its axes of length one; see :func:`numixology.functional.squeeze`."""
-        return squeeze(self, axis, dim=dim)
-
-    def astype(self, dtype: DTypeLike) -> "Tensor":
-        """The values in another of the five dtypes; see :func:`numixology.functional.astype`."""
-        return astype(self, dtype)
-
-    # Reductions: axis= or dim=, keepdims= or keepdim=
-
-    def sum(
-        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-    ) -> "Tensor":
-        """The sum over ``axis``; see :func:`numixology.functional.sum`."""
-        return sum(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def mean(
-        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-    ) -> "Tensor":
-        """The mean over ``axis``; see :func:`numixology.functional.mean`."""
-        return mean(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def var(
-        self,
-        axis: Axis = None,
-        keepdims: bool = False,
-        *,
-        ddof: int = 0,
-        dim: Axis = None,
-        keepdim: bool = False,
-    ) -> "Tensor":
-        """The variance over ``axis``; see :func:`numixology.functional.var`."""
-        return var(self, axis, keepdims, ddof=ddof, dim=dim, keepdim=keepdim)
-
-    def max(
-        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-    ) -> "Tensor":
-        """The largest value over ``axis``, without its index; see
-        :func:`numixology.functional.max`.
-        """
-        return max(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def min(
-        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-    ) -> "Tensor":
-        """The smallest value over ``axis``, without its index; see
-        :func:`numixology.functional.min`.
-        """
-        return min(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def prod(
-        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = None, keepdim: bool = False
-    ) -> "Tensor":
-        """The product over ``axis``; see :func:`numixology.functional.prod`."""
-        return prod(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def cumsum(self, axis: int | None = None, *, dim: int | None = None) -> "Tensor":
-        """The running sum along ``axis``; see :func:`numixology.functional.cumsum`."""
-        return cumsum(self, axis, dim=dim)
-
-    def clip(self, min: Scalar | None = None, max: Scalar | None = None) -> "Tensor":
-        """The values cut off below ``min`` and above ``max``; see
-        :func:`numixology.functional.clip`.
-        """
-        return clip(self, min, max)
-
 
 def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of ``data``.
+    """A tensor with a copy of ``data``, as :class:`Tensor` makes it.
 
     Args:
         data: numbers, nested lists of them, or an array.
@@ -802,13 +573,6 @@ def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = F
 
     Returns:
         A leaf, of the shape of the data.
-
-    Raises:
-        DTypeError: the data is not numbers, or of another dtype, or an integer tensor is asked
-            to require gradients.
-        ShapeError: nested lists of unequal lengths.
-        ArgumentError: values that do not fit the integers asked for.
-        TapeError: the data is a tensor that requires a gradient, which a copy would lose.
 
     Source: guide, Tensor Shape Basics.
 
@@ -833,7 +597,7 @@ def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
 
     Raises:
         TapeError: the output does not require a gradient.
-        ShapeError: left out where the output has axes or many elements, or of another shape.
+        ShapeError: left out where the output has many elements, or of another shape.
         DTypeError: of another dtype.
     """
     if not output.requires_grad:
@@ -853,176 +617,42 @@ def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
     if isinstance(gradient, (bool, int, float)) and output.ndim == 0:
         return leaf(np.array(gradient, output.dtype))
     if not isinstance(gradient, Tensor):
-        if not _is_operand(gradient):
-            raise DTypeError(
-                "a gradient must be a tensor or an array",
-                type(gradient).__name__,
-                "convert it first",
-            )
-        gradient = leaf(np.asarray(gradient))
-    _check_gradient(gradient, output)
+        gradient = leaf(np.asarray(as_constant(gradient, "a backward")))
+    check_gradient(gradient, output)
     return gradient
-
-
-def _check_gradient(gradient: Tensor, of: Tensor) -> None:
-    if gradient.shape != of.shape:
-        raise ShapeError(
-            f"the gradient of a tensor of shape {of.shape} has that shape",
-            str(gradient.shape),
-            "reshape or broadcast it first",
-        )
-    if gradient.dtype != of.dtype:
-        raise DTypeError(
-            f"the gradient of a {of.dtype} tensor is {of.dtype}",
-            str(gradient.dtype),
-            f"use .astype('{of.dtype}')",
-        )
 
 
 def _accumulate(node: Any, gradient: Tensor) -> None:
     """Out of place, so that whoever holds the old gradient keeps it."""
-    before = node.grad
-    if before is not None:
-        gradient = paused(add, before, gradient)  # it is part of the backward
-    node._grad = gradient
+    with _ACCUMULATING:
+        before = node.grad
+        # The addition is part of the backward, which nobody watches.
+        node._grad = gradient if before is None else paused(add, before, gradient)
 
 
-def _rebuilt(values: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
-    made = leaf(values, requires_grad)
+def _rebuilt(kind: type[Kind], values: Array, requires_grad: bool, grad: Tensor | None) -> Kind:
+    made = kind.__new__(kind)
+    Node.__init__(made, values, requires_grad)
     made.grad = grad
     return made
 
 
-def _fresh_array(data: Any, dtype: DTypeLike | None) -> Array:
-    """A fresh array of one of the five dtypes."""
-    wanted = None if dtype is None else as_dtype(dtype)
-    if isinstance(data, Tensor):
-        if data.requires_grad:
-            raise TapeError(
-                "nx.tensor copies values and would lose their past",
-                "a tensor that requires a gradient",
-                "call detach() first, or use the tensor itself",
-            )
-        data = data.data
-    if hasattr(data, "mask") and isinstance(data, np.ma.MaskedArray):
-        raise DTypeError(
-            "a tensor has a value everywhere", "a masked array", "fill it first, with .filled(...)"
-        )
-    array = np.array(as_array(data, "nx.tensor"))
-    if array.dtype.kind not in "fiub":
-        raise bad_dtype(str(array.dtype))
-    if wanted is None:
-        return array.astype(as_dtype(array.dtype), copy=False)
-    return cast(array, wanted)
+# What NumPy makes in the shape of a tensor is a tensor, so that nothing is assigned into it.
 
 
-def _not_in_place(t: Tensor, sign: str) -> Tensor:
-    if t.requires_grad and t.primitive is None:
-        raise TapeError(
-            "a leaf that requires a gradient does not change in a calculation",
-            f"t {sign} ...",
-            f"write t.data {sign} ... to update it, or y = t + ... for a new tensor",
-        )
-    return t
+@implements(np.zeros_like)
+def zeros_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
+    """Zeros in the shape and dtype of a tensor."""
+    return tensor(np.zeros_like(x._data, dtype))
 
 
-_OPERANDS = (Tensor, np.ndarray, bool, int, float, complex, np.generic, list, tuple)
+@implements(np.ones_like)
+def ones_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
+    """Ones in the shape and dtype of a tensor."""
+    return tensor(np.ones_like(x._data, dtype))
 
 
-def _is_operand(other: object) -> bool:
-    return isinstance(other, _OPERANDS)
-
-
-def _operand(other: object) -> Tensor | Array | Scalar:
-    """What stands beside a tensor: numbers stay weak, lists become arrays."""
-    if isinstance(other, (Tensor, float, int)):
-        return other
-    if not _is_operand(other):
-        raise DTypeError(
-            "an operand must be a tensor, an array or a number",
-            type(other).__name__,
-            "convert it with nx.tensor, or join tensors with nx.functional.stack",
-        )
-    if hasattr(other, "mask") and isinstance(other, np.ma.MaskedArray):
-        raise DTypeError(
-            "an operand has a value everywhere",
-            "a masked array",
-            "fill it first, with .filled(...)",
-        )
-    array = as_array(other, "an operand")
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise DTypeError("an operand must hold real numbers", str(array.dtype), "convert it first")
-    return array
-
-
-@overload
-def _mask(other: Tensor) -> Tensor: ...
-@overload
-def _mask(other: Operand) -> Tensor | Array | Scalar: ...
-def _mask(other: Operand) -> Tensor | Array | Scalar:
-    mask = _operand(other)
-    if getattr(mask, "dtype", np.dtype(type(mask))) != np.bool_:
-        raise DTypeError(
-            "& | ^ ~ combine boolean tensors",
-            str(getattr(mask, "dtype", type(mask).__name__)),
-            "compare first, as in (x > 0) & (x < 1)",
-        )
-    return mask
-
-
-# What an array is, not a calculation with it: these NumPy functions answer for tensors too.
-implements(np.shape)(lambda t: t.shape)
-implements(np.ndim)(lambda t: t.ndim)
-implements(np.size)(lambda t: t.size)
-
-# Bit by bit NumPy's & | ^ ~ agree with these on booleans, and on nothing else.
-implements(np.bitwise_and)(lambda a, b: logical_and(_mask(a), _mask(b)))
-implements(np.bitwise_or)(lambda a, b: logical_or(_mask(a), _mask(b)))
-implements(np.bitwise_xor)(lambda a, b: logical_xor(_mask(a), _mask(b)))
-implements(np.invert)(lambda x: logical_not(_mask(x)))
-
-
-def _by_name(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
-) -> tuple[Sequence[Any], dict[str, Any]]:
-    """All arguments but the first by name: the order of NumPy's arguments is not ours."""
-    ours = HANDLED_FUNCTIONS.get(function)
-    if ours is None or isinstance(ours, Primitive):  # a primitive has NumPy's order
-        return args, kwargs
-    try:
-        parameters = signature(function).parameters
-    except ValueError:  # a function written in C
-        return args, kwargs
-    if any(p.kind is Parameter.VAR_POSITIONAL for p in parameters.values()):
-        return args, kwargs
-    given = dict(zip(parameters, args, strict=False)) | kwargs
-    first = given.pop(next(iter(parameters)))
-    return (first,), {
-        _RENAMED.get(name, name): value
-        for name, value in given.items()
-        if name not in parameters or value is not parameters[name].default
-    }
-
-
-def _stand_in(function: Any, kwargs: Any) -> Callable[..., Any]:
-    """Our function of the same meaning as NumPy's."""
-    ours = HANDLED_FUNCTIONS.get(function)
-    known = () if ours is None or isinstance(function, np.ufunc) else signature(ours).parameters
-    refused = [word for word in kwargs if word not in known]
-    if ours is not None and not refused:
-        return ours
-    room = getattr(function, "__module__", None) or "numpy"
-    name = f"{room.replace('numpy', 'np', 1)}.{function.__name__}"
-    if "out" in refused:
-        raise _not_for_tensors(
-            f"{name}(..., out=...)", "write y = y + t, not y += t, so that the result is recorded"
-        )
-    if refused and ours is not None:
-        raise _not_for_tensors(f"{name}(..., {refused[0]}=...)", f"leave {refused[0]} out")
-    raise _not_for_tensors(
-        name, f"use nx.functional, or {name}(np.asarray(t)) for plain values off the tape"
-    )
-
-
-def _not_for_tensors(received: str, instead: str) -> DTypeError:
-    return DTypeError("NumPy functions on tensors must be recorded", received, instead)
+@implements(np.full_like)
+def full_like(x: Tensor, fill_value: Scalar, dtype: DTypeLike | None = None) -> Tensor:
+    """One number in the shape and dtype of a tensor."""
+    return tensor(np.full_like(x._data, fill_value, dtype))

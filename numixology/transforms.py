@@ -11,7 +11,7 @@ import numpy as np
 
 from .arithmetic import where
 from .array import Array, Scalar, Shape
-from .dtypes import as_dtype
+from .checks import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
 from .functional.elementary import stack
 from .observe import paused

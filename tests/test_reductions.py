@@ -10,7 +10,7 @@ from support import complex_step, integers, numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.dtypes import DTYPES
+from numixology.checks import DTYPES
 from numixology.errors import ArgumentError, DTypeError, ShapeError
 
 REDUCTIONS = {

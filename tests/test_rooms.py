@@ -17,11 +17,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # a folder ends with its `__init__`, which may import all of them; `__init__` alone is the package's
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
-    ("version", "errors", "array", "dtypes", "checks"),
+    ("version", "errors", "array"),
     ("observe", "text"),
-    ("autograd", "primitives", "modes"),
+    ("autograd", "primitives", "modes", "checks"),
     ("shapes", "arithmetic", "reductions"),
-    ("tensors",),
+    ("dispatch", "tensors"),
     ("numerics.kernels", "numerics.gaussian", "numerics.logistic", "numerics.__init__"),
     (
         "functional._pairs",

@@ -1,42 +1,40 @@
-"""Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients."""
+"""Elementary functions, and the ways to join and cut: what NumPy calls them, with gradients.
+
+What all functions here share, unless they say otherwise:
+
+Args:
+    x: an array, a tensor or a number, of any shape.
+    axis: counted from 0, or from the end if negative.
+
+Returns:
+    The shape and dtype of ``x``, float64 for integers; a tensor if ``x`` is one.
+
+Raises:
+    DTypeError: a boolean tensor, or an axis that is not an integer.
+    ShapeError: no such axis.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..array import A, Array
-from ..errors import ArgumentError, ShapeError
-from ..primitives import implements, primitive
-from ..shapes import checked_axis, getitem, reshape
-from ..tensors import Tensor
+from ..array import A, Array, shape_of
+from ..autograd import Node
+from ..checks import as_integers, checked_axes, checked_axis
+from ..errors import ArgumentError, DTypeError, ShapeError, shown
+from ..primitives import as_constant, implements, primitive
+from ..shapes import getitem, reshape
 
 __all__ = [
-    "concatenate",
-    "einsum",
-    "exp",
-    "expand_dims",
-    "expm1",
-    "log1p",
-    "split",
-    "sqrt",
-    "square",
+    "concatenate", "einsum", "exp", "expand_dims", "expm1", "log1p", "split", "sqrt", "square",
     "stack",
-]
+]  # fmt: skip
 
 
 @primitive(np.exp)
 def exp(x: Array) -> Array:
-    """eˣ, elementwise.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: a boolean tensor.
+    """eˣ.
 
     Example:
         >>> import numixology as nx
@@ -53,16 +51,7 @@ def exp_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.expm1)
 def expm1(x: Array) -> Array:
-    """eˣ - 1, elementwise, accurate near 0.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: a boolean tensor.
+    """eˣ - 1, accurate near 0.
 
     Example:
         >>> import numixology as nx
@@ -79,16 +68,7 @@ def expm1_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.log1p)
 def log1p(x: Array) -> Array:
-    """ln(1 + x), elementwise, accurate near 0: -inf at -1 and NaN below.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: a boolean tensor.
+    """ln(1 + x), accurate near 0: -inf at -1 and NaN below.
 
     Example:
         >>> import numixology as nx
@@ -109,16 +89,7 @@ def log1p_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.sqrt)
 def sqrt(x: Array) -> Array:
-    """√x, elementwise; NaN below 0, and an infinite slope at 0.
-
-    Args:
-        x: any shape, floating-point.
-
-    Returns:
-        The shape and dtype of ``x``; float64 for integers.
-
-    Raises:
-        DTypeError: a boolean tensor.
+    """√x; NaN below 0, and an infinite slope at 0.
 
     Example:
         >>> import numixology as nx
@@ -135,16 +106,7 @@ def sqrt_dx(ct: A, y: A, x: A) -> A:
 
 @primitive(np.square)
 def square(x: Array) -> Array:
-    """x², elementwise.
-
-    Args:
-        x: any shape; numbers, not booleans.
-
-    Returns:
-        The shape and dtype of ``x``.
-
-    Raises:
-        DTypeError: a boolean tensor.
+    """x².
 
     Example:
         >>> import numixology as nx
@@ -164,30 +126,20 @@ def expand_dims(x: A, axis: int | Sequence[int]) -> A:
     """x with an axis of length one wherever ``axis`` says, counted in the result.
 
     Args:
-        x: an array or a tensor of any shape and dtype.
         axis: one place or several.
 
     Returns:
         The same values, of the dtype of ``x``.
-
-    Raises:
-        ShapeError: a place that the result does not have, or one named twice.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.expand_dims(nx.tensor([1.0, 2.0]), 0).shape
         (1, 2)
     """
-    places = [axis] if isinstance(axis, int | np.integer) else list(axis)
+    places = axis if isinstance(axis, (list, tuple)) else (axis,)
+    lengths = iter(shape_of(x, "expand_dims"))
     ndim = x.ndim + len(places)
-    new = {place % ndim for place in places if -ndim <= place < ndim}
-    if len(new) < len(places):
-        raise ShapeError(
-            f"new axes of a result of {ndim} dimensions lie from {-ndim} to {ndim - 1} and differ",
-            str(axis),
-            "count the axes of the result",
-        )
-    lengths = iter(x.shape)
+    new = checked_axes(places, ndim)
     return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
@@ -208,14 +160,11 @@ def concatenate(parts: Sequence[A], axis: int = 0) -> A:
     """The parts one after another along an axis that they have.
 
     Args:
-        parts: tensors or arrays, equal in shape but for ``axis``.
+        parts: a list of tensors or arrays, equal in shape but for ``axis``.
         axis: where to join them.
 
     Returns:
         The shape of the parts, their lengths added along ``axis``; of NumPy's common dtype.
-
-    Raises:
-        ShapeError: no parts or one that is not in a list, shapes that do not fit, or no such axis.
 
     Example:
         >>> import numixology as nx
@@ -231,15 +180,12 @@ def stack(parts: Sequence[A], axis: int = 0) -> A:
     """The parts one after another along a new axis.
 
     Args:
-        parts: tensors or arrays of one shape.
+        parts: a list of tensors or arrays of one shape.
         axis: the new axis, counted in the result.
 
     Returns:
         The shape of the parts with one axis more, as long as there are parts; of NumPy's common
         dtype.
-
-    Raises:
-        ShapeError: no parts or one that is not in a list, shapes that differ, or no such axis.
 
     Example:
         >>> import numixology as nx
@@ -259,8 +205,8 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     """x cut along an axis.
 
     Args:
-        x: an array or a tensor of any dtype, with at least one axis.
-        indices_or_sections: a number of equal parts, or the places to cut at.
+        x: an array or a tensor with at least one axis.
+        indices_or_sections: a number of equal parts, or the places to cut at: integers.
         axis: the axis to cut.
 
     Returns:
@@ -268,26 +214,27 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
 
     Raises:
         ShapeError: the axis cannot be cut into that many equal parts, or is not there.
+        DTypeError: a number of parts or a place that is not an integer.
 
     Example:
         >>> import numixology as nx
         >>> [part.tolist() for part in nx.functional.split(nx.tensor([1, 2, 3, 4]), 2)]
         [[1, 2], [3, 4]]
     """
-    axis = checked_axis(axis, x.ndim)
-    length = x.shape[axis]
-    if isinstance(indices_or_sections, int | np.integer):
-        sections = int(indices_or_sections)
+    shape = shape_of(x, "split")
+    axis = checked_axis(axis, len(shape))
+    length = shape[axis]
+    cuts = as_integers((indices_or_sections,), "a place to cut at")
+    if np.ndim(indices_or_sections) == 0:
+        (sections,) = cuts
         if sections < 1 or length % sections:
             raise ShapeError(
                 "split cuts an axis into equal parts",
                 f"{length} in {sections}",
                 "give the places to cut at, as a list",
             )
-        cuts: list[int] = [length // sections * i for i in range(1, sections)]
-    else:
-        cuts = [int(cut) for cut in indices_or_sections]
-    bounds = zip([0, *cuts], [*cuts, length], strict=True)
+        cuts = tuple(length // sections * i for i in range(1, sections))
+    bounds = zip((0, *cuts), (*cuts, length), strict=True)
     before: tuple[slice, ...] = (slice(None),) * axis
     return [x[(*before, slice(start, stop))] for start, stop in bounds]
 
@@ -338,6 +285,12 @@ def einsum(subscripts: str, *operands: A) -> A:
         >>> nx.functional.einsum("ij,j->i", matrix, nx.tensor([1.0, 1.0]))
         Tensor([3., 7.], from=einsum)
     """
+    if not isinstance(subscripts, str):
+        raise DTypeError(
+            "einsum takes its subscripts as text, before the operands",
+            shown(subscripts),
+            'write einsum("ij,j->i", a, b), not einsum(a, [0, 1], b, [1], [0])',
+        )
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs: tuple[str, ...] = tuple(left.split(","))
     if not arrow:
@@ -352,29 +305,30 @@ def einsum(subscripts: str, *operands: A) -> A:
             repr(subscripts),
             "write every axis as a letter; take diagonals by indexing",
         )
-    if [len(group) for group in inputs] != [len(np.shape(x)) for x in operands]:
+    arrays = [_array_or_tensor(x, "einsum") for x in operands]
+    if [len(group) for group in inputs] != [x.ndim for x in arrays]:
         raise ShapeError(
             "einsum takes one operand per group, with one axis per letter",
-            f"{subscripts!r} with shapes {', '.join(str(np.shape(x)) for x in operands)}",
+            f"{subscripts!r} with shapes {', '.join(str(x.shape) for x in arrays)}",
             "count the letters",
         )
     lengths: dict[str, int] = {}
-    for group, x in zip(inputs, operands, strict=True):
-        for letter, n in zip(group, np.shape(x), strict=True):
+    for group, x in zip(inputs, arrays, strict=True):
+        for letter, n in zip(group, x.shape, strict=True):
             if lengths.setdefault(letter, n) != n:
                 raise ShapeError(
                     "a letter of einsum stands for one length",
                     f"{subscripts!r} in which {letter} is both {lengths[letter]} and {n}",
                     "check the operands' shapes",
                 )
-    return _einsum(*operands, inputs=inputs, output=output)
+    return _einsum(*arrays, inputs=inputs, output=output)
 
 
-def _several(parts: Sequence[A], name: str) -> list[A]:
-    given: Any = parts
-    if isinstance(given, Tensor | np.ndarray) or not len(parts):
-        raise ShapeError(
-            f"{name} takes a list of parts", "none" if not len(parts) else "one tensor", "list them"
-        )
-    listed: list[Any] = [part if isinstance(part, Tensor) else np.asarray(part) for part in given]
-    return listed
+def _several(parts: Sequence[A], name: str) -> list[Any]:
+    if not isinstance(parts, (list, tuple)) or not parts:
+        raise ShapeError(f"{name} takes a list of parts", shown(parts), "list them")
+    return [_array_or_tensor(part, name) for part in parts]
+
+
+def _array_or_tensor(x: Any, taker: str) -> Any:
+    return x if isinstance(x, Node) else np.asarray(as_constant(x, taker))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..array import DTypeLike
-from ..dtypes import as_dtype
+from ..checks import as_dtype
 from ..functional.affine import check_probability, dropout
 from ..tensors import Tensor
 from .module import Module, Rng

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from ..array import ERRSTATE, IGNORE, Array, DTypeLike, Shape, ignoring_fp_errors
-from ..dtypes import as_dtype
+from ..checks import as_dtype
 from ..errors import DTypeError, ShapeError, StateDictError
 from ..tensors import Tensor, leaf
 from ..text import columns

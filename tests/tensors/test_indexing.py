@@ -12,7 +12,7 @@ from support import integers, refused
 
 import numixology as nx
 from numixology import shapes
-from numixology.dtypes import DTYPES
+from numixology.checks import DTYPES
 from numixology.errors import DTypeError, IndexRangeError, ShapeError
 
 SHAPE = (3, 4, 5)

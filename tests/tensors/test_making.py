@@ -12,7 +12,7 @@ from support import integers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.dtypes import DTYPES, as_dtype
+from numixology.checks import DTYPES, as_dtype
 from numixology.errors import ArgumentError, DTypeError, ShapeError, TapeError
 
 SHAPES = [(), (1,), (3,), (2, 3), (2, 3, 5), (0,), (2, 0, 3)]

@@ -8,7 +8,7 @@ from support import numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.autograd import HANDLED_FUNCTIONS
+from numixology.primitives import HANDLED_FUNCTIONS
 from numixology.errors import ArgumentError, DTypeError, ShapeError
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, Shape
-from ...dtypes import DTYPES
+from ...checks import DTYPES
 from ...modes import no_grad
 from ...nn import Module
 from ...observe import Call, observing
