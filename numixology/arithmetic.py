@@ -27,10 +27,10 @@ from .primitives import implements, primitive
 from .shapes import transpose
 
 __all__ = [
-    "absolute", "add", "clip", "divide", "equal", "floor_divide", "greater", "greater_equal", "less",
-    "less_equal", "log", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul",
-    "maximum", "minimum", "multiply", "negative", "not_equal", "power", "remainder", "sign",
-    "subtract", "swap_last", "where",
+    "absolute", "add", "clip", "divide", "equal", "floor_divide", "greater", "greater_equal",
+    "less", "less_equal", "log", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "matmul", "maximum", "minimum", "multiply", "negative", "not_equal", "power",
+    "remainder", "sign", "subtract", "swap_last", "where",
 ]  # fmt: skip
 
 
@@ -207,7 +207,8 @@ def power_da(ct: A, y: A, a: A, b: A | float) -> A:
         return ct * b * a ** (b - 1) if b else ct * 0
     one = y.dtype.type(1)  # b - 1 has the digits of the result, whatever those of b
     tiny = logical_not(greater(absolute(a), float(np.finfo(a.dtype).tiny)))  # 0 / a, not 0 · inf
-    return ct * b * where(logical_and(tiny, equal(b, 0)), 1.0, a) ** (b - one)
+    base: A = where(logical_and(tiny, equal(b, 0)), 1.0, a)
+    return ct * b * base ** (b - one)
 
 
 @power.vjp("b")

@@ -121,18 +121,18 @@ def as_mask(other: Any) -> Any:
 
 
 def check_gradient(gradient: Any, of: Any) -> None:
-    """A gradient has the shape and the dtype of what it is the gradient of."""
-    if gradient.shape != of.shape:
-        raise ShapeError(
-            f"the gradient of a tensor of shape {of.shape} has that shape",
-            str(gradient.shape),
-            "reshape or broadcast it first",
-        )
+    """A gradient has the dtype and the shape of what it is the gradient of."""
     if gradient.dtype != of.dtype:
         raise DTypeError(
             f"the gradient of a {of.dtype} tensor is {of.dtype}",
             str(gradient.dtype),
             f"use .astype('{of.dtype}')",
+        )
+    if gradient.shape != of.shape:
+        raise ShapeError(
+            f"the gradient of a tensor of shape {of.shape} has that shape",
+            str(gradient.shape),
+            "reshape or broadcast it first",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import logical_and, logical_not, logical_or, logical_xor
-from .autograd import Node, Primitive, data_of
+from .autograd import Node, Primitive
 from .checks import as_mask, as_operand
 from .errors import DTypeError
 from .primitives import HANDLED_FUNCTIONS, implements
@@ -52,7 +52,7 @@ def call_ufunc(
     if method != "__call__":
         raise _refusal(f"np.{ufunc.__name__}.{method}", "use a function of nx.functional")
     if ufunc in QUESTIONS and not options:
-        return ufunc(*map(data_of, inputs))
+        return ufunc(*map(_values, inputs))
     return _found(ufunc, options)(*map(as_operand, inputs))
 
 
@@ -61,9 +61,13 @@ def call_function(
 ) -> Any:
     """The answer of ``__array_function__``."""
     if function in QUESTIONS:
-        return function(*map(data_of, arguments), **{k: data_of(v) for k, v in options.items()})
+        return function(*map(_values, arguments), **{k: _values(v) for k, v in options.items()})
     arguments, options = _by_name(function, arguments, options)
     return _found(function, options)(*arguments, **options)
+
+
+def _values(argument: Any) -> Any:
+    return argument.data if isinstance(argument, Node) else argument
 
 
 def _by_name(
@@ -93,7 +97,8 @@ def _found(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable
     room = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
     name = f"{room}.{function.__name__}"
     ours = HANDLED_FUNCTIONS.get(function)
-    if any(isinstance(one, Node) for one in (*options.get("out", ()),)):
+    into = options.get("out")
+    if any(isinstance(one, Node) for one in (into if isinstance(into, tuple) else (into,))):
         raise _refusal(
             f"{name} with a tensor to write into",
             "give it one argument less; an array as an input of nx.jvp stands in a tuple",

@@ -219,9 +219,13 @@ def as_array(data: Any, taker: str) -> Array:
         )
     try:
         return np.asarray(data)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ShapeError(
             f"{taker} takes nested lists of equal lengths", str(error), "pad or cut them"
+        ) from error
+    except TypeError as error:  # of another library, whose dtype NumPy does not have
+        raise DTypeError(
+            f"{taker} takes what NumPy can read", str(error), "convert it to float32 or float64"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """The same values under another shape, order or dtype, and parts of them.
 
-Everywhere ``x`` is an array or a tensor of any shape and dtype, and the result is of its dtype; axes
-count from 0, or from the end if negative.
+Everywhere ``x`` is an array or a tensor of any shape and dtype, and the result is of its dtype.
+Axes count from 0, or from the end if negative.
 
 Raises:
     ShapeError: an axis that is not there or named twice, or lengths that do not fit.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .array import A, Array, Axis, DTypeLike, Shape, shape_of
-from .autograd import data_of
+from .autograd import Node
 from .checks import (
     as_dtype,
     as_integers,
@@ -198,7 +198,8 @@ def contiguous(x: A) -> A:
         >>> x.stride(), nx.functional.contiguous(x).stride()
         ((1, 3), (2, 1))
     """
-    return x if data_of(x).flags.c_contiguous else _contiguous(x)
+    values: Any = x.data if isinstance(x, Node) else x
+    return x if values.flags.c_contiguous else _contiguous(x)
 
 
 @primitive

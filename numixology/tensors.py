@@ -371,13 +371,13 @@ class Tensor(Node):
         return not_equal(self, as_operand(other)) if is_operand(other) else NotImplemented
 
     def __neg__(self) -> "Tensor":
-        return negative(self)  # type: ignore[no-any-return]
+        return negative(self)
 
     def __pos__(self) -> "Tensor":
         return self
 
     def __abs__(self) -> "Tensor":
-        return absolute(self)  # type: ignore[no-any-return]
+        return absolute(self)
 
     def __invert__(self) -> "Tensor":
         return invert(self)  # type: ignore[no-any-return]
@@ -410,7 +410,7 @@ class Tensor(Node):
         return format(str(self) if whole else self._only_element("a format"), spec)
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return getitem(self, index=plain_index(index))  # type: ignore[no-any-return]
+        return getitem(self, index=plain_index(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(

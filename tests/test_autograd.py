@@ -149,7 +149,7 @@ def test_a_backward_starts_from_one_number_or_with_a_gradient() -> None:
         (x * x).backward(np.ones(3))
     with refused(DTypeError, "float64", "float32"):
         (x * x).backward(np.ones(2, np.float32))
-    with refused(DTypeError, "tensor or an array", "dict"):
+    with refused(DTypeError, "float64", "object"):
         (x * x).backward({})
     one = leaf([[3.0]])
     (one * one).backward()  # one element, two axes

@@ -81,6 +81,11 @@ def sections(thing: Any) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def page_of(thing: Any) -> Any:
+    """The module of a thing, whose docstring may say once what all its functions share."""
+    return sys.modules[thing.__module__]
+
+
 def described_names(text: str) -> set[str]:
     """The names before the colons of a section; several may share one: ``dim, keepdim: ...``."""
     entries = re.findall(r"^ {4}(\*{0,2}\w+(?:, *\*{0,2}\w+)*):", text, flags=re.MULTILINE)
@@ -115,8 +120,9 @@ def test_every_public_name_has_an_example(thing: Any) -> None:
 def test_every_argument_is_described(thing: Any) -> None:
     taken, found = arguments(thing), sections(thing)
     known = {name for part in ARGUMENTS for name in described_names(found.get(part, ""))}
+    shared = described_names(sections(page_of(thing)).get("Args", ""))
     options = {name for name, one in taken.items() if one.kind is one.VAR_KEYWORD}
-    missing = [name for name in taken if name not in known | options]
+    missing = [name for name in taken if name not in known | shared | options]
     assert not missing, f"not described: {', '.join(missing)}"
     # Only what stands for any keyword, like **how, may be described by other names.
     extra = [name for name in known if name not in taken]
@@ -140,7 +146,8 @@ def test_no_description_is_a_letter_and_a_full_stop(thing: Any) -> None:
 @pytest.mark.parametrize("thing", things())
 def test_every_function_says_what_it_returns(thing: Any) -> None:
     if not inspect.isclass(thing) and not said_once(thing):
-        assert "Returns" in sections(thing), "the docstring does not say what is returned"
+        found = sections(thing) | sections(page_of(thing))
+        assert "Returns" in found, "the docstring does not say what is returned"
 
 
 @pytest.mark.parametrize("thing", things())

@@ -305,7 +305,7 @@ def einsum(subscripts: str, *operands: A) -> A:
             repr(subscripts),
             "write every axis as a letter; take diagonals by indexing",
         )
-    arrays = [_array_or_tensor(x, "einsum") for x in operands]
+    arrays = _arrays(operands, "einsum")
     if [len(group) for group in inputs] != [x.ndim for x in arrays]:
         raise ShapeError(
             "einsum takes one operand per group, with one axis per letter",
@@ -324,11 +324,15 @@ def einsum(subscripts: str, *operands: A) -> A:
     return _einsum(*arrays, inputs=inputs, output=output)
 
 
-def _several(parts: Sequence[A], name: str) -> list[Any]:
+def _several(parts: Sequence[A], name: str) -> list[A]:
     if not isinstance(parts, (list, tuple)) or not parts:
         raise ShapeError(f"{name} takes a list of parts", shown(parts), "list them")
-    return [_array_or_tensor(part, name) for part in parts]
+    return _arrays(parts, name)
 
 
-def _array_or_tensor(x: Any, taker: str) -> Any:
-    return x if isinstance(x, Node) else np.asarray(as_constant(x, taker))
+def _arrays(given: Sequence[A], taker: str) -> list[A]:
+    """Tensors, and what else was given as arrays."""
+    made: list[Any] = [
+        x if isinstance(x, Node) else np.asarray(as_constant(x, taker)) for x in given
+    ]
+    return made

@@ -1,6 +1,7 @@
 """Elementary functions, joining and cutting, einsum."""
 
 import itertools
+import re
 
 import mpmath as mp
 import numpy as np
@@ -104,13 +105,9 @@ class TestExpandDims:
 
     @pytest.mark.parametrize("axis", [3, -4, (0, 0), (0, -4)])
     def test_places_outside_or_repeated(self, axis):
-        ndim = 4 if isinstance(axis, tuple) else 3
-        with pytest.raises(ShapeError) as caught:
+        text = "axes must differ" if isinstance(axis, tuple) else "3 dimensions lies from -3 to 2"
+        with pytest.raises(ShapeError, match=f"{text}: got {re.escape(str(axis))}"):
             F.expand_dims(nx.tensor(np.zeros((2, 3))), axis)
-        assert str(caught.value) == (
-            f"new axes of a result of {ndim} dimensions lie from {-ndim} to {ndim - 1} and differ: "
-            f"got {axis}; count the axes of the result"
-        )
 
 
 class TestConcatenate:
@@ -136,9 +133,9 @@ class TestConcatenate:
         assert x.grad.tolist() == [1.0 + 4.0, 2.0 + 5.0]
 
     def test_no_parts_or_one_tensor(self):
-        with pytest.raises(ShapeError, match="concatenate takes a list of parts: got none"):
+        with pytest.raises(ShapeError, match=r"concatenate takes a list of parts: got \[\]"):
             F.concatenate([])
-        with pytest.raises(ShapeError, match="got one tensor; list them"):
+        with pytest.raises(ShapeError, match=r"got shape \(2, 1\) of float64; list them"):
             F.concatenate(nx.tensor([[1.0], [2.0]]))
 
     def test_axis_outside(self):
@@ -170,7 +167,7 @@ class TestStack:
             F.stack([nx.tensor([1.0]), nx.tensor([1.0, 2.0])])
 
     def test_no_parts(self):
-        with pytest.raises(ShapeError, match="stack takes a list of parts: got none"):
+        with pytest.raises(ShapeError, match=r"stack takes a list of parts: got \[\]"):
             F.stack([])
 
 

@@ -240,7 +240,7 @@ def test_length_and_iteration() -> None:
 
 def test_a_single_number_has_no_length() -> None:
     for ask in (len, iter, list):
-        with refused(DTypeError, "shape ()", "item()"):
+        with pytest.raises(TypeError, match="unsized"):
             ask(nx.tensor(1.0))
 
 
@@ -280,7 +280,7 @@ def test_numbers_of_one_element(shape) -> None:
     assert type(float(nx.tensor(3))) is float
     assert type(int(nx.tensor(True))) is int
     for ask in (float, int):
-        with refused(DTypeError, ask.__name__, "one element", "(2,)"):
+        with refused(ShapeError, ask.__name__, "one element", "(2,)"):
             ask(nx.tensor([1.0, 2.0]))
 
 
@@ -289,7 +289,7 @@ def test_an_index_is_a_single_integer() -> None:
         found = operator.index(nx.tensor(3, dtype=dtype))
         assert found == 3 and type(found) is int
     for wrong in (nx.tensor([3]), nx.tensor(3.0), nx.tensor(True)):
-        with refused(DTypeError, "single integer", str(wrong.dtype), str(wrong.shape)):
+        with pytest.raises(TypeError, match="integer"):
             operator.index(wrong)
     assert list(range(nx.tensor(3))) == [0, 1, 2]
 
@@ -302,7 +302,7 @@ def test_formats() -> None:
     assert f"{nx.tensor(7):>4d}|" == "   7|"
     many = nx.tensor([1.0, 2.0])
     assert f"{many}" == "Tensor([1., 2.])"
-    with refused(DTypeError, "format", "one element", "(2,)"):
+    with refused(ShapeError, "format", "one element", "(2,)"):
         f"{many:.2f}"
     assert f"{nx.tensor([1.0]):.2f}" == "1.00"
 

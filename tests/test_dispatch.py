@@ -8,8 +8,8 @@ from support import numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.primitives import HANDLED_FUNCTIONS
 from numixology.errors import ArgumentError, DTypeError, ShapeError
+from numixology.primitives import HANDLED_FUNCTIONS
 
 
 def leaf(data, dtype=None) -> nx.Tensor:
@@ -152,8 +152,31 @@ def test_what_an_array_is() -> None:
     assert np.shape(t) == (2, 3)
     assert np.ndim(t) == 2
     assert np.size(t) == 6
-    with refused(DTypeError, "np.size", "axis"):
-        np.size(t, 0)
+    assert np.size(t, 0) == np.size(a=t, axis=0) == 2
+    assert np.isrealobj(t) and not np.iscomplexobj(t)
+    assert np.result_type(t, np.float32) == np.float64
+    assert np.shares_memory(t, t.data) and np.may_share_memory(t.data, t)
+    odd = leaf([1.0, np.nan, -np.inf])
+    for ask in (np.isfinite, np.isnan, np.isinf, np.signbit):
+        np.testing.assert_array_equal(ask(odd), ask(odd.data))
+    with refused(DTypeError, "np.isnan(..., out=...)"):
+        np.isnan(odd, out=np.zeros(3, bool))
+
+
+def test_what_is_made_in_the_shape_of_a_tensor_is_a_tensor() -> None:
+    t = leaf([[1.0, 2.0]], "float32")
+    for made, number in (
+        (np.zeros_like(t), 0.0),
+        (np.ones_like(t), 1.0),
+        (np.full_like(t, 2.5), 2.5),
+    ):
+        assert type(made) is nx.Tensor
+        assert (made.dtype, made.tolist(), made.requires_grad) == (t.dtype, [[number] * 2], False)
+        with refused(DTypeError, "do not change"):
+            made[0] = t[0]
+    assert np.ones_like(t, dtype=np.int64).dtype == np.int64
+    assert np.zeros_like(t, np.float64).dtype == np.float64
+    assert np.full_like(t, 3, np.int32).tolist() == [[3, 3]]
 
 
 # What cannot be recorded
@@ -163,17 +186,23 @@ UNRECORDED = {
     "out": (lambda t: np.exp(t, out=np.zeros((2, 3))), ["np.exp(..., out=...)", "y = y + t"]),
     "out of sum": (lambda t: np.sum(t, out=np.zeros(())), ["np.sum(..., out=...)"]),
     "out by place": (lambda t: np.max(t, 0, np.zeros(3)), ["np.max(..., out=...)"]),
-    "into an array": (lambda t: np.add(np.zeros((2, 3)), np.zeros((2, 3)), out=t), ["out"]),
-    "where": (lambda t: np.exp(t, where=A > 1), ["np.exp(..., where=...)", "leave where out"]),
+    "into a tensor": (
+        lambda t: np.add(np.zeros((2, 3)), np.zeros((2, 3)), out=t),
+        ["np.add with a tensor to write into"],
+    ),
+    "one argument too many": (lambda t: np.tanh(t, t), ["np.tanh", "one argument less", "jvp"]),
+    "where": (lambda t: np.exp(t, where=A > 1), ["np.exp(..., where=...)", "nx.functional.where"]),
     "where of sum": (lambda t: np.sum(t, where=A > 1), ["np.sum(..., where=...)"]),
     "dtype": (
         lambda t: np.add(t, 1, dtype=np.float32),
-        ["np.add(..., dtype=...)", "leave dtype out"],
+        ["np.add(..., dtype=...)", ".astype(...)"],
     ),
     "dtype of sum": (lambda t: np.sum(t, dtype=np.float32), ["np.sum(..., dtype=...)"]),
     "dtype by place": (lambda t: np.sum(t, 0, np.float32), ["np.sum(..., dtype=...)"]),
     "dtype of mean by place": (lambda t: np.mean(t, 0, np.float32), ["dtype"]),
-    "initial": (lambda t: np.sum(t, initial=5.0), ["np.sum(..., initial=...)"]),
+    "initial": (lambda t: np.sum(t, initial=5.0), ["np.sum(..., initial=...)", "with +"]),
+    "initial of max": (lambda t: np.max(t, initial=5.0), ["initial", "nx.functional.maximum"]),
+    "a word of nobody": (lambda t: np.var(t, mean=0.0), ["mean=", "nx.functional.var"]),
     "order": (lambda t: np.reshape(t, (3, 2), order="F"), ["np.reshape(..., order=...)"]),
     "order by place": (lambda t: np.reshape(t, (3, 2), "F"), ["np.reshape(..., order=...)"]),
     "casting": (lambda t: np.add(t, 1, casting="no"), ["casting"]),
@@ -183,7 +212,10 @@ UNRECORDED = {
         ["np.matmul(..., axes=...)"],
     ),
     "unknown words": (lambda t: np.clip(t, 0, 1, dtype=np.float32), ["np.clip(..., dtype=...)"]),
-    "correction": (lambda t: np.var(t, correction=1), ["np.var(..., correction=...)"]),
+    "correction": (
+        lambda t: np.var(t, correction=1),
+        ["correction=...)", "write ddof="],
+    ),
     "optimize": (lambda t: np.einsum("ij->i", t, optimize=True), ["optimize"]),
     "at": (lambda t: np.add.at(t, [0], 1.0), ["np.add.at", "nx.functional"]),
     "at an array": (lambda t: np.add.at(np.zeros((2, 3)), ..., t), ["np.add.at"]),
@@ -199,7 +231,7 @@ UNRECORDED = {
     "std": (lambda t: np.std(t), ["np.std"]),
     "dot": (lambda t: np.dot(t, B), ["np.dot"]),
     "norm": (lambda t: np.linalg.norm(t), ["np.linalg.norm"]),
-    "zeros_like": (lambda t: np.zeros_like(t), ["np.zeros_like"]),
+    "empty_like": (lambda t: np.empty_like(t), ["np.empty_like"]),
     "allclose": (lambda t: np.allclose(t, A), ["np.allclose"]),
     "in a list": (lambda t: np.vstack([A, t]), ["np.vstack"]),
     "copyto": (lambda t: np.copyto(np.zeros((2, 3)), t), ["np.copyto"]),
@@ -295,15 +327,21 @@ def test_the_array_protocol_in_full() -> None:
     ):
         np.testing.assert_array_equal(found, A.astype(np.float32), strict=True)
         assert found.flags.writeable
-    with refused(ArgumentError, "another dtype needs a copy", "copy=False"):
-        t.__array__(np.float32, copy=False)
-    with refused(ValueError, "copy"):
-        np.asarray(t, dtype=np.float32, copy=False)
+    for ask in (
+        lambda: t.__array__(np.float32, copy=False),
+        lambda: np.asarray(t, "f4", copy=False),
+    ):
+        with pytest.raises(ValueError, match="copy"):
+            ask()
     assert np.shares_memory(np.asarray(t, copy=False), t.data)
 
 
 def test_numpys_own_assertions_take_tensors() -> None:
     np.testing.assert_array_equal(leaf(A), A)
+    np.testing.assert_allclose(leaf(A), leaf(A))
+    np.testing.assert_almost_equal(leaf(A), A)
+    np.testing.assert_array_almost_equal(A, leaf(A))
+    np.testing.assert_equal(leaf(A), A)
     with pytest.raises(AssertionError):
         np.testing.assert_array_equal(leaf(A), A + 1)
 
