@@ -208,7 +208,8 @@ def power_da(ct: A, y: A, a: A, b: A | float) -> A:
     one = y.dtype.type(1)  # b - 1 has the digits of the result, whatever those of b
     tiny = logical_not(greater(absolute(a), float(np.finfo(a.dtype).tiny)))  # 0 / a, not 0 · inf
     base: A = where(logical_and(tiny, equal(b, 0)), 1.0, a)
-    return ct * b * base ** (b - one)
+    slope: A = base ** (b - one)
+    return ct * b * slope
 
 
 @power.vjp("b")
