@@ -217,6 +217,7 @@ CASES: tuple[Case, ...] = (
     Case("normal_pdf", F.normal_pdf, [_x]),
     Case("relu", F.relu, [_x]),
     Case("sigmoid", F.sigmoid, [_x]),
+    Case("slope of sigmoid", activations._sigmoid_slope, [_x]),
     Case("tanh", F.tanh, [_x]),
     Case("silu", F.silu, [_x]),
     Case("gelu", F.gelu, [_x]),
