@@ -14,7 +14,7 @@ from ..array import Array
 from ..errors import NumixologyError
 from ..tensors import leaf
 from ..transforms import jvp
-from .differences import Subject
+from .differences import Problem
 
 __all__ = ["LAYOUTS", "both_sides", "changed", "layouts", "linear", "repeated"]
 
@@ -44,15 +44,15 @@ _APART = {"float64": 1e-10, "float32": 1e-3}
 _LARGER = 2.0**10
 
 
-def repeated(subject: Subject) -> tuple[str, list[Array]]:
+def repeated(problem: Problem) -> tuple[str, list[Array]]:
     """By how much two calls differ, empty if by nothing, and the gradient.
 
     Called are the function and its gradient.
     """
-    gradient = subject.gradient()
+    gradient = problem.gradient()
     pairs = [
-        ("calls", subject.run(subject.points), subject.run(subject.points)),
-        ("calls of the gradient", gradient, subject.gradient()),
+        ("calls", problem.run(problem.points), problem.run(problem.points)),
+        ("calls of the gradient", gradient, problem.gradient()),
     ]
     for what, first, second in pairs:
         for one, other in zip(first, second, strict=True):
@@ -62,15 +62,15 @@ def repeated(subject: Subject) -> tuple[str, list[Array]]:
     return "", gradient
 
 
-def changed(subject: Subject) -> str:
+def changed(problem: Problem) -> str:
     """Which argument the function or its vjp wrote into; empty if none."""
-    arguments, cotangent = subject.arguments(), subject.first.copy()
+    arguments, cotangent = problem.arguments(), problem.first.copy()
     names = [f"inputs[{i}]" for i in range(len(arguments))]
 
     def differing() -> str:
         pairs = [
-            *zip(names, arguments, subject.values, strict=True),
-            ("its cotangent", cotangent, subject.first),
+            *zip(names, arguments, problem.values, strict=True),
+            ("its cotangent", cotangent, problem.first),
         ]
         return " and ".join(
             name
@@ -78,10 +78,10 @@ def changed(subject: Subject) -> str:
             if not np.array_equal(one, kept, equal_nan=kept.dtype.kind == "f")
         )
 
-    subject.output(arguments)
+    problem.output(arguments)
     if found := differing():
         return f"fn changed {found}"
-    subject.gradient(arguments, cotangent)
+    problem.gradient(arguments, cotangent)
     found = differing()
     return f"the vjp changed {found}" if found else ""
 
@@ -99,10 +99,10 @@ class _Trial(NamedTuple):
     plain_cotangent: Array
 
 
-def _trials(subject: Subject, together: bool) -> list[_Trial]:
+def _trials(problem: Problem, together: bool) -> list[_Trial]:
     """The cotangent in every layout, and then the inputs, or both together."""
     found = []
-    plain, ct = subject.arguments(), subject.first
+    plain, ct = problem.arguments(), problem.first
     for name, lay in LAYOUTS.items():
         laid_ct = lay(ct) if _matters(name, ct, 1) else ct
         # A vector of one number repeated is a place where functions degenerate.
@@ -131,57 +131,57 @@ def _plain(x: Array) -> Array:
     return np.array(x, order="C")
 
 
-def layouts(subject: Subject, limit: float, together: bool = False) -> tuple[str, str]:
+def layouts(problem: Problem, limit: float, together: bool = False) -> tuple[str, str]:
     """Which layout changes the function or its gradient, and which one they refuse."""
     refused = ""
-    usual = subject.both(subject.arguments(), subject.first.copy())
-    for trial in _trials(subject, together):
+    usual = problem.both(problem.arguments(), problem.first.copy())
+    for trial in _trials(problem, together):
         try:
-            ours = subject.both(trial.arguments, trial.cotangent)
+            ours = problem.both(trial.arguments, trial.cotangent)
         except NumixologyError as error:  # as view refuses what is not contiguous
             refused = f"not run on {trial.what}: {type(error).__name__}"
             continue
         except Exception as error:
-            if "stride-0" in trial.what and _raises(subject, trial):
+            if "stride-0" in trial.what and _raises(problem, trial):
                 refused = f"not run on {trial.what}: {type(error).__name__}"
                 continue
             return f"{trial.what} raised {type(error).__name__}: {error}", refused
         plain = usual
         if "stride-0" in trial.what:
-            plain = subject.both(trial.plain, trial.plain_cotangent)
-        names = ["the function", *(f"the gradient of inputs[{i}]" for i in subject.places)]
+            plain = problem.both(trial.plain, trial.plain_cotangent)
+        names = ["the function", *(f"the gradient of inputs[{i}]" for i in problem.places)]
         for i, name in enumerate(names):
             difference = _apart(ours[i], plain[i])
             # Rounding may differ, and where that alone moves the result it says nothing.
-            allowed = max(_APART[subject.precision], 10 * limit)
-            if difference > allowed and difference > 100 * _moved(subject, trial, i, plain[i]):
+            allowed = max(_APART[problem.precision], 10 * limit)
+            if difference > allowed and difference > 100 * _moved(problem, trial, i, plain[i]):
                 return f"{name} is another for {trial.what}, by {difference:.1e}", refused
     return "", refused
 
 
-def _raises(subject: Subject, trial: _Trial) -> bool:
+def _raises(problem: Problem, trial: _Trial) -> bool:
     """Whether the very numbers are refused, as inv refuses rows that are alike."""
     try:
-        subject.both(trial.plain, trial.plain_cotangent)
+        problem.both(trial.plain, trial.plain_cotangent)
     except Exception:
         return True
     return False
 
 
-def _moved(subject: Subject, trial: _Trial, which: int, plain: Array) -> float:
+def _moved(problem: Problem, trial: _Trial, which: int, plain: Array) -> float:
     """By how much one rounding of the floating-point arguments moves a result."""
-    eps = np.finfo(subject.precision).eps
+    eps = np.finfo(problem.precision).eps
     found = 0.0
     for sign in (-1, 1):
         ulps = [
-            1 + sign * eps * subject.rng.choice([-1, 1], x.shape) if x.dtype.kind == "f" else None
+            1 + sign * eps * problem.rng.choice([-1, 1], x.shape) if x.dtype.kind == "f" else None
             for x in trial.plain
         ]
         nearby = [
             x if ulp is None else np.asarray(x * ulp, x.dtype)
             for x, ulp in zip(trial.plain, ulps, strict=True)
         ]
-        found = max(found, _apart(subject.both(nearby, trial.plain_cotangent)[which], plain))
+        found = max(found, _apart(problem.both(nearby, trial.plain_cotangent)[which], plain))
     return found
 
 
@@ -199,12 +199,12 @@ def _apart(one: Array, other: Array) -> float:
 # Twice as much in, twice as much out -------------------------------------------------------
 
 
-def linear(subject: Subject, gradient: Sequence[Array], limit: float) -> str:
+def linear(problem: Problem, gradient: Sequence[Array], limit: float) -> str:
     """Which input's gradient does not grow with the cotangent, as one that is clipped does not."""
-    larger = subject.gradient(cotangent=np.asarray(subject.first * _LARGER, subject.first.dtype))
-    for place, one, usual in zip(subject.places, larger, gradient, strict=True):
+    larger = problem.gradient(cotangent=np.asarray(problem.first * _LARGER, problem.first.dtype))
+    for place, one, usual in zip(problem.places, larger, gradient, strict=True):
         difference = _apart(one / _LARGER, usual)
-        if np.isfinite(one).all() and difference > max(_APART[subject.precision], 10 * limit):
+        if np.isfinite(one).all() and difference > max(_APART[problem.precision], 10 * limit):
             return (
                 f"the gradient of inputs[{place}] is not linear in the cotangent: "
                 f"for {_LARGER:.0f} times as much it is off by {difference:.1e}"
@@ -215,29 +215,29 @@ def linear(subject: Subject, gradient: Sequence[Array], limit: float) -> str:
 # Both sides of the Jacobian --------------------------------------------------------------
 
 
-def both_sides(subject: Subject, gradient: Sequence[Array], limit: float) -> tuple[str, str]:
+def both_sides(problem: Problem, gradient: Sequence[Array], limit: float) -> tuple[str, str]:
     """Whether ⟨v, J u⟩ is ⟨v J, u⟩ for a random u, and why that was not compared."""
-    if not subject.on_tape or subject.order == 2:
+    if not problem.on_tape or problem.order == 2:
         return "", ""
-    tangents = [subject.direction(i).astype(point.dtype) for i, point in enumerate(subject.points)]
+    tangents = [problem.direction(i).astype(point.dtype) for i, point in enumerate(problem.points)]
 
     def of_floats(*floats: Any) -> Any:
-        everything: list[Any] = [leaf(one.copy()) for one in subject.values]
-        for place, one in zip(subject.places, floats, strict=True):
+        everything: list[Any] = [leaf(one.copy()) for one in problem.values]
+        for place, one in zip(problem.places, floats, strict=True):
             everything[place] = one
-        return subject.fn(*everything)
+        return problem.fn(*everything)
 
     try:
-        _, pushed = jvp(of_floats, subject.points, tangents)
+        _, pushed = jvp(of_floats, problem.points, tangents)
     except NumixologyError as error:
         return "", f"jvp not compared: {type(error).__name__}"
     products = [
-        subject.first * pushed.data,
+        problem.first * pushed.data,
         *(g * u for g, u in zip(gradient, tangents, strict=True)),
     ]
     left, right = float(products[0].sum()), float(sum(p.sum() for p in products[1:]))
     scale = max(float(np.abs(products[0]).sum()), float(sum(np.abs(p).sum() for p in products[1:])))
-    allowed = max(_APART[subject.precision], 10 * limit) * scale
+    allowed = max(_APART[problem.precision], 10 * limit) * scale
     if abs(left - right) > allowed:
         return f"jvp and vjp disagree: <v, J u> is {left:.17g} by jvp, {right:.17g} by vjp", ""
     return "", ""

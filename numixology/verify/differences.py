@@ -34,11 +34,11 @@ from .executors import Executor
 __all__ = [
     "Differences",
     "Slopes",
-    "Subject",
+    "Problem",
     "complex_slope",
     "distances",
     "real_slopes",
-    "real_wavering",
+    "real_noise",
     "slopes_along",
     "slopes_of",
     "unit",
@@ -70,7 +70,7 @@ _KINK = {"float64": 1e-4, "float32": 5e-2}
 _ROUNDINGS = {"complex": 1e2, "central": 1e4}
 
 
-class Subject:
+class Problem:
     """The function under check, as a map from its floating-point inputs to a list of arrays.
 
     For order 1 the map is f itself. For order 2 it is the gradient of ⟨v, f⟩ for a fixed random
@@ -232,14 +232,14 @@ class Subject:
 
         return self.arguments([moved(point) for point in self.points]), moved(self.first)
 
-    def moved(self) -> "Subject":
+    def moved(self) -> "Problem":
         """The same function at inputs that are one rounding away."""
         arguments, _ = self.nearby()
         twin = copy.copy(self)
         twin.points = [arguments[place] for place in self.places]
         return twin
 
-    def a_step_away(self, part: float = _LONGEST) -> "Subject":
+    def a_step_away(self, part: float = _LONGEST) -> "Problem":
         """The same function where every input is moved by a part of its size.
 
         By default that is as much as the longest real step.
@@ -248,7 +248,7 @@ class Subject:
         for i, (place, point) in enumerate(zip(self.places, self.points, strict=True)):
             step = part * self.sizes[i] * self.relative(i)
             values[place] = np.asarray(point + step, point.dtype)
-        return Subject(self.fn, self.vjp, values, self.rng, self.order)
+        return Problem(self.fn, self.vjp, values, self.rng, self.order)
 
     @cached_property
     def here(self) -> list[Array]:
@@ -271,7 +271,7 @@ class Subject:
         """How far terms that underflow move Σ ⟨v, output⟩."""
         return _TINY[self.precision] * sum(1.0 + v.size for v in self.cotangents)
 
-    def noise(self, method: str) -> list[float]:
+    def rounding_slopes(self, method: str) -> list[float]:
         """What many such roundings look like as a slope, for every input."""
         rounding = _ROUNDINGS[method] * self.rounding
         return [rounding / size for size in self.sizes]
@@ -307,76 +307,76 @@ def _gradients(
 # Along one line ---------------------------------------------------------------------
 
 
-def unit(subject: Subject, which: int, j: int) -> list[Array | None]:
+def unit(problem: Problem, which: int, j: int) -> list[Array | None]:
     """The direction of one coordinate of one input."""
-    directions: list[Array | None] = [None] * len(subject.points)
-    one = directions[which] = np.zeros(subject.points[which].shape)
+    directions: list[Array | None] = [None] * len(problem.points)
+    one = directions[which] = np.zeros(problem.points[which].shape)
     one.flat[j] = 1
     return directions
 
 
 def complex_slope(
-    subject: Subject, directions: Sequence[Array | None], step: float = 1.0
+    problem: Problem, directions: Sequence[Array | None], step: float = 1.0
 ) -> tuple[float, float]:
     """The slope of ⟨v, f⟩ by a complex step, and how far roundings of its terms may move it."""
-    reach = min(1.0, subject.reach(directions))
-    h = step * max(_LINE_STEP[subject.precision] * reach, _least_step(subject, reach))
-    moved = [point.astype(_complex_dtype(point)) for point in subject.points]
+    reach = min(1.0, problem.reach(directions))
+    h = step * max(_LINE_STEP[problem.precision] * reach, _least_step(problem, reach))
+    moved = [point.astype(_complex_dtype(point)) for point in problem.points]
     for point, direction in zip(moved, directions, strict=True):
         if direction is not None:
             point += (1j * h) * direction
-    imaginary = [output.imag[np.newaxis] for output in subject.run(moved)]
-    slopes, doubts = _pairings(subject, imaginary, np.array([h]))
-    return float(slopes[0]), float(doubts[0])
+    imaginary = [output.imag[np.newaxis] for output in problem.run(moved)]
+    slopes, estimates = _pairings(problem, imaginary, np.array([h]))
+    return float(slopes[0]), float(estimates[0])
 
 
-def _least_step(subject: Subject, sizes: Any) -> Any:
+def _least_step(problem: Problem, sizes: Any) -> Any:
     """The smallest number with all its digits, but none so large that its square would count."""
-    floats = np.finfo(subject.precision)
+    floats = np.finfo(problem.precision)
     return np.minimum(float(floats.tiny), math.sqrt(floats.eps) * sizes)
 
 
-def _tiny(subject: Subject, v: Array) -> float:
+def _tiny(problem: Problem, v: Array) -> float:
     """What terms that underflow lose, in units of the rounding of those that do not."""
-    return _TINY[subject.precision] / float(np.finfo(subject.precision).eps) * (1.0 + v.size)
+    return _TINY[problem.precision] / float(np.finfo(problem.precision).eps) * (1.0 + v.size)
 
 
 class Slopes(NamedTuple):
-    """Extrapolated real slopes along a line, each with its doubt."""
+    """Extrapolated real slopes along a line, each with its error estimate."""
 
     central: float
-    doubt: float
+    error_estimate: float
     left: float
     right: float
-    side_doubt: float
+    side_error_estimate: float
     precision: str
 
     @property
     def kink(self) -> bool:
-        """Whether the slopes on both sides differ by more than their doubts."""
+        """Whether the slopes on both sides differ by more than their error estimates."""
         limit = _KINK[self.precision] * max(abs(self.left), abs(self.right))
-        return abs(self.left - self.right) > limit + 10 * self.side_doubt
+        return abs(self.left - self.right) > limit + 10 * self.side_error_estimate
 
 
 class _Table:
     """Slopes at h, h/4, h/16, … extrapolated to h = 0 (Ridders 1982).
 
-    The best entry is the most settled one: ``doubt`` is by how much it differs from its
-    neighbours, and what rounding does to a difference over that step.
+    The best entry is the most settled one: ``error_estimate`` is by how much it differs from its
+    neighbors, and what rounding does to a difference over that step.
     """
 
     def __init__(self, factor: int) -> None:
         self.factor, self.row = factor, list[float]()
-        self.best, self.doubt = math.nan, math.inf
+        self.best, self.error_estimate = math.nan, math.inf
 
     def add(self, slope: float, rounding: float) -> None:
         previous, self.row = self.row, [slope]
         for k, coarser in enumerate(previous):
             finer = self.row[k] + (self.row[k] - coarser) / (self.factor ** (k + 1) - 1)
             self.row.append(finer)
-            doubt = max(abs(finer - self.row[k]), abs(finer - coarser)) + rounding
-            if doubt < self.doubt:
-                self.best, self.doubt = finer, doubt
+            estimate = max(abs(finer - self.row[k]), abs(finer - coarser)) + rounding
+            if estimate < self.error_estimate:
+                self.best, self.error_estimate = finer, estimate
 
 
 class _Measured(NamedTuple):
@@ -390,14 +390,14 @@ class _Measured(NamedTuple):
 class _Line:
     """The function along one line, over steps of any length."""
 
-    def __init__(self, subject: Subject, directions: Sequence[Array | None]) -> None:
-        self.subject, self.reach = subject, subject.reach(directions)
-        self.eps = float(np.finfo(subject.precision).eps)
-        arrays = subject.arguments()
-        self.wrapped = subject.wrapped(arrays, tracked=subject.order == 2)
+    def __init__(self, problem: Problem, directions: Sequence[Array | None]) -> None:
+        self.problem, self.reach = problem, problem.reach(directions)
+        self.eps = float(np.finfo(problem.precision).eps)
+        arrays = problem.arguments()
+        self.wrapped = problem.wrapped(arrays, tracked=problem.order == 2)
         self.moving = [
             (arrays[place], point, u)
-            for place, point, u in zip(subject.places, subject.points, directions, strict=True)
+            for place, point, u in zip(problem.places, problem.points, directions, strict=True)
             if u is not None
         ]
         sizes = (np.abs(point[u != 0] / u[u != 0]) for _, point, u in self.moving)
@@ -407,17 +407,17 @@ class _Line:
 
     def measured(self, h: float) -> _Measured:
         """The slopes over a step of h."""
-        before, after, middle = self._end(-h), self._end(h), self.subject.middle
+        before, after, middle = self._end(-h), self._end(h), self.problem.middle
         slopes = (after - before) / (2 * h), (middle - before) / h, (after - middle) / h
         # The function is rounded at its ends, and so are they.
         steep = max(map(abs, slopes))
         ends = self.eps * (abs(before) + abs(after) + steep * self.reach)
-        return _Measured(h, slopes, (self.subject.rounding + self.subject.underflow + ends) / h)
+        return _Measured(h, slopes, (self.problem.rounding + self.problem.underflow + ends) / h)
 
     def _end(self, h: float) -> float:
         for array, point, u in self.moving:
             array[...] = point + h * u
-        return float(self.subject.pairing(self.subject.outputs(self.wrapped)))
+        return float(self.problem.pairing(self.problem.outputs(self.wrapped)))
 
 
 class _Ladder:
@@ -437,13 +437,18 @@ class _Ladder:
     def slopes(self) -> Slopes:
         """The best of each table."""
         central, left, right = self.tables
-        doubt, precision = left.doubt + right.doubt, self.line.subject.precision
-        return Slopes(central.best, central.doubt, left.best, right.best, doubt, precision)
+        estimate, precision = (
+            left.error_estimate + right.error_estimate,
+            self.line.problem.precision,
+        )
+        return Slopes(
+            central.best, central.error_estimate, left.best, right.best, estimate, precision
+        )
 
     def refuse(self) -> None:
         """Trust none of the slopes."""
         for table in self.tables:
-            table.doubt = math.inf
+            table.error_estimate = math.inf
 
     def finer(self) -> _Measured | None:
         """A shorter step that contradicts these slopes, if there is one.
@@ -469,9 +474,13 @@ class _Ladder:
         low, high = sorted((self.left.best, self.right.best))
         slack = 2 / _SHORTEST * self._scale()  # what rounding does to the shortest step
         between = low - slack <= below.central.best <= high + slack
-        return self.settled and between and below.central.doubt > _SETTLED_ONE_SIDED * self._scale()
+        return (
+            self.settled
+            and between
+            and below.central.error_estimate > _SETTLED_ONE_SIDED * self._scale()
+        )
 
-    def wavering(self) -> float:
+    def noise(self) -> float:
         """By how much a slope that seemed to have settled is another over hardly shorter steps."""
         before, last = self.rungs[-2:]
         spread = self._spreads(last)[0]
@@ -498,58 +507,62 @@ class _Ladder:
         return max(abs(table.best) for table in self.tables)
 
     def _is_settled(self) -> bool:
-        sides = max(self.left.doubt, self.right.doubt)
+        worst = max(self.left.error_estimate, self.right.error_estimate)
         scale = self._scale()
-        return self.central.doubt <= _SETTLED * scale and sides <= _SETTLED_ONE_SIDED * scale
+        return (
+            self.central.error_estimate <= _SETTLED * scale and worst <= _SETTLED_ONE_SIDED * scale
+        )
 
     def _is_unsettled(self) -> bool:
-        sides = max(self.left.doubt, self.right.doubt)
-        return self.central.doubt > self._coarse() and sides > _UNSETTLED * self._scale()
+        worst = max(self.left.error_estimate, self.right.error_estimate)
+        return self.central.error_estimate > self._coarse() and worst > _UNSETTLED * self._scale()
 
     def _coarse(self) -> float:
         """What may be left of a slope that has not settled, or of one that is but rounding."""
-        subject = self.line.subject
-        lost = 100 * (subject.rounding + subject.underflow) / (_LONGEST * self.line.reach)
+        problem = self.line.problem
+        lost = 100 * (problem.rounding + problem.underflow) / (_LONGEST * self.line.reach)
         return _UNSETTLED * abs(self.central.best) + lost
 
     def _stays_away(self, i: int, before: _Measured, probe: _Measured) -> bool:
         away, table = self._distance(i, probe), self.tables[i]
-        return away > 10 * (table.doubt + probe.rounding) and 2 * away > self._distance(i, before)
+        return away > 10 * (table.error_estimate + probe.rounding) and 2 * away > self._distance(
+            i, before
+        )
 
     def _distance(self, i: int, here: _Measured) -> float:
         return abs(here.slopes[i] - self.tables[i].best)
 
 
 def real_slopes(
-    subject: Subject, directions: Sequence[Array | None], longest: float = _LONGEST
+    problem: Problem, directions: Sequence[Array | None], longest: float = _LONGEST
 ) -> Slopes:
     """The central slope along a line and the two one-sided ones, by real differences.
 
     The longest step is that part of the inputs' size.
     """
-    return _ladder(subject, directions, longest).slopes
+    return _ladder(problem, directions, longest).slopes
 
 
-def distances(subject: Subject) -> list[float]:
+def distances(problem: Problem) -> list[float]:
     """Distances, as parts of the inputs, that have room for some real steps, the longest first."""
-    shortest = 64 * _SHORTEST * float(np.finfo(subject.precision).eps)
+    shortest = 64 * _SHORTEST * float(np.finfo(problem.precision).eps)
     count = 1 + int(math.log(_LONGEST / shortest, 16))
     return [_LONGEST / 16.0**k for k in range(count)]
 
 
-def real_wavering(subject: Subject, directions: Sequence[Array | None]) -> float:
+def real_noise(problem: Problem, directions: Sequence[Array | None]) -> float:
     """By how much the central slope is another over steps that are hardly other ones.
 
     Steps that are exactly a quarter of each other may be rounded alike, or meet the same point of a
     wave, and seem to have settled. If so, nothing is known of the slope, and this is infinite.
     """
-    return _ladder(subject, directions).wavering()
+    return _ladder(problem, directions).noise()
 
 
 def _ladder(
-    subject: Subject, directions: Sequence[Array | None], longest: float = _LONGEST
+    problem: Problem, directions: Sequence[Array | None], longest: float = _LONGEST
 ) -> _Ladder:
-    line = _Line(subject, directions)
+    line = _Line(problem, directions)
     top = line.measured(longest * line.reach)
     for _ in range(_SHORTER):
         if math.isfinite(top.slopes[0]):
@@ -575,30 +588,33 @@ class Differences(NamedTuple):
     """One slope per coordinate of an input, and how far off each may be."""
 
     slopes: Array
-    doubts: Array
+    error_estimates: Array
 
 
-def slopes_of(subject: Subject, method: str, executor: Executor | None) -> list[Differences]:
+def slopes_of(problem: Problem, method: str, executor: Executor | None) -> list[Differences]:
     """The slope along every coordinate of every input, by complex or central differences."""
-    found = [Differences(np.empty(p.shape), np.empty(p.shape)) for p in subject.points]
-    total = sum(point.size for point in subject.points)
+    found = [Differences(np.empty(p.shape), np.empty(p.shape)) for p in problem.points]
+    total = sum(point.size for point in problem.points)
     workers = 4 * (os.cpu_count() or 1)
     length = _AT_ONCE if executor is None else -(-total // workers) or 1
     stretches = [
         _Stretch(which, start, min(start + length, point.size))
-        for which, point in enumerate(subject.points)
+        for which, point in enumerate(problem.points)
         for start in range(0, point.size, length)
     ]
     with _Progress(total) as progress:
-        for stretch, slopes, doubts in _differenced(subject, method, stretches, executor):
+        for stretch, slopes, estimates in _differenced(problem, method, stretches, executor):
             one, piece = found[stretch.which], slice(stretch.start, stretch.stop)
-            one.slopes.reshape(-1)[piece], one.doubts.reshape(-1)[piece] = slopes, doubts
+            one.slopes.reshape(-1)[piece], one.error_estimates.reshape(-1)[piece] = (
+                slopes,
+                estimates,
+            )
             progress.add(len(slopes))
     return found
 
 
 class _Stretch(NamedTuple):
-    """Some neighbouring coordinates of an input."""
+    """Some neighboring coordinates of an input."""
 
     which: int
     start: int
@@ -606,22 +622,22 @@ class _Stretch(NamedTuple):
 
 
 def _differenced(
-    subject: Subject, method: str, stretches: Sequence[_Stretch], executor: Executor | None
+    problem: Problem, method: str, stretches: Sequence[_Stretch], executor: Executor | None
 ) -> Iterator[tuple[_Stretch, Array, Array]]:
-    """Slopes and doubts of every stretch, here or wherever the executor runs them."""
+    """Slopes and error estimates of every stretch, here or wherever the executor runs them."""
     along = _along_complex if method == "complex" else _along_real
     if executor is None:
         for stretch in stretches:
-            yield stretch, *along(subject, *stretch)
+            yield stretch, *along(problem, *stretch)
         return
-    _ = subject.middle, subject.rounding, subject.underflow  # once, not once per worker
-    submitted = [(one, executor.submit(_elsewhere, along, subject, one)) for one in stretches]
+    _ = problem.middle, problem.rounding, problem.underflow  # once, not once per worker
+    submitted = [(one, executor.submit(_elsewhere, along, problem, one)) for one in stretches]
     for stretch, future in submitted:
         yield stretch, *future.result()
 
 
 def slopes_along(
-    subject: Subject,
+    problem: Problem,
     method: str,
     lines: Sequence[Sequence[Array | None]],
     executor: Executor | None,
@@ -629,59 +645,59 @@ def slopes_along(
     """The slope along each line, and how far off it may be."""
     along = complex_slope if method == "complex" else _central_slope
     if executor is None:
-        found = [along(subject, line) for line in lines]
+        found = [along(problem, line) for line in lines]
     else:
-        _ = subject.middle, subject.rounding, subject.underflow
-        submitted = [executor.submit(_elsewhere, along, subject, [line]) for line in lines]
+        _ = problem.middle, problem.rounding, problem.underflow
+        submitted = [executor.submit(_elsewhere, along, problem, [line]) for line in lines]
         found = [future.result() for future in submitted]
-    slopes, doubts = np.array(found).T
-    return slopes, doubts
+    slopes, estimates = np.array(found).T
+    return slopes, estimates
 
 
-def _central_slope(subject: Subject, line: Sequence[Array | None]) -> tuple[float, float]:
-    found = real_slopes(subject, line)
-    return found.central, found.doubt
+def _central_slope(problem: Problem, line: Sequence[Array | None]) -> tuple[float, float]:
+    found = real_slopes(problem, line)
+    return found.central, found.error_estimate
 
 
-def _elsewhere(along: Callable[..., Any], subject: Subject, what: Sequence[Any]) -> Any:
+def _elsewhere(along: Callable[..., Any], problem: Problem, what: Sequence[Any]) -> Any:
     """A stretch or a line in whatever thread or process this is."""
     with ignoring_fp_errors():
-        return along(subject, *what)
+        return along(problem, *what)
 
 
-def _along_real(subject: Subject, which: int, start: int, stop: int) -> tuple[Array, Array]:
-    found = [real_slopes(subject, unit(subject, which, j)) for j in range(start, stop)]
-    return np.array([one.central for one in found]), np.array([one.doubt for one in found])
+def _along_real(problem: Problem, which: int, start: int, stop: int) -> tuple[Array, Array]:
+    found = [real_slopes(problem, unit(problem, which, j)) for j in range(start, stop)]
+    return np.array([one.central for one in found]), np.array([one.error_estimate for one in found])
 
 
-def _along_complex(subject: Subject, which: int, start: int, stop: int) -> tuple[Array, Array]:
+def _along_complex(problem: Problem, which: int, start: int, stop: int) -> tuple[Array, Array]:
     """Complex steps, one coordinate after the other; nothing else is written to in between."""
-    point = subject.points[which]
-    least = _LEAST[subject.precision] * subject.sizes[which]
+    point = problem.points[which]
+    least = _LEAST[problem.precision] * problem.sizes[which]
     sizes = np.maximum(np.abs(point.reshape(-1)[start:stop]), least).astype(np.float64)
     sizes = np.minimum(sizes, 1)
-    h = np.maximum(_STEP[subject.precision] * sizes, _least_step(subject, sizes))
-    moved = subject.arguments([one.astype(_complex_dtype(one)) for one in subject.points])
-    wrapped = subject.wrapped(moved, tracked=subject.order == 2)
-    flat = moved[subject.places[which]].reshape(-1)
-    imaginary = [np.empty((stop - start, *v.shape), v.dtype) for v in subject.cotangents]
+    h = np.maximum(_STEP[problem.precision] * sizes, _least_step(problem, sizes))
+    moved = problem.arguments([one.astype(_complex_dtype(one)) for one in problem.points])
+    wrapped = problem.wrapped(moved, tracked=problem.order == 2)
+    flat = moved[problem.places[which]].reshape(-1)
+    imaginary = [np.empty((stop - start, *v.shape), v.dtype) for v in problem.cotangents]
     for k, j in enumerate(range(start, stop)):
         here = flat[j]
         flat[j] = complex(here.real, h[k])
-        for part, output in zip(imaginary, subject.outputs(wrapped), strict=True):
+        for part, output in zip(imaginary, problem.outputs(wrapped), strict=True):
             part[k] = output.imag  # a copy, since a function may return its very input
         flat[j] = here
-    return _pairings(subject, imaginary, h)
+    return _pairings(problem, imaginary, h)
 
 
-def _pairings(subject: Subject, imaginary: Sequence[Array], h: Array) -> tuple[Array, Array]:
+def _pairings(problem: Problem, imaginary: Sequence[Array], h: Array) -> tuple[Array, Array]:
     """The slopes ⟨v, Im output⟩ / h, and how far roundings of their terms may move them."""
     slopes, terms = np.zeros((2, len(h)))
-    for v, part in zip(subject.cotangents, imaginary, strict=True):
+    for v, part in zip(problem.cotangents, imaginary, strict=True):
         products = (v * part).reshape(len(h), -1)
         slopes += products.sum(axis=1)
-        terms += np.abs(products).sum(axis=1) + _tiny(subject, v)
-    return slopes / h, float(np.finfo(subject.precision).eps) * terms / h
+        terms += np.abs(products).sum(axis=1) + _tiny(problem, v)
+    return slopes / h, float(np.finfo(problem.precision).eps) * terms / h
 
 
 class _Progress:

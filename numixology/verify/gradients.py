@@ -49,10 +49,10 @@ from ..tensors import Tensor
 from .contracts import both_sides, changed, layouts, linear, repeated
 from .differences import (
     Differences,
-    Subject,
+    Problem,
     complex_slope,
+    real_noise,
     real_slopes,
-    real_wavering,
     slopes_along,
     slopes_of,
     unit,
@@ -159,8 +159,8 @@ def gradcheck(
         fn, inputs = _WithParameters(fn, arity, names).run, (*inputs, *parameters.values())
     values = _floating(inputs)
     with ignoring_fp_errors():
-        subject = Subject(fn, vjp, values, _stream(rng), order, names)
-        report = _checked(subject, method, tolerance, fast, executor)
+        problem = Problem(fn, vjp, values, _stream(rng), order, names)
+        report = _checked(problem, method, tolerance, fast, executor)
     if raise_on_failure and not report:
         raise GradientError(
             "a gradient must say what the function does",
@@ -230,50 +230,50 @@ class _WithParameters:
 
 
 def _checked(
-    subject: Subject,
+    problem: Problem,
     method: str,
     tolerance: float | None,
     fast: bool,
     executor: Executor | None,
 ) -> GradcheckReport:
     """Refuse what cannot be compared; compare the rest."""
-    blank = _blank(subject, method, tolerance, fast)
-    if names := changed(subject):
+    blank = _blank(problem, method, tolerance, fast)
+    if names := changed(problem):
         return blank._replace(reason=f"{names}: a gradient must leave its arguments alone")
-    difference, ours = repeated(subject)
+    difference, ours = repeated(problem)
     if difference:
         return _random(blank, difference)
-    shapes, wanted = [one.shape for one in ours], [one.shape for one in subject.points]
+    shapes, wanted = [one.shape for one in ours], [one.shape for one in problem.points]
     if shapes != wanted:
         reason = (
             f"the gradients have shapes {shapes}, and the inputs {wanted}: "
             "there must be one per floating-point input, of its shape"
         )
         return blank._replace(reason=reason)
-    report = _looked_at(subject, ours, method, tolerance, executor, blank)
+    report = _looked_at(problem, ours, method, tolerance, executor, blank)
     if report.verdict != "pass":
-        for difference, _ in (repeated(subject) for _ in range(16)):  # random, but seldom
+        for difference, _ in (repeated(problem) for _ in range(16)):  # random, but seldom
             if difference:
                 return _random(blank, difference)
     return report
 
 
-def _blank(subject: Subject, method: str, tolerance: float | None, fast: bool) -> GradcheckReport:
+def _blank(problem: Problem, method: str, tolerance: float | None, fast: bool) -> GradcheckReport:
     """What a report says before anything was looked at."""
     return GradcheckReport(
         "fail",
         math.nan,
         tolerance or math.nan,
         "complex" if method == "auto" else method,
-        subject.order,
-        _DIRECTIONS if fast else sum(point.size for point in subject.points),
+        problem.order,
+        _DIRECTIONS if fast else sum(point.size for point in problem.points),
         None,
         "",
         why="nothing was differenced",
-        names=tuple(subject.names),
+        names=tuple(problem.names),
         fast=fast,
-        gradient="tape" if subject.vjp is None else "vjp",
-        differentiated=tuple(subject.places),
+        gradient="tape" if problem.vjp is None else "vjp",
+        differentiated=tuple(problem.places),
     )
 
 
@@ -283,7 +283,7 @@ def _random(blank: GradcheckReport, difference: str) -> GradcheckReport:
 
 
 def _looked_at(
-    subject: Subject,
+    problem: Problem,
     ours: list[Array],
     method: str,
     tolerance: float | None,
@@ -293,13 +293,13 @@ def _looked_at(
     """The gradient beside differences, more than once before it is called wrong."""
 
     def compared(plan: Plan) -> GradcheckReport:
-        return _compared(subject, plan, ours, tolerance, executor, blank)
+        return _compared(problem, plan, ours, tolerance, executor, blank)
 
-    report = compared(planned(subject, method, blank.fast))
+    report = compared(planned(problem, method, blank.fast))
     if blank.fast and report.verdict == "fail":  # one line may have shown too little
-        report = compared(planned(subject, method, fast=False))
-    if report.verdict == "fail" and report.method == "central" and keeps_nearby(subject):
-        second = compared(planned(subject, "complex", fast=False))
+        report = compared(planned(problem, method, fast=False))
+    if report.verdict == "fail" and report.method == "central" and keeps_nearby(problem):
+        second = compared(planned(problem, "complex", fast=False))
         if second.max_error <= second.tolerance:
             if second.verdict == "fail":  # the values agree, and yet a promise is broken
                 return report._replace(reason=second.reason)
@@ -307,23 +307,23 @@ def _looked_at(
     return report
 
 
-class _Sides(NamedTuple):
+class _Comparison(NamedTuple):
     """The gradient beside the differences.
 
     In fast mode ``ours`` and ``found`` are slopes along random lines, and else the gradient itself
     and one slope per coordinate.
     """
 
-    subject: Subject
+    problem: Problem
     plan: Plan
     gradient: list[Array]
     ours: list[Array]
     found: list[Differences]
-    noise: list[float]
+    rounding_slopes: list[float]
     lines: list[Sequence[Array | None]]
 
 
-class _Judgement(NamedTuple):
+class _Judgment(NamedTuple):
     """A verdict and its reason, the largest error, where it is, and of which input it is."""
 
     verdict: Verdict
@@ -334,7 +334,7 @@ class _Judgement(NamedTuple):
 
 
 def _compared(
-    subject: Subject,
+    problem: Problem,
     plan: Plan,
     gradient: list[Array],
     tolerance: float | None,
@@ -343,31 +343,31 @@ def _compared(
 ) -> GradcheckReport:
     """The gradient beside the differences, and the report on both."""
     fast = blank.fast
-    noise = subject.noise(plan.method)
+    rounding_slopes = problem.rounding_slopes(plan.method)
     if fast:
-        sides = _directional(subject, plan, gradient, noise, executor)
+        comparison = _directional(problem, plan, gradient, rounding_slopes, executor)
     else:
-        found = slopes_of(subject, plan.method, executor)
-        sides = _Sides(subject, plan, gradient, gradient, found, noise, [])
-    bounds, limit = _limits(sides, tolerance)
+        found = slopes_of(problem, plan.method, executor)
+        comparison = _Comparison(problem, plan, gradient, gradient, found, rounding_slopes, [])
+    bounds, limit = _limits(comparison, tolerance)
     if not fast:
-        _look_closer(sides, limit)
-        _settle_kinks(sides, limit)
-    doubt = max(_relative(one.doubts, one.slopes) for one in sides.found)
-    doubt = doubt if plan.method == "central" else 0.0
-    kinks = tuple(kink for kink, _, _ in _all_kinks(sides))
-    judged = _with_kinks(_judged(sides, limit), sides, limit)
+        _look_closer(comparison, limit)
+        _settle_kinks(comparison, limit)
+    estimate = max(_relative(one.error_estimates, one.slopes) for one in comparison.found)
+    estimate = estimate if plan.method == "central" else 0.0
+    kinks = tuple(kink for kink, _, _ in _all_kinks(comparison))
+    judged = _with_kinks(_judged(comparison, limit), comparison, limit)
     if judged.verdict == "fail" and limit < judged.error:
         bound = bounds[judged.which] if tolerance is None else 0.0
-        if excuse := _excuse(sides, judged, limit, doubt, bound):
+        if excuse := _excuse(comparison, judged, limit, estimate, bound):
             judged = judged._replace(verdict="inconclusive", reason=excuse)
     remarks: list[str] = []
     if judged.verdict == "pass":
-        wrong, notes = _promises(sides, limit)
+        wrong, notes = _promises(comparison, limit)
         judged = judged._replace(verdict="fail", reason=wrong) if wrong else judged
         remarks = notes
     # A direction moves each coordinate by half a unit at least.
-    detectable = (limit + max(judged.error, doubt)) * (2 if fast else 1)
+    detectable = (limit + max(judged.error, estimate)) * (2 if fast else 1)
     return blank._replace(
         verdict=judged.verdict,
         max_error=judged.error,
@@ -381,63 +381,67 @@ def _compared(
     )
 
 
-def _excuse(sides: _Sides, judged: _Judgement, limit: float, doubt: float, bound: float) -> str:
+def _excuse(
+    comparison: _Comparison, judged: _Judgment, limit: float, estimate: float, bound: float
+) -> str:
     """Why a gradient that disagrees with the differences may be right all the same, if so."""
-    plan = sides.plan
-    if not all(np.isfinite(one).all() for one in (*sides.ours, *_slopes(sides))):
+    plan = comparison.plan
+    if not all(np.isfinite(one).all() for one in (*comparison.ours, *_slopes(comparison))):
         return ""
-    if plan.method == "central" and _in_doubt(sides, limit):
-        told = limit < doubt < math.inf
-        good = f"are only good to {doubt:.1e}" if told else "do not settle"
+    if plan.method == "central" and _in_doubt(comparison, limit):
+        told = limit < estimate < math.inf
+        good = f"are only good to {estimate:.1e}" if told else "do not settle"
         return f"real differences {good} here; try other inputs, and float64 throughout"
-    if plan.method == "complex" and plan.blurred and (lost := _is_lost(sides)):
+    if plan.method == "complex" and plan.blurred and (lost := _is_lost(comparison)):
         return f"complex steps {lost}, and real differences do not settle; try other inputs"
     if judged.error <= bound:
         return f"rounding alone moves the gradient by {bound:.1e} here; try other inputs"
     return ""
 
 
-def _in_doubt(sides: _Sides, limit: float) -> bool:
-    """Whether real differences are in doubt wherever they disagree with the gradient."""
-    subject, lines = sides.subject, sides.lines
-    norm = _norm(sides.gradient, subject.weights) or 1.0 if lines else 1.0
-    for i, (ours, (slopes, doubts)) in enumerate(zip(sides.ours, sides.found, strict=True)):
+def _in_doubt(comparison: _Comparison, limit: float) -> bool:
+    """Whether real differences are uncertain wherever they disagree with the gradient."""
+    problem, lines = comparison.problem, comparison.lines
+    norm = _norm(comparison.gradient, problem.weights) or 1.0 if lines else 1.0
+    for i, (ours, (slopes, estimates)) in enumerate(
+        zip(comparison.ours, comparison.found, strict=True)
+    ):
         distance = np.abs(ours - slopes)
-        wrong = distance > np.maximum(limit * float(np.abs(slopes).max(initial=0)), 10 * doubts)
+        wrong = distance > np.maximum(limit * float(np.abs(slopes).max(initial=0)), 10 * estimates)
         for j in np.flatnonzero(wrong):
-            line = lines[j] if lines else unit(subject, i, int(j))
-            if distance.flat[j] * norm > real_wavering(subject, line):
+            line = lines[j] if lines else unit(problem, i, int(j))
+            if distance.flat[j] * norm > real_noise(problem, line):
                 return False
     return True
 
 
-def _is_lost(sides: _Sides) -> str:
+def _is_lost(comparison: _Comparison) -> str:
     """What complex steps show of the imaginary part being lost, where real ones do not settle."""
-    if not any(one.any() for one in _slopes(sides)):
+    if not any(one.any() for one in _slopes(comparison)):
         return "change nothing"
-    return "" if keeps_nearby(sides.subject) else "lose the derivative nearby"
+    return "" if keeps_nearby(comparison.problem) else "lose the derivative nearby"
 
 
-def _limits(sides: _Sides, tolerance: float | None) -> tuple[list[float], float]:
+def _limits(comparison: _Comparison, tolerance: float | None) -> tuple[list[float], float]:
     """What rounding can do to each complex step here, and the largest error that passes."""
-    method, precision = sides.plan.method, sides.subject.precision
-    bounds = [0.0] * len(sides.ours)
+    method, precision = comparison.plan.method, comparison.problem.precision
+    bounds = [0.0] * len(comparison.ours)
     if method == "complex":
-        bound = _bound(sides)
-        bounds = [bound + 4 * wavering for wavering in _wavering(sides, bound)]
+        bound = _bound(comparison)
+        bounds = [bound + 4 * noise for noise in _noise(comparison, bound)]
     limit = tolerance or TOLERANCES[method, precision]
     if tolerance is None and method == "complex" and precision == "float64":
         limit = min(max(bounds), limit)
     return bounds, limit
 
 
-def _promises(sides: _Sides, limit: float) -> tuple[str, list[str]]:
+def _promises(comparison: _Comparison, limit: float) -> tuple[str, list[str]]:
     """Which promise of a gradient is broken, if any, and what could not be compared."""
     remarks: list[str] = []
     for wrong, remark in (
-        layouts(sides.subject, limit, together=bool(sides.lines)),
-        (linear(sides.subject, sides.gradient, limit), ""),
-        both_sides(sides.subject, sides.gradient, limit),
+        layouts(comparison.problem, limit, together=bool(comparison.lines)),
+        (linear(comparison.problem, comparison.gradient, limit), ""),
+        both_sides(comparison.problem, comparison.gradient, limit),
     ):
         if wrong:
             return wrong, remarks
@@ -448,58 +452,60 @@ def _promises(sides: _Sides, limit: float) -> tuple[str, list[str]]:
 # How -----------------------------------------------------------------------------------
 
 
-def _look_closer(sides: _Sides, limit: float) -> None:
+def _look_closer(comparison: _Comparison, limit: float) -> None:
     """Where gradient and difference disagree there may be a kink that no random line showed."""
-    subject, kinks = sides.subject, sides.plan.kinks
-    for i, (gradient, one) in enumerate(zip(sides.ours, sides.found, strict=True)):
+    problem, kinks = comparison.problem, comparison.plan.kinks
+    for i, (gradient, one) in enumerate(zip(comparison.ours, comparison.found, strict=True)):
         distance = np.abs(gradient - one.slopes)
         distance.flat[list(kinks[i])] = 0
-        allowed = max(limit * float(np.abs(one.slopes).max(initial=0)), sides.noise[i])
+        allowed = max(
+            limit * float(np.abs(one.slopes).max(initial=0)), comparison.rounding_slopes[i]
+        )
         for j in np.argsort(-distance, axis=None)[:_CLOSER]:
             if not distance.flat[j] > allowed:
                 break
-            slopes = real_slopes(subject, unit(subject, i, int(j)))
+            slopes = real_slopes(problem, unit(problem, i, int(j)))
             if not slopes.kink:
                 break
             kinks[i][int(j)] = slopes.left, slopes.right
 
 
-def _settle_kinks(sides: _Sides, limit: float) -> None:
+def _settle_kinks(comparison: _Comparison, limit: float) -> None:
     """Between both slopes a gradient is right: there the difference is what it says."""
-    for kink, i, j in _all_kinks(sides):
+    for kink, i, j in _all_kinks(comparison):
         nearest = sorted((kink.left, kink.right, kink.gradient))[1]
-        right = _is_right(sides, kink, i, j, limit)
-        sides.found[i].slopes.flat[j] = kink.gradient if right else nearest
-        sides.found[i].doubts.flat[j] = 0
+        right = _is_right(comparison, kink, i, j, limit)
+        comparison.found[i].slopes.flat[j] = kink.gradient if right else nearest
+        comparison.found[i].error_estimates.flat[j] = 0
 
 
-def _is_right(sides: _Sides, kink: Kink, i: int, j: int, limit: float) -> bool:
+def _is_right(comparison: _Comparison, kink: Kink, i: int, j: int, limit: float) -> bool:
     """Whether a gradient at a kink lies between its slopes, or is what a complex step says.
 
     Real steps are long. They may have met a kink that is only near.
     """
-    if _between(kink, sides.subject.precision):
+    if _between(kink, comparison.problem.precision):
         return True
-    if sides.plan.method != "complex":
+    if comparison.plan.method != "complex":
         return False
-    slope, _ = complex_slope(sides.subject, unit(sides.subject, i, j))
-    scale = float(np.abs(sides.gradient[i]).max())
+    slope, _ = complex_slope(comparison.problem, unit(comparison.problem, i, j))
+    scale = float(np.abs(comparison.gradient[i]).max())
     return abs(kink.gradient - slope) <= limit * scale
 
 
-def _all_kinks(sides: _Sides) -> Iterator[tuple[Kink, int, int]]:
+def _all_kinks(comparison: _Comparison) -> Iterator[tuple[Kink, int, int]]:
     """Every kink, with its input among the floating-point ones, and its place in it."""
-    subject = sides.subject
-    for i, places in enumerate(sides.plan.kinks):
+    problem = comparison.problem
+    for i, places in enumerate(comparison.plan.kinks):
         for j, slopes in sorted(places.items()):
-            place, gradient = _index(subject.points[i], j), float(sides.gradient[i].flat[j])
-            yield Kink(subject.places[i], place, *slopes, gradient, subject.name(i)), i, j
+            place, gradient = _index(problem.points[i], j), float(comparison.gradient[i].flat[j])
+            yield Kink(problem.places[i], place, *slopes, gradient, problem.name(i)), i, j
 
 
-def _with_kinks(judged: _Judgement, sides: _Sides, limit: float) -> _Judgement:
+def _with_kinks(judged: _Judgment, comparison: _Comparison, limit: float) -> _Judgment:
     """A gradient that lies outside the two slopes is wrong, however small both are."""
-    for kink, i, j in _all_kinks(sides) if judged.verdict == "pass" else ():
-        if not _is_right(sides, kink, i, j, limit):
+    for kink, i, j in _all_kinks(comparison) if judged.verdict == "pass" else ():
+        if not _is_right(comparison, kink, i, j, limit):
             return judged._replace(verdict="fail", reason=f"the gradient of {kink.name} is wrong")
     return judged
 
@@ -512,52 +518,56 @@ def _between(kink: Kink, precision: str) -> bool:
 
 
 def _directional(
-    subject: Subject,
+    problem: Problem,
     plan: Plan,
     gradient: list[Array],
-    noise: Sequence[float],
+    rounding_slopes: Sequence[float],
     executor: Executor | None,
-) -> _Sides:
+) -> _Comparison:
     """Slopes along random directions through all inputs: by the gradient, by difference.
 
     Every input moves in proportion to its size. The slopes are divided by the gradient's norm with
-    the same weights, which is what such a slope is on average; so is the noise in them.
+    the same weights, which is what such a slope is on average; so is the rounding in them.
     """
-    weights = subject.weights
+    weights = problem.weights
     norm = _norm(gradient, weights) or 1.0
     lines: list[Sequence[Array | None]] = [
         [
-            without(kinks, weight * subject.direction(i))
+            without(kinks, weight * problem.direction(i))
             for i, (kinks, weight) in enumerate(zip(plan.kinks, weights, strict=True))
         ]
         for _ in range(_DIRECTIONS)
     ]
-    slopes, doubts = slopes_along(subject, plan.method, lines, executor)
+    slopes, estimates = slopes_along(problem, plan.method, lines, executor)
     ours = np.empty(_DIRECTIONS)
     for k, line in enumerate(lines):
         products = [g * u for g, u in zip(gradient, line, strict=True)]
         ours[k] = sum(p.sum() for p in products)
         if plan.method == "complex":
-            doubts[k] = max(doubts[k], _EPS * float(sum(np.abs(p).sum() for p in products)))
-    size = sum(point.size for point in subject.points)
-    found = Differences(slopes / norm, doubts / norm)
-    spread = max(n * w for n, w in zip(noise, weights, strict=True)) * math.sqrt(size) / norm
-    return _Sides(subject, plan, gradient, [ours / norm], [found], [spread], lines)
+            estimates[k] = max(estimates[k], _EPS * float(sum(np.abs(p).sum() for p in products)))
+    size = sum(point.size for point in problem.points)
+    found = Differences(slopes / norm, estimates / norm)
+    spread = (
+        max(n * w for n, w in zip(rounding_slopes, weights, strict=True)) * math.sqrt(size) / norm
+    )
+    return _Comparison(problem, plan, gradient, [ours / norm], [found], [spread], lines)
 
 
 # How close -----------------------------------------------------------------------------
 
 
-def _bound(sides: _Sides) -> float:
+def _bound(comparison: _Comparison) -> float:
     """How far rounding may take the gradient from complex steps: the formula above."""
-    subject, gradient, found = sides.subject, sides.gradient, sides.found
+    problem, gradient, found = comparison.problem, comparison.gradient, comparison.found
     moves: list[list[Array]] = []
     for _ in range(_TRIES):
-        nearby = zip(subject.gradient(*subject.nearby()), gradient, sides.plan.kinks, strict=True)
+        nearby = zip(
+            problem.gradient(*problem.nearby()), gradient, comparison.plan.kinks, strict=True
+        )
         moves.append([without(kinks, moved - here) for moved, here, kinks in nearby])
     scales = [float(np.abs(one.slopes).max(initial=0)) or 1.0 for one in found]
-    if sides.lines:
-        weights = subject.weights
+    if comparison.lines:
+        weights = problem.weights
         norm = _norm(gradient, weights) or 1.0
         shifts = [max(_norm(move, weights) for move in moves) / norm / scales[0]]
     else:
@@ -565,19 +575,19 @@ def _bound(sides: _Sides) -> float:
             max(float(np.abs(move[i]).max(initial=0)) for move in moves) / scale
             for i, scale in enumerate(scales)
         ]
-    longest = max(one.size for one in (*subject.points, subject.first))
+    longest = max(one.size for one in (*problem.points, problem.first))
     bounds = [
         4 * (8 * _EPS + math.sqrt(longest) * _EPS + shift)
-        + 8 * float(one.doubts.max(initial=0)) / scale
+        + 8 * float(one.error_estimates.max(initial=0)) / scale
         for mine, one, shift, scale, rounding in zip(
-            sides.ours, found, shifts, scales, sides.noise, strict=True
+            comparison.ours, found, shifts, scales, comparison.rounding_slopes, strict=True
         )
         if not _is_rounding(mine, one.slopes, rounding)
     ]
     return max((bound for bound in bounds if math.isfinite(bound)), default=32 * _EPS)
 
 
-def _wavering(sides: _Sides, bound: float) -> list[float]:
+def _noise(comparison: _Comparison, bound: float) -> list[float]:
     """By how much the complex steps of each input waver where they disagree with the gradient.
 
     Something may cancel inside the function that does not in its gradient, as the shift of
@@ -585,24 +595,24 @@ def _wavering(sides: _Sides, bound: float) -> list[float]:
     rounding, give another slope. Nothing is repeated where rounding already explains the
     disagreement.
     """
-    subject, lines, found = sides.subject, sides.lines, [0.0] * len(sides.ours)
-    for i, (mine, one) in enumerate(zip(sides.ours, sides.found, strict=True)):
+    problem, lines, found = comparison.problem, comparison.lines, [0.0] * len(comparison.ours)
+    for i, (mine, one) in enumerate(zip(comparison.ours, comparison.found, strict=True)):
         distance = np.abs(mine - one.slopes)
         if not bound < _error(mine, one.slopes) or not np.isfinite(distance).all():
             continue
         j = int(np.argmax(distance))
-        line = lines[j] if lines else unit(subject, i, j)
-        slopes = [complex_slope(subject, line)[0]] + [
+        line = lines[j] if lines else unit(problem, i, j)
+        slopes = [complex_slope(problem, line)[0]] + [
             slope
             for _ in range(_TRIES)
             for slope in (
-                complex_slope(subject, line, subject.rng.uniform(0.5, 1))[0],
-                complex_slope(subject.moved(), line)[0],
+                complex_slope(problem, line, problem.rng.uniform(0.5, 1))[0],
+                complex_slope(problem.moved(), line)[0],
             )
         ]
         unit_of = abs(float(one.slopes.flat[j]) / slopes[0]) if lines and slopes[0] else 1.0
         spread = (max(slopes) - min(slopes)) * unit_of
-        if 2 * (unsteady := _unsteady(sides, i, j)) > distance.flat[j]:
+        if 2 * (unsteady := _unsteady(comparison, i, j)) > distance.flat[j]:
             spread = max(spread, unsteady)
         if 8 * spread > distance.flat[j]:
             scale = float(np.abs(one.slopes).max())
@@ -610,32 +620,34 @@ def _wavering(sides: _Sides, bound: float) -> list[float]:
     return found
 
 
-def _unsteady(sides: _Sides, which: int, j: int) -> float:
+def _unsteady(comparison: _Comparison, which: int, j: int) -> float:
     """By how much what is compared moves there when some of the numbers are moved by one rounding.
 
     All of them together may move as one, and what is rounded in their mean would stay the same.
     """
-    subject = sides.subject
+    problem = comparison.problem
     found = []
     for _ in range(4 * _TRIES):
-        gradient = subject.gradient(*subject.nearby(some=True))
-        if sides.lines:
-            norm = _norm(sides.gradient, subject.weights) or 1.0
-            pairs = zip(gradient, sides.lines[j], strict=True)
+        gradient = problem.gradient(*problem.nearby(some=True))
+        if comparison.lines:
+            norm = _norm(comparison.gradient, problem.weights) or 1.0
+            pairs = zip(gradient, comparison.lines[j], strict=True)
             found.append(sum(float((g * u).sum()) for g, u in pairs if u is not None) / norm)
         else:
             found.append(float(gradient[which].flat[j]))
     return max(found) - min(found)
 
 
-def _judged(sides: _Sides, limit: float) -> _Judgement:
+def _judged(comparison: _Comparison, limit: float) -> _Judgment:
     """The verdict, its reason, the largest error and where it is."""
-    subject, ours, noise = sides.subject, sides.ours, sides.noise
-    theirs = _slopes(sides)
+    problem, ours, rounding_slopes = comparison.problem, comparison.ours, comparison.rounding_slopes
+    theirs = _slopes(comparison)
     errors = [_error(a, b) for a, b in zip(ours, theirs, strict=True)]
     zero = [  # to rounding, which has no sign and no digits to agree in
         error > limit and (_is_rounding(a, b.slopes, rounding) or _underflows(a, b, rounding))
-        for a, b, error, rounding in zip(ours, sides.found, errors, noise, strict=True)
+        for a, b, error, rounding in zip(
+            ours, comparison.found, errors, rounding_slopes, strict=True
+        )
     ]
 
     def badness(i: int) -> tuple[bool, float]:
@@ -643,70 +655,72 @@ def _judged(sides: _Sides, limit: float) -> _Judgement:
 
     which = max(range(len(errors)), key=badness)
     error = errors[which]
-    worst = _farthest(subject.places[which], ours[which], theirs[which])
+    worst = _farthest(problem.places[which], ours[which], theirs[which])
 
-    def judgement(verdict: Verdict, reason: str) -> _Judgement:
-        return _Judgement(verdict, reason, error, worst, which)
+    def judgment(verdict: Verdict, reason: str) -> _Judgment:
+        return _Judgment(verdict, reason, error, worst, which)
 
     if not all(np.isfinite(one).all() for one in (*ours, *theirs)):
         itself = (
-            "" if np.isfinite(subject.middle) else ", and neither is the function: try other inputs"
+            "" if np.isfinite(problem.middle) else ", and neither is the function: try other inputs"
         )
-        return judgement("fail", f"{_called(sides, which)} is not finite everywhere{itself}")
+        return judgment("fail", f"{_called(comparison, which)} is not finite everywhere{itself}")
     if error > limit and not zero[which]:
-        return judgement("fail", f"{_called(sides, which)} is wrong")
-    if reason := _empty_or_zero(sides, zero) or _blind(sides, limit):
-        return judgement("inconclusive", reason)
-    return judgement("pass", "the gradient agrees, and wrong ones were rejected")
+        return judgment("fail", f"{_called(comparison, which)} is wrong")
+    if reason := _empty_or_zero(comparison, zero) or _blind(comparison, limit):
+        return judgment("inconclusive", reason)
+    return judgment("pass", "the gradient agrees, and wrong ones were rejected")
 
 
-def _slopes(sides: _Sides) -> list[Array]:
-    return [one.slopes for one in sides.found]
+def _slopes(comparison: _Comparison) -> list[Array]:
+    return [one.slopes for one in comparison.found]
 
 
-def _called(sides: _Sides, which: int, article: str = "the") -> str:
+def _called(comparison: _Comparison, which: int, article: str = "the") -> str:
     """What was compared: the gradient of one input, or in fast mode of all of them together."""
-    one = "" if sides.lines else f" of {sides.subject.name(which)}"
+    one = "" if comparison.lines else f" of {comparison.problem.name(which)}"
     return f"{article} gradient{one}"
 
 
-def _empty_or_zero(sides: _Sides, zero: Sequence[bool]) -> str:
+def _empty_or_zero(comparison: _Comparison, zero: Sequence[bool]) -> str:
     """Why there was nothing to compare, if so."""
-    if not any(one.size for one in sides.gradient):
+    if not any(one.size for one in comparison.gradient):
         return "the inputs are empty, so nothing was compared"
-    for i, gradient in enumerate(sides.gradient):
-        nothing = gradient.size and not gradient.any() and not sides.plan.kinks[i]
-        k = 0 if sides.lines else i
+    for i, gradient in enumerate(comparison.gradient):
+        nothing = gradient.size and not gradient.any() and not comparison.plan.kinks[i]
+        k = 0 if comparison.lines else i
         if nothing or zero[k]:
-            name = sides.subject.name(i)
-            if gradient.any() and _underflows(sides.ours[k], sides.found[k], sides.noise[k]):
+            name = comparison.problem.name(i)
+            if gradient.any() and _underflows(
+                comparison.ours[k], comparison.found[k], comparison.rounding_slopes[k]
+            ):
                 return f"fn underflows, and shows no gradient of {name}; try larger inputs"
             if gradient.any():
                 return f"the gradient of {name} is no larger than rounding, which proves nothing"
             cause = "it is zero by construction"
-            if _ignores(sides.subject, i):
+            if _ignores(comparison.problem, i):
                 cause = "the function ignores it"
-                if sides.subject.order == 2:
+                if comparison.problem.order == 2:
                     cause = "the first gradient does not depend on it; check a square of fn"
             return f"the gradient of {name} is zero, which proves nothing: {cause}"
     return ""
 
 
-def _blind(sides: _Sides, limit: float) -> str:
+def _blind(comparison: _Comparison, limit: float) -> str:
     """Which wrong gradient would have been accepted, if any."""
-    for i, (mine, one) in enumerate(zip(sides.ours, sides.found, strict=True)):
+    for i, (mine, one) in enumerate(zip(comparison.ours, comparison.found, strict=True)):
         for wrong, gradient in _mutants(mine, limit):
             if not _error(gradient, one.slopes) > limit:
-                return f"{_called(sides, i, f'a {wrong}')} would pass too; try other inputs"
+                return f"{_called(comparison, i, f'a {wrong}')} would pass too; try other inputs"
     return ""
 
 
-def _ignores(subject: Subject, which: int) -> bool:
+def _ignores(problem: Problem, which: int) -> bool:
     """Whether moving an input leaves every output as it is, to the last bit."""
-    moved = list(subject.points)
-    step = 0.02 * subject.sizes[which] * subject.direction(which)
+    moved = list(problem.points)
+    step = 0.02 * problem.sizes[which] * problem.direction(which)
     moved[which] = (moved[which] + step).astype(moved[which].dtype)
-    pairs = zip(subject.run(moved), subject.run(subject.points), strict=True)
+    pairs = zip(problem.run(moved), problem.run(problem.points), strict=True)
     return all(np.array_equal(one, other) for one, other in pairs)
 
 
@@ -739,14 +753,14 @@ def _is_rounding(ours: Array, theirs: Array, rounding: float) -> bool:
 
 def _underflows(ours: Array, found: Differences, rounding: float) -> bool:
     """Whether underflow, and not rounding, may have taken a gradient from its differences."""
-    lost = np.where(np.isfinite(found.doubts), 8 * found.doubts, 0)
+    lost = np.where(np.isfinite(found.error_estimates), 8 * found.error_estimates, 0)
     taken = not found.slopes.any() and bool((np.abs(ours) <= lost).all())
     return taken and not _is_rounding(ours, found.slopes, rounding)
 
 
-def _relative(doubts: Array, slopes: Array) -> float:
-    """The largest doubt, relative to the largest entry."""
-    return float(doubts.max(initial=0)) / (float(np.abs(slopes).max(initial=0)) or 1.0)
+def _relative(estimates: Array, slopes: Array) -> float:
+    """The largest error estimate, relative to the largest entry."""
+    return float(estimates.max(initial=0)) / (float(np.abs(slopes).max(initial=0)) or 1.0)
 
 
 def _norm(gradients: Sequence[Array], weights: Sequence[float]) -> float:

@@ -41,7 +41,7 @@ def softmax_vjp(ct, x):
     return y * (ct - (ct * y).sum(-1, keepdims=True))
 
 
-def standardised(x):
+def standardized(x):
     d = x - x.mean(-1, keepdims=True)
     return d / np.sqrt((d * d).mean(-1, keepdims=True) + 1e-5)
 
@@ -50,8 +50,8 @@ def deviation(x):
     return np.sqrt(x.var(-1, keepdims=True) + 1e-5)
 
 
-def standardised_vjp(ct, x):
-    y = standardised(x)
+def standardized_vjp(ct, x):
+    y = standardized(x)
     inner = ct - ct.mean(-1, keepdims=True) - y * (ct * y).mean(-1, keepdims=True)
     return inner / deviation(x)
 
@@ -68,7 +68,7 @@ SQUARE = [normal(3, 4), normal(4, 4, seed=1), normal(4, seed=2)]
 RIGHT = {
     "exp": (np.exp, lambda ct, x: ct * np.exp(x), [normal(2, 3)]),
     "softmax": (softmax, softmax_vjp, [normal(3, 5)]),
-    "standardised": (standardised, standardised_vjp, [normal(3, 5)]),
+    "standardized": (standardized, standardized_vjp, [normal(3, 5)]),
     "linear": (linear, linear_vjp, SQUARE),
     "sum": (lambda x: x.sum(0), lambda ct, x: np.broadcast_to(ct, x.shape), [normal(3, 3)]),
     "product": (lambda a, b: a * b, lambda ct, a, b: [ct * b, ct * a], [normal(4), normal(4)]),
@@ -117,7 +117,7 @@ def test_a_relative_error_of_one_in_1e11_fails(name, fast) -> None:
 
 
 @given(
-    name=st.sampled_from(["exp", "softmax", "standardised", "linear", "product"]),
+    name=st.sampled_from(["exp", "softmax", "standardized", "linear", "product"]),
     which=st.integers(0, 2),
     place=st.integers(0, 100),
     size=st.sampled_from([1e-11, -1e-11, 1e-9, 1e-3, 1.0]),
@@ -161,14 +161,14 @@ MISTAKES = {
     ),
     "exchanged": (lambda a, b: a / b, lambda ct, a, b: (-ct * a / b**2, ct / b), [numbers(3)] * 2),
     "mean of LayerNorm left out": (
-        standardised,
+        standardized,
         lambda ct, x: (
-            (ct - standardised(x) * (ct * standardised(x)).mean(-1, keepdims=True)) / deviation(x)
+            (ct - standardized(x) * (ct * standardized(x)).mean(-1, keepdims=True)) / deviation(x)
         ),
         [normal(3, 5)],
     ),
     "projection of LayerNorm left out": (
-        standardised,
+        standardized,
         lambda ct, x: (ct - ct.mean(-1, keepdims=True)) / deviation(x),
         [normal(3, 5)],
     ),
@@ -975,7 +975,7 @@ def test_a_function_that_is_not_finite_is_told_from_such_a_gradient() -> None:
 # What would have been caught --------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["exp", "softmax", "standardised", "linear", "product"])
+@pytest.mark.parametrize("name", ["exp", "softmax", "standardized", "linear", "product"])
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("method", ["complex", "central"])
 def test_ten_times_the_detectable_error_is_caught_and_a_tenth_passes(name, fast, method) -> None:
@@ -1021,13 +1021,13 @@ def test_sums_of_many_terms_are_given_their_rounding() -> None:
 
 
 def test_where_rounding_decides_the_check_says_so() -> None:
-    def cancelling(x):
+    def canceling(x):
         return (x + 1e13) - 1e13 + (x * 1e13) - (x * 1e13 - np.sin(1e11 * x))
 
     def vjp(ct, x):
         return ct * (1 + 1e11 * np.cos(1e11 * x)) * (1 + 2e-6)
 
-    report = gradcheck(cancelling, normal(3), vjp=vjp, method="complex")
+    report = gradcheck(canceling, normal(3), vjp=vjp, method="complex")
     assert report.verdict == "inconclusive", report
     assert "rounding alone moves the gradient by" in report.reason
 
@@ -1315,11 +1315,11 @@ APART = 1 + 1e-8 * R.standard_normal((1, 2, 1)), 1 + 1e-8 * R.standard_normal(4)
 
 def normed(x):
     """Steep, but no further than 0.003 around a row of equal numbers."""
-    return x + np.tanh(standardised(x))
+    return x + np.tanh(standardized(x))
 
 
 def normed_vjp(ct, x):
-    return ct + standardised_vjp(ct * (1 - np.tanh(standardised(x)) ** 2), x)
+    return ct + standardized_vjp(ct * (1 - np.tanh(standardized(x)) ** 2), x)
 
 
 PERIOD = 0.02 / 4**6
@@ -1387,7 +1387,7 @@ def far_apart(x):
             ("even about 0", lambda x: x**-2, [np.array([3.3, 7.3e-5])], {}),
             ("steps lost in the inputs", far_apart, [np.full(2, 1e122)], {}),
             ("quarters of a step", waving, [np.ones(2)], {"vjp": waving_vjp}),
-            ("means of two", standardised, [PAIR], {"vjp": standardised_vjp}),
+            ("means of two", standardized, [PAIR], {"vjp": standardized_vjp}),
         )
     ],
 )
@@ -1445,12 +1445,12 @@ def without_var(ct, x):
     return ct + (d - d.mean()) / np.sqrt(np.var(x) + 1e-5)
 
 
-def bump(centre, width):
-    return lambda x: x + width * np.exp(-(np.abs((x - centre) / width) ** 2))
+def bump(center, width):
+    return lambda x: x + width * np.exp(-(np.abs((x - center) / width) ** 2))
 
 
-def valley(centre, width):
-    return lambda x: x + width * np.tanh(np.abs((x - centre) / width))
+def valley(center, width):
+    return lambda x: x + width * np.tanh(np.abs((x - center) / width))
 
 
 AROUND = np.array([1.0, -0.7, 0.4])

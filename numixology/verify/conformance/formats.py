@@ -56,7 +56,7 @@ class Format(NamedTuple):
             # A tie that float32 has only just made, by rounding, goes to where it came from.
             bits = bits + (tie & (np.abs(single) < np.abs(array))).astype(np.uint32)
             bits = bits - (tie & (np.abs(single) > np.abs(array))).astype(np.uint32)
-            odd = (bits >> 16) & 1  # ties go to the even neighbour
+            odd = (bits >> 16) & 1  # ties go to the even neighbor
             rounded = ((bits + 0x7FFF + odd) & 0xFFFF0000).astype(np.uint32).view(np.float32)
             return np.where(np.isfinite(single), rounded, single)
 

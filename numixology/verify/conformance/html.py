@@ -1,6 +1,6 @@
 """A conformance report as one HTML file, which needs nothing else to be read.
 
-There are no scripts and no links. Every cell of the heat map says its number, so that colour adds
+There are no scripts and no links. Every cell of the heat map says its number, so that color adds
 to it and nothing hangs on it, and what a backend says of itself is escaped.
 """
 

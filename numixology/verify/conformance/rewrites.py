@@ -163,7 +163,7 @@ class DividedByDeviation(Textbook):
     """The difference is divided by the deviation."""
 
     def normalized(self, x: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         return h / F.sqrt(self.variance(x, h) + eps)
 
 
@@ -192,7 +192,7 @@ class FusedScale(Textbook):
     """The reciprocal deviation is multiplied by the weight first."""
 
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         return self.store(h * (self.rstd(self.variance(x, h), eps) * weight) + bias)
 
 
@@ -208,7 +208,7 @@ class MeanOfSquaresOfDifference(Textbook):
 class PlainTwoPasses(Textbook):
     """The mean is that of x itself, and the variance that of x - mean."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x - self.mean(x)
 
 
@@ -232,7 +232,7 @@ class ScaleAndShift(Textbook):
     """One product and one sum: x · a + (bias - mean · a), where a = rstd · weight."""
 
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        scale = self.rstd(self.variance(x, self.centred(x)), eps) * weight
+        scale = self.rstd(self.variance(x, self.center(x)), eps) * weight
         return self.store(x * scale + (bias - self.mean(x) * scale))
 
 
@@ -241,7 +241,7 @@ class NormGradientByFormula(Textbook):
     """The backward is rstd (g - mean(g) - h mean(g h)), not that of each step."""
 
     def normalized(self, x: Tensor, eps: float) -> Tensor:
-        h = self.centred(x).detach()
+        h = self.center(x).detach()
         rstd = self.rstd(self.variance(x, h), eps).detach()
         h = h * rstd
         # the transpose of g - mean(g) - h mean(g h) is itself

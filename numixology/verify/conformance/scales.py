@@ -1,6 +1,6 @@
 """By what an error is measured: the size of the terms that were added up to make each number.
 
-An error of one rounding means little by itself: relative to a result that came about by cancelling
+An error of one rounding means little by itself: relative to a result that came about by canceling
 it may be everything. So each number has a scale, the size of what went into it, and errors are
 given in roundings of that scale.
 

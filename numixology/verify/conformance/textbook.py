@@ -146,10 +146,10 @@ class Textbook(Networks):
 
     def normalized(self, x: Tensor, eps: float) -> Tensor:
         """(x - mean) / √(var + eps)."""
-        h = self.centred(x)
+        h = self.center(x)
         return h * self.rstd(self.variance(x, h), eps)
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         """x - mean, from differences to the first entry, so that an offset costs nothing."""
         h = x - x[..., :1]
         h = h - self.mean(h)

@@ -73,7 +73,7 @@ def test_what_nobody_knows_is_not_given_a_name() -> None:
     assert "my_backend" in found.code
 
 
-def test_a_constant_mistyped_otherwise_is_not_called_by_a_neighbours_name() -> None:
+def test_a_constant_mistyped_otherwise_is_not_called_by_a_neighbors_name() -> None:
     def gelu(x):
         with np.errstate(all="ignore"):
             return x / (1 + np.exp(-2.2 * x))

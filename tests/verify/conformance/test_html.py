@@ -141,7 +141,7 @@ def test_the_heat_map_says_every_number(page) -> None:
     assert set(found["model"].values()) == {"–"}
 
 
-def test_no_cell_is_colour_alone(page) -> None:
+def test_no_cell_is_color_alone(page) -> None:
     shades = {}
     for row in page.tables["Error by bound"][1:]:
         assert row[0][0] == {"scope": "row"}

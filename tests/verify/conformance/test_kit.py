@@ -289,7 +289,7 @@ class OffsetsLost(Textbook):
         self.profile = declares
 
     def layer_norm(self, x, weight, bias, eps):
-        rstd = self.rstd(self.variance(x, self.centred(x)), eps)
+        rstd = self.rstd(self.variance(x, self.center(x)), eps)
         return self.store(self.affine(x * rstd - self.mean(x) * rstd, weight, bias))
 
 

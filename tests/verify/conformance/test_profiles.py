@@ -37,7 +37,7 @@ class Offsets(Textbook):
     """x / deviation - mean / deviation."""
 
     def layer_norm(self, x, weight, bias, eps):
-        rstd = self.rstd(self.variance(x, self.centred(x)), eps)
+        rstd = self.rstd(self.variance(x, self.center(x)), eps)
         return self.store(self.affine(x * rstd - self.mean(x) * rstd, weight, bias))
 
 

@@ -115,7 +115,7 @@ class OnePassVariance(Textbook):
 class PaddingInMean(Textbook):
     """The mean divides by D rounded up to a multiple of four."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x - self.total(x) / rounded_up(x.shape[-1], 4)
 
 
@@ -123,7 +123,7 @@ class PaddingInMean(Textbook):
 class PaddingInMeanToPowerOfTwo(Textbook):
     """The mean divides by D rounded up to a power of two."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x - self.total(x) / (1 << (x.shape[-1] - 1).bit_length())
 
 
@@ -160,7 +160,7 @@ class TailLeftOutOfStatistics(Textbook):
 class _OverAxes(Textbook):
     axes: tuple[int, ...] = (-1,)
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         h = x - x[:1, :1, :1]
         h = h - h.mean(self.axes, keepdims=True)
         return h - h.mean(self.axes, keepdims=True)
@@ -201,7 +201,7 @@ class StatisticsOfEverything(_OverAxes):
 class RmsNorm(Textbook):
     """RMSNorm: nothing is subtracted, and the mean of squares takes the variance's place."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x
 
 
@@ -210,7 +210,7 @@ class MeanNotSubtracted(Textbook):
     """The variance is right, but the mean stays in the output."""
 
     def normalized(self, x: Tensor, eps: float) -> Tensor:
-        return x * self.rstd(self.variance(x, self.centred(x)), eps)
+        return x * self.rstd(self.variance(x, self.center(x)), eps)
 
 
 @known("layer_norm")
@@ -218,7 +218,7 @@ class MeanSubtractedTwice(Textbook):
     """The mean is subtracted twice, the variance is that of the right difference."""
 
     def normalized(self, x: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         return (h - self.mean(x)) * self.rstd(self.variance(x, h), eps)
 
 
@@ -234,7 +234,7 @@ class DeviationRootMissing(Textbook):
 class Float16Statistics(Textbook):
     """The mean and the reciprocal deviation are kept in float16."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x - in_format(self.mean(x), "float16")
 
     def rstd(self, variance: Tensor, eps: float) -> Tensor:
@@ -245,7 +245,7 @@ class Float16Statistics(Textbook):
 class Bfloat16Statistics(Textbook):
     """The mean and the reciprocal deviation are kept in bfloat16."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x - in_format(self.mean(x), "bfloat16")
 
     def rstd(self, variance: Tensor, eps: float) -> Tensor:
@@ -256,7 +256,7 @@ class Bfloat16Statistics(Textbook):
 class Float32Statistics(Textbook):
     """The mean and the reciprocal deviation are kept in float32."""
 
-    def centred(self, x: Tensor) -> Tensor:
+    def center(self, x: Tensor) -> Tensor:
         return x - in_format(self.mean(x), "float32")
 
     def rstd(self, variance: Tensor, eps: float) -> Tensor:
@@ -369,7 +369,7 @@ class GradientWithoutMeanTerm(_Backward):
     """The input's gradient treats the mean as a constant."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        h = straight_through(self.centred(x), x)
+        h = straight_through(self.center(x), x)
         return h * self.rstd(self.variance(x, h), eps) * weight
 
 
@@ -378,7 +378,7 @@ class GradientWithoutVarianceTerm(_Backward):
     """The input's gradient treats the variance as a constant."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         return h * self.rstd(self.variance(x, h), eps).detach() * weight
 
 
@@ -387,7 +387,7 @@ class GradientWithoutStatistics(_Backward):
     """The input's gradient treats the mean and the variance as constants."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        return x * self.rstd(self.variance(x, self.centred(x)), eps).detach() * weight
+        return x * self.rstd(self.variance(x, self.center(x)), eps).detach() * weight
 
 
 @known("layer_norm")
@@ -395,7 +395,7 @@ class VarianceTermNegated(_Backward):
     """The variance's term of the input's gradient has the wrong sign."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         return h * scaled_gradient(self.rstd(self.variance(x, h), eps), -1.0) * weight
 
 
@@ -404,7 +404,7 @@ class VarianceTermHalved(_Backward):
     """The variance's term of the input's gradient lacks the 2 of the square."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         return h * scaled_gradient(self.rstd(self.variance(x, h), eps), 0.5) * weight
 
 
@@ -413,7 +413,7 @@ class VarianceTermWithoutWeight(_Backward):
     """The variance's term of the input's gradient leaves out the weight."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         rstd = self.rstd(self.variance(x, h), eps)
         return h * rstd.detach() * weight + h.detach() * rstd
 
@@ -423,7 +423,7 @@ class GradientWithoutDeviation(_Backward):
     """The input's gradient is not divided by the deviation."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        rstd = self.rstd(self.variance(x, self.centred(x)), eps).detach()
+        rstd = self.rstd(self.variance(x, self.center(x)), eps).detach()
         return super().by_x(scaled_gradient(x, 1 / rstd), weight, eps)
 
 
@@ -440,7 +440,7 @@ class GradientWithUnbiasedVariance(_Backward):
     """The variance's term of the input's gradient divides by D - 1."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        h = self.centred(x)
+        h = self.center(x)
         factor = x.shape[-1] / (x.shape[-1] - 1)
         return h * scaled_gradient(self.rstd(self.variance(x, h), eps), factor) * weight
 
@@ -470,11 +470,11 @@ class WeightGradientOfInput(_Backward):
 
 
 @known("layer_norm")
-class WeightGradientOfCentred(_Backward):
+class WeightGradientOfCentered(_Backward):
     """The weight's gradient multiplies by x - mean, which is not divided by the deviation."""
 
     def by_weight(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        return self.centred(x) * weight
+        return self.center(x) * weight
 
 
 @known("layer_norm")
@@ -522,7 +522,7 @@ class GradientOfFirstDeviation(_Backward):
     """The input's gradient takes the first token's deviation for every token."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        rstd = self.rstd(self.variance(x, self.centred(x)), eps).detach()
+        rstd = self.rstd(self.variance(x, self.center(x)), eps).detach()
         return super().by_x(scaled_gradient(x, rstd[:1, :1] / rstd), weight, eps)
 
 
@@ -540,5 +540,5 @@ class ConstantRowsGetNoGradient(_Backward):
     """Rows whose variance is below eps get no gradient."""
 
     def by_x(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        flat = self.variance(x, self.centred(x)).data < eps
+        flat = self.variance(x, self.center(x)).data < eps
         return super().by_x(x, weight, eps) * (~flat).astype(np.dtype(x.dtype))
