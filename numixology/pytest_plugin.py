@@ -55,4 +55,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the kit, if there is a backend to check, and only then."""
     if config.getoption("numixology_backend"):
-        config.pluginmanager.import_plugin("numixology.pytest_conformance")
+        config.pluginmanager.import_plugin("numixology.verify.conformance.pytest_cases")

@@ -130,7 +130,7 @@ def test_a_case_that_fails_shows_its_numbers(judged) -> None:
             "FAILED backend.py::numixology[[]gelu/plain/0] - *",
         ]
     )
-    assert "pytest_conformance.py" not in result.stdout.str()  # the report, not our own lines
+    assert "pytest_cases.py" not in result.stdout.str()  # the report, not our own lines
 
 
 def test_what_a_backend_raises_is_shown_where_it_does(judged) -> None:
@@ -141,7 +141,7 @@ def test_what_a_backend_raises_is_shown_where_it_does(judged) -> None:
     )
     text = result.stdout.str()
     assert "contracts.py" not in text
-    assert "pytest_conformance.py" not in text
+    assert "pytest_cases.py" not in text
 
 
 def test_misshapen_answers_and_broken_promises_fail(judged) -> None:
@@ -214,7 +214,7 @@ def test_without_the_option_nothing_is_loaded(pytester, monkeypatch) -> None:
 
         def test_nothing_is_loaded(pytestconfig):
             assert pytestconfig.pluginmanager.has_plugin("numixology.pytest_plugin")
-            assert "numixology.pytest_conformance" not in sys.modules
+            assert "numixology.verify.conformance.pytest_cases" not in sys.modules
             assert "numixology.verify" not in sys.modules
         """
     )

@@ -100,7 +100,6 @@ ROOMS = (
     ("__init__",),
     (
         "pytest_plugin",
-        "pytest_conformance",
         "cli.parsing",
         "cli.printing",
         "cli.check",
@@ -120,7 +119,7 @@ THIRD_PARTY = {
     "": {"numpy"},
     "verify.conformance.adapters": {"jax", "jaxlib", "ml_dtypes", "onnx", "onnxruntime", "torch"},
     "pytest_plugin": {"pytest"},
-    "pytest_conformance": {"pytest"},
+    "verify.conformance.pytest_cases": {"pytest"},
 }
 
 # Modules are imported by name, while running, only to find an adapter, to load what few ask for,

@@ -1,6 +1,6 @@
 """Every stage and case of a backend as a test: ``pytest --numixology-backend my_backend.py``.
 
-:mod:`.pytest_plugin` has pytest load this module when the option is given, and only then.
+:mod:`numixology.pytest_plugin` has pytest load this module when the option is given, and only then.
 """
 
 from collections.abc import Generator, Iterator
@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from .errors import NumixologyError
-from .text import columns
-from .verify.conformance import STAGES, Comparison, adapters
-from .verify.conformance.adapter import declared
-from .verify.conformance.bounds import Prepared, every_case, prepared
-from .verify.conformance.contracts import contracts_of, most_rows, results_of
-from .verify.conformance.kit import blind_spots, judged
+from ...errors import NumixologyError
+from ...text import columns
+from . import STAGES, Comparison, adapters
+from .adapter import declared
+from .bounds import Prepared, every_case, prepared
+from .contracts import contracts_of, most_rows, results_of
+from .kit import blind_spots, judged
 
 __all__ = ["Backend", "CaseTest", "ContractsTest", "NotCovered", "NullMutantsTest"]
 
