@@ -243,7 +243,7 @@ def primitive(*numpy_functions: Any, **how: Any) -> Any:
 
     Args:
         *numpy_functions: NumPy's ufuncs that this one stands for when they meet a tensor; for
-            NumPy's other functions there is :func:`implements`.
+            NumPy's other functions there is :func:`.implements`.
         broadcasts: the arguments broadcast against each other, so each cotangent is summed back
             to its argument's shape.
 
