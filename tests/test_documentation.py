@@ -8,7 +8,7 @@ import re
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, is_typeddict
 
 import numpy as np
 import pytest
@@ -95,11 +95,11 @@ def described_names(text: str) -> set[str]:
 def arguments(thing: Any) -> dict[str, inspect.Parameter]:
     """What a function, or the making of a class, takes; nothing where that is excepted.
 
-    A protocol is not made: it has attributes.
+    A protocol or a dict of options is not made: it has attributes.
     """
     if thing.__name__ in UNNAMED or said_once(thing):
         return {}
-    if getattr(thing, "_is_protocol", False):
+    if getattr(thing, "_is_protocol", False) or is_typeddict(thing):
         kind = inspect.Parameter.KEYWORD_ONLY
         return {name: inspect.Parameter(name, kind) for name in thing.__annotations__}
     return dict(inspect.signature(inspect.unwrap(thing)).parameters)

@@ -1,4 +1,18 @@
-"""Modules: parameters and their names around the functions of ``functional``."""
+"""Modules: parameters and their names around the functions of ``functional``.
+
+What all modules share:
+
+- Sizes are positive integers, Python's or NumPy's.
+- ``rng`` is a seed or a Generator for the initial values and the dropout masks. One Generator is
+  passed down a tree of modules, so no two parts start alike. Modules in which nothing is random
+  take it as well.
+- ``dtype``, float64 or float32, is that of the parameters and of the input; input of the other one
+  is refused, where mixing the two would widen it without a word.
+- ``eps`` is LayerNorm's, added to the variance.
+- A value outside its range, or an unknown word, raises an ArgumentError; heads that do not divide
+  the features, and input of another shape, a ShapeError; another dtype, and input that is neither
+  a tensor nor an array, a DTypeError.
+"""
 
 from .attention import SelfAttention
 from .dropout import Dropout
@@ -6,8 +20,10 @@ from .embedding import Embedding
 from .feed_forward import FeedForward, SwiGLUFeedForward
 from .layer_norm import LayerNorm
 from .linear import Linear
-from .module import Module, ParameterRow, ParameterTable, functional_call
-from .rankmixer import RankMixerBlock, RankMixerModel
+from .module import Module
+from .parameter_table import ParameterRow, ParameterTable
+from .rankmixer import BlockOptions, RankMixerBlock, RankMixerModel
+from .stateless import functional_call
 from .token_mixer import TokenMixer
 
 __all__ = [
@@ -25,6 +41,7 @@ __all__ = [
     "TokenMixer",
     "FeedForward",
     "SwiGLUFeedForward",
+    "BlockOptions",
     "RankMixerBlock",
     "RankMixerModel",
     # The baseline

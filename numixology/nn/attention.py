@@ -9,8 +9,9 @@ from ..functional.mixing import divided
 from ..observe import step
 from ..shapes import transpose
 from ..tensors import Tensor
+from .checks import check_input
 from .linear import Linear
-from .module import Module, Rng, check_input
+from .module import Module, Rng
 
 __all__ = ["SelfAttention"]
 
@@ -25,16 +26,10 @@ class SelfAttention(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         bias: whether the linear layers have biases.
-        rng: a seed or a Generator for the initial values.
-        dtype: float64 or float32.
+        rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with x (B, T, D), of the module's dtype, y (B, T, D).
-
-    Raises:
-        ArgumentError: a size is not a positive integer.
-        ShapeError: H does not divide D; when called, for input that is not (B, T, D).
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (B, T, D), y (B, T, D).
 
     Source: Vaswani et al. 2017, section 3.2.2 (arXiv 1706.03762); guide, Computational
     Complexity.
@@ -67,13 +62,9 @@ class SelfAttention(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): every token attends to all of its row."""
         check_input(x, self, self.query.weight, "(B, T, D)", self.query.weight.shape[1])
-        q = step("query", self._heads(self.query(x)))  # (B, H, T, d)
-        k = step("key", self._heads(self.key(x)))  # (B, H, T, d)
-        v = step("value", self._heads(self.value(x)))  # (B, H, T, d)
+        q, k, v = (self._heads(part(x)) for part in (self.query, self.key, self.value))
         y = step("attention", attention(q, k, v))  # (B, H, T, d)
-        y = transpose(y, (0, 2, 1, 3)).reshape(*x.shape)  # (B, T, D)
-        out: Tensor = self.output(y)
-        return step("output", out)
+        return self.output(transpose(y, (0, 2, 1, 3)).reshape(*x.shape))  # (B, T, D)
 
     def _heads(self, x: Tensor) -> Tensor:
         B, T, D = x.shape

@@ -22,9 +22,6 @@ class Dropout(Module):
     Returns:
         When called with x of any shape, the shape and dtype of x.
 
-    Raises:
-        ArgumentError: p lies outside [0, 1) or is not a number.
-
     Source: guide, Feed Forward Network Flow (Dropout).
 
     Example:

@@ -8,7 +8,8 @@ from ..array import DTypeLike
 from ..checks import positive
 from ..functional.affine import embedding
 from ..tensors import Tensor
-from .module import Module, Rng, parameter
+from .checks import parameter
+from .module import Module, Rng
 
 __all__ = ["Embedding"]
 
@@ -19,15 +20,13 @@ class Embedding(Module):
     Args:
         num_embeddings: V, the number of ids.
         embedding_dim: D, the number of features.
-        rng: a seed or a Generator for the initial values.
-        dtype: float64 or float32.
+        rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
         When called with ids of any shape (B, T), the rows (B, T, D).
 
     Raises:
-        ArgumentError: a size is not a positive integer.
-        DTypeError: a ``dtype`` other than those two; when called, for ids that are not integers.
+        DTypeError: when called, for ids that are not integers.
         IndexRangeError: when called, for ids that do not lie from 0 to V - 1.
 
     Source: guide, Multi-Layer Model (Token Embeddings, Position Embeddings).
@@ -49,8 +48,7 @@ class Embedding(Module):
         dtype: DTypeLike = np.float64,
     ) -> None:
         V, D = positive(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        rng = np.random.default_rng(rng)
-        self.weight = parameter(rng.standard_normal((V, D)), dtype)
+        self.weight = parameter(np.random.default_rng(rng).standard_normal((V, D)), dtype)
 
     def forward(self, ids: Any) -> Tensor:
         """Ids of any shape (B, T) to rows (B, T, D)."""

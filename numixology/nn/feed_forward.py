@@ -1,32 +1,18 @@
 """The two feed-forward networks of the guide, both pre-norm with a residual."""
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
-
 import numpy as np
 
 from ..array import DTypeLike
 from ..checks import positive
-from ..errors import ArgumentError
-from ..functional.activations import gelu, relu, silu
 from ..observe import step
 from ..tensors import Tensor
+from .activation import Activation, ActivationName
 from .dropout import Dropout
 from .layer_norm import LayerNorm
 from .linear import Linear
-from .module import Module, Rng, check_input
+from .module import Module, Rng
 
-__all__ = ["Activation", "FeedForward", "SwiGLUFeedForward"]
-
-#: The activations of the standard network.
-Activation: TypeAlias = Literal["gelu", "gelu_tanh", "relu", "silu"]
-
-_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "gelu": gelu,
-    "gelu_tanh": lambda x: gelu(x, approximate="tanh"),
-    "relu": relu,
-    "silu": silu,
-}
+__all__ = ["FeedForward", "SwiGLUFeedForward"]
 
 
 def _widths(hidden_dim: int, ff_dim: int | None) -> tuple[int, ...]:
@@ -38,8 +24,8 @@ def _widths(hidden_dim: int, ff_dim: int | None) -> tuple[int, ...]:
 class FeedForward(Module):
     """y = x + W₂ · activation(W₁ · LayerNorm(x) + b₁) + b₂, with dropout after each step.
 
-    The parts are ``norm``, ``linear1`` and ``linear2``: 2DF + F + 3D parameters, which with
-    F = 4D is 8D² + 7D.
+    The parts are ``norm``, ``linear1``, ``activation``, ``linear2`` and ``dropout``: 2DF + F + 3D
+    parameters, which with F = 4D is 8D² + 7D.
 
     Args:
         hidden_dim: D, the number of features.
@@ -47,18 +33,10 @@ class FeedForward(Module):
         activation: ``"gelu"``, ``"gelu_tanh"``, ``"relu"`` or ``"silu"``.
         dropout: the probability of a zero, in [0, 1); active in training mode only.
         bias: whether the linear layers have biases.
-        eps: LayerNorm's.
-        rng: a seed or a Generator for the initial values and the dropout masks.
-        dtype: float64 or float32.
+        eps, rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with x (..., D), of the module's dtype, y (..., D).
-
-    Raises:
-        ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), eps is
-            negative or NaN, or another word for ``activation``.
-        ShapeError: when called, for input of other features.
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (..., D), y (..., D).
 
     Source: guide, Feed Forward Network Flow.
 
@@ -75,7 +53,7 @@ class FeedForward(Module):
         hidden_dim: int,
         ff_dim: int | None = None,
         *,
-        activation: Activation = "gelu",
+        activation: ActivationName = "gelu",
         dropout: float = 0.1,
         bias: bool = True,
         eps: float = 1e-5,
@@ -83,54 +61,35 @@ class FeedForward(Module):
         dtype: DTypeLike = np.float64,
     ) -> None:
         D, F = _widths(hidden_dim, ff_dim)
-        if activation not in _ACTIVATIONS:
-            raise ArgumentError(
-                f"activation is one of {', '.join(_ACTIVATIONS)}",
-                repr(activation),
-                "use one of them",
-            )
         rng = np.random.default_rng(rng)
-        self.activation = activation
         self.norm = LayerNorm(D, eps, dtype=dtype)
         self.linear1 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.activation = Activation(activation)
         self.linear2 = Linear(F, D, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., D), through (..., F)."""
-        check_input(x, self, self.norm.weight, "(..., D)", self.norm.weight.shape[0])
-        h: Tensor = step("norm", self.norm(x))  # (..., D)
-        h = step("linear1", self.linear1(h))  # (..., F)
-        h = step("activation", _ACTIVATIONS[self.activation](h))
-        h = step("dropout", self.dropout(h))
-        h = step("linear2", self.linear2(h))  # (..., D)
-        h = step("dropout", self.dropout(h))
-        return step("residual", x + h)
+        h = self.dropout(self.activation(self.linear1(self.norm(x))))  # (..., F)
+        return step("residual", x + self.dropout(self.linear2(h)))  # (..., D)
 
 
 class SwiGLUFeedForward(Module):
     """y = x + W₂ (SiLU(W₁ h) · W₃ h) with h = LayerNorm(x), and dropout before the residual.
 
     Gate and up projection both read the norm's output. The parts are ``norm``, ``w1`` (gate),
-    ``w2`` (down) and ``w3`` (up): 3DF + 2D parameters, which with F = 4D is 12D² + 2D.
+    ``silu``, ``w2`` (down), ``w3`` (up) and ``dropout``: 3DF + 2D parameters, which with F = 4D is
+    12D² + 2D.
 
     Args:
         hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         dropout: the probability of a zero, in [0, 1); active in training mode only.
         bias: whether the linear layers have biases.
-        eps: LayerNorm's.
-        rng: a seed or a Generator for the initial values and the dropout masks.
-        dtype: float64 or float32.
+        eps, rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with x (..., D), of the module's dtype, y (..., D).
-
-    Raises:
-        ArgumentError: a size is not a positive integer, the dropout lies outside [0, 1), or eps is
-            negative or NaN.
-        ShapeError: when called, for input of other features.
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (..., D), y (..., D).
 
     Source: guide, SwiGLU Variant Comparison; Shazeer 2020, equation 6 (arXiv 2002.05202).
 
@@ -157,16 +116,13 @@ class SwiGLUFeedForward(Module):
         rng = np.random.default_rng(rng)
         self.norm = LayerNorm(D, eps, dtype=dtype)
         self.w1 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.silu = Activation("silu")
         self.w2 = Linear(F, D, bias, rng=rng, dtype=dtype)
         self.w3 = Linear(D, F, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., D), through (..., F)."""
-        check_input(x, self, self.norm.weight, "(..., D)", self.norm.weight.shape[0])
-        h: Tensor = step("norm", self.norm(x))  # (..., D)
-        gate = step("silu", silu(step("w1", self.w1(h))))  # (..., F)
-        h = step("multiply", gate * step("w3", self.w3(h)))  # (..., F)
-        h = step("w2", self.w2(h))  # (..., D)
-        h = step("dropout", self.dropout(h))
-        return step("residual", x + h)
+        h = self.norm(x)  # (..., D)
+        gated = step("multiply", self.silu(self.w1(h)) * self.w3(h))  # (..., F)
+        return step("residual", x + self.dropout(self.w2(gated)))  # (..., D)

@@ -4,10 +4,11 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import positive
-from ..errors import ArgumentError
+from ..errors import ArgumentError, shown
 from ..functional.normalization import layer_norm
 from ..tensors import Tensor
-from .module import Module, Rng, check_input, parameter
+from .checks import check_input, parameter
+from .module import Module, Rng
 
 __all__ = ["LayerNorm"]
 
@@ -20,16 +21,10 @@ class LayerNorm(Module):
     Args:
         features: D, the number of features.
         eps: added to the variance; at least 0.
-        rng: taken like every module's; nothing here is random.
-        dtype: float64 or float32.
+        rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with x (..., D), of the module's dtype, y (..., D).
-
-    Raises:
-        ArgumentError: D is not a positive integer, or eps is negative or NaN.
-        ShapeError: when called, for input of other features.
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (..., D), y (..., D).
 
     Source: Ba, Kiros and Hinton 2016, equation 4 (arXiv 1607.06450).
 
@@ -56,7 +51,7 @@ class LayerNorm(Module):
             np.random.default_rng(rng)  # refuses what is no seed
         if not eps >= 0:
             raise ArgumentError(
-                "eps must be at least 0", str(eps), "use a small number such as 1e-5"
+                "eps must be at least 0", shown(eps), "use a small number such as 1e-5"
             )
         self.weight = parameter(np.ones(D), dtype)
         self.bias = parameter(np.zeros(D), dtype)

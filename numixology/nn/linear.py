@@ -8,7 +8,8 @@ from ..array import DTypeLike
 from ..checks import positive
 from ..functional.affine import linear
 from ..tensors import Tensor
-from .module import Module, Rng, check_input, parameter
+from .checks import check_input, parameter
+from .module import Module, Rng
 
 __all__ = ["Linear"]
 
@@ -22,16 +23,10 @@ class Linear(Module):
         in_features: features of the input.
         out_features: features of the output.
         bias: whether there is a b.
-        rng: a seed or a Generator for the initial values.
-        dtype: float64 or float32.
+        rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with x (..., in), of the module's dtype, y (..., out).
-
-    Raises:
-        ArgumentError: a size is not a positive integer.
-        ShapeError: when called, for input of other features.
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (..., in), y (..., out).
 
     Source: guide, Feed Forward Network Flow.
 

@@ -1,100 +1,37 @@
-"""Modules: parameters and their names around the functions of ``functional``.
+"""Modules: parameters, parts and state around the functions of ``functional``.
 
 A tensor assigned to a module's attribute is a parameter of it, a module assigned to one is a
 part of it, and so is every module in a list. Nothing else needs to be declared.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from contextvars import ContextVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..array import ERRSTATE, IGNORE, Array, DTypeLike, Shape, ignoring_fp_errors
-from ..checks import as_dtype
-from ..errors import DTypeError, ShapeError, StateDictError
-from ..tensors import Tensor, leaf
-from ..text import columns
+from ..array import ERRSTATE, IGNORE, Array, Setting, ignoring_fp_errors
+from ..errors import DTypeError, StateDictError, shown
+from ..observe import observers, step
+from ..tensors import Tensor
+from .parameter_table import ParameterRow, ParameterTable
 
-__all__ = ["Module", "ParameterRow", "ParameterTable", "Rng", "functional_call"]
+__all__ = ["Module", "Rng"]
 
 #: A seed, a Generator, or None for a fresh seed.
 Rng: TypeAlias = "np.random.Generator | int | None"
 
 M = TypeVar("M", bound="Module")
 
-
-@dataclass(frozen=True, slots=True)
-class ParameterRow:
-    """One parameter of a module: its name, shape, count, and share of all in percent.
-
-    Attributes:
-        name: its dotted name.
-        shape: the lengths of its axes.
-        count: how many numbers it has.
-        share: that count in percent of the module's.
-
-    Source: guide, Parameter Distribution.
-
-    Example:
-        >>> import numixology as nx
-        >>> row = nx.nn.Linear(3, 1, rng=0).parameter_table()[0]
-        >>> row.name, row.shape, row.count, row.share
-        ('weight', (1, 3), 3, 75.0)
-    """
-
-    name: str
-    shape: Shape
-    count: int
-    share: float
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.name, self.shape, self.count, self.share))
-
-
-class ParameterTable(tuple[ParameterRow, ...]):
-    """The parameters of a module; prints as an aligned table with three decimals of share.
-
-    A tuple of :class:`.ParameterRow`, made by ``Module.parameter_table()``.
-
-    Source: guide, Parameter Distribution.
-
-    Example:
-        >>> import numixology as nx
-        >>> table = nx.nn.Linear(3, 1, rng=0).parameter_table()
-        >>> table
-        parameter  shape  count      share
-        ---------  -----  -----  ---------
-        weight     1 x 3      3   75.000 %
-        bias       1          1   25.000 %
-        total                 4  100.000 %
-        >>> table.total
-        4
-    """
-
-    __slots__ = ()
-
-    @property
-    def total(self) -> int:
-        """The number of parameters of all rows."""
-        return sum(row.count for row in self)
-
-    def __str__(self) -> str:
-        rows = [
-            (row.name, " x ".join(map(str, row.shape)), f"{row.count:,}", f"{row.share:.3f} %")
-            for row in self
-        ]
-        total = ("total", "", f"{self.total:,}", f"{100 if self else 0:.3f} %")
-        return columns(("parameter", "shape", "count", "share"), [*rows, total], "<<>>")
-
-    __repr__ = __str__
+_calling: ContextVar["Module | None"] = ContextVar("calling", default=None)
 
 
 class Module:
     """The base of all layers.
 
     Write a subclass with an ``__init__`` that assigns tensors and modules, and a ``forward``.
-    A module starts in training mode.
+    A module starts in training mode. Where somebody watches, what a part returns is a step, under
+    the name that the part has in the module that calls it.
 
     Example:
         >>> import numixology as nx
@@ -110,6 +47,8 @@ class Module:
     """
 
     training: bool = True
+    #: The attributes that the repr of a subclass shows.
+    _settings: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, *inputs: Any) -> Any:
         """What the module computes; subclasses define it.
@@ -125,27 +64,45 @@ class Module:
         """
         raise TypeError(f"{type(self).__name__} must define forward(): got none; write one")
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """:meth:`forward`, without NumPy's warnings about infinities and NaN."""
         before = ERRSTATE.get()
         try:
             ERRSTATE.set(IGNORE)
-            return self.forward(*inputs, **options)
+            run = self._announced if observers() else self.forward
+            y: Tensor = run(*inputs, **options)
+            return y
         finally:
             ERRSTATE.set(before)
 
+    def _announced(self, *inputs: Any, **options: Any) -> Any:
+        """:meth:`forward`; its result is a step of the module that calls this one as its part."""
+        caller = _calling.get()
+        with Setting(_calling, self):
+            y = self.forward(*inputs, **options)
+        names = [name for name, part in caller._parts() if part is self] if caller else []
+        return step(names[0], y) if names and isinstance(y, Tensor | np.ndarray) else y
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Tensor) and not isinstance(value, Tensor | None):
+            raise DTypeError(
+                f"{name} of {type(self).__name__} is a parameter, and parameters are tensors",
+                shown(value),
+                f"assign its values with .{name}.data = ..., or "
+                f".{name} = nx.tensor(..., requires_grad=True)",
+            )
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         own = [f"{name}{list(p.shape)}" for name, p in vars(self).items() if isinstance(p, Tensor)]
-        settings = [f"{name}={value!r}" for name, value in self._settings().items()]
+        settings = [f"{name}={getattr(self, name)!r}" for name in self._settings]
         lines = [f"  ({name}): {part!r}".replace("\n", "\n  ") for name, part in self._parts()]
         inside = ", ".join(settings if lines else settings + own)
         if lines:
             inside += "\n" + "\n".join(lines) + "\n"
         return f"{type(self).__name__}({inside})"
 
-    def _settings(self) -> dict[str, Any]:
-        """What else a subclass wants its repr to say."""
-        return {}
+    # Parts and parameters
 
     def _parts(self) -> Iterator[tuple[str, "Module"]]:
         """The modules directly inside this one, with their names."""
@@ -186,6 +143,37 @@ class Module:
         """The parameters, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def parameter_table(self) -> ParameterTable:
+        """Name, shape, count and share (in percent) of every parameter.
+
+        Source: guide, Parameter Distribution.
+
+        Example:
+            >>> import numixology as nx
+            >>> print(nx.nn.FeedForward(8, rng=0).parameter_table())
+            parameter       shape   count      share
+            --------------  ------  -----  ---------
+            norm.weight     8           8    1.408 %
+            norm.bias       8           8    1.408 %
+            linear1.weight  32 x 8    256   45.070 %
+            linear1.bias    32         32    5.634 %
+            linear2.weight  8 x 32    256   45.070 %
+            linear2.bias    8           8    1.408 %
+            total                     568  100.000 %
+        """
+        counts = [(name, p.shape, p.size) for name, p in self.named_parameters()]
+        total = max(1, sum(count for _, _, count in counts))
+        return ParameterTable(
+            ParameterRow(name, shape, count, 100 * count / total) for name, shape, count in counts
+        )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    # State
+
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter's values, by name, as NumPy arrays.
 
@@ -221,21 +209,20 @@ class Module:
         problems = [f"missing {name}" for name in own if name not in state]
         problems += [f"unexpected {name}" for name in state if name not in own]
         loaded: dict[str, Array] = {}
-        for name, parameter in own.items():
-            if name not in state:
-                continue
+        for name in filter(state.__contains__, own):
+            shape, dtype = own[name].shape, own[name].dtype
             try:
                 values = np.array(state[name])
             except (TypeError, ValueError):
                 values = np.array(None)
-            fits = np.can_cast(values.dtype, parameter.dtype, "same_kind")
-            if not fits or (values.dtype.kind == "b") != (parameter.dtype.kind == "b"):
-                problems.append(f"{name} of dtype {values.dtype}, not {parameter.dtype}")
-            elif values.shape != parameter.shape:
-                problems.append(f"{name} of shape {values.shape}, not {parameter.shape}")
+            fits = np.can_cast(values.dtype, dtype, "same_kind")
+            if not fits or (values.dtype.kind == "b") != (dtype.kind == "b"):
+                problems.append(f"{name} of dtype {values.dtype}, not {dtype}")
+            elif values.shape != shape:
+                problems.append(f"{name} of shape {values.shape}, not {shape}")
             else:
                 with ignoring_fp_errors():  # what float32 cannot hold becomes infinite
-                    loaded[name] = values.astype(parameter.dtype)
+                    loaded[name] = values.astype(dtype)
         if problems:
             raise StateDictError(
                 "a state dict has one entry of the right shape per parameter",
@@ -245,10 +232,7 @@ class Module:
         for name, values in loaded.items():
             own[name].data = values
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for parameter in self.parameters():
-            parameter.zero_grad()
+    # Modes
 
     def train(self: M, mode: bool = True) -> M:
         """Switch this module and its parts to training mode (dropout active); return it.
@@ -276,136 +260,3 @@ class Module:
             Tensor([1., 2.])
         """
         return self.train(False)
-
-    def parameter_table(self) -> ParameterTable:
-        """Name, shape, count and share (in percent) of every parameter.
-
-        Source: guide, Parameter Distribution.
-
-        Example:
-            >>> import numixology as nx
-            >>> print(nx.nn.FeedForward(8, rng=0).parameter_table())
-            parameter       shape   count      share
-            --------------  ------  -----  ---------
-            norm.weight     8           8    1.408 %
-            norm.bias       8           8    1.408 %
-            linear1.weight  32 x 8    256   45.070 %
-            linear1.bias    32         32    5.634 %
-            linear2.weight  8 x 32    256   45.070 %
-            linear2.bias    8           8    1.408 %
-            total                     568  100.000 %
-        """
-        counts = [(name, p.shape, p.size) for name, p in self.named_parameters()]
-        total = max(1, sum(count for _, _, count in counts))
-        return ParameterTable(
-            ParameterRow(name, shape, count, 100 * count / total) for name, shape, count in counts
-        )
-
-
-def functional_call(module: Module, parameters: Mapping[str, Any], *inputs: Any) -> Any:
-    """Call ``module`` with other parameters, without touching it.
-
-    With arrays for all parameters and inputs the whole calculation runs on plain arrays,
-    complex ones included, and records nothing.
-
-    Args:
-        module: any module.
-        parameters: an array or tensor of the right shape for some or all parameter names.
-        *inputs: what the module is called with.
-
-    Returns:
-        What the module returns.
-
-    Raises:
-        StateDictError: unknown names or other shapes; the message lists all of them.
-
-    Example:
-        >>> import numpy as np
-        >>> import numixology as nx
-        >>> layer = nx.nn.Linear(2, 1, rng=0)
-        >>> twos = {"weight": np.full((1, 2), 2.0), "bias": np.zeros(1)}
-        >>> nx.nn.functional_call(layer, twos, np.ones((3, 2)))
-        array([[4.],
-               [4.],
-               [4.]])
-    """
-    return replaced(module, parameters)(*inputs)
-
-
-def replaced(module: M, parameters: Mapping[str, Any]) -> M:
-    """A copy of the tree of modules that shares all with it but these parameters."""
-    own = dict(module._entries())
-    problems = [f"unexpected {name}" for name in parameters if name not in own]
-    instead: dict[int, Any] = {}
-    for name, value in parameters.items():
-        given = value if isinstance(value, Tensor) else np.asarray(value)
-        if name in own and given.shape != own[name].shape:
-            problems.append(f"{name} of shape {given.shape}, not {own[name].shape}")
-        elif name in own:
-            instead[id(own[name])] = given
-    if problems:
-        raise StateDictError(
-            "functional_call replaces parameters of the module by name",
-            "; ".join(problems),
-            "compare the names with named_parameters()",
-        )
-    return _twin(module, instead)
-
-
-def _twin(module: M, instead: Mapping[int, Any]) -> M:
-    twin = object.__new__(type(module))
-    vars(twin).update(vars(module))
-    for name, value in vars(module).items():
-        if isinstance(value, Tensor):
-            vars(twin)[name] = instead.get(id(value), value)
-        elif isinstance(value, Module):
-            vars(twin)[name] = _twin(value, instead)
-        elif isinstance(value, list | tuple) and any(isinstance(one, Module) for one in value):
-            make = getattr(type(value), "_make", type(value))  # a NamedTuple takes its fields apart
-            vars(twin)[name] = make(
-                _twin(one, instead) if isinstance(one, Module) else one for one in value
-            )
-    return twin
-
-
-def parameter(values: Array, dtype: DTypeLike) -> Tensor:
-    """A leaf that requires a gradient, of one of the floating-point dtypes."""
-    kind = as_dtype(dtype)
-    if kind.kind != "f":
-        raise DTypeError("parameters are float64 or float32", str(kind), "pass dtype=np.float64")
-    return leaf(values.astype(kind), requires_grad=True)
-
-
-def check_input(x: Any, module: Module, like: Tensor, axes: str, *lengths: int) -> None:
-    """Raise unless ``x`` has the last lengths, and the dtype of a parameter.
-
-    Args:
-        x: what the module was called with.
-        module: the module, for the message.
-        like: a parameter of it.
-        axes: the axes of x: ``"(B, T, D)"``, or ``"(..., D)"`` for any number of leading ones.
-        *lengths: the lengths of the last axes.
-    """
-    if not isinstance(x, (Tensor, np.ndarray)):
-        raise DTypeError(
-            f"{type(module).__name__} takes a tensor or an array",
-            type(x).__name__,
-            "wrap it with nx.tensor",
-        )
-    shape = x.shape
-    any_number = axes[1] == "."
-    if shape[-len(lengths) :] != lengths or not (any_number or len(shape) == axes.count(",") + 1):
-        names = axes.strip("()").split(", ")[-len(lengths) :]
-        known = ", ".join(f"{a} = {n}" for a, n in zip(names, lengths, strict=True))
-        raise ShapeError(
-            f"{type(module).__name__} takes x of shape {axes} with {known}",
-            str(shape),
-            "reshape the input, or make the module with other sizes",
-        )
-    if x.dtype != like.dtype and "c" not in (x.dtype.kind, like.dtype.kind):
-        raise DTypeError(
-            f"{type(module).__name__} has {like.dtype} parameters and takes {like.dtype} input",
-            str(x.dtype),
-            f"use x.astype('{like.dtype}')"
-            + (f", or make the module with dtype='{x.dtype}'" if x.dtype.char in "fd" else ""),
-        )

@@ -1,54 +1,79 @@
 """The block, token mixer then feed-forward, and the model, embeddings then blocks."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 
 from ..array import DTypeLike
 from ..checks import positive
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, shown
 from ..functional.affine import as_ids
 from ..functional.mixing import Mixing
 from ..observe import step
 from ..tensors import Tensor
+from .activation import ActivationName
 from .embedding import Embedding
-from .feed_forward import Activation, FeedForward, SwiGLUFeedForward
+from .feed_forward import FeedForward, SwiGLUFeedForward
 from .module import Module, Rng
 from .token_mixer import TokenMixer
 
-__all__ = ["Network", "RankMixerBlock", "RankMixerModel"]
+__all__ = ["BlockOptions", "Network", "RankMixerBlock", "RankMixerModel"]
 
 #: The feed-forward networks that a block may have.
 Network: TypeAlias = Literal["standard", "swiglu"]
 
 
+class BlockOptions(TypedDict, total=False):
+    """The options of a block, and of the blocks of a model.
+
+    Attributes:
+        ff_dim: F; 4D if None, as it is unless given.
+        ffn: ``"standard"``, unless given, or ``"swiglu"``.
+        activation: of the standard network, ``"gelu"`` unless given; SwiGLU has its own.
+        dropout: the probability of a zero, 0.1 unless given; active in training mode only.
+        mixing: ``"rankmixer"``, unless given, or ``"guide"``.
+        educational: print every step of the mixers as it happens; False unless given.
+        eps: LayerNorm's, 1e-5 unless given.
+        rng, dtype: see :mod:`numixology.nn`.
+
+    Example:
+        >>> import numixology as nx
+        >>> options: nx.nn.BlockOptions = {"ffn": "swiglu", "dropout": 0.0, "rng": 0}
+        >>> nx.nn.RankMixerBlock(4, 8, 4, **options).ffn.dropout
+        Dropout(0.0)
+    """
+
+    ff_dim: int | None
+    ffn: Network
+    activation: ActivationName
+    dropout: float
+    mixing: Mixing
+    educational: bool
+    eps: float
+    rng: Rng
+    dtype: DTypeLike
+
+
+def _given(options: BlockOptions, *names: str) -> dict[str, Any]:
+    """Those of the options that are given; the others have their defaults in the parts."""
+    return {name: option for name, option in options.items() if name in names}
+
+
 class RankMixerBlock(Module):
     """y = FFN(TokenMixer(x)): tokens exchange chunks, then each is processed alone.
 
-    As in the guide, the mixer normalises after its residual and the network before; in the
-    paper both normalise after. The parts are ``mixer`` and ``ffn``.
+    As in the guide, the mixer normalizes after its residual and the network before; in the
+    paper both normalize after. The parts are ``mixer`` and ``ffn``.
 
     Args:
         num_tokens: T, the number of tokens.
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
-        ff_dim: F; 4D if None.
-        ffn: ``"standard"`` or ``"swiglu"``.
-        activation: of the standard network; SwiGLU has its own.
-        dropout: the probability of a zero, in [0, 1); active in training mode only.
-        mixing: ``"rankmixer"`` or ``"guide"``.
-        eps: LayerNorm's.
-        educational: print every step of the mixer as it happens.
-        rng: a seed or a Generator for the initial values and the dropout masks.
-        dtype: float64 or float32.
+        **options: ``ff_dim ffn activation dropout mixing educational eps rng dtype``, see
+            :class:`BlockOptions`.
 
     Returns:
-        When called with x (B, T, D), of the module's dtype, y (B, T, D).
-
-    Raises:
-        ArgumentError: a value outside its range or an unknown word.
-        ShapeError: H does not divide D; when called, for input that is not (B, T, D).
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (B, T, D), y (B, T, D).
 
     Source: guide, RankMixer Block Structure; RankMixer, section 3.1 (arXiv 2507.15551).
 
@@ -64,58 +89,37 @@ class RankMixerBlock(Module):
     ffn: FeedForward | SwiGLUFeedForward
 
     def __init__(
-        self,
-        num_tokens: int,
-        hidden_dim: int,
-        num_heads: int,
-        *,
-        ff_dim: int | None = None,
-        ffn: Network = "standard",
-        activation: Activation = "gelu",
-        dropout: float = 0.1,
-        mixing: Mixing = "rankmixer",
-        eps: float = 1e-5,
-        educational: bool = False,
-        rng: Rng = None,
-        dtype: DTypeLike = np.float64,
+        self, num_tokens: int, hidden_dim: int, num_heads: int, **options: Unpack[BlockOptions]
     ) -> None:
-        rng = np.random.default_rng(rng)
-        self.mixer = TokenMixer(
-            num_tokens,
-            hidden_dim,
-            num_heads,
-            mixing=mixing,
-            eps=eps,
-            educational=educational,
-            dtype=dtype,
-        )
-        if ffn == "standard":
-            self.ffn = FeedForward(
-                hidden_dim,
-                ff_dim,
-                activation=activation,
-                dropout=dropout,
-                eps=eps,
-                rng=rng,
-                dtype=dtype,
+        known = BlockOptions.__annotations__
+        if unknown := options.keys() - known.keys():
+            raise TypeError(
+                f"a block has the options {', '.join(known)}: got {', '.join(sorted(unknown))}; "
+                "check the spelling"
             )
-        elif ffn == "swiglu" and activation == "gelu":
-            self.ffn = SwiGLUFeedForward(
-                hidden_dim, ff_dim, dropout=dropout, eps=eps, rng=rng, dtype=dtype
-            )
-        elif ffn == "swiglu":
-            raise ArgumentError(
-                "the swiglu network has an activation of its own",
-                repr(activation),
-                "leave activation out",
-            )
-        else:
-            raise ArgumentError("ffn is 'standard' or 'swiglu'", repr(ffn), "use one of the two")
+        own = _given(options, "mixing", "educational", "eps", "dtype")
+        self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, **own)
+        own = _given(options, "ff_dim", "activation", "dropout", "eps", "rng", "dtype")
+        match options.get("ffn", "standard"), options.get("activation", "gelu"):
+            case "standard", _:
+                self.ffn = FeedForward(hidden_dim, **own)
+            case "swiglu", "gelu":
+                own.pop("activation", None)
+                self.ffn = SwiGLUFeedForward(hidden_dim, **own)
+            case "swiglu", activation:
+                raise ArgumentError(
+                    "the swiglu network has an activation of its own",
+                    shown(activation),
+                    "leave activation out",
+                )
+            case ffn, _:
+                raise ArgumentError(
+                    "ffn is 'standard' or 'swiglu'", shown(ffn), "use one of the two"
+                )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        y: Tensor = self.ffn(self.mixer(x))
-        return y
+        return self.ffn(self.mixer(x))
 
 
 class RankMixerModel(Module):
@@ -130,17 +134,15 @@ class RankMixerModel(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         num_layers: the number of blocks.
-        ff_dim, ffn, activation, dropout, mixing, eps, educational: see :class:`RankMixerBlock`.
-        rng: a seed or a Generator; one is passed down, so no two blocks start alike.
-        dtype: float64 or float32.
+        **options: of the blocks: ``ff_dim ffn activation dropout mixing educational eps rng
+            dtype``, see :class:`BlockOptions`.
 
     Returns:
         When called with ids (B, T), the final hidden states (B, T, D).
 
     Raises:
-        ArgumentError: a value outside its range or an unknown word.
-        ShapeError: H does not divide D; when called, for ids that are not (B, T).
-        DTypeError: a ``dtype`` other than those two; when called, for ids that are not integers.
+        ShapeError: when called, for ids that are not (B, T).
+        DTypeError: when called, for ids that are not integers.
         IndexRangeError: when called, for ids that do not lie from 0 to V - 1.
 
     Source: guide, Multi-Layer Model.
@@ -159,60 +161,30 @@ class RankMixerModel(Module):
         hidden_dim: int,
         num_heads: int,
         num_layers: int,
-        *,
-        ff_dim: int | None = None,
-        ffn: Network = "standard",
-        activation: Activation = "gelu",
-        dropout: float = 0.1,
-        mixing: Mixing = "rankmixer",
-        eps: float = 1e-5,
-        educational: bool = False,
-        rng: Rng = None,
-        dtype: DTypeLike = np.float64,
+        **options: Unpack[BlockOptions],
     ) -> None:
-        vocab_size, num_tokens, hidden_dim, num_layers = positive(
+        V, T, D, N = positive(
             vocab_size=vocab_size,
             num_tokens=num_tokens,
             hidden_dim=hidden_dim,
             num_layers=num_layers,
         )
-        rng = np.random.default_rng(rng)
-        self.num_tokens = num_tokens
-        self.token_embedding = Embedding(vocab_size, hidden_dim, rng=rng, dtype=dtype)
-        self.position_embedding = Embedding(num_tokens, hidden_dim, rng=rng, dtype=dtype)
-        self.blocks = [
-            RankMixerBlock(
-                num_tokens,
-                hidden_dim,
-                num_heads,
-                ff_dim=ff_dim,
-                ffn=ffn,
-                activation=activation,
-                dropout=dropout,
-                mixing=mixing,
-                eps=eps,
-                educational=educational,
-                rng=rng,
-                dtype=dtype,
-            )
-            for _ in range(num_layers)
-        ]
+        options["rng"] = np.random.default_rng(options.get("rng"))
+        own = _given(options, "rng", "dtype")
+        self.num_tokens = T
+        self.token_embedding = Embedding(V, D, **own)
+        self.position_embedding = Embedding(T, D, **own)
+        self.blocks = [RankMixerBlock(T, D, num_heads, **options) for _ in range(N)]
 
     def forward(self, ids: Any) -> Tensor:
         """Ids (B, T) to hidden states (B, T, D)."""
-        ids = as_ids(ids)
-        shape = ids.shape
-        if len(shape) != 2 or shape[1] != self.num_tokens:
+        ids, T = as_ids(ids), self.num_tokens
+        if ids.ndim != 2 or ids.shape[1] != T:
             raise ShapeError(
-                f"ids have shape (B, T) with T = {self.num_tokens}",
-                str(shape),
-                "pad or cut the sequences",
+                f"ids have shape (B, T) with T = {T}", str(ids.shape), "pad or cut the sequences"
             )
-        tokens: Tensor = step("token_embedding", self.token_embedding(ids))  # (B, T, D)
-        positions: Tensor = step(
-            "position_embedding", self.position_embedding(np.arange(shape[1]))
-        )  # (T, D)
-        x = step("embedding", tokens + positions)  # (B, T, D)
-        for layer, block in enumerate(self.blocks, start=1):
-            x = step(f"block {layer}", block(x))  # (B, T, D)
+        x = self.token_embedding(ids) + self.position_embedding(np.arange(T))  # (B, T, D)
+        x = step("embedding", x)
+        for block in self.blocks:
+            x = block(x)  # (B, T, D)
         return x

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import DTypeLike, ignoring_fp_errors
+from ..array import DTypeLike
 from ..checks import positive
 from ..functional.mixing import (
     Mixing,
@@ -18,8 +18,9 @@ from ..functional.mixing import (
 from ..observe import educational as printing
 from ..observe import silence, step
 from ..tensors import Tensor
+from .checks import check_input
 from .layer_norm import LayerNorm
-from .module import Module, Rng, check_input
+from .module import Module, Rng
 
 __all__ = ["TokenMixer"]
 
@@ -38,19 +39,11 @@ class TokenMixer(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         mixing: ``"rankmixer"`` or ``"guide"``.
-        eps: LayerNorm's.
         educational: print every step as it happens.
-        rng: taken like every module's; nothing here is random.
-        dtype: float64 or float32.
+        eps, rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with x (B, T, D), of the module's dtype, y (B, T, D).
-
-    Raises:
-        ArgumentError: a size is not a positive integer, eps is negative or NaN, or another word for
-            ``mixing``.
-        ShapeError: H does not divide D; when called, for input that is not (B, T, D).
-        DTypeError: a ``dtype`` other than those two; when called, for input of another dtype.
+        When called with x (B, T, D), y (B, T, D).
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
 
@@ -66,6 +59,7 @@ class TokenMixer(Module):
     """
 
     norm: LayerNorm
+    _settings = ("num_tokens", "num_heads", "mixing")
 
     def __init__(
         self,
@@ -88,10 +82,16 @@ class TokenMixer(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
+        check_input(x, self, self.norm.weight, "(B, T, D)", self.num_tokens, self.hidden_dim)
+        mixed = token_mix(x, self.num_heads, mixing=self.mixing)  # (B, T, D)
+        return self.norm(step("residual", x + mixed))
+
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
+        """:meth:`forward`; in educational mode its steps are printed."""
         if self.educational:
             with printing():
-                return self._mixed(x)
-        return self._mixed(x)
+                return super().__call__(*inputs, **options)
+        return super().__call__(*inputs, **options)
 
     def forward_production(self, x: Tensor) -> Tensor:
         """The same forward, printing nothing even in educational mode.
@@ -102,10 +102,6 @@ class TokenMixer(Module):
         Returns:
             (B, T, D), of that dtype.
 
-        Raises:
-            ShapeError: x is not (B, T, D).
-            DTypeError: x is of another dtype, or neither a tensor nor an array.
-
         Source: guide, Educational Mode.
 
         Example:
@@ -115,21 +111,8 @@ class TokenMixer(Module):
             >>> mixer.forward_production(nx.tensor(np.ones((2, 4, 8)))).shape
             (2, 4, 8)
         """
-        with silence(), ignoring_fp_errors():
-            return self._mixed(x)
-
-    def _mixed(self, x: Tensor) -> Tensor:
-        check_input(x, self, self.norm.weight, "(B, T, D)", self.num_tokens, self.hidden_dim)
-        mixed = token_mix(x, self.num_heads, mixing=self.mixing)  # (B, T, D)
-        y: Tensor = self.norm(step("residual", x + mixed))
-        return step("norm", y)
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "num_tokens": self.num_tokens,
-            "num_heads": self.num_heads,
-            "mixing": self.mixing,
-        }
+        with silence():
+            return super().__call__(x)
 
     # The laws of its mixing
 

@@ -44,7 +44,7 @@ import numpy as np
 from ..array import Array, ignoring_fp_errors
 from ..errors import ArgumentError, DTypeError, GradientError
 from ..nn import Module
-from ..nn.module import replaced
+from ..nn.stateless import replaced
 from ..tensors import Tensor
 from .contracts import both_sides, changed, layouts, linear, repeated
 from .differences import (

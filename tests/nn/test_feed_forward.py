@@ -215,6 +215,6 @@ class TestBoth:
         with pytest.raises(ShapeError) as caught:
             kind(4, rng=0)(nx.tensor(np.zeros(shape)))
         assert str(caught.value) == (
-            f"{kind.__name__} takes x of shape (..., D) with D = 4: got {shape}; "
+            f"LayerNorm takes x of shape (..., D) with D = 4: got {shape}; "
             "reshape the input, or make the module with other sizes"
         )

@@ -116,6 +116,93 @@ class TestCalling:
                 np.log(np.zeros(1))
 
 
+class Twice(nn.Module):
+    """A part that two modules have, under a name each, and parts in a list."""
+
+    def __init__(self, shared):
+        self.mine = shared
+        self.listed = [nn.Linear(3, 3, rng=1)]
+        self.listed.append(nn.Linear(3, 3, rng=2))
+
+    def forward(self, x):
+        for part in (self.mine, *self.listed, nn.LayerNorm(3)):  # the last is nobody's part
+            x = part(x)
+        return x
+
+
+class TestSteps:
+    """A part announces itself, under the name that it has in the module that calls it."""
+
+    def steps(self, call):
+        seen = []
+        with nx.observe.observing(lambda name, value: seen.append((name, value))):
+            result = call()
+        return seen, result
+
+    def test_each_parent_has_its_own_name_for_a_part(self):
+        shared = Scale(3)
+
+        class Other(nn.Module):
+            def __init__(self):
+                self.yours, self.twice = shared, Twice(shared)
+
+            def forward(self, x):
+                return self.yours(self.twice(x))
+
+        seen, result = self.steps(lambda: Other()(X))
+        assert [name for name, _ in seen] == ["mine", "listed.0", "listed.1", "twice", "yours"]
+        assert seen[-1][1] is result
+
+    def test_what_is_called_by_no_module_is_no_part(self):
+        for call in (lambda: Scale(3)(X), lambda: nn.functional_call(Scale(3), {}, X)):
+            assert self.steps(call)[0] == []
+
+    def test_the_parts_of_a_functional_call_have_their_names(self):
+        module = Twice(Scale(3))
+        seen, _ = self.steps(lambda: nn.functional_call(module, module.state_dict(), X))
+        assert [name for name, _ in seen] == ["mine", "listed.0", "listed.1"]
+
+    def test_a_result_that_is_no_array_is_not_shown(self):
+        class Pair(nn.Module):
+            def forward(self, x):
+                return x, None
+
+        class Whole(nn.Module):
+            def __init__(self):
+                self.pair = Pair()
+
+            def forward(self, x):
+                return self.pair(x)
+
+        assert self.steps(lambda: Whole()(X)) == ([], (X, None))
+
+    def test_a_part_that_fails_leaves_nothing_behind(self):
+        module = Twice(Scale(3))
+        with pytest.raises(ShapeError):
+            self.steps(lambda: module(np.zeros((2, 5))))
+        assert self.steps(lambda: module.mine(X))[0] == []
+
+
+class TestAssigning:
+    @pytest.mark.parametrize("value", [np.ones((3, 2)), [[1.0, 2.0]] * 3, 1.0])
+    def test_values_for_a_parameter_would_make_it_none(self, value):
+        layer = nn.Linear(2, 3, rng=0)
+        before = layer.weight
+        with pytest.raises(DTypeError) as caught:
+            layer.weight = value
+        assert str(caught.value).startswith("weight of Linear is a parameter, and parameters are ")
+        assert "assign its values with .weight.data = ..., or .weight = nx.t" in str(caught.value)
+        assert layer.weight is before
+
+    def test_tensors_and_nothing_may_be_assigned(self):
+        layer = nn.Linear(2, 3, rng=0)
+        layer.weight = nx.tensor(np.ones((3, 2)), requires_grad=True)
+        layer.weight.data = np.full((3, 2), 2.0)
+        layer.bias = None
+        assert layer(np.ones((1, 2))).tolist() == [[4.0] * 3]
+        assert list(layer.state_dict()) == ["weight"]
+
+
 class TestState:
     def test_it_holds_copies(self, stack):
         state = stack.state_dict()
@@ -386,7 +473,11 @@ MODULES = {
     "SelfAttention": lambda **k: nn.SelfAttention(4, 2, **k),
     "RankMixerBlock": lambda **k: nn.RankMixerBlock(3, 4, 2, **k),
 }
-CHECKED_BY = {"RankMixerBlock": "TokenMixer"}  # the part that sees the input first
+CHECKED_BY = {  # the part that sees the input first
+    "FeedForward": "LayerNorm",
+    "SwiGLUFeedForward": "LayerNorm",
+    "RankMixerBlock": "TokenMixer",
+}
 EVERY = {
     **MODULES,
     "Embedding": lambda **k: nn.Embedding(5, 4, **k),

@@ -55,13 +55,22 @@ class TestBlock:
             educational=True,
             rng=0,
         )
-        assert block.ffn.activation == "relu"
+        assert block.ffn.activation.name == "relu"
         assert block.ffn.dropout.p == 0.3
         assert block.mixer.mixing == "guide"
         assert block.mixer.norm.eps == block.ffn.norm.eps == 0.25
         assert block.mixer.educational
         assert nn.RankMixerBlock(3, 8, 4).ffn.linear1.weight.shape == (32, 8)
         assert nn.RankMixerBlock(3, 8, 4).ffn.dropout.p == 0.1
+
+    def test_unknown_options_are_refused_by_name(self):
+        for make in (lambda **k: nn.RankMixerBlock(3, 8, 4, **k), lambda **k: model(**k)):
+            with pytest.raises(TypeError) as caught:
+                make(droput=0.0, bias=False)
+            assert str(caught.value) == (
+                "a block has the options ff_dim, ffn, activation, dropout, mixing, educational, "
+                "eps, rng, dtype: got bias, droput; check the spelling"
+            )
 
     def test_swiglu(self):
         block = nn.RankMixerBlock(3, 8, 4, ffn="swiglu", ff_dim=5, dropout=0.3, eps=0.25, rng=0)
@@ -164,7 +173,7 @@ class TestModel:
         )
         for block in one.blocks:
             assert block.ffn.linear1.weight.shape == (5, 8)
-            assert (block.ffn.activation, block.ffn.dropout.p) == ("silu", 0.3)
+            assert (block.ffn.activation.name, block.ffn.dropout.p) == ("silu", 0.3)
             assert (block.mixer.mixing, block.mixer.num_heads) == ("guide", 4)
             assert block.mixer.norm.eps == block.ffn.norm.eps == 0.25
             assert block.mixer.educational
@@ -202,8 +211,11 @@ class TestModel:
         with nx.observe.observing(lambda name, value: seen.append(name)):
             model()(IDS)
         assert seen[:3] == ["token_embedding", "position_embedding", "embedding"]
-        assert [name for name in seen if name.startswith("block")] == ["block 1", "block 2"]
-        assert seen[-1] == "block 2"
+        each = [
+            *("input", "partition", "permute", "flatten", "merge", "residual", "norm", "mixer"),
+            *("norm", "linear1", "activation", "dropout", "linear2", "dropout", "residual", "ffn"),
+        ]
+        assert seen[3:] == [*each, "blocks.0", *each, "blocks.1"]
 
     def test_silent_unless_asked(self, capsys):
         model()(IDS)

@@ -528,7 +528,7 @@ def _network_rows(network: FeedForward) -> _Rows:
     return (
         _norm(),
         _linear("linear 1", "DF", network.linear1),
-        _activation(network.activation),
+        _activation(network.activation.name),
         *_dropout(network.dropout, "BTF"),
         _linear("linear 2", "FD", network.linear2),
         *_dropout(network.dropout, "BTD"),
@@ -540,7 +540,7 @@ def _swiglu_rows(network: SwiGLUFeedForward) -> _Rows:
     return (
         _norm(),
         _linear("gate projection", "DF", network.w1),
-        _activation("silu"),
+        _activation(network.silu.name),
         _linear("up projection", "DF", network.w3),
         _product("gate times up", "BTF"),
         _linear("down projection", "FD", network.w2),

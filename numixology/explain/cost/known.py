@@ -4,6 +4,7 @@ from inspect import getattr_static
 
 from ...errors import DTypeError
 from ...nn import Dropout, Embedding, LayerNorm, Linear, Module
+from ...nn.activation import Activation
 
 __all__ = ["check_known"]
 
@@ -11,6 +12,7 @@ __all__ = ["check_known"]
 _PARTS: dict[str, type[Module]] = {
     "norm": LayerNorm,
     "dropout": Dropout,
+    **dict.fromkeys(("activation", "silu"), Activation),
     **dict.fromkeys(("linear1", "linear2", "w1", "w2", "w3"), Linear),
     **dict.fromkeys(("query", "key", "value", "output"), Linear),
     **dict.fromkeys(("token_embedding", "position_embedding"), Embedding),
@@ -57,7 +59,6 @@ def _methods(known: type[Module]) -> list[str]:
         name
         for name in dir(known)
         if callable(getattr(known, name)) and (not name.startswith("__") or name == "__call__")
-        if name != "_settings"
     ]
 
 

@@ -49,6 +49,9 @@ _MOST_LAYERS = 1000
 
 _POSITIONS = "The position table reads no ids and is broadcast: every sequence gets the same one."
 
+#: Steps whose value the box before has: it goes in, or comes out of a whole part.
+_SHOWN_ALREADY = ("input", "mixer", "ffn")
+
 #: What a step reads, where that is not just the step before it; a step of that name comes before.
 _READS = {"w3": ("norm",), "multiply": ("silu", "w3")}
 
@@ -60,7 +63,7 @@ def feed_forward_scene(
     batch: int = 4,
     num_tokens: int = 8,
     ffn: nn.rankmixer.Network = "standard",
-    activation: nn.feed_forward.Activation = "gelu",
+    activation: nn.activation.ActivationName = "gelu",
 ) -> Scene:
     """The flow through a feed-forward network, with the shape after every step.
 
@@ -293,7 +296,7 @@ def model_scene(
         _box(steps[1], place=(1, 1)),
         _box(steps[2], reads=(steps[0].name, steps[1].name), place=(2, 0)),
     )
-    ends = [i for i, step in enumerate(steps) if step.name.startswith("block ")]
+    ends = [i for i, step in enumerate(steps) if step.name.startswith("blocks.")]
     title = "Layer 1: token mixer, then feed-forward"
     panels: list[Panel] = [Graph("Embeddings", embeddings, _POSITIONS)]
     panels.append(Graph(title, _flow("embedding", steps[2].shape, steps[3 : ends[0]])))
@@ -371,7 +374,7 @@ def _flow(
     start = latest = first
     keys = {first: first}  # a step's name -> the key of its last box
     for i, step in enumerate(steps, start=1):
-        if step.name == "input":  # the box before is it
+        if step.name in _SHOWN_ALREADY:
             continue
         key = f"{step.name} {i}"
         reads = tuple(keys[name] for name in _READS.get(step.name, ())) or (latest,)

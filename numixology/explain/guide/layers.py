@@ -95,7 +95,9 @@ def _third_linear() -> Finding:
 
 def _block() -> Finding:
     steps = steps_of(nn.RankMixerBlock(4, 8, 4, rng=0), tensor(np.zeros((2, 4, 8))))
-    names = tuple(step.name for step in steps if step.name not in ("input", "dropout"))
+    names = tuple(
+        step.name for step in steps if step.name not in ("input", "dropout", "mixer", "ffn")
+    )
     guide = (
         *("partition", "permute", "flatten", "merge", "residual", "norm"),
         *("norm", "linear1", "activation", "linear2", "residual"),
@@ -144,10 +146,9 @@ def _positions() -> Finding:
 
 def _model() -> Finding:
     steps = _model_steps()
-    names = tuple(
-        step.name for step in steps if step.name.endswith("embedding") or " " in step.name
-    )
-    guide = ("token_embedding", "position_embedding", "embedding", "block 1", "block 2", "block 3")
+    parts = ("token_embedding", "position_embedding", "embedding", "blocks")
+    names = tuple(step.name for step in steps if step.name.partition(".")[0] in parts)
+    guide = (*parts[:3], "blocks.0", "blocks.1", "blocks.2")
     found = (
         Evidence("the parts", guide, names),
         Evidence("shape of the final hidden states", (2, 4, 8), steps[-1].shape),

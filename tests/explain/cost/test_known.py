@@ -75,10 +75,10 @@ OTHERS = {
         "what a SelfAttention runs",
         "SelfAttention with its own forward",
     ),
-    "its step": (
-        with_part(nn.TokenMixer(3, 8, 4), "_mixed", lambda x: x),
-        "what a TokenMixer runs",
-        "TokenMixer with its own _mixed",
+    "its heads": (
+        with_part(nn.SelfAttention(8, 2, rng=0), "_heads", lambda x: x),
+        "what a SelfAttention runs",
+        "SelfAttention with its own _heads",
     ),
     "a subclass in a block": (with_part(block(), "mixer", Louder(3, 8, 4)), "TokenMixer", "Louder"),
     "a norm in a block": (

@@ -233,7 +233,7 @@ def true_mixing(x, num_heads, *, mixing="rankmixer"):
 
 def no_residual(self, x):
     mixed = nx.observe.step("merge", nx.functional.token_mix(x, self.num_heads))
-    return nx.observe.step("norm", self.norm(nx.observe.step("residual", mixed)))
+    return self.norm(nx.observe.step("residual", mixed))
 
 
 def post_norm(self, x):
@@ -259,7 +259,7 @@ class GuideShares:
         said = [
             (part, said / len(parts)) for _, parts, said in layer_claims._SHARES for part in parts
         ]
-        self.rows = [nx.nn.module.ParameterRow(part, (1,), 1, share) for part, share in said]
+        self.rows = [nx.nn.ParameterRow(part, (1,), 1, share) for part, share in said]
 
     def parameter_table(self):
         return self.rows
@@ -304,7 +304,7 @@ PLANTED = {
     "together": instead(mixing_claims, "token_mix", true_mixing),
     "merge": stage("merge", lambda x: np.full_like(x, "a1")),
     "numbering": one_step_fewer,
-    "residual": instead(TokenMixer, "_mixed", no_residual),
+    "residual": instead(TokenMixer, "forward", no_residual),
     "ffn": instead(nx.nn, "FeedForward", wide),
     "parameters": instead(nx.nn, "FeedForward", wide),
     "shares": instead(nx.nn, "FeedForward", GuideShares),
@@ -467,6 +467,8 @@ def test_attention_is_counted_as_it_runs(T, D, H) -> None:
     layer = nx.nn.SelfAttention(D, H, rng=0)
     steps = nx.explain.steps_of(layer, nx.tensor(np.zeros((1, T, D))))
     shapes = {step.name: step.shape for step in steps}
+    for name in ("query", "key", "value"):
+        shapes[name] = (1, H, T, D // H)  # cut into heads
     scores = np.zeros(shapes["query"]) @ np.zeros(shapes["key"]).swapaxes(2, 3)
     products = scores.size * shapes["query"][-1]  # one multiply-add per feature of a score
     assert guide_costs.attention_rows(layer, T) == {
