@@ -16,9 +16,9 @@ from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, Tape
 from .primitives import as_array, as_constant
 
 __all__ = [
-    "DTYPES", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand", "as_values", "cast",
-    "check_gradient", "checked_axes", "checked_axis", "either_name", "is_operand", "plain_index",
-    "positive", "resolved",
+    "DTYPES", "as_cotangent", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand",
+    "as_values", "cast", "check_like", "checked_axes", "checked_axis", "either_name",
+    "is_operand", "plain_index", "positive", "resolved",
 ]  # fmt: skip
 
 # Dtypes and values
@@ -120,37 +120,57 @@ def as_mask(other: Any) -> Any:
     return mask
 
 
-def check_gradient(gradient: Any, of: Any) -> None:
-    """A gradient has the dtype and the shape of what it is the gradient of."""
-    if gradient.dtype != of.dtype:
+def check_like(given: Any, of: Any, name: str) -> None:
+    """The gradient or the data of a tensor has its dtype and its shape."""
+    if given.dtype != of.dtype:
         raise DTypeError(
-            f"the gradient of a {of.dtype} tensor is {of.dtype}",
-            str(gradient.dtype),
+            f"the {name} of a {of.dtype} tensor is {of.dtype}",
+            str(given.dtype),
             f"use .astype('{of.dtype}')",
         )
-    if gradient.shape != of.shape:
+    if given.shape != of.shape:
         raise ShapeError(
-            f"the gradient of a tensor of shape {of.shape} has that shape",
-            str(gradient.shape),
+            f"the {name} of a tensor of shape {of.shape} has that shape",
+            str(given.shape),
             "reshape or broadcast it first",
         )
+
+
+def as_cotangent(gradient: Any, output: Any) -> Any:
+    """``gradient`` as the cotangent of ``output``, a node or an array.
+
+    Raises:
+        TapeError: the output does not require a gradient.
+        ShapeError: left out where the output has many elements, or of another shape.
+        DTypeError: of another dtype.
+    """
+    if not output.requires_grad:
+        raise TapeError(
+            "a backward starts from a tensor computed from one that requires a gradient",
+            f"a tensor of shape {output.shape} with requires_grad=False",
+            "pass requires_grad=True when making the inputs, and leave nx.no_grad()",
+        )
+    if gradient is None:
+        if output.size != 1:
+            raise ShapeError(
+                "a backward without a gradient starts from a single number",
+                f"shape {output.shape}",
+                "reduce it first, or pass a gradient of that shape",
+            )
+        return np.ones(output.shape, output.dtype)
+    if isinstance(gradient, (bool, int, float)) and output.ndim == 0:
+        return np.array(gradient, output.dtype)
+    if not isinstance(gradient, Node):
+        gradient = np.asarray(as_constant(gradient, "a backward"))
+    check_like(gradient, output, "gradient")
+    return gradient
 
 
 # Sizes, axes, lengths and indices
 
 
 def positive(**sizes: Any) -> tuple[int, ...]:
-    """Sizes as Python's integers, which never overflow.
-
-    Args:
-        **sizes: lengths or counts, by their names.
-
-    Returns:
-        The sizes, in their order.
-
-    Raises:
-        ArgumentError: one that is no integer, or less than 1.
-    """
+    """Sizes by their names, in their order, as Python's integers, which never overflow."""
     found = []
     for name, size in sizes.items():
         try:

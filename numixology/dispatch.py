@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import logical_and, logical_not, logical_or, logical_xor
+from .array import A
 from .autograd import Node, Primitive
 from .checks import as_mask, as_operand
 from .errors import DTypeError
@@ -24,6 +25,11 @@ __all__ = ["bitwise_and", "bitwise_or", "bitwise_xor", "call_function", "call_uf
 QUESTIONS: frozenset[Callable[..., Any]] = frozenset((
     np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.isfinite,
     np.isinf, np.isnan, np.signbit, np.may_share_memory, np.shares_memory,
+))  # fmt: skip
+
+#: Arrays in the shape of a tensor, of which a tensor is made, so that nothing is assigned into it.
+MAKERS: frozenset[Callable[..., Any]] = frozenset((
+    np.empty_like, np.full_like, np.ones_like, np.zeros_like,
 ))  # fmt: skip
 
 #: Arguments that NumPy's functions name in another way.
@@ -60,7 +66,7 @@ def call_function(
     function: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any]
 ) -> Any:
     """The answer of ``__array_function__``."""
-    if function in QUESTIONS:
+    if function in QUESTIONS or function in MAKERS:
         return function(*map(_values, arguments), **{k: _values(v) for k, v in options.items()})
     arguments, options = _by_name(function, arguments, options)
     return _found(function, options)(*arguments, **options)
@@ -128,23 +134,24 @@ def _refusal(received: str, instead: str) -> DTypeError:
 
 @implements(np.bitwise_and)
 def bitwise_and(a: Any, b: Any) -> Any:
-    """a & b: both hold."""
+    """a & b, of booleans only."""
     return logical_and(as_mask(a), as_mask(b))
 
 
 @implements(np.bitwise_or)
 def bitwise_or(a: Any, b: Any) -> Any:
-    """a | b: at least one holds."""
+    """a | b, of booleans only."""
     return logical_or(as_mask(a), as_mask(b))
 
 
 @implements(np.bitwise_xor)
 def bitwise_xor(a: Any, b: Any) -> Any:
-    """a ^ b: exactly one holds."""
+    """a ^ b, of booleans only."""
     return logical_xor(as_mask(a), as_mask(b))
 
 
 @implements(np.invert)
-def invert(x: Any) -> Any:
-    """~x: it does not hold."""
-    return logical_not(as_mask(x))
+def invert(x: A) -> A:
+    """~x, of booleans only."""
+    mask: A = as_mask(x)
+    return logical_not(mask)

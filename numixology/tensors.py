@@ -4,50 +4,29 @@ An operator or method is a function of an earlier room, called with the tensor i
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import index as as_index
+from collections.abc import Callable, Iterator, Sequence
 from threading import RLock
 from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from . import reductions, shapes
-from .arithmetic import (
-    absolute,
-    add,
-    clip,
-    divide,
-    equal,
-    floor_divide,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    matmul,
-    multiply,
-    negative,
-    not_equal,
-    power,
-    remainder,
-    subtract,
-)
+from . import arithmetic, dispatch, reductions, shapes
 from .array import Array, DTypeLike, Scalar, Shape
 from .autograd import Node, Primitive
 from .checks import (
+    as_cotangent,
     as_integers,
     as_operand,
     as_values,
-    check_gradient,
+    check_like,
     checked_axis,
     is_operand,
     plain_index,
     resolved,
 )
-from .dispatch import bitwise_and, bitwise_or, bitwise_xor, call_function, call_ufunc, invert
 from .errors import DTypeError, ShapeError, TapeError, shown
 from .observe import paused
-from .primitives import as_constant, gradients, implements
-from .shapes import _reshape, getitem
+from .primitives import gradients
 
 __all__ = ["Operand", "Tensor", "cotangent_for", "leaf", "tensor"]
 
@@ -56,45 +35,40 @@ Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
 Operator: TypeAlias = "Callable[[Tensor, Operand], Tensor]"
 Kind = TypeVar("Kind", bound="Tensor")
 
-# float64, float32, int32, int64 (which is l or q), bool, and the complex numbers that only the
-# gradient check makes.
+# The five dtypes (int64 is l or q), and the complex ones that only the gradient check makes.
 _FIT = frozenset("dfilq?FD")
 
 # Threads that add to one .grad take turns.
 _ACCUMULATING = RLock()
 
 
-def _left(function: Callable[..., Any]) -> Operator:
-    """The operator of a function, for the tensor on its left."""
+def _operator(function: Callable[..., Any]) -> Operator:
+    """The operator of a function, for a tensor on the left."""
 
-    def operator(self: "Tensor", other: "Operand") -> "Tensor":
+    def left(self: "Tensor", other: "Operand") -> "Tensor":
         return function(self, as_operand(other))  # type: ignore[no-any-return]
 
-    return operator
+    return left
 
 
-def _right(function: Callable[..., Any]) -> Operator:
-    """The operator of a function, for the tensor on its right."""
+def _operators(function: Callable[..., Any], sign: str) -> tuple[Operator, Operator, Operator]:
+    """The operators t + u, u + t and t += u of a function."""
+    left = _operator(function)
 
-    def operator(self: "Tensor", other: "Operand") -> "Tensor":
+    def right(self: "Tensor", other: "Operand") -> "Tensor":
         return function(as_operand(other), self)  # type: ignore[no-any-return]
 
-    return operator
-
-
-def _update(function: Callable[..., Any], sign: str) -> Operator:
-    """t += u makes a new tensor and calls it t; on a leaf the parameter would stay what it was."""
-
-    def operator(self: "Tensor", other: "Operand") -> "Tensor":
+    def update(self: "Tensor", other: "Operand") -> "Tensor":
         if self.requires_grad and self.primitive is None:
+            # A new tensor would be called t, and the parameter would stay what it was.
             raise TapeError(
                 "a leaf that requires a gradient does not change in a calculation",
                 f"t {sign} ...",
                 f"write t.data {sign} ... to update it, or y = t + ... for a new tensor",
             )
-        return function(self, as_operand(other))  # type: ignore[no-any-return]
+        return left(self, other)
 
-    return operator
+    return left, right, update
 
 
 class Tensor(Node):
@@ -102,12 +76,9 @@ class Tensor(Node):
 
     NumPy's functions and operators on tensors are recorded or refused. A few calls never ask the
     tensor, or ask it only for its values as ``np.asarray(t)`` does, and so take them off the tape:
-
-    - ``out[:] = t`` into an array, ``np.full(2, t)``, ``np.array([t, u])``: join tensors with
-      ``nx.functional.stack`` or ``concatenate`` instead;
-    - ``sparse @ t`` with SciPy's sparse arrays and ``masked_array * t``: write the product as an
-      ``nx.primitive``, or with plain arrays;
-    - ``math.exp(t)`` and other functions of Python's numbers: write ``np.exp(t)``.
+    ``out[:] = t``, ``np.full(2, t)`` and ``np.array([t, u])``, where ``nx.functional.stack`` is
+    meant; ``sparse @ t`` with SciPy's sparse arrays and ``masked_array * t``, which take an
+    ``nx.primitive`` of one's own; ``math.exp(t)`` for ``np.exp(t)``.
 
     Args:
         data: numbers, nested lists of them, or an array; it is copied.
@@ -148,9 +119,9 @@ class Tensor(Node):
         """The array itself. Assigning to it replaces the values by others of the same shape.
 
         ``t.data = values`` copies them, and a backward through what was computed from the old
-        ones is then an error; ``t.data -= step`` is such an assignment too. But like any writing
-        into an array, as in ``t.data[0] = 1``, it also changes the tensors that share the memory,
-        views and detached ones, whose tapes do not notice: do it where no tape depends on them.
+        ones is then an error; so is it after ``t.data -= step``. Like any writing into an array,
+        as in ``t.data[0] = 1``, the latter also changes views and detached tensors, which share
+        the memory and whose tapes do not notice: do it where no tape depends on them.
         """
         return self._data
 
@@ -160,12 +131,7 @@ class Tensor(Node):
             raise DTypeError(
                 "data must be a plain NumPy array", type(values).__name__, "use np.asarray(...)"
             )
-        if values.shape != self.shape or values.dtype != self.dtype:
-            raise ShapeError(
-                f"data must keep shape {self.shape} and dtype {self.dtype}",
-                f"shape {values.shape} and {values.dtype}",
-                "make a new tensor with nx.tensor(...)",
-            )
+        check_like(values, self, "data")
         own = values is self._data  # as in t.data -= step
         self._data = values.view() if own else values.copy()  # a new object: the tape notices
 
@@ -230,11 +196,9 @@ class Tensor(Node):
         if gradient is not None:
             if not isinstance(gradient, Tensor):
                 raise DTypeError(
-                    "grad must be a Tensor or None",
-                    type(gradient).__name__,
-                    "wrap it with nx.tensor(...)",
+                    "grad is a Tensor or None", shown(gradient), "wrap it with nx.tensor(...)"
                 )
-            check_gradient(gradient, self)
+            check_like(gradient, self, "gradient")
         self._grad = gradient
 
     @classmethod
@@ -276,11 +240,7 @@ class Tensor(Node):
         return self._data.tolist()
 
     def item(self) -> Any:
-        """The value of a tensor of one element, as a Python number.
-
-        Raises:
-            ShapeError: there is not exactly one element.
-        """
+        """The value of a tensor of one element, as a Python number."""
         return self._only_element("item()")
 
     def _only_element(self, asked: str) -> Any:
@@ -314,18 +274,16 @@ class Tensor(Node):
         """Add the gradient of this tensor to ``.grad`` of every leaf it was computed from.
 
         Args:
-            gradient: the cotangent of this tensor, of its shape and dtype; may be left out for
-                a single number, where it is 1.
+            gradient: the cotangent of this tensor, of its shape and dtype; 1 for a single number
+                if it is left out.
             retain_graph: keep the tape, so that ``backward`` can be called again.
-            create_graph: record the backward itself, so that ``.grad`` can be differentiated;
-                keeps the tape. Each ``.grad`` then refers to the tape that refers to its leaf:
-                set it to None when done, or use :func:`numixology.grad`, which makes no such
-                cycle.
+            create_graph: keep and record it, so that ``.grad`` can be differentiated. It then
+                refers to the tape that refers to its leaf: set it to None when done, or use
+                :func:`numixology.grad`, which makes no such cycle.
 
         Raises:
             TapeError: nothing was recorded, or the tape was freed.
-            ShapeError: no gradient for a tensor that is not a single number, or one of another
-                shape.
+            ShapeError: no gradient for a tensor of many numbers, or one of another shape.
             DTypeError: a gradient of another dtype.
 
         Example:
@@ -351,36 +309,37 @@ class Tensor(Node):
 
     # Operators: NumPy's meaning, recorded
 
-    __add__, __radd__, __iadd__ = _left(add), _right(add), _update(add, "+=")
-    __sub__, __rsub__, __isub__ = _left(subtract), _right(subtract), _update(subtract, "-=")
-    __mul__, __rmul__, __imul__ = _left(multiply), _right(multiply), _update(multiply, "*=")
-    __truediv__, __rtruediv__, __itruediv__ = _left(divide), _right(divide), _update(divide, "/=")
-    __floordiv__, __rfloordiv__ = _left(floor_divide), _right(floor_divide)
-    __mod__, __rmod__ = _left(remainder), _right(remainder)
-    __pow__, __rpow__, __ipow__ = _left(power), _right(power), _update(power, "**=")
-    __matmul__, __rmatmul__, __imatmul__ = _left(matmul), _right(matmul), _update(matmul, "@=")
-    __and__, __rand__ = _left(bitwise_and), _right(bitwise_and)
-    __or__, __ror__ = _left(bitwise_or), _right(bitwise_or)
-    __xor__, __rxor__ = _left(bitwise_xor), _right(bitwise_xor)
-    __lt__, __le__, __gt__, __ge__ = map(_left, (less, less_equal, greater, greater_equal))
+    __add__, __radd__, __iadd__ = _operators(arithmetic.add, "+=")
+    __sub__, __rsub__, __isub__ = _operators(arithmetic.subtract, "-=")
+    __mul__, __rmul__, __imul__ = _operators(arithmetic.multiply, "*=")
+    __truediv__, __rtruediv__, __itruediv__ = _operators(arithmetic.divide, "/=")
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _operators(arithmetic.floor_divide, "//=")
+    __mod__, __rmod__, __imod__ = _operators(arithmetic.remainder, "%=")
+    __pow__, __rpow__, __ipow__ = _operators(arithmetic.power, "**=")
+    __matmul__, __rmatmul__, __imatmul__ = _operators(arithmetic.matmul, "@=")
+    __and__, __rand__, __iand__ = _operators(dispatch.bitwise_and, "&=")
+    __or__, __ror__, __ior__ = _operators(dispatch.bitwise_or, "|=")
+    __xor__, __rxor__, __ixor__ = _operators(dispatch.bitwise_xor, "^=")
+    __lt__, __le__ = _operator(arithmetic.less), _operator(arithmetic.less_equal)
+    __gt__, __ge__ = _operator(arithmetic.greater), _operator(arithmetic.greater_equal)
+    __invert__ = dispatch.invert
 
     def __eq__(self, other: object) -> Any:
-        return equal(self, as_operand(other)) if is_operand(other) else NotImplemented
+        return arithmetic.equal(self, as_operand(other)) if is_operand(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return not_equal(self, as_operand(other)) if is_operand(other) else NotImplemented
+        return (
+            arithmetic.not_equal(self, as_operand(other)) if is_operand(other) else NotImplemented
+        )
 
     def __neg__(self) -> "Tensor":
-        return negative(self)
+        return arithmetic.negative(self)
 
     def __pos__(self) -> "Tensor":
         return self
 
     def __abs__(self) -> "Tensor":
-        return absolute(self)
-
-    def __invert__(self) -> "Tensor":
-        return invert(self)  # type: ignore[no-any-return]
+        return arithmetic.absolute(self)
 
     # Python's own questions, answered as an array answers them
 
@@ -403,14 +362,14 @@ class Tensor(Node):
         return int(self._only_element("int()"))
 
     def __index__(self) -> int:
-        return as_index(self._data)
+        return self._data.__index__()
 
     def __format__(self, spec: str) -> str:
         whole = self.ndim > 0 and not spec
         return format(str(self) if whole else self._only_element("a format"), spec)
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return getitem(self, index=plain_index(index))
+        return shapes.getitem(self, index=plain_index(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
@@ -430,16 +389,11 @@ class Tensor(Node):
         return array
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return call_ufunc(ufunc, method, inputs, options)
+        return dispatch.call_ufunc(ufunc, method, inputs, options)
 
-    def __array_function__(
-        self,
-        function: Callable[..., Any],
-        types: Any,
-        arguments: Sequence[Any],
-        options: Mapping[str, Any],
-    ) -> Any:
-        return call_function(function, arguments, options)
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        found = dispatch.call_function(function, arguments, options)
+        return tensor(found) if function in dispatch.MAKERS else found
 
     # Functions of other rooms, whose first argument is the tensor
 
@@ -447,18 +401,12 @@ class Tensor(Node):
     sum, mean, var = reductions.sum, reductions.mean, reductions.var
     max, min = reductions.max, reductions.min
     prod, cumsum = reductions.prod, reductions.cumsum
-    clip = clip
+    clip = arithmetic.clip
 
     # Shapes, with torch's meaning
 
     def view(self, *shape: int | Sequence[int]) -> "Tensor":
-        """The same memory under another shape; refused where strides cannot express it.
-
-        Args:
-            *shape: the new lengths, as numbers or one sequence; one may be -1.
-
-        Raises:
-            ShapeError: the sizes differ, or the memory would have to be copied.
+        """As ``reshape``, but the same memory; refused where strides cannot express the shape.
 
         Example:
             >>> import numixology as nx
@@ -471,7 +419,7 @@ class Tensor(Node):
 shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         wanted = resolved(as_integers(shape), self.shape, "view")
-        result: Tensor = _reshape(self, shape=wanted)
+        result: Tensor = shapes._reshape(self, shape=wanted)
         if self.size and not np.may_share_memory(result.data, self._data):
             raise ShapeError(
                 f"view{wanted} must be expressible with strides",
@@ -492,13 +440,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         return shapes.transpose(self, as_integers(dims))
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
-        """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's): a view.
-
-        Example:
-            >>> import numixology as nx
-            >>> nx.tensor([[[1, 2]], [[3, 4]]]).transpose(0, 2).shape
-            (2, 1, 2)
-        """
+        """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's): a view."""
         order = list(range(self.ndim))
         a, b = checked_axis(dim0, self.ndim), checked_axis(dim1, self.ndim)
         order[a], order[b] = order[b], order[a]
@@ -520,9 +462,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         start, end = checked_axis(start_dim, self.ndim), checked_axis(end_dim, self.ndim)
         if start > end:
             raise ShapeError(
-                "start_dim must not come after end_dim",
-                f"{start_dim} and {end_dim}",
-                "exchange the two",
+                "start_dim comes first", f"{start_dim} and {end_dim}", "exchange the two"
             )
         middle = math.prod(self.shape[start : end + 1])
         return self.reshape(*self.shape[:start], middle, *self.shape[end + 1 :])
@@ -574,8 +514,6 @@ def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = F
     Returns:
         A leaf, of the shape of the data.
 
-    Source: guide, Tensor Shape Basics.
-
     Example:
         >>> import numixology as nx
         >>> nx.tensor([[1, 2], [3, 4]], dtype="float32")
@@ -593,33 +531,9 @@ def leaf(array: Array, requires_grad: bool = False) -> Tensor:
 
 
 def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
-    """``gradient`` as the cotangent of ``output``; left out it is 1, for a single number.
-
-    Raises:
-        TapeError: the output does not require a gradient.
-        ShapeError: left out where the output has many elements, or of another shape.
-        DTypeError: of another dtype.
-    """
-    if not output.requires_grad:
-        raise TapeError(
-            "a backward starts from a tensor computed from one that requires a gradient",
-            f"a tensor of shape {output.shape} with requires_grad=False",
-            "pass requires_grad=True when making the inputs, and leave nx.no_grad()",
-        )
-    if gradient is None:
-        if output.size != 1:
-            raise ShapeError(
-                "a backward without a gradient starts from a single number",
-                f"shape {output.shape}",
-                "reduce it first, or pass a gradient of that shape",
-            )
-        return leaf(np.ones(output.shape, output.dtype))
-    if isinstance(gradient, (bool, int, float)) and output.ndim == 0:
-        return leaf(np.array(gradient, output.dtype))
-    if not isinstance(gradient, Tensor):
-        gradient = leaf(np.asarray(as_constant(gradient, "a backward")))
-    check_gradient(gradient, output)
-    return gradient
+    """``gradient`` as the cotangent of ``output``; left out it is 1, for a single number."""
+    found = as_cotangent(gradient, output)
+    return found if isinstance(found, Tensor) else leaf(found)
 
 
 def _accumulate(node: Any, gradient: Tensor) -> None:
@@ -627,7 +541,7 @@ def _accumulate(node: Any, gradient: Tensor) -> None:
     with _ACCUMULATING:
         before = node.grad
         # The addition is part of the backward, which nobody watches.
-        node._grad = gradient if before is None else paused(add, before, gradient)
+        node._grad = gradient if before is None else paused(arithmetic.add, before, gradient)
 
 
 def _rebuilt(kind: type[Kind], values: Array, requires_grad: bool, grad: Tensor | None) -> Kind:
@@ -635,24 +549,3 @@ def _rebuilt(kind: type[Kind], values: Array, requires_grad: bool, grad: Tensor 
     Node.__init__(made, values, requires_grad)
     made.grad = grad
     return made
-
-
-# What NumPy makes in the shape of a tensor is a tensor, so that nothing is assigned into it.
-
-
-@implements(np.zeros_like)
-def zeros_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
-    """Zeros in the shape and dtype of a tensor."""
-    return tensor(np.zeros_like(x._data, dtype))
-
-
-@implements(np.ones_like)
-def ones_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
-    """Ones in the shape and dtype of a tensor."""
-    return tensor(np.ones_like(x._data, dtype))
-
-
-@implements(np.full_like)
-def full_like(x: Tensor, fill_value: Scalar, dtype: DTypeLike | None = None) -> Tensor:
-    """One number in the shape and dtype of a tensor."""
-    return tensor(np.full_like(x._data, fill_value, dtype))
