@@ -57,7 +57,7 @@ _LONGEST, _LEVELS, _SHORTER = 0.02, 10, 40
 _SHORTEST = 2.0**7
 #: How much shorter a step is that puts a kink to the test, and steps that only rounding sees.
 _NEARER, _HARDLY_SHORTER = 4.0**-7, (0.993, 0.983, 0.971)
-_AT_ONCE = 8
+_AT_ONCE = 32
 
 #: When a real difference has settled well enough, and one-sided ones, relative to the slope.
 _SETTLED, _SETTLED_ONE_SIDED = 1e-8, 1e-6
