@@ -94,6 +94,8 @@ def decay(t: Array) -> tuple[Array, Array]:
 
     A subnormal number has few digits; with ``last`` multiplied last, only the result is rounded so.
     """
+    if not (t > 700.0).any():
+        return np.exp(-t), np.array(1.0)
     normal = np.minimum(t, 700.0)
     return np.exp(-normal), np.exp(normal - t)
 
