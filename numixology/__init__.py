@@ -30,25 +30,11 @@ else:  # hidden from type checkers, which would believe every misspelled name
 
 __all__ = [
     # Tensors
-    "Tensor",
-    "tensor",
+    "Tensor", "tensor",
     # Gradients
-    "grad",
-    "gradcheck",
-    "jacobian",
-    "jvp",
-    "no_grad",
-    "primitive",
-    "vjp",
+    "grad", "gradcheck", "jacobian", "jvp", "no_grad", "primitive", "vjp",
     # Watching
-    "debug_shapes",
-    "educational",
+    "debug_shapes", "educational",
     # Rooms
-    "errors",
-    "explain",
-    "functional",
-    "nn",
-    "observe",
-    "verify",
-    "__version__",
-]
+    "errors", "explain", "functional", "nn", "observe", "verify", "__version__",
+]  # fmt: skip

@@ -10,24 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 from .errors import DTypeError
 
 __all__ = [
-    "A",
-    "Array",
-    "ArrayOrTensor",
-    "Axis",
-    "DTypeLike",
-    "Scalar",
-    "Setting",
-    "Shape",
-    "ERRSTATE",
-    "IGNORE",
-    "flatten_leading",
-    "ignoring_fp_errors",
-    "keepdims_shape",
-    "normalize_axes",
-    "real_part",
-    "shape_of",
-    "upcast",
-]
+    "A", "Array", "ArrayOrTensor", "Axis", "DTypeLike", "Scalar", "Setting", "Shape", "ERRSTATE",
+    "IGNORE", "flatten_leading", "ignoring_fp_errors", "keepdims_shape", "normalize_axes",
+    "real_part", "shape_of", "upcast",
+]  # fmt: skip
 
 #: A NumPy array of any dtype.
 Array: TypeAlias = NDArray[Any]

@@ -11,17 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
-    "ArgumentError",
-    "DTypeError",
-    "GradientError",
-    "IndexRangeError",
-    "NumixologyError",
-    "ShapeError",
-    "StateDictError",
-    "TapeError",
-    "UnsupportedError",
-    "VectorError",
-]
+    "ArgumentError", "DTypeError", "GradientError", "IndexRangeError", "NumixologyError",
+    "ShapeError", "StateDictError", "TapeError", "UnsupportedError", "VectorError",
+]  # fmt: skip
 
 #: The exit status of every command by what it found; "usage" is what makes no sense.
 EXIT_CODES = {"pass": 0, "fail": 1, "usage": 2, "inconclusive": 3, "unsupported": 4}

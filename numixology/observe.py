@@ -15,15 +15,9 @@ import numpy as np
 from .array import Array, Setting
 
 __all__ = [
-    "Call",
-    "CallObserver",
-    "StepObserver",
-    "debug_shapes",
-    "educational",
-    "observing",
-    "silence",
+    "Call", "CallObserver", "StepObserver", "debug_shapes", "educational", "observing", "silence",
     "step",
-]
+]  # fmt: skip
 
 
 class Call(NamedTuple):

@@ -22,16 +22,9 @@ from .errors import (
 from .observe import Call, announce, observers, paused
 
 __all__ = [
-    "HANDLED_FUNCTIONS",
-    "Checked",
-    "as_array",
-    "as_constant",
-    "copy_of",
-    "gradients",
-    "implements",
-    "primitive",
-    "recorded",
-]
+    "HANDLED_FUNCTIONS", "Checked", "as_array", "as_constant", "copy_of", "gradients", "implements",
+    "primitive", "recorded",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 V = TypeVar("V")

@@ -18,15 +18,9 @@ from ..primitives import primitive
 from ..shapes import transpose
 
 __all__ = [
-    "Mixing",
-    "chunk_cycles",
-    "chunk_destinations",
-    "depth_to_mix",
-    "head_dim",
-    "mixing_order",
-    "mixing_steps",
-    "token_mix",
-]
+    "Mixing", "chunk_cycles", "chunk_destinations", "depth_to_mix", "head_dim", "mixing_order",
+    "mixing_steps", "token_mix",
+]  # fmt: skip
 
 #: ``"rankmixer"`` is the paper's mixing; ``"guide"`` permutes back and so mixes nothing.
 Mixing: TypeAlias = Literal["rankmixer", "guide"]

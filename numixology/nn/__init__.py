@@ -28,22 +28,12 @@ from .token_mixer import TokenMixer
 
 __all__ = [
     # The base of all, and its tools
-    "Module",
-    "ParameterRow",
-    "ParameterTable",
-    "functional_call",
+    "Module", "ParameterRow", "ParameterTable", "functional_call",
     # Layers
-    "Dropout",
-    "Embedding",
-    "LayerNorm",
-    "Linear",
+    "Dropout", "Embedding", "LayerNorm", "Linear",
     # RankMixer, from its parts to the model
-    "TokenMixer",
-    "FeedForward",
-    "SwiGLUFeedForward",
-    "BlockOptions",
-    "RankMixerBlock",
+    "TokenMixer", "FeedForward", "SwiGLUFeedForward", "BlockOptions", "RankMixerBlock",
     "RankMixerModel",
     # The baseline
     "SelfAttention",
-]
+]  # fmt: skip

@@ -9,15 +9,6 @@ from .kernels import Kernel, near_the_real_axis
 from .logistic import gelu_tanh, sigmoid, silu, softplus, tanh
 
 __all__ = [
-    "Kernel",
-    "erf",
-    "gelu",
-    "gelu_tanh",
-    "near_the_real_axis",
-    "normal_cdf",
-    "normal_pdf",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "tanh",
-]
+    "Kernel", "erf", "gelu", "gelu_tanh", "near_the_real_axis", "normal_cdf", "normal_pdf",
+    "sigmoid", "silu", "softplus", "tanh",
+]  # fmt: skip

@@ -13,15 +13,8 @@ from ..array import Array
 from ..errors import DTypeError
 
 __all__ = [
-    "CHUNK",
-    "Kernel",
-    "constants",
-    "decay",
-    "either",
-    "near_the_real_axis",
-    "polynomial",
-    "ramp",
-]
+    "CHUNK", "Kernel", "constants", "decay", "either", "near_the_real_axis", "polynomial", "ramp",
+]  # fmt: skip
 
 #: Of one-dimensional float64 data: yields the value, then the slope.
 Steps: TypeAlias = Callable[[Array], Iterator[Array]]
