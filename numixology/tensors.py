@@ -33,7 +33,7 @@ __all__ = ["Operand", "Tensor", "cotangent_for", "leaf", "tensor"]
 #: What may stand beside a tensor in a calculation.
 Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
 Operator: TypeAlias = "Callable[[Tensor, Operand], Tensor]"
-Kind = TypeVar("Kind", bound="Tensor")
+K = TypeVar("K", bound="Tensor")
 
 # The five dtypes (int64 is l or q), and the complex ones that only the gradient check makes.
 _FIT = frozenset("dfilq?FD")
@@ -136,11 +136,6 @@ class Tensor(Node):
         self._data = values.view() if own else values.copy()  # a new object: the tape notices
 
     @property
-    def value(self) -> Array:
-        """The array, to be read: ``data`` without assignment."""
-        return self._data
-
-    @property
     def shape(self) -> Shape:
         """The lengths of the axes."""
         return self._data.shape
@@ -202,7 +197,7 @@ class Tensor(Node):
         self._grad = gradient
 
     @classmethod
-    def made_by(cls: type[Kind], primitive: Primitive, data: Array) -> Kind:
+    def made_by(cls: type[K], primitive: Primitive, data: Array) -> K:
         """A tensor around an output, of one of the five dtypes or complex."""
         if data.dtype.char not in _FIT:
             raise DTypeError(
@@ -544,7 +539,7 @@ def _accumulate(node: Any, gradient: Tensor) -> None:
         node._grad = gradient if before is None else paused(arithmetic.add, before, gradient)
 
 
-def _rebuilt(kind: type[Kind], values: Array, requires_grad: bool, grad: Tensor | None) -> Kind:
+def _rebuilt(kind: type[K], values: Array, requires_grad: bool, grad: Tensor | None) -> K:
     made = kind.__new__(kind)
     Node.__init__(made, values, requires_grad)
     made.grad = grad
