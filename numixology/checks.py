@@ -5,7 +5,7 @@ A check returns its argument in the one form that the calculation understands, o
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .primitives import as_array, as_constant
 __all__ = [
     "DTYPES", "as_cotangent", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand",
     "as_values", "cast", "check_like", "checked_axes", "checked_axis", "either_name",
-    "is_operand", "plain_index", "positive", "resolved",
+    "is_operand", "one_of", "plain_index", "positive", "resolved",
 ]  # fmt: skip
 
 # Dtypes and values
@@ -166,7 +166,16 @@ def as_cotangent(gradient: Any, output: Any) -> Any:
     return gradient
 
 
-# Sizes, axes, lengths and indices
+# Words, sizes, axes, lengths and indices
+
+
+def one_of(name: str, word: Any, words: Iterable[str]) -> None:
+    """Raise unless the word is one of those known."""
+    if word not in words:
+        *others, last = map(repr, words)
+        raise ArgumentError(
+            f"{name} is {', '.join(others)} or {last}", shown(word), "use one of them"
+        )
 
 
 def positive(**sizes: Any) -> tuple[int, ...]:

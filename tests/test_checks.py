@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numixology.checks import positive
+from numixology.checks import one_of, positive
 from numixology.errors import ArgumentError
 
 
@@ -31,3 +31,13 @@ def test_a_list_without_end_is_refused_in_few_words():
             positive(num_heads=size)
         assert text in str(caught.value)
         assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize("word", ["A", "", None, ["a"] * 1000])
+def test_a_word_that_is_none_of_those_known(word):
+    assert one_of("letter", "b", ("a", "b", "c")) is None
+    with pytest.raises(ArgumentError) as caught:
+        one_of("letter", word, ("a", "b", "c"))
+    assert str(caught.value).startswith("letter is 'a', 'b' or 'c': got ")
+    assert str(caught.value).endswith("; use one of them")
+    assert len(str(caught.value)) < 100

@@ -6,13 +6,13 @@ shuffle: chunk i = tH + h moves to place hT + t.
 """
 
 import math
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ..array import A, Array, Shape, shape_of
-from ..checks import positive
-from ..errors import ArgumentError, ShapeError, shown
+from ..checks import one_of, positive
+from ..errors import ArgumentError, ShapeError
 from ..observe import step
 from ..primitives import primitive
 from ..shapes import transpose
@@ -25,6 +25,7 @@ __all__ = [
 #: ``"rankmixer"`` is the paper's mixing; ``"guide"`` permutes back and so mixes nothing.
 Mixing: TypeAlias = Literal["rankmixer", "guide"]
 
+_MIXINGS = get_args(Mixing)
 _HIGHEST_ORDER = 10_000_000
 
 
@@ -136,14 +137,9 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
     return _token_mix(x, num_heads=H, mixing=mixing)
 
 
-def _check_word(mixing: str) -> None:
-    if mixing not in ("rankmixer", "guide"):
-        raise ArgumentError("mixing is 'rankmixer' or 'guide'", shown(mixing), "use one of the two")
-
-
 def head_dim(shape: Shape, num_heads: int, mixing: str = "rankmixer") -> int:
     """d = D / H, after checking that x of this shape can be mixed with H heads."""
-    _check_word(mixing)
+    one_of("mixing", mixing, _MIXINGS)
     if len(shape) != 3:
         raise ShapeError("x has shape (B, T, D)", str(shape), "add or merge axes first")
     if shape[1] == 0 or shape[2] == 0:
@@ -282,7 +278,7 @@ def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer
         (4, 1)
     """
     num_tokens, num_heads = positive(num_tokens=num_tokens, num_heads=num_heads)
-    _check_word(mixing)
+    one_of("mixing", mixing, _MIXINGS)
     if num_tokens == 1:
         return 0
     if num_heads == 1 or mixing == "guide":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from ..errors import ArgumentError, shown
+from ..checks import one_of
 from ..functional.activations import gelu, relu, silu
 from ..tensors import Tensor
 from .module import Module
@@ -26,10 +26,7 @@ class Activation(Module):
     """The function of that name, as a part of a network."""
 
     def __init__(self, name: ActivationName) -> None:
-        if name not in _ACTIVATIONS:
-            raise ArgumentError(
-                f"activation is one of {', '.join(_ACTIVATIONS)}", shown(name), "use one of them"
-            )
+        one_of("activation", name, _ACTIVATIONS)
         self.name = name
 
     def forward(self, x: Tensor) -> Tensor:

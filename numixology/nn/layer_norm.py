@@ -47,8 +47,6 @@ class LayerNorm(Module):
         dtype: DTypeLike = np.float64,
     ) -> None:
         (D,) = positive(features=features)
-        if rng is not None:
-            np.random.default_rng(rng)  # refuses what is no seed
         if not eps >= 0:
             raise ArgumentError(
                 "eps must be at least 0", shown(eps), "use a small number such as 1e-5"

@@ -4,7 +4,7 @@ A tensor assigned to a module's attribute is a parameter of it, a module assigne
 part of it, and so is every module in a list. Nothing else needs to be declared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -66,14 +66,11 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """:meth:`forward`, without NumPy's warnings about infinities and NaN."""
-        before = ERRSTATE.get()
-        try:
-            ERRSTATE.set(IGNORE)
-            run = self._announced if observers() else self.forward
-            y: Tensor = run(*inputs, **options)
-            return y
-        finally:
-            ERRSTATE.set(before)
+        run: Callable[..., Tensor] = self._announced if observers() else self.forward
+        if ERRSTATE.get() is IGNORE:  # as it is inside another module
+            return run(*inputs, **options)
+        with ignoring_fp_errors():
+            return run(*inputs, **options)
 
     def _announced(self, *inputs: Any, **options: Any) -> Any:
         """:meth:`forward`; its result is a step of the module that calls this one as its part."""
@@ -133,11 +130,10 @@ class Module:
             >>> [name for name, _ in nx.nn.TokenMixer(4, 8, 4).named_parameters()]
             ['norm.weight', 'norm.bias']
         """
-        seen: set[int] = set()
+        names: dict[Tensor, str] = {}
         for name, parameter in self._entries():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+            names.setdefault(parameter, name)
+        return ((name, parameter) for parameter, name in names.items())
 
     def parameters(self) -> Iterator[Tensor]:
         """The parameters, each once."""

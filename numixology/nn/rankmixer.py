@@ -1,11 +1,11 @@
 """The block, token mixer then feed-forward, and the model, embeddings then blocks."""
 
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, get_args
 
 import numpy as np
 
 from ..array import DTypeLike
-from ..checks import positive
+from ..checks import one_of, positive
 from ..errors import ArgumentError, ShapeError, shown
 from ..functional.affine import as_ids
 from ..functional.mixing import Mixing
@@ -99,23 +99,19 @@ class RankMixerBlock(Module):
             )
         own = _given(options, "mixing", "educational", "eps", "dtype")
         self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, **own)
-        own = _given(options, "ff_dim", "activation", "dropout", "eps", "rng", "dtype")
-        match options.get("ffn", "standard"), options.get("activation", "gelu"):
-            case "standard", _:
-                self.ffn = FeedForward(hidden_dim, **own)
-            case "swiglu", "gelu":
-                own.pop("activation", None)
-                self.ffn = SwiGLUFeedForward(hidden_dim, **own)
-            case "swiglu", activation:
-                raise ArgumentError(
-                    "the swiglu network has an activation of its own",
-                    shown(activation),
-                    "leave activation out",
-                )
-            case ffn, _:
-                raise ArgumentError(
-                    "ffn is 'standard' or 'swiglu'", shown(ffn), "use one of the two"
-                )
+        ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
+        one_of("ffn", ffn, get_args(Network))
+        own = _given(options, "ff_dim", "dropout", "eps", "rng", "dtype")
+        if ffn == "standard":
+            self.ffn = FeedForward(hidden_dim, activation=activation, **own)
+        elif activation == "gelu":
+            self.ffn = SwiGLUFeedForward(hidden_dim, **own)
+        else:
+            raise ArgumentError(
+                "the swiglu network has an activation of its own",
+                shown(activation),
+                "leave activation out",
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""

@@ -128,7 +128,7 @@ class TestStandard:
         with pytest.raises(ArgumentError) as caught:
             nn.FeedForward(4, activation=word)
         assert str(caught.value) == (
-            f"activation is one of gelu, gelu_tanh, relu, silu: got {word!r}; use one of them"
+            f"activation is 'gelu', 'gelu_tanh', 'relu' or 'silu': got {word!r}; use one of them"
         )
 
     def test_the_guide_s_size(self):

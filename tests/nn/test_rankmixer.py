@@ -92,10 +92,10 @@ class TestBlock:
     @pytest.mark.parametrize(
         ("option", "text"),
         [
-            ({"ffn": "moe"}, "ffn is 'standard' or 'swiglu': got 'moe'; use one of the two"),
+            ({"ffn": "moe"}, "ffn is 'standard' or 'swiglu': got 'moe'; use one of them"),
             ({"ffn": None}, "ffn is 'standard' or 'swiglu': got None"),
-            ({"mixing": "x"}, "mixing is 'rankmixer' or 'guide': got 'x'; use one of the two"),
-            ({"activation": "x"}, "activation is one of .*: got 'x'; use one of them"),
+            ({"mixing": "x"}, "mixing is 'rankmixer' or 'guide': got 'x'; use one of them"),
+            ({"activation": "x"}, "activation is 'gelu', .* or 'silu': got 'x'; use one of them"),
             ({"dropout": 1.0}, r"the dropout probability p lies in \[0, 1\): got 1.0"),
             ({"ff_dim": 0}, "ff_dim is a positive integer: got 0"),
             ({"eps": -1}, "eps must be at least 0: got -1"),
