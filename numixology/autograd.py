@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from .array import A, Array, Shape
+from .array import A, Array, Shape, upcast
 from .errors import bad_rule, no_argument, no_rule, tape_freed, value_changed
 
 __all__ = ["Node", "Primitive", "backward", "is_recording"]
@@ -235,10 +235,10 @@ def pulled_back(
 
 
 def unbroadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:
-    """Broadcasting copies a value; its cotangent is the sum over the copies."""
+    """Broadcasting copies a value; its cotangent is the sum over the copies, added in float64."""
     added = getattr(part, "ndim", -1) - len(shape)
     fits = added >= 0 and all(n in (1, m) for n, m in zip(shape, part.shape[added:], strict=True))
     if not (primitive.broadcasts and fits):
         raise bad_rule(primitive, part, shape)
     copied = (*range(added), *(added + i for i, n in enumerate(shape) if n == 1))
-    return part.sum(axis=copied, keepdims=True).reshape(shape)
+    return upcast(part).sum(axis=copied, keepdims=True).reshape(shape)

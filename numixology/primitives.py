@@ -47,11 +47,10 @@ class Checked(Primitive):
         forward: Callable[..., Any],
         *,
         broadcasts: bool = False,
-        keeps: Callable[..., Any] | None = None,
-        alone: Callable[..., Any] | None = None,
+        residuals: Callable[..., Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__(forward, broadcasts=broadcasts)
-        self.keeps, self.alone = keeps, alone
+        self.residuals = residuals
         if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
             raise ArgumentError(
                 "a primitive has named arguments or *arguments",
@@ -110,30 +109,31 @@ class Checked(Primitive):
         self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
     ) -> tuple[Any, Mapping[str, Any]]:
         """The value, and residuals: what else it had at hand that the rules can use."""
-        value = self.forward(*values, **options)
-        if self.keeps is None:
-            return value, {}
-        value, kept = value
-        return value, {"kept": kept}
+        residuals = self._residuals(values, options)
+        return self.forward(*values, **options, **residuals), residuals
+
+    def _residuals(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.residuals is None:
+            return {}
+        given = {**dict(zip(self.arguments, arguments, strict=False)), **options}
+        code = self.residuals.__code__
+        asked = code.co_varnames[: code.co_argcount]
+        return self.residuals(*[given[name] for name in asked])
 
     def vjp(self, argument: str) -> Callable[[F], F]:
-        """Register the rule of one argument."""
+        """Register the rule of one argument; on tensors it gets residuals that have a past."""
         register = super().vjp(argument)
-        if self.keeps is None:
-            return register
-        keeps = self.keeps
 
-        def wrap(rule: Any) -> Any:
-            def either(ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
+        def decorate(rule: F) -> F:
+            def on_tensors_too(ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
                 if isinstance(y, Node):
-                    options.pop("kept")
-                    options["kept"] = keeps(*arguments, **options)
+                    options.update(self._residuals(arguments, options))
                 return rule(ct, y, *arguments, **options)
 
-            register(either)
+            register(on_tensors_too if self.residuals else rule)
             return rule
 
-        return wrap
+        return decorate
 
     def _quietly(
         self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
@@ -239,6 +239,8 @@ def primitive(*numpy_functions: Any, **how: Any) -> Any:
             NumPy's other functions there is :func:`.implements`.
         broadcasts: the arguments broadcast against each other, so each cotangent is summed back
             to its argument's shape.
+        residuals: a function of arguments and options, by their names, that returns by name what
+            the forward and the rules share, and get as options: it is computed once.
 
     Returns:
         A :class:`.Primitive`.

@@ -41,6 +41,8 @@ _minimum_reduce: Callable[..., Array] = np.minimum.reduce
 
 @primitive
 def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
+    if x.dtype == np.float32:  # one after another, many rows would lose their digits
+        return _add_reduce(x, axis=axis, keepdims=keepdims, dtype=np.float64).astype(np.float32)
     return _add_reduce(x, axis=axis, keepdims=keepdims)
 
 

@@ -252,13 +252,13 @@ def getitem_dx(ct: A, y: A, x: A, *, index: Any) -> A:
 @primitive
 def scatter(x: Array, *, index: Any, shape: Shape) -> Array:
     """Zeros of the given shape with x added at ``index``: the transpose of ``getitem``."""
-    y = np.zeros(shape, x.dtype)
+    y = np.zeros(shape, np.float64 if x.dtype == np.float32 else x.dtype)  # for long sums
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(part, np.ndarray) and part.dtype != np.bool_ for part in parts):
-        np.add.at(y, index, x)  # an index array may name an element twice
+        np.add.at(y, index, x.astype(y.dtype, copy=False))  # the same place may be named twice
     else:
         y[index] = x
-    return y
+    return y.astype(x.dtype, copy=False)
 
 
 @scatter.vjp("x")

@@ -301,3 +301,32 @@ def test_no_warning_escapes() -> None:
     assert F.cumsum(nx.tensor(extreme), 1).shape == (3, 2)
     x = leaf(extreme)
     assert nx.grad(x.var(1), x, [1.0, 1.0, 1e300])[0].shape == (3, 2)
+
+
+ROWS = 300_000
+SUMS = {
+    "sum": lambda x: F.sum(x, 0),
+    "mean": lambda x: F.mean(x, 0) * ROWS,
+    "of both axes": lambda x: F.sum(x) / 2,
+    "gradient of what was broadcast": lambda x: gradient_of(lambda b: np.zeros_like(x) + b, x),
+    "gradient of a bias": lambda x: gradient_of(
+        lambda b: F.linear(np.zeros((ROWS, 1), np.float32), np.zeros((2, 1), np.float32), b), x
+    ),
+    "gradient of a row": lambda x: gradient_of(
+        lambda w: F.embedding(np.zeros(ROWS, np.int64), F.reshape(w, (1, 2))), x
+    ),
+}
+
+
+def gradient_of(fn, ct):
+    b = nx.tensor(np.zeros(2, np.float32), requires_grad=True)
+    return nx.grad(fn(b), b, ct)[0]
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_many_float32_are_added_up_in_float64(name) -> None:
+    """One after another they would be off by 1e-3."""
+    x = np.full((ROWS, 2), 0.1, np.float32)
+    got = np.asarray(SUMS[name](x))
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, ROWS * float(x[0, 0]), rtol=1.5e-7)

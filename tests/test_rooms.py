@@ -24,7 +24,6 @@ ROOMS = (
     ("dispatch", "tensors"),
     ("numerics.kernels", "numerics.gaussian", "numerics.logistic", "numerics.__init__"),
     (
-        "functional._pairs",
         "functional._computed",
         "functional.elementary",
         "functional.special",

@@ -7,14 +7,14 @@ import numpy as np
 from ..arithmetic import multiply
 from ..array import A, Array, flatten_leading, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from ..primitives import primitive
+from ..primitives import as_array, primitive
 from ..shapes import scatter
 from ..tensors import Tensor
 
 __all__ = ["dropout", "embedding", "linear"]
 
 
-@primitive
+@primitive(broadcasts=True)
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
     y = flatten_leading(x) @ weight.T  # (N, out)
     if bias is not None:
@@ -34,7 +34,7 @@ def _linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
 
 @_linear.vjp("bias")
 def _linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
-    return flatten_leading(ct).sum(axis=0)  # (out,)
+    return ct  # (..., out), which backward adds up to (out,)
 
 
 def linear(x: A, weight: A, bias: A | None = None) -> A:
@@ -110,7 +110,7 @@ def embedding(ids: Any, weight: A) -> A:
                 [0., 1.],
                 [4., 5.]], from=embedding)
     """
-    places = as_ids(ids)
+    places = as_ids(ids, "embedding")
     if places.dtype.kind not in "iu":
         raise DTypeError(
             "ids are integers", str(places.dtype), "convert them with .astype('int64')"
@@ -129,17 +129,11 @@ def embedding(ids: Any, weight: A) -> A:
     return _embedding(weight, ids=places)
 
 
-def as_ids(ids: Any) -> Array:
+def as_ids(ids: Any, taker: str) -> Array:
     """A fresh array of ids; an empty list is taken for integers."""
-    try:
-        places = np.array(ids.data if isinstance(ids, Tensor) else ids)
-    except ValueError as error:
-        raise ShapeError(
-            "ids in nested lists have equal lengths", str(error).split(".")[0], "pad or cut them"
-        ) from error
-    if places.size == 0 and not isinstance(ids, Tensor | np.ndarray):
-        places = places.astype(np.int64)
-    return places
+    array = np.array(ids.data if isinstance(ids, Tensor) else as_array(ids, taker))
+    empty_list = array.size == 0 and not isinstance(ids, Tensor | np.ndarray)
+    return array.astype(np.int64) if empty_list else array
 
 
 def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int | None" = None) -> A:

@@ -1,17 +1,26 @@
-"""Losses: a number that says how far an output is from its target."""
+"""Losses: a number that says how far an output is from its target.
+
+``reduction`` is what is done with the losses of the single elements: ``"mean"`` or ``"sum"`` makes
+one number of them, and ``"none"`` leaves them as they are; another word is an ArgumentError. A
+target is an array, a tensor or nested lists; in the two losses of single numbers it has a gradient
+too, and if it has another shape than the output it is a ShapeError.
+"""
 
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..arithmetic import subtract
-from ..array import A, shape_of
-from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..arithmetic import add, negative, subtract
+from ..array import A, Array, shape_of
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, shown
+from ..primitives import as_array, primitive
 from ..reductions import mean, sum
 from ..shapes import reshape
 from ..tensors import Tensor
 from .activations import softplus
+from .affine import as_ids
 from .distributions import log_softmax
+from .elementary import square
 
 __all__ = ["Reduction", "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss"]
 
@@ -25,7 +34,7 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
     Args:
         logits: (..., C), floating-point.
         target: (...), integers from 0 to C - 1.
-        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+        reduction: see above.
 
     Returns:
         A single number, or (...) with ``"none"``; of the dtype of ``logits``.
@@ -35,15 +44,14 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
         DTypeError: a target that is not integers, or logits that are neither an array nor a
             tensor.
         IndexRangeError: a target outside the classes.
-        ArgumentError: another word for ``reduction``.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.cross_entropy(nx.tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1])
         Tensor(0.69314718, from=divide)
     """
-    ids = np.array(target.data if isinstance(target, Tensor) else target)
-    if ids.dtype.kind not in "iu" and ids.size:
+    ids = as_ids(target, "cross_entropy")
+    if ids.dtype.kind not in "iu":
         raise DTypeError("a target class is an integer", str(ids.dtype), "use .astype('int64')")
     shape = shape_of(logits, "cross_entropy")
     if not shape or ids.shape != shape[:-1]:
@@ -60,24 +68,22 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
             "check it",
         )
     log_p = reshape(log_softmax(logits), (ids.size, classes))  # (N, C)
-    losses = -log_p[np.arange(ids.size), ids.reshape(-1).astype(np.int64)]  # (N,)
+    losses = -log_p[np.arange(ids.size), ids.reshape(-1)]  # (N,)
     return _by_reduction(reshape(losses, ids.shape), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reduction = "mean") -> A:
-    """-t ln σ(x) - (1 - t) ln σ(-x), as (1 - t) softplus(x) + t softplus(-x).
+    """-t ln σ(x) - (1 - t) ln σ(-x), where -ln σ(x) = softplus(-x).
+
+    An infinite logit that is right costs nothing: 0 · ∞ counts 0.
 
     Args:
         logits: x, any shape, floating-point.
         target: t, of that shape, between 0 and 1.
-        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+        reduction: see above.
 
     Returns:
         A single number, or the shape of ``logits`` with ``"none"``; of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes differ.
-        ArgumentError: another word for ``reduction``.
 
     Source: RankMixer's task heads predict clicks with it.
 
@@ -86,9 +92,26 @@ def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reductio
         >>> nx.functional.binary_cross_entropy_with_logits(nx.tensor([0.0]), nx.tensor([1.0]))
         Tensor(0.69314718, from=divide)
     """
-    target = _target(logits, target, "binary_cross_entropy_with_logits")
-    losses: A = subtract(1, target) * softplus(logits) + target * softplus(-logits)
+    t = _target(logits, target, "binary_cross_entropy_with_logits")
+    if_1, if_0 = softplus(negative(logits)), softplus(logits)
+    losses: A = add(_weighed(t, if_1), _weighed(subtract(1, t), if_0))
     return _by_reduction(losses, reduction)
+
+
+@primitive
+def _weighed(weight: Array, loss: Array) -> Array:
+    """weight · loss, where 0 · ∞ counts 0."""
+    return np.where((weight == 0) & (loss == np.inf), 0, weight * loss)
+
+
+@_weighed.vjp("weight")
+def _weighed_dweight(ct: A, y: A, weight: A, loss: A) -> A:
+    return ct * loss
+
+
+@_weighed.vjp("loss")
+def _weighed_dloss(ct: A, y: A, weight: A, loss: A) -> A:
+    return ct * weight
 
 
 def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
@@ -97,30 +120,26 @@ def mse_loss(x: A, target: Any, reduction: Reduction = "mean") -> A:
     Args:
         x: any shape, floating-point.
         target: t, of that shape.
-        reduction: ``"mean"`` or ``"sum"`` over all elements, or ``"none"``.
+        reduction: see above.
 
     Returns:
         A single number, or the shape of ``x`` with ``"none"``; of NumPy's common dtype.
-
-    Raises:
-        ShapeError: the shapes differ.
-        ArgumentError: another word for ``reduction``.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.mse_loss(nx.tensor([1.0, 2.0]), nx.tensor([1.0, 4.0]))
         Tensor(2., from=divide)
     """
-    difference: A = x - _target(x, target, "mse_loss")
-    return _by_reduction(difference * difference, reduction)
+    return _by_reduction(square(subtract(x, _target(x, target, "mse_loss"))), reduction)
 
 
 def _target(x: Any, target: Any, name: str) -> Any:
-    target = target if isinstance(target, Tensor) else np.asarray(target)
-    if target.shape != x.shape:
+    shape = shape_of(x, name)
+    target = target if isinstance(target, Tensor) else as_array(target, name)
+    if target.shape != shape:
         raise ShapeError(
             f"{name} compares equal shapes",
-            f"{x.shape} and {target.shape}",
+            f"{shape} and {target.shape}",
             "reshape or broadcast first",
         )
     if target.dtype.kind in "iub":
@@ -135,4 +154,4 @@ def _by_reduction(losses: A, reduction: str) -> A:
         return sum(losses)
     if reduction == "mean":
         return mean(losses)
-    raise ArgumentError("reduction is 'mean', 'sum' or 'none'", repr(reduction), "use one of them")
+    raise ArgumentError("reduction is 'mean', 'sum' or 'none'", shown(reduction), "use one of them")

@@ -1,185 +1,65 @@
 """LayerNorm: every row to mean 0 and variance 1, then scaled and shifted.
 
-Real rows are calculated with more digits than one number has wherever two of them nearly cancel.
-Complex ones, which only differentiate by complex steps, follow the equations plainly: the slope in
-an imaginary part needs no such care, and then a check of the gradient rests on other code than it.
+A row is what lies along the last axis. The helpers and the rules take arrays and tensors alike, so
+the rules can be differentiated again. float32 is calculated in float64 and rounded once.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
-from ..array import A, Array, flatten_leading, real_part, shape_of, upcast
+from ..array import A, Array, shape_of, upcast
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..primitives import primitive
-from ..shapes import contiguous
-from ._pairs import cut, difference, dot, halves, quotient, root, row_exponent, row_sum
+from .elementary import sqrt
 
 __all__ = ["layer_norm"]
 
 
-# Outside, the squares of deviations come close to where doubles end: digits are lost, then all.
-_SMALL, _LARGE = 1e-140, 1e145
+def mean(x: A) -> A:
+    """Σ x / D of every row."""
+    return x.sum(axis=-1, keepdims=True) / x.shape[-1]
 
 
-def _normalised(x: A, weight: A | None, bias: A | None, *, eps: float) -> tuple[A, A]:
-    """h = (x - mean) / √(var + eps), and √(var + eps), of arrays or of tensors.
+def center(x: A) -> A:
+    """x - mean(x), to the last digits, in rows of mean 1e8 too.
 
-    float32 is calculated in float64, to be rounded once at the end.
+    The mean is rounded, and what its rounding leaves in every entry is the mean of the difference.
+    Taking that off as well costs little, and makes exactly 0 of a constant row.
     """
-    x = upcast(x)
-    d = centred(x)
-    deviation = row_deviation(d, eps=eps)
-    size = real_part(np.asarray(deviation))
-    safe = (size < _LARGE) & (size > _SMALL)
-    if not safe.all():  # powers of two round nothing
-        largest = np.maximum(np.abs(real_part(np.asarray(x))), math.sqrt(eps))
-        exponent = np.where(safe, 0, -row_exponent(largest))
-        d = centred(_times_two_to(x, exponent))
-        deviation = row_deviation(d, eps=np.ldexp(eps, 2 * exponent))
-        return d / deviation, _times_two_to(deviation, -exponent)
-    return d / deviation, deviation
+    d = x - mean(x)
+    return d - mean(d)
 
 
-def _times_two_to(x: A, exponent: Array) -> A:
-    """x · 2ⁿ in two steps, since 2ⁿ alone may leave the range."""
-    half = exponent // 2
-    scaled: A = x * np.ldexp(1.0, half) * np.ldexp(1.0, exponent - half)
-    return scaled
+def normalized(x: A, eps: float) -> dict[str, A]:
+    """h = (x - mean) / std, where std = √(var + eps) and var = mean((x - mean)²)."""
+    d = center(upcast(x))
+    std = sqrt(mean(d * d) + eps)
+    return {"h": d / std, "std": std}
 
 
-@primitive
-def centred(x: Array) -> Array:
-    """x - mean of every row, to the last digit: also near 0, and in rows of mean 1e8.
-
-    The first mean is rounded. What it leaves is therefore added up with twice the digits, and its
-    own mean, which is as small as a rounding, subtracted with what the first difference lost.
-    """
-    n, first = x.shape[-1], x[..., :1]
-    mean = first + np.add.reduce(x - first, axis=-1, keepdims=True) / n  # exact in constant rows
-    if np.iscomplexobj(x):
-        d = x - mean
-        plain: Array = d - np.add.reduce(d, axis=-1, keepdims=True) / n
-        return plain
-    d, lost = difference(x, mean)
-    high, low = row_sum(d)
-    rest = (high + (low + np.add.reduce(lost, axis=-1, keepdims=True))) / n
-    exact: Array = d + (lost - rest)
-    return exact
-
-
-@centred.vjp("x")
-def centred_dx(ct: A, y: A, x: A) -> A:
-    dx: A = centred(ct)  # the mapping is its own transpose
-    return dx
-
-
-@primitive
-def row_deviation(d: Array, *, eps: Any) -> Array:
-    """√(Σ d² / n + eps) of every row, rounded about once, for its error is one of the whole row."""
-    if np.iscomplexobj(d):
-        plain: Array = np.sqrt(np.add.reduce(d * d, axis=-1, keepdims=True) / d.shape[-1] + eps)
-        return plain
-    squares, low = dot(d, d)
-    n = np.array(float(d.shape[-1]))
-    total, lost = difference(squares, -n * eps)
-    return root(quotient((total, low + lost), (n, np.zeros(()))))
-
-
-@row_deviation.vjp("d")
-def row_deviation_dd(ct: A, y: A, d: A, *, eps: Any) -> A:
-    return ct * d / (d.shape[-1] * y)
-
-
-@primitive
-def beside(c: Array, h: Array, q: Array) -> Array:
-    """c without its part along h: c - k h of every row, where k = Σ c h / (Σ h² + n q).
-
-    The two nearly cancel where c lies along h, so k and k h have more digits than one number.
-    """
-    if np.iscomplexobj(c) or np.iscomplexobj(h):
-        total = np.add.reduce(h * h, axis=-1, keepdims=True) + h.shape[-1] * q
-        plain: Array = c - np.add.reduce(c * h, axis=-1, keepdims=True) / total * h
-        return plain
-    exponent = row_exponent(c)
-    c = _times_two_to(c, -exponent)  # so that nothing overflows on the way
-    squares, low = dot(h, h)
-    total, lost = difference(squares, -h.shape[-1] * q)
-    k, more = quotient(dot(c, h), (total, low + lost))
-    k_high, k_low = halves(k)
-    h_high, h_low = cut(h, 26)
-    y = (c - k_high * h_high) - (k_high * h_low + (k_low + more) * h)
-    return _times_two_to(y, exponent)
-
-
-@beside.vjp("c")
-def beside_dc(ct: A, y: A, c: A, h: A, q: A) -> A:
-    dc: A = beside(ct, h, q)  # the mapping is its own transpose
-    return dc
-
-
-@beside.vjp("h")
-def beside_dh(ct: A, y: A, c: A, h: A, q: A) -> A:
-    total = _row_sum(h * h) + h.shape[-1] * q
-    k, along = _row_sum(c * h) / total, _row_sum(ct * h) / total
-    return along * (2 * k * h - c) - k * ct
-
-
-@beside.vjp("q")
-def beside_dq(ct: A, y: A, c: A, h: A, q: A) -> A:
-    total = _row_sum(h * h) + h.shape[-1] * q
-    return _row_sum(c * h) / total * (_row_sum(ct * h) / total) * h.shape[-1]
-
-
-def _row_sum(x: A) -> A:
-    return x.sum(axis=-1, keepdims=True)
-
-
-@primitive(keeps=_normalised)
+@primitive(broadcasts=True, residuals=normalized)
 def _layer_norm(
-    x: Array, weight: Array | None, bias: Array | None, *, eps: float
-) -> tuple[Array, tuple[Array, Array]]:
-    h, deviation = _normalised(x, weight, bias, eps=eps)
-    y = h if weight is None else h * weight
-    if bias is not None:
-        y = y + bias
-    given = [p for p in (x, weight, bias) if p is not None]
-    return y.astype(np.result_type(*given), copy=False), (h, deviation)
+    x: Array, weight: Array | float, bias: Array | float, *, eps: float, h: Array, std: Array
+) -> Array:
+    return (h * weight + bias).astype(np.result_type(x, weight, bias), copy=False)
 
 
 @_layer_norm.vjp("x")
-def _layer_norm_dx(
-    ct: A, y: A, x: A, weight: A | None, bias: A | None, *, eps: float, kept: tuple[A, A]
-) -> A:
-    """With dh = ct · weight: dx = (dh - mean(dh) - h · mean(dh · h)) / √(var + eps).
-
-    The last mean is Σ c h / D of c = dh - mean(dh), since h adds up to 0; and D = Σ h² + D q with
-    q = eps / (var + eps), in which form a rounding of h has no effect on how much is subtracted.
-    """
-    h, deviation = kept
-    dh = upcast(ct) if weight is None else upcast(ct) * weight
-    return beside(centred(dh), h, eps / deviation / deviation) / deviation
+def _layer_norm_dx(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
+    c = upcast(ct) * weight
+    c = c - mean(c)
+    return (c - h * mean(c * h)) / std
 
 
 @_layer_norm.vjp("weight")
-def _layer_norm_dweight(
-    ct: A, y: A, x: A, weight: A, bias: A | None, *, eps: float, kept: tuple[A, A]
-) -> A:
-    h, _ = kept
-    return _over_rows(ct * h)
+def _layer_norm_dweight(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
+    return ct * h
 
 
 @_layer_norm.vjp("bias")
-def _layer_norm_dbias(
-    ct: A, y: A, x: A, weight: A | None, bias: A, *, eps: float, kept: tuple[A, A]
-) -> A:
-    return _over_rows(upcast(ct))
-
-
-def _over_rows(terms: A) -> A:
-    """(D,): Σ over all axes but the last, which NumPy adds in pairs where they are contiguous."""
-    return contiguous(flatten_leading(terms).T).sum(axis=-1)
+def _layer_norm_dbias(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
+    return ct
 
 
 def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
@@ -198,7 +78,7 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
         ``bias``.
 
     Edge values: a row that holds NaN or an infinity is NaN throughout, as is its gradient; so is a
-    constant row where eps is 0.
+    constant row where eps is 0. Where squares leave the range, the variance is infinite or 0.
 
     Raises:
         ShapeError: no last axis, or one of length 0, or a weight or bias of another shape.
@@ -214,7 +94,9 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
         Tensor([[-1.06904497, -0.53452248,  0.        ,  1.60356745]], from=layer_norm)
     """
     _check(x, weight, bias, eps)
-    return _layer_norm(x, weight, bias, eps=eps)
+    scale, shift = 1.0 if weight is None else weight, 0.0 if bias is None else bias
+    y: A = _layer_norm(x, scale, shift, eps=eps)
+    return y
 
 
 def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:

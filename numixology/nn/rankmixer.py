@@ -174,7 +174,7 @@ class RankMixerModel(Module):
 
     def forward(self, ids: Any) -> Tensor:
         """Ids (B, T) to hidden states (B, T, D)."""
-        ids, T = as_ids(ids), self.num_tokens
+        ids, T = as_ids(ids, "the model"), self.num_tokens
         if ids.ndim != 2 or ids.shape[1] != T:
             raise ShapeError(
                 f"ids have shape (B, T) with T = {T}", str(ids.shape), "pad or cut the sequences"

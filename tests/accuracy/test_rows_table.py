@@ -66,7 +66,6 @@ def test_a_share_of_600_below_has_its_digits():
 
 
 def test_dx_of_many_narrow_rows_where_what_is_subtracted_nearly_cancels():
-    """In plain float64 one row in a few thousand passes the limit."""
     rng = np.random.default_rng(4)
     x, ct = rng.normal(size=(2, 2500, 4))
     case = Case(x, ct, rng.normal(size=4), None, 1e-5)

@@ -186,6 +186,31 @@ def test_bce_stays_finite_and_accurate_far_out():
     np.testing.assert_allclose(got, [0.0, 0.0, 800.0, np.exp(-40.0)], rtol=1e-14)
 
 
+@pytest.mark.parametrize("wrap", [nx.tensor, np.asarray])
+def test_bce_of_an_infinite_logit(wrap):
+    """What is right costs nothing, and what is wrong costs infinitely much."""
+    x, t = np.array([np.inf, -np.inf, np.inf, -np.inf]), np.array([1.0, 0.0, 0.0, 1.0])
+    with np.errstate(all="raise"):
+        got = np.asarray(bce(wrap(x), wrap(t), "none"))
+        dx, dt = tape(lambda x, t: bce(x, t, "none"), [x, t], np.ones(4))
+    np.testing.assert_array_equal(got, [0.0, 0.0, np.inf, np.inf])
+    np.testing.assert_array_equal(dx, [0.0, 0.0, 1.0, -1.0])
+    np.testing.assert_array_equal(dt, -x)
+
+
+@pytest.mark.parametrize("target", [[[0, 1], [0]], [[0.0], 1.0]])
+@pytest.mark.parametrize("loss", [F.cross_entropy, bce, F.mse_loss])
+def test_ragged_targets(loss, target):
+    with pytest.raises(ShapeError, match=r"takes nested lists of equal lengths: got .*; pad or"):
+        loss(np.zeros((2, 2)), target)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, bce, F.mse_loss])
+def test_outputs_that_are_lists(loss):
+    with pytest.raises(DTypeError, match="takes arrays or tensors: got list"):
+        loss([[0.0, 1.0]], [0])
+
+
 @pytest.mark.parametrize("word", ["average", None, "Mean", 1])
 @pytest.mark.parametrize(
     "loss",

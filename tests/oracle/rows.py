@@ -12,8 +12,8 @@ from oracle.arithmetic import UNIT, Bounded, dot, error_of, rounded, through, to
 Row = list[Any]
 
 # LayerNorm's output may be 5e-16 of the row's largest entry off: half of it is this, in the
-# normalised row, and the other half the two roundings of scale and shift.
-NORMALISED = mp.mpf("2.5e-16")
+# normalized row, and the other half the two roundings of scale and shift.
+NORMALIZED = mp.mpf("2.5e-16")
 
 
 def softmax(x: Row) -> Row:
@@ -50,7 +50,7 @@ def log_softmax_gradient(ct: Row, x: Row) -> Row:
     return [c - p * total(ct) for c, p in zip(ct, softmax(x), strict=True)]
 
 
-def normalised(x: Row, eps: float) -> tuple[Row, Any]:
+def normalized(x: Row, eps: float) -> tuple[Row, Any]:
     """h_i = (x_i - mean) / √(var + eps) with the biased variance, and 1 / √(var + eps).
 
     For numbers with a bound the derivatives pass it on:
@@ -63,7 +63,7 @@ def normalised(x: Row, eps: float) -> tuple[Row, Any]:
     h = [(one - mean) * rstd for one in values]
     if not any(isinstance(one, Bounded) for one in x):
         return h, rstd
-    own = NORMALISED * max(abs(one) for one in h)
+    own = NORMALIZED * max(abs(one) for one in h)
     errors = [
         mp.fsum(
             abs((i == j) - mp.mpf(1) / count - h[j] * h[i] / count) * rstd * error_of(x[i])
@@ -80,7 +80,7 @@ def normalised(x: Row, eps: float) -> tuple[Row, Any]:
 
 def layer_norm(x: Row, weight: Row, bias: Row, eps: float) -> Row:
     """y_i = h_i weight_i + bias_i."""
-    h, _ = normalised(x, eps)
+    h, _ = normalized(x, eps)
     return [one * w + b for one, w, b in zip(h, weight, bias, strict=True)]
 
 
@@ -89,7 +89,7 @@ def layer_norm_gradient(ct: Row, x: Row, weight: Row, eps: float) -> tuple[Row, 
 
     dx_i = Σ_j ct_j weight_j ∂h_j/∂x_i = rstd (g_i - mean(g) - h_i mean(g h)), g = ct weight.
     """
-    h, rstd = normalised(x, eps)
+    h, rstd = normalized(x, eps)
     g = [c * w for c, w in zip(ct, weight, strict=True)]
     mean_g = total(g) / len(x)
     mean_gh = dot(g, h) / len(x)

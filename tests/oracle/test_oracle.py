@@ -121,8 +121,8 @@ def test_gelu_of_minus_thirty_has_all_its_digits() -> None:
     assert mp.nstr(elementwise.gelu(mp.mpf(-30)), 4) == "-1.472e-196"
 
 
-def test_a_normalised_row_has_mean_0_and_variance_1() -> None:
-    h, rstd = rows.normalised([mp.mpf(one) for one in (1, 2, 3, 6)], 0.0)
+def test_a_normalized_row_has_mean_0_and_variance_1() -> None:
+    h, rstd = rows.normalized([mp.mpf(one) for one in (1, 2, 3, 6)], 0.0)
     expected = [one / mp.sqrt(mp.mpf("3.5")) for one in (-2, -1, 0, 3)]
     assert all(abs(a - b) < mp.mpf("1e-48") for a, b in zip(h, expected, strict=True))
     assert abs(rstd**2 - 1 / mp.mpf("3.5")) < mp.mpf("1e-48")

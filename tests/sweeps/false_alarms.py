@@ -20,10 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import numixology as nx
-from numixology import autograd, shapes
 from numixology import functional as F
+from numixology import primitives, shapes
 from numixology.array import ignoring_fp_errors
-from numixology.functional import normalization
 from numixology.text import columns
 
 #: The least share that must pass of the runs by complex steps whose gradients are not zero.
@@ -297,19 +296,6 @@ def layer_norm(d: Draw) -> Made:
     return Made(lambda x, w, b: F.layer_norm(x, w, b, eps=eps), [x, *rows])
 
 
-def row_deviation(d: Draw) -> Made:
-    eps = float(d.rng.choice([1e-5, 0.1]))
-    x = d.array(*d.shape(0, 2), d.length(8))
-    return Made(lambda x: normalization.row_deviation(x, eps=eps), [x])
-
-
-def beside(d: Draw) -> Made:
-    c = d.array(*d.shape(0, 2), d.length(8))
-    h = d.array(*c.shape, within=(-1, 1))
-    q = d.array(*c.shape[:-1], 1, domain="positive", within=(-2, 0))
-    return Made(normalization.beside, [c, h, q])
-
-
 def linear(d: Draw) -> Made:
     k, n = d.length(), d.length()
     return Made(F.linear, [d.array(*d.shape(0, 2), k), d.array(n, k), d.array(n)])
@@ -573,7 +559,7 @@ ROWS: tuple[Row, ...] = (
     Row("contiguous", contiguous, -100, 100, ANY),
     Row("indexing", indexing, -100, 100, ANY),
     Row("scatter", scatter, -100, 100, ANY),
-    Row("copy_of", one(autograd.copy_of), -100, 100, ANY),
+    Row("copy_of", one(primitives.copy_of), -100, 100, ANY),
     Row("astype", one(lambda x: F.astype(x, x.dtype) * x), -100, 100, ANY),
     Row("concatenate", joined(F.concatenate), -100, 100, ANY),
     Row("stack", joined(F.stack), -100, 100, ANY),
@@ -592,9 +578,6 @@ ROWS: tuple[Row, ...] = (
     Row("log_softmax", along(F.log_softmax), -100, 100, ANY),
     Row("logsumexp", along(F.logsumexp), -100, 100, ANY),
     Row("layer_norm", layer_norm, -100, 100, ANY),
-    Row("centred", lambda d: Made(normalization.centred, [d.array(d.length(8))]), -100, 100, ANY),
-    Row("row_deviation", row_deviation, -100, 100, ANY),
-    Row("beside", beside, -100, 100, ANY),
     Row("linear", linear, -100, 100, ANY),
     Row("embedding", embedding, -100, 100, ANY),
     Row("attention", attention, -50, 0.5, "its softmax saturates where a score is 100"),

@@ -109,20 +109,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x: torch.log_softmax(x, -1),
     "logsumexp": lambda x: torch.logsumexp(x, -1),
     "layer_norm": lambda x, w, b: Ft.layer_norm(x, w.shape, w, b),
-    "centred": lambda x: x - x.mean(-1, keepdim=True),
-    "row_deviation": lambda d: torch.sqrt((d * d).mean(-1, keepdim=True) + 0.5),
-    "beside": lambda c, h, q: (
-        c - (c * h).sum(-1, keepdim=True) / ((h * h).sum(-1, keepdim=True) + h.shape[-1] * q) * h
-    ),
     "linear": Ft.linear,
     "embedding": lambda w: Ft.embedding(_repeated, w),
     "attention": _attention,
     "token_mix": _mix("rankmixer"),
     "token_mix, guide": _mix("guide"),
     "cross_entropy": lambda x: Ft.cross_entropy(x, _classes),
-    "binary_cross_entropy_with_logits": lambda x: Ft.binary_cross_entropy_with_logits(
-        x, _mask.double()
-    ),
+    "binary_cross_entropy_with_logits": Ft.binary_cross_entropy_with_logits,
     "mse_loss": Ft.mse_loss,
     "Linear": Ft.linear,
     "LayerNorm": lambda x, w, b: Ft.layer_norm(x, w.shape, w, b),

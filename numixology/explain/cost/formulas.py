@@ -31,6 +31,7 @@ from ...functional import (
     affine,
     distributions,
     elementary,
+    losses,
     mixing,
     normalization,
     special,
@@ -165,6 +166,7 @@ register_cost(
     elementary.log1p,
     elementary.sqrt,
     elementary.square,
+    losses._weighed,
     activations.relu,
     activations.tanh,
     special.erf,
@@ -281,11 +283,9 @@ def _logsumexp(y: Array, x: Array, *, axis: int, keepdims: bool) -> Cost:
 
 
 @register_cost(normalization._layer_norm)
-def _layer_norm(
-    y: Array, x: Array, weight: Array | None, bias: Array | None, *, eps: float
-) -> Cost:
+def _layer_norm(y: Array, x: Array, weight: Array, bias: Array, *, eps: float) -> Cost:
     """Mean, deviations, squares, their mean, quotients: 5D; eps and the root, 2; D for each of
-    weight and bias. With both 7D + 2 for every row.
+    weight and bias, unless they are the numbers 1 and 0. With both 7D + 2 for every row.
     """
-    scales = (weight is not None) + (bias is not None)
+    scales = weight.ndim + bias.ndim
     return Cost((5 + scales) * x.size + 2 * (x.size // x.shape[-1]))
