@@ -31,7 +31,7 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """``dtype`` as one of the five that tensors have."""
     try:
         found = np.dtype(dtype).newbyteorder("=")
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise _bad_dtype(shown(dtype)) from error
     if found not in DTYPES:
         raise _bad_dtype(str(found))

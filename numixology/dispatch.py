@@ -7,6 +7,7 @@ silence, would be the one wrong answer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from inspect import Parameter, signature
 from typing import Any
 
@@ -84,7 +85,7 @@ def _by_name(
     if ours is None or isinstance(ours, Primitive):  # a primitive has NumPy's order
         return arguments, options
     try:
-        parameters = signature(function).parameters
+        parameters = _parameters(function)
     except ValueError:  # a function written in C
         return arguments, options
     if any(p.kind is Parameter.VAR_POSITIONAL for p in parameters.values()):
@@ -96,6 +97,11 @@ def _by_name(
         for name, value in given.items()
         if name not in parameters or value is not parameters[name].default
     }
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    return signature(function).parameters
 
 
 def _found(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
@@ -117,7 +123,7 @@ def _found(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable
         raise _refusal(
             name, f"use nx.functional, or {name}(np.asarray(t)) for plain values off the tape"
         )
-    known = () if isinstance(function, np.ufunc) else signature(ours).parameters
+    known = () if isinstance(function, np.ufunc) else _parameters(ours)
     for word in options:
         if word not in known:
             instead = INSTEAD.get(word, f"see the arguments of nx.functional.{ours.__name__}")

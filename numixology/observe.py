@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from .array import Array, Setting
+from .array import Array, Setting, shape_of
 
 __all__ = [
     "Call", "CallObserver", "StepObserver", "debug_shapes", "educational", "observing", "silence",
@@ -197,6 +197,7 @@ def debug_shapes(x: V, step_name: str) -> V:
         >>> y = nx.debug_shapes(x.permute(1, 0), "after permute")
         after permute: (3, 2), contiguous: False
     """
+    shape_of(x, "debug_shapes")
     _print_step(step_name, x)
     return x
 

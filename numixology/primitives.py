@@ -145,7 +145,7 @@ class Checked(Primitive):
             return self.compute(values, options, recorded)
         except NumixologyError:
             raise
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise self._refusal(values, error) from error
         finally:
             ERRSTATE.set(before)
@@ -159,7 +159,7 @@ class Checked(Primitive):
                 ", ".join(str(np.shape(v)) for v in values),
                 "make each axis equal or of length one, with reshape or expand_dims",
             )
-        kinds = {IndexError: IndexRangeError, TypeError: DTypeError}
+        kinds = {IndexError: IndexRangeError, TypeError: DTypeError, OverflowError: DTypeError}
         kind = next((ours for its, ours in kinds.items() if isinstance(error, its)), ShapeError)
         return kind(
             f"{self.__name__} needs arguments that fit together", given or "none", str(error)

@@ -198,6 +198,7 @@ def contiguous(x: A) -> A:
         >>> x.stride(), nx.functional.contiguous(x).stride()
         ((1, 3), (2, 1))
     """
+    shape_of(x, "contiguous")
     values: Any = x.data if isinstance(x, Node) else x
     return x if values.flags.c_contiguous else _contiguous(x)
 
@@ -234,6 +235,7 @@ def astype(x: A, dtype: DTypeLike) -> A:
         >>> nx.functional.astype(nx.tensor([1.7, -1.7]), "int64")
         Tensor([ 1, -1], from=astype)
     """
+    shape_of(x, "astype")
     return x if x.dtype.kind == "c" else _astype(x, dtype=as_dtype(dtype))
 
 

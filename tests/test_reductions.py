@@ -144,6 +144,18 @@ def test_degrees_of_freedom(ddof, axis) -> None:
     np.testing.assert_allclose(F.var(array, axis, ddof=ddof), expected, rtol=1e-13)
 
 
+def test_the_mean_of_integers_does_not_overflow() -> None:
+    for array in (
+        np.full((4, 2), 2**62),
+        np.full(3, np.iinfo(np.int64).min),
+        np.full(5, 2**31 - 1, np.int32),
+        np.array([True, True, False]),
+    ):
+        for x in (array, nx.tensor(array)):
+            np.testing.assert_array_equal(F.mean(x, 0), np.mean(array, 0))
+            np.testing.assert_allclose(F.var(x, 0), np.var(array, 0))
+
+
 def test_variance_without_freedom() -> None:
     x = nx.tensor([1.0, 2.0])
     assert x.var(ddof=2).item() == x.var(ddof=3).item() == np.inf

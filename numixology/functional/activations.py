@@ -18,8 +18,8 @@ import numpy as np
 
 from .. import numerics
 from ..arithmetic import less_equal, where
-from ..array import A, Array
-from ..errors import ArgumentError
+from ..array import A, Array, real_part
+from ..errors import ArgumentError, shown
 from ..primitives import implements, primitive
 from ._computed import computed_by
 from .elementary import exp, log1p
@@ -48,7 +48,7 @@ def relu(x: Array) -> Array:
         >>> nx.functional.relu(nx.tensor([-1.0, 0.0, 2.0]))
         Tensor([0., 0., 2.], from=relu)
     """
-    return np.where(x.real <= 0, 0, x)
+    return np.where(real_part(x) <= 0, 0, x)
 
 
 @relu.vjp("x")
@@ -167,7 +167,7 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
         return _gelu(x)
     if approximate == "tanh":
         return _gelu_tanh(x)
-    raise ArgumentError("approximate is 'none' or 'tanh'", repr(approximate), "use one of the two")
+    raise ArgumentError("approximate is 'none' or 'tanh'", shown(approximate), "use one of the two")
 
 
 @computed_by(numerics.gelu)

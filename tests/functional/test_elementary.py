@@ -12,7 +12,7 @@ from oracle.derivatives import assert_matches_complex_step, slope, tape
 
 import numixology as nx
 from numixology import functional as F
-from numixology.errors import ArgumentError, ShapeError
+from numixology.errors import ArgumentError, DTypeError, ShapeError
 
 RNG = np.random.default_rng(11)
 POSITIVE = RNG.uniform(0.1, 3.0, (2, 3))
@@ -172,6 +172,13 @@ class TestStack:
 
 
 class TestSplit:
+    @pytest.mark.parametrize("cuts", [1.5, "2", None, [1.5], [np.float64(1.0)], ["1"], [[1], 2]])
+    def test_cuts_are_integers(self, cuts):
+        x = nx.tensor(np.arange(4.0))
+        for split in (F.split, np.split):
+            with pytest.raises(DTypeError, match="a place to cut at must be an integer"):
+                split(x, cuts)
+
     @pytest.mark.parametrize("where", [3, np.int64(2), [1, 4], np.array([2]), [], [0, 6]])
     @pytest.mark.parametrize("axis", [1, -2])
     def test_it_is_numpy_s(self, where, axis):
@@ -203,6 +210,17 @@ SIZES = dict(zip("bijkm", (2, 3, 4, 5, 2), strict=True))
 
 
 class TestEinsum:
+    def test_lists_of_numbers_for_letters_are_refused_in_words(self):
+        x = nx.tensor(np.ones((2, 3)))
+        with pytest.raises(DTypeError, match=r'as text.*write einsum\("ij,j->i"'):
+            np.einsum(x, [0, 1], [1])
+
+    def test_operands_are_arrays(self):
+        x = nx.tensor(np.ones((2, 3)))
+        assert F.einsum("ij,j->i", x, [1.0, 2.0, 3.0]).tolist() == [6.0, 6.0]
+        with pytest.raises(ShapeError, match="nested lists of equal lengths"):
+            F.einsum("ij->i", [[1], [2, 3]])
+
     @pytest.mark.parametrize(
         "subscripts",
         [

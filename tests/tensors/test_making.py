@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -344,6 +346,29 @@ def test_no_other_attributes_can_be_set() -> None:
 # grad
 
 
+def test_threads_that_add_to_one_leaf_take_turns() -> None:
+    x = leaf(np.zeros(3))
+    start = threading.Barrier(4)
+
+    def work() -> None:
+        start.wait()
+        for _ in range(500):
+            (x * 1.0).sum().backward()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert x.grad is not None
+    assert x.grad.tolist() == [2000.0] * 3
+
+
 def test_grad_holds_a_tensor_of_the_same_shape_and_dtype() -> None:
     x = leaf([1.0, 2.0])
     x.grad = nx.tensor([3.0, 4.0])
@@ -437,6 +462,25 @@ def test_a_tape_is_not_copied(through) -> None:
     assert through(y.detach()).tolist() == [2.0, 4.0]
     with nx.no_grad():
         assert through(leaf([1.0]) * 2).tolist() == [2.0]
+
+
+class Named(nx.Tensor):
+    """A tensor that knows its name."""
+
+    def __init__(self, data, name: str) -> None:
+        super().__init__(data, requires_grad=True)
+        self.name = name
+
+
+@pytest.mark.parametrize("through", COPIES, ids=["copy", "deepcopy", "pickle"])
+def test_what_a_subclass_adds_is_copied_too(through) -> None:
+    x = Named([1.0, 2.0], "x")
+    (x * 3).sum().backward()
+    y = through(x)
+    assert type(y) is Named and y is not x
+    assert (y.name, y.tolist(), y.requires_grad) == ("x", [1.0, 2.0], True)
+    assert y.grad is not None and y.grad.tolist() == [3.0, 3.0]
+    assert type(y * y) is Named
 
 
 def test_deepcopy_keeps_one_tensor_one() -> None:
