@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arithmetic import multiply
 from ..array import A, Array, flatten_leading, shape_of
-from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
+from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, shown
 from ..primitives import as_array, primitive
 from ..shapes import scatter
 from ..tensors import Tensor
@@ -66,9 +66,9 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
             f"{shape} and {table}",
             "make the last axes of both equal; a weight stored as (in, out) needs transposing",
         )
-    if bias is not None and bias.shape != weight.shape[:1]:
+    if bias is not None and shape_of(bias, "linear") != table[:1]:
         raise ShapeError(
-            f"the bias of linear has shape {weight.shape[:1]}",
+            f"the bias of linear has shape {table[:1]}",
             str(bias.shape),
             "check the weight's rows",
         )
@@ -163,6 +163,7 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
         Tensor([2., 0., 0., 0.], from=multiply)
     """
     check_probability(p)
+    shape = shape_of(x, "dropout")
     if not training or p == 0:
         return x
     if x.dtype.kind not in "fc":
@@ -170,14 +171,14 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
             "dropout scales floating-point numbers", str(x.dtype), "use .astype('float64')"
         )
     generator = np.random.default_rng(rng)
-    mask = (generator.random(x.shape) >= p) / (1 - float(p))
+    mask = (generator.random(shape) >= p) / (1 - float(p))
     return multiply(x, mask.astype(real_dtype(x.dtype)))
 
 
 def check_probability(p: float) -> None:
     """Raise unless p is a number in [0, 1)."""
     if not isinstance(p, int | float | np.floating) or not 0 <= p < 1:
-        raise ArgumentError("the dropout probability p lies in [0, 1)", repr(p), "use e.g. 0.1")
+        raise ArgumentError("the dropout probability p lies in [0, 1)", shown(p), "use e.g. 0.1")
 
 
 def real_dtype(dtype: "np.dtype[Any]") -> "np.dtype[Any]":

@@ -112,7 +112,7 @@ def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:
             "layer_norm takes floating-point rows", str(x.dtype), "use .astype('float64')"
         )
     for name, value in (("weight", weight), ("bias", bias)):
-        if value is not None and value.shape != shape[-1:]:
+        if value is not None and shape_of(value, "layer_norm") != shape[-1:]:
             raise ShapeError(
                 f"the {name} of layer_norm has shape {shape[-1:]}, as x has features",
                 str(value.shape),
