@@ -45,6 +45,7 @@ from ..array import Array, ignoring_fp_errors
 from ..errors import ArgumentError, DTypeError, GradientError
 from ..nn import Module
 from ..nn.stateless import replaced
+from ..primitives import as_array
 from ..tensors import Tensor
 from .contracts import both_sides, changed, layouts, linear, repeated
 from .differences import (
@@ -192,7 +193,10 @@ def _refuse_options(
 
 def _floating(inputs: Sequence[Any]) -> list[Array]:
     """Copies of the inputs' values, some of which are float64 or float32."""
-    values = [np.array(one.data if isinstance(one, Tensor) else one) for one in inputs]
+    values = [
+        np.array(one.data if isinstance(one, Tensor) else as_array(one, "gradcheck"))
+        for one in inputs
+    ]
     floating = [one.dtype for one in values if one.dtype.kind == "f"]
     received = ", ".join(str(one.dtype) for one in values) or "none"
     if not floating:
