@@ -8,7 +8,7 @@ What all modules share:
   take it as well.
 - ``dtype``, float64 or float32, is that of the parameters and of the input; input of the other one
   is refused, where mixing the two would widen it without a word.
-- ``eps`` is LayerNorm's, added to the variance.
+- ``eps`` is LayerNorm's, added to the variance: 1e-5 unless given, and at least 0.
 - A value outside its range, or an unknown word, raises an ArgumentError; heads that do not divide
   the features, and input of another shape, a ShapeError; another dtype, and input that is neither
   a tensor nor an array, a DTypeError.

@@ -27,14 +27,8 @@ class BlockOptions(TypedDict, total=False):
     """The options of a block, and of the blocks of a model.
 
     Attributes:
-        ff_dim: F; 4D if None, as it is unless given.
-        ffn: ``"standard"``, unless given, or ``"swiglu"``.
-        activation: of the standard network, ``"gelu"`` unless given; SwiGLU has its own.
-        dropout: the probability of a zero, 0.1 unless given; active in training mode only.
-        mixing: ``"rankmixer"``, unless given, or ``"guide"``.
-        educational: print every step of the mixers as it happens; False unless given.
-        eps: LayerNorm's, 1e-5 unless given.
-        rng, dtype: see :mod:`numixology.nn`.
+        ff_dim, ffn, activation, dropout, mixing, educational, eps, rng, dtype: see
+            :class:`RankMixerBlock`.
 
     Example:
         >>> import numixology as nx
@@ -69,8 +63,14 @@ class RankMixerBlock(Module):
         num_tokens: T, the number of tokens.
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
-        **options: ``ff_dim ffn activation dropout mixing educational eps rng dtype``, see
-            :class:`BlockOptions`.
+        **options: those that follow, each with a default.
+        ff_dim: F; 4D if None, the default.
+        ffn: ``"standard"``, the default, or ``"swiglu"``.
+        activation: of the standard network, by default ``"gelu"``; SwiGLU has its own.
+        dropout: the probability of a zero, by default 0.1; active in training mode only.
+        mixing: ``"rankmixer"``, the default, or ``"guide"``.
+        educational: print every step of the mixer as it happens; by default False.
+        eps, rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
         When called with x (B, T, D), y (B, T, D).
@@ -130,8 +130,7 @@ class RankMixerModel(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         num_layers: the number of blocks.
-        **options: of the blocks: ``ff_dim ffn activation dropout mixing educational eps rng
-            dtype``, see :class:`BlockOptions`.
+        **options: those of :class:`RankMixerBlock`.
 
     Returns:
         When called with ids (B, T), the final hidden states (B, T, D).
