@@ -3,6 +3,9 @@
 A token of D features is cut into H chunks of d = D / H. Mixing makes the head-major sequence of
 all T·H chunks and regroups it H chunks per token. That is a permutation of chunks, the perfect
 shuffle: chunk i = tH + h moves to place hT + t.
+
+T and H are positive integers, Python's or NumPy's, and what is none raises an ArgumentError, as an
+unknown word for ``mixing`` does.
 """
 
 import math
@@ -58,8 +61,7 @@ def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[
 
     Raises:
         ShapeError: x is not (B, T, D), or T or D is 0, or H does not divide D.
-        ArgumentError: H is not a positive integer, or another word for ``mixing``.
-        DTypeError: ``x`` is neither an array nor a tensor.
+        DTypeError: x is neither an array nor a tensor.
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
 
@@ -120,8 +122,7 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
 
     Raises:
         ShapeError: x is not (B, T, D), or T or D is 0, or H does not divide D.
-        ArgumentError: H is not a positive integer, or another word for ``mixing``.
-        DTypeError: ``x`` is neither an array nor a tensor.
+        DTypeError: x is neither an array nor a tensor.
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551); guide, Token Mixer Step-by-Step.
 
@@ -167,14 +168,10 @@ def chunk_destinations(num_tokens: int, num_heads: int) -> Array:
     """Where each chunk goes: place hT + t for chunk tH + h.
 
     Args:
-        num_tokens: T, a positive integer.
-        num_heads: H, likewise.
+        num_tokens, num_heads: T and H.
 
     Returns:
         (T·H,) of int64. With N = T·H, chunk i < N - 1 goes to iT mod (N - 1), the last stays.
-
-    Raises:
-        ArgumentError: a number that is not a positive integer.
 
     Source: RankMixer, section 3.2 (arXiv 2507.15551), where T = H.
 
@@ -192,15 +189,11 @@ def chunk_cycles(num_tokens: int, num_heads: int) -> list[list[int]]:
     """The cycles of the chunk permutation, each from its smallest chunk on.
 
     Args:
-        num_tokens: T, a positive integer.
-        num_heads: H, likewise.
+        num_tokens, num_heads: T and H.
 
     Returns:
         One list per cycle. Each chunk of it moves to the place of the next, and the last to that of
         the first; a chunk that is alone stays.
-
-    Raises:
-        ArgumentError: a number that is not a positive integer.
 
     Example:
         >>> import numixology as nx
@@ -226,15 +219,13 @@ def mixing_order(num_tokens: int, num_heads: int) -> int:
     """How many mixings in a row give back the input: the order of T modulo TH - 1.
 
     Args:
-        num_tokens: T, a positive integer.
-        num_heads: H, likewise.
+        num_tokens, num_heads: T and H.
 
     Returns:
         The smallest n ≥ 1 with Tⁿ = 1 modulo TH - 1. It is 2 where T = H > 1, the involution.
 
     Raises:
-        ArgumentError: a number that is not a positive integer, or an order above 10,000,000, since
-            it is found by trying.
+        ArgumentError: an order above 10,000,000, since it is found by trying.
 
     Example:
         >>> import numixology as nx
@@ -261,16 +252,12 @@ def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer
     """The number of layers after which every token sees every token: ⌈log_H T⌉.
 
     Args:
-        num_tokens: T, a positive integer.
-        num_heads: H, likewise.
+        num_tokens, num_heads: T and H.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
     Returns:
         The smallest n with Hⁿ ≥ T, found by integer arithmetic; None where it never happens,
         which is for H = 1 < T and for ``"guide"`` with T > 1.
-
-    Raises:
-        ArgumentError: a number that is not a positive integer, or another word for ``mixing``.
 
     Example:
         >>> import numixology as nx
