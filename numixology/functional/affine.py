@@ -1,4 +1,8 @@
-"""Linear maps of features, rows of a table looked up by id, and dropout."""
+"""Linear maps of features, rows of a table looked up by id, and dropout.
+
+They take arrays and tensors, and keep float32 and float64; what is neither an array nor a tensor is
+a DTypeError. Features lie on the last axis, and whatever axes come before it are kept.
+"""
 
 from typing import Any
 
@@ -50,7 +54,6 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
 
     Raises:
         ShapeError: the features of ``x`` and ``weight`` differ, or the bias does not fit.
-        DTypeError: ``x`` or ``weight`` is neither an array nor a tensor.
 
     Source: guide, Feed Forward Network Flow (Linear1, Linear2).
 
@@ -96,7 +99,7 @@ def embedding(ids: Any, weight: A) -> A:
         (B, T, D), of the dtype of ``weight``.
 
     Raises:
-        DTypeError: ids that are not integers, or a weight that is neither an array nor a tensor.
+        DTypeError: ids that are not integers.
         IndexRangeError: a negative id, or one of at least V.
         ShapeError: a weight that is not a table, or lists of ids of unequal lengths.
 

@@ -2,7 +2,7 @@
 
 import math
 
-from ..arithmetic import matmul, swap_last
+from ..arithmetic import divide, matmul, swap_last
 from ..array import A, Shape, shape_of
 from ..errors import ShapeError
 from .distributions import softmax
@@ -48,5 +48,5 @@ def attention(query: A, key: A, value: A) -> A:
             ", ".join(str(shape) for shape in shapes),
             "check the last two axes of each",
         )
-    scores = matmul(query, swap_last(key)) / math.sqrt(shapes[0][-1])  # (..., T, S)
+    scores = divide(matmul(query, swap_last(key)), math.sqrt(shapes[0][-1]))  # (..., T, S)
     return matmul(softmax(scores), value)  # (..., T, e)

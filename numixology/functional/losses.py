@@ -11,14 +11,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..arithmetic import add, negative, subtract
-from ..array import A, Array, shape_of
+from ..array import A, Array, flatten_leading, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, shown
 from ..primitives import as_array, primitive
 from ..reductions import mean, sum
-from ..shapes import reshape
 from ..tensors import Tensor
 from .activations import softplus
-from .affine import as_ids
+from .affine import as_ids, real_dtype
 from .distributions import log_softmax
 from .elementary import square
 
@@ -67,9 +66,9 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
             f"{ids.min()} to {ids.max()}",
             "check it",
         )
-    log_p = reshape(log_softmax(logits), (ids.size, classes))  # (N, C)
+    log_p = flatten_leading(log_softmax(logits))  # (N, C)
     losses = -log_p[np.arange(ids.size), ids.reshape(-1)]  # (N,)
-    return _by_reduction(reshape(losses, ids.shape), reduction)
+    return _by_reduction(losses.reshape(ids.shape), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: A, target: Any, reduction: Reduction = "mean") -> A:
@@ -143,7 +142,7 @@ def _target(x: Any, target: Any, name: str) -> Any:
             "reshape or broadcast first",
         )
     if target.dtype.kind in "iub":
-        target = target.astype(np.zeros((), x.dtype).real.dtype)
+        target = target.astype(real_dtype(x.dtype))
     return target
 
 

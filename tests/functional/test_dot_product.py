@@ -94,6 +94,9 @@ def test_nan_and_infinity_propagate_without_a_warning():
         np.array([[0.0, np.inf]]), np.array([[1.0, 0.0]]), np.array([[1.0]])
     )
     assert np.isnan(zero_times_infinity).all()
+    with np.errstate(all="raise"):  # the scores are subnormal
+        got = attention(np.full((1, 2), 1e-160), np.full((1, 2), 1e-160), np.array([[2.0]]))
+    assert got.tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize(
