@@ -4,8 +4,8 @@ They take arrays and tensors of at least one axis, and return the dtype of ``x``
 calculated in float64 and rounded once, and integers become float64. An axis that is not there, or
 has no values, is a ShapeError; what is neither an array nor a tensor, a DTypeError.
 
-All three subtract the largest value first, so that no exponential overflows. The first element that
-has it is called the winner, and its exponential is 1. What it leaves of the whole is the sum of the
+The largest value is subtracted first, so that no exponential overflows. The first element that has
+it is called the winner, and its exponential is 1. What it leaves of the whole is the sum of the
 others, never a difference: where it stands 60 above the rest, 1 - p is 1e-26 and has its digits.
 """
 
