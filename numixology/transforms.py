@@ -286,11 +286,12 @@ def _nested(inputs: Sequence[Any]) -> bool:
 
 def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
     """``fn`` of the inputs, recorded even inside ``no_grad``."""
-    token = _differentiating.set(True)
+    before = _differentiating.get()
     try:
+        _differentiating.set(True)
         return recorded(fn, *inputs)
     finally:
-        _differentiating.reset(token)
+        _differentiating.set(before)
 
 
 def _tracked(value: Any, position: int) -> Tensor:
@@ -338,11 +339,9 @@ def _outputs(output: Any) -> list[Tensor]:
 
 def _arguments(given: Any) -> Sequence[Input]:
     """The arguments of a function; what is no tuple or list of them is the only one."""
-    several = isinstance(given, tuple) or (
-        isinstance(given, list)
-        and any(isinstance(one, Tensor | np.ndarray | np.generic) for one in given)
-    )
-    return given if several else (given,)
+    if isinstance(given, list) and not any(isinstance(one, _ARRAYS) for one in given):
+        return (given,)
+    return given if isinstance(given, list | tuple) else (given,)
 
 
 def _detached(output: Any) -> Any:
