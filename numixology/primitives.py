@@ -32,8 +32,8 @@ V = TypeVar("V")
 # Constants that need no second look.
 _PLAIN = frozenset((np.ndarray, float, int, bool, type(None), np.float64))
 
-# As deep as NumPy's arrays have axes; numbers lie one level below the innermost lists.
-_DEEPEST = 65
+# As deep as NumPy's arrays have axes.
+_DEEPEST = 64
 
 #: NumPy's function or ufunc -> ours: what ``np.exp(tensor)`` is looked up in.
 HANDLED_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -42,15 +42,8 @@ HANDLED_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 class Checked(Primitive):
     """A primitive whose calls are checked, quiet, and announced to whoever watches."""
 
-    def __init__(
-        self,
-        forward: Callable[..., Any],
-        *,
-        broadcasts: bool = False,
-        residuals: Callable[..., Mapping[str, Any]] | None = None,
-    ) -> None:
+    def __init__(self, forward: Callable[..., Any], *, broadcasts: bool = False) -> None:
         super().__init__(forward, broadcasts=broadcasts)
-        self.residuals = residuals
         if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
             raise ArgumentError(
                 "a primitive has named arguments or *arguments",
@@ -97,58 +90,30 @@ class Checked(Primitive):
     def run(
         self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
     ) -> tuple[Any, Mapping[str, Any]]:
-        """The value; observers are told of the call, but not of calls inside it."""
-        if observers():
-            value, residuals = paused(self._quietly, values, options, recorded)
-            announce(Call(self, np.asarray(value), tuple(values), options))
-        else:
-            value, residuals = self._quietly(values, options, recorded)
-        return value, {**options, **residuals} if residuals else options
+        """What :meth:`compute` returns, without NumPy's warnings and with complaints in our words.
 
-    def compute(
-        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
-    ) -> tuple[Any, Mapping[str, Any]]:
-        """The value, and residuals: what else it had at hand that the rules can use."""
-        residuals = self._residuals(values, options)
-        return self.forward(*values, **options, **residuals), residuals
-
-    def _residuals(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self.residuals is None:
-            return {}
-        given = {**dict(zip(self.arguments, arguments, strict=False)), **options}
-        code = self.residuals.__code__
-        asked = code.co_varnames[: code.co_argcount]
-        return self.residuals(*[given[name] for name in asked])
-
-    def vjp(self, argument: str) -> Callable[[F], F]:
-        """Register the rule of one argument; on tensors it gets residuals that have a past."""
-        register = super().vjp(argument)
-
-        def decorate(rule: F) -> F:
-            def on_tensors_too(ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
-                if isinstance(y, Node):
-                    options.update(self._residuals(arguments, options))
-                return rule(ct, y, *arguments, **options)
-
-            register(on_tensors_too if self.residuals else rule)
-            return rule
-
-        return decorate
-
-    def _quietly(
-        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
-    ) -> tuple[Any, Mapping[str, Any]]:
-        """The same, without NumPy's warnings, and with its complaints in our words."""
-        before = ERRSTATE.get()
+        Observers are told of the call, but not of calls inside it.
+        """
+        watched, before = observers(), ERRSTATE.get()
         try:
             ERRSTATE.set(IGNORE)
-            return self.compute(values, options, recorded)
+            if not watched:
+                return self.compute(values, options, recorded)
+            value, given = paused(self.compute, values, options, recorded)
         except NumixologyError:
             raise
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise self._refusal(values, error) from error
         finally:
             ERRSTATE.set(before)
+        announce(Call(self, np.asarray(value), tuple(values), options))
+        return value, given
+
+    def compute(
+        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The value, and the options of the rules: residuals may join those of the call."""
+        return self.forward(*values, **options), options
 
     def _refusal(self, values: Sequence[Any], error: Exception) -> NumixologyError:
         """NumPy's complaint, with the name of the primitive and what it was given."""
@@ -194,22 +159,19 @@ def as_array(data: Any, taker: str) -> Array:
         DTypeError: a list that holds nodes.
         ShapeError: lists of unequal lengths, or nested deeper than arrays have axes.
     """
-    level: list[Any] = [data]
-    for _ in range(_DEEPEST):
+    level, depth = [data], 0
+    while level:
         if any(isinstance(one, Node) for one in level):
             raise DTypeError(
-                f"{taker} takes numbers",
-                "a list that holds a tensor",
-                "join them first, with nx.functional.stack",
+                f"{taker} takes numbers", "a list that holds a tensor", "join them with stack first"
             )
-        inside = (part for one in level if isinstance(one, (list, tuple)) for part in one)
-        level = list({id(part): part for part in inside}.values())  # a list may hold itself
-    if level:
-        raise ShapeError(
-            f"{taker} takes lists nested at most {_DEEPEST - 1} deep",
-            "deeper ones, or a list that holds itself",
-            "flatten them first",
-        )
+        if depth > _DEEPEST:
+            raise ShapeError(
+                f"{taker} takes lists nested at most {_DEEPEST} deep", "deeper ones", "flatten them"
+            )
+        lists = [one for one in level if isinstance(one, (list, tuple))]
+        level = [*{id(part): part for one in lists for part in one}.values()]  # it may hold itself
+        depth += 1
     try:
         return np.asarray(data)
     except ValueError as error:
@@ -239,8 +201,6 @@ def primitive(*numpy_functions: Any, **how: Any) -> Any:
             NumPy's other functions there is :func:`.implements`.
         broadcasts: the arguments broadcast against each other, so each cotangent is summed back
             to its argument's shape.
-        residuals: a function of arguments and options, by their names, that returns by name what
-            the forward and the rules share, and get as options: it is computed once.
 
     Returns:
         A :class:`.Primitive`.
@@ -306,7 +266,8 @@ def gradients(
         ERRSTATE.set(IGNORE)
         _recording.set(create_graph)
         found = backward(outputs, cotangents, inputs, create_graph=create_graph, free=free)
-        return {node: copy_of(total) for node, total in found.items()}
+        copied = copy_of if create_graph else np.array
+        return {node: copied(total) for node, total in found.items()}
 
     return paused(alone)
 

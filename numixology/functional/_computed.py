@@ -1,4 +1,8 @@
-"""An equation that is read, and a kernel that computes it."""
+"""Equations whose rules get *residuals*: what the forward had at hand, so as not to redo it.
+
+:func:`computed_by` lets a kernel compute an equation on real arrays; :func:`sharing` names what a
+forward and its rules are written in.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,7 +13,7 @@ from ..autograd import Node
 from ..numerics import Kernel
 from ..primitives import Checked
 
-__all__ = ["Computed", "computed_by"]
+__all__ = ["Computed", "computed_by", "sharing"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,9 +36,9 @@ class Computed(Checked):
         """The value, and if it is recorded the slope for the rule."""
         x = np.asarray(values[0])
         if x.dtype.kind == "c":
-            return self.forward(x), {}
+            return self.forward(x), options
         if not recorded:
-            return self.kernel(x), {}
+            return self.kernel(x), options
         value, slope = self.kernel.with_slope(x)
         return value, {"slope": slope}
 
@@ -55,3 +59,48 @@ class Computed(Checked):
 def computed_by(kernel: Kernel) -> Callable[[Callable[..., Any]], Computed]:
     """Make a primitive of an equation, and let ``kernel`` compute it on real arrays."""
     return lambda equation: Computed(equation, kernel)
+
+
+class Sharing(Checked):
+    """A primitive whose forward and rules get residuals as keywords."""
+
+    def __init__(self, forward: Callable[..., Any], residuals: Callable[..., Any]) -> None:
+        super().__init__(forward, broadcasts=True)
+        self.residuals = residuals
+        code = residuals.__code__
+        self.asked = code.co_varnames[: code.co_argcount]
+
+    def _with_residuals(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        given = {**dict(zip(self.arguments, arguments, strict=True)), **options}
+        return {**options, **self.residuals(*[given[name] for name in self.asked])}
+
+    def compute(
+        self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """The value, and the options with the residuals."""
+        options = self._with_residuals(values, options)
+        return self.forward(*values, **options), options
+
+    def vjp(self, argument: str) -> Callable[[F], F]:
+        """Register the rule of one argument; on tensors it gets residuals that have a past."""
+        register = super().vjp(argument)
+
+        def decorate(equation: F) -> F:
+            def rule(ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
+                if isinstance(y, Node):
+                    options = self._with_residuals(arguments, options)
+                return equation(ct, y, *arguments, **options)
+
+            register(rule)
+            return equation
+
+        return decorate
+
+
+def sharing(residuals: Callable[..., Any]) -> Callable[[Callable[..., Any]], Sharing]:
+    """Make a primitive whose forward and rules share ``residuals``, a function that returns a dict.
+
+    It asks for arguments and options of the forward by their names. It is called with the arrays of
+    the forward, and for rules on tensors once more, with those. The arguments broadcast.
+    """
+    return lambda forward: Sharing(forward, residuals)

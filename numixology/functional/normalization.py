@@ -10,7 +10,7 @@ import numpy as np
 
 from ..array import A, Array, shape_of, upcast
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..primitives import primitive
+from ._computed import sharing
 from .elementary import sqrt
 
 __all__ = ["layer_norm"]
@@ -38,7 +38,7 @@ def normalized(x: A, eps: float) -> dict[str, A]:
     return {"h": d / std, "std": std}
 
 
-@primitive(broadcasts=True, residuals=normalized)
+@sharing(normalized)
 def _layer_norm(
     x: Array, weight: Array | float, bias: Array | float, *, eps: float, h: Array, std: Array
 ) -> Array:

@@ -50,7 +50,7 @@ def package_primitives() -> set[Primitive]:
     found = set()
     for module in pkgutil.walk_packages(nx.__path__, "numixology."):
         name = module.name
-        if not name.endswith("__main__") and "pytest" not in name and ".adapters" not in name:
+        if not name.endswith("__main__") and "pytest" not in name and ".conformance" not in name:
             things = vars(importlib.import_module(name)).values()
             found |= {thing for thing in things if isinstance(thing, Primitive)}
     return found
