@@ -361,13 +361,13 @@ class Slopes(NamedTuple):
 class _Table:
     """Slopes at h, h/4, h/16, … extrapolated to h = 0 (Ridders 1982).
 
-    The best entry is the most settled one: ``error_estimate`` is by how much it differs from its
+    The best entry is the most settled one: ``error`` is by how much it differs from its
     neighbors, and what rounding does to a difference over that step.
     """
 
     def __init__(self, factor: int) -> None:
         self.factor, self.row = factor, list[float]()
-        self.best, self.error_estimate = math.nan, math.inf
+        self.best, self.error = math.nan, math.inf
 
     def add(self, slope: float, rounding: float) -> None:
         previous, self.row = self.row, [slope]
@@ -375,8 +375,8 @@ class _Table:
             finer = self.row[k] + (self.row[k] - coarser) / (self.factor ** (k + 1) - 1)
             self.row.append(finer)
             estimate = max(abs(finer - self.row[k]), abs(finer - coarser)) + rounding
-            if estimate < self.error_estimate:
-                self.best, self.error_estimate = finer, estimate
+            if estimate < self.error:
+                self.best, self.error = finer, estimate
 
 
 class _Measured(NamedTuple):
@@ -437,18 +437,13 @@ class _Ladder:
     def slopes(self) -> Slopes:
         """The best of each table."""
         central, left, right = self.tables
-        estimate, precision = (
-            left.error_estimate + right.error_estimate,
-            self.line.problem.precision,
-        )
-        return Slopes(
-            central.best, central.error_estimate, left.best, right.best, estimate, precision
-        )
+        error, precision = left.error + right.error, self.line.problem.precision
+        return Slopes(central.best, central.error, left.best, right.best, error, precision)
 
     def refuse(self) -> None:
         """Trust none of the slopes."""
         for table in self.tables:
-            table.error_estimate = math.inf
+            table.error = math.inf
 
     def finer(self) -> _Measured | None:
         """A shorter step that contradicts these slopes, if there is one.
@@ -474,11 +469,7 @@ class _Ladder:
         low, high = sorted((self.left.best, self.right.best))
         slack = 2 / _SHORTEST * self._scale()  # what rounding does to the shortest step
         between = low - slack <= below.central.best <= high + slack
-        return (
-            self.settled
-            and between
-            and below.central.error_estimate > _SETTLED_ONE_SIDED * self._scale()
-        )
+        return self.settled and between and below.central.error > _SETTLED_ONE_SIDED * self._scale()
 
     def noise(self) -> float:
         """By how much a slope that seemed to have settled is another over hardly shorter steps."""
@@ -507,15 +498,13 @@ class _Ladder:
         return max(abs(table.best) for table in self.tables)
 
     def _is_settled(self) -> bool:
-        worst = max(self.left.error_estimate, self.right.error_estimate)
+        worst = max(self.left.error, self.right.error)
         scale = self._scale()
-        return (
-            self.central.error_estimate <= _SETTLED * scale and worst <= _SETTLED_ONE_SIDED * scale
-        )
+        return self.central.error <= _SETTLED * scale and worst <= _SETTLED_ONE_SIDED * scale
 
     def _is_unsettled(self) -> bool:
-        worst = max(self.left.error_estimate, self.right.error_estimate)
-        return self.central.error_estimate > self._coarse() and worst > _UNSETTLED * self._scale()
+        worst = max(self.left.error, self.right.error)
+        return self.central.error > self._coarse() and worst > _UNSETTLED * self._scale()
 
     def _coarse(self) -> float:
         """What may be left of a slope that has not settled, or of one that is but rounding."""
@@ -525,9 +514,7 @@ class _Ladder:
 
     def _stays_away(self, i: int, before: _Measured, probe: _Measured) -> bool:
         away, table = self._distance(i, probe), self.tables[i]
-        return away > 10 * (table.error_estimate + probe.rounding) and 2 * away > self._distance(
-            i, before
-        )
+        return away > 10 * (table.error + probe.rounding) and 2 * away > self._distance(i, before)
 
     def _distance(self, i: int, here: _Measured) -> float:
         return abs(here.slopes[i] - self.tables[i].best)
@@ -605,10 +592,8 @@ def slopes_of(problem: Problem, method: str, executor: Executor | None) -> list[
     with _Progress(total) as progress:
         for stretch, slopes, estimates in _differenced(problem, method, stretches, executor):
             one, piece = found[stretch.which], slice(stretch.start, stretch.stop)
-            one.slopes.reshape(-1)[piece], one.error_estimates.reshape(-1)[piece] = (
-                slopes,
-                estimates,
-            )
+            one.slopes.reshape(-1)[piece] = slopes
+            one.error_estimates.reshape(-1)[piece] = estimates
             progress.add(len(slopes))
     return found
 

@@ -323,7 +323,7 @@ class _Comparison(NamedTuple):
     gradient: list[Array]
     ours: list[Array]
     found: list[Differences]
-    rounding_slopes: list[float]
+    rounding: list[float]
     lines: list[Sequence[Array | None]]
 
 
@@ -347,12 +347,12 @@ def _compared(
 ) -> GradcheckReport:
     """The gradient beside the differences, and the report on both."""
     fast = blank.fast
-    rounding_slopes = problem.rounding_slopes(plan.method)
+    rounding = problem.rounding_slopes(plan.method)
     if fast:
-        comparison = _directional(problem, plan, gradient, rounding_slopes, executor)
+        comparison = _directional(problem, plan, gradient, rounding, executor)
     else:
         found = slopes_of(problem, plan.method, executor)
-        comparison = _Comparison(problem, plan, gradient, gradient, found, rounding_slopes, [])
+        comparison = _Comparison(problem, plan, gradient, gradient, found, rounding, [])
     bounds, limit = _limits(comparison, tolerance)
     if not fast:
         _look_closer(comparison, limit)
@@ -462,9 +462,7 @@ def _look_closer(comparison: _Comparison, limit: float) -> None:
     for i, (gradient, one) in enumerate(zip(comparison.ours, comparison.found, strict=True)):
         distance = np.abs(gradient - one.slopes)
         distance.flat[list(kinks[i])] = 0
-        allowed = max(
-            limit * float(np.abs(one.slopes).max(initial=0)), comparison.rounding_slopes[i]
-        )
+        allowed = max(limit * float(np.abs(one.slopes).max(initial=0)), comparison.rounding[i])
         for j in np.argsort(-distance, axis=None)[:_CLOSER]:
             if not distance.flat[j] > allowed:
                 break
@@ -525,7 +523,7 @@ def _directional(
     problem: Problem,
     plan: Plan,
     gradient: list[Array],
-    rounding_slopes: Sequence[float],
+    rounding: Sequence[float],
     executor: Executor | None,
 ) -> _Comparison:
     """Slopes along random directions through all inputs: by the gradient, by difference.
@@ -551,9 +549,7 @@ def _directional(
             estimates[k] = max(estimates[k], _EPS * float(sum(np.abs(p).sum() for p in products)))
     size = sum(point.size for point in problem.points)
     found = Differences(slopes / norm, estimates / norm)
-    spread = (
-        max(n * w for n, w in zip(rounding_slopes, weights, strict=True)) * math.sqrt(size) / norm
-    )
+    spread = max(n * w for n, w in zip(rounding, weights, strict=True)) * math.sqrt(size) / norm
     return _Comparison(problem, plan, gradient, [ours / norm], [found], [spread], lines)
 
 
@@ -584,7 +580,7 @@ def _bound(comparison: _Comparison) -> float:
         4 * (8 * _EPS + math.sqrt(longest) * _EPS + shift)
         + 8 * float(one.error_estimates.max(initial=0)) / scale
         for mine, one, shift, scale, rounding in zip(
-            comparison.ours, found, shifts, scales, comparison.rounding_slopes, strict=True
+            comparison.ours, found, shifts, scales, comparison.rounding, strict=True
         )
         if not _is_rounding(mine, one.slopes, rounding)
     ]
@@ -644,13 +640,13 @@ def _unsteady(comparison: _Comparison, which: int, j: int) -> float:
 
 def _judged(comparison: _Comparison, limit: float) -> _Judgment:
     """The verdict, its reason, the largest error and where it is."""
-    problem, ours, rounding_slopes = comparison.problem, comparison.ours, comparison.rounding_slopes
+    problem, ours = comparison.problem, comparison.ours
     theirs = _slopes(comparison)
     errors = [_error(a, b) for a, b in zip(ours, theirs, strict=True)]
     zero = [  # to rounding, which has no sign and no digits to agree in
         error > limit and (_is_rounding(a, b.slopes, rounding) or _underflows(a, b, rounding))
         for a, b, error, rounding in zip(
-            ours, comparison.found, errors, rounding_slopes, strict=True
+            ours, comparison.found, errors, comparison.rounding, strict=True
         )
     ]
 
@@ -696,7 +692,7 @@ def _empty_or_zero(comparison: _Comparison, zero: Sequence[bool]) -> str:
         if nothing or zero[k]:
             name = comparison.problem.name(i)
             if gradient.any() and _underflows(
-                comparison.ours[k], comparison.found[k], comparison.rounding_slopes[k]
+                comparison.ours[k], comparison.found[k], comparison.rounding[k]
             ):
                 return f"fn underflows, and shows no gradient of {name}; try larger inputs"
             if gradient.any():

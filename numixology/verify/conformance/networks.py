@@ -50,7 +50,7 @@ class Networks:
 
     def swiglu_feed_forward(self, p: Inputs) -> Any:
         """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
-        return self.around(p, self.gated_branch)
+        return self.around(p, lambda p, h: self.gated_branch(p, h, h))
 
     def around(self, p: Inputs, branch: Callable[[Inputs, Any], Any]) -> Any:
         """x + branch(norm(x))."""
@@ -69,9 +69,9 @@ class Networks:
         """What stands between the two layers."""
         return self.gelu(x)
 
-    def gated_branch(self, p: Inputs, h: Any) -> Any:
-        """w2(silu(w1(h)) · w3(h))."""
-        h = self.gated(self.linear(h, p["w1.weight"]), self.linear(h, p["w3.weight"]))
+    def gated_branch(self, p: Inputs, h: Any, k: Any) -> Any:
+        """w2(silu(w1(h)) · w3(k)), where k is h."""
+        h = self.gated(self.linear(h, p["w1.weight"]), self.linear(k, p["w3.weight"]))
         return self.linear(h, p["w2.weight"])
 
     def gated(self, gate: Any, up: Any) -> Any:

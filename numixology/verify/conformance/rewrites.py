@@ -284,7 +284,7 @@ class RowByRow(Textbook):
 class PackedGate(Textbook):
     """w1 and w3 are one weight, and their product is cut in two."""
 
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
+    def gated_branch(self, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
         packed = F.concatenate([p["w1.weight"], p["w3.weight"]])
         both, width = self.linear(h, packed), len(p["w1.weight"])
         return self.linear(self.gated(both[..., :width], both[..., width:]), p["w2.weight"])

@@ -300,44 +300,43 @@ class GateAndUpAdded(Textbook):
 class UpOfTheInput(Textbook):
     """w3 is applied to the input before the norm."""
 
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
-        up = self.linear(p["x"], p["w3.weight"])
-        return self.linear(self.gated(self.linear(h, p["w1.weight"]), up), p["w2.weight"])
+    def gated_branch(self, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
+        return super().gated_branch(p, h, p["x"])
 
 
 @known("swiglu_feed_forward")
 class GateAndUpShared(Textbook):
     """w1 serves for w3 too."""
 
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
-        return super().gated_branch({**p, "w3.weight": p["w1.weight"]}, h)
+    def gated_branch(self, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
+        return super().gated_branch({**p, "w3.weight": p["w1.weight"]}, h, k)
 
 
 @known("swiglu_feed_forward")
 class GateAndUpInterleaved(Textbook):
     """The rows of w1 and w3 are taken as interleaved, as in one packed weight."""
 
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
+    def gated_branch(self, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
         packed = F.concatenate([p["w1.weight"], p["w3.weight"]])
-        return super().gated_branch({**p, "w1.weight": packed[::2], "w3.weight": packed[1::2]}, h)
+        return super().gated_branch(
+            {**p, "w1.weight": packed[::2], "w3.weight": packed[1::2]}, h, k
+        )
 
 
 @known("swiglu_feed_forward")
 class UpGradientDropped(Textbook):
     """The normed input's gradient counts the gate's path only, not that of w3."""
 
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
-        up = self.linear(h.detach(), p["w3.weight"])
-        return self.linear(self.gated(self.linear(h, p["w1.weight"]), up), p["w2.weight"])
+    def gated_branch(self, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
+        return super().gated_branch(p, h, k.detach())
 
 
 @known("swiglu_feed_forward")
 class GateGradientDropped(Textbook):
     """The normed input's gradient counts the path of w3 only, not the gate's."""
 
-    def gated_branch(self, p: Inputs, h: Tensor) -> Tensor:
-        gate = self.linear(h.detach(), p["w1.weight"])
-        return self.linear(self.gated(gate, self.linear(h, p["w3.weight"])), p["w2.weight"])
+    def gated_branch(self, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
+        return super().gated_branch(p, h.detach(), k)
 
 
 @known("swiglu_feed_forward")
