@@ -7,7 +7,7 @@ Args:
     x: an array, a tensor or a number.
 
 Returns:
-    The broadcast shape, of NumPy's common dtype: elementwise, and a tensor if an argument is one.
+    The broadcast shape, of NumPy's common dtype, elementwise; a tensor if an argument is one.
 
 Raises:
     ShapeError: the shapes do not broadcast.

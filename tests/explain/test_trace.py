@@ -108,4 +108,4 @@ def test_an_error_is_handed_on_and_watching_ends() -> None:
     with pytest.raises(ShapeError):
         steps_of(F.token_mix, np.zeros((1, 2, 3)), 2)
     assert steps_of(np.exp, np.zeros(2)) == []
-    assert debug_shapes(3, "three") == 3
+    assert debug_shapes(np.float64(3.0), "three") == 3
