@@ -243,16 +243,16 @@ def either_name(name: str, value: Any, other_name: str, other: Any) -> Any:
 def resolved(shape: Shape, old: Shape, asked: str) -> Shape:
     """``shape`` with its -1 worked out."""
     size = math.prod(old)
+    if min(shape, default=0) >= 0 and math.prod(shape) == size:
+        return shape
     known = math.prod(n for n in shape if n != -1)
-    unknown = shape.count(-1)
-    works = (size == known) if not unknown else (unknown == 1 and known and size % known == 0)
-    if not works or any(n < -1 for n in shape):
-        raise ShapeError(
-            f"{asked}{shape} must keep the {size} values of shape {old}",
-            f"{known} values" if not unknown else f"{size} values in groups of {known}",
-            "give lengths whose product is that number; at most one may be -1",
-        )
-    return tuple(size // known if n == -1 else n for n in shape)
+    if shape.count(-1) == 1 and min(shape) == -1 and known and size % known == 0:
+        return tuple(size // known if n == -1 else n for n in shape)
+    raise ShapeError(
+        f"{asked}{shape} must keep the {size} values of shape {old}",
+        f"{size} values in groups of {known}" if -1 in shape else f"{known} values",
+        "give lengths whose product is that number; at most one may be -1",
+    )
 
 
 def plain_index(index: Any) -> Any:

@@ -425,7 +425,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
 
     def reshape(self, *shape: int | Sequence[int]) -> "Tensor":
         """See :func:`numixology.functional.reshape`; the lengths are numbers or one sequence."""
-        return shapes.reshape(self, as_integers(shape))
+        return shapes._reshape(self, shape=resolved(as_integers(shape), self.shape, "reshape"))
 
     def permute(self, *dims: int | Sequence[int]) -> "Tensor":
         """See :func:`numixology.functional.transpose`; the axes are numbers or one sequence.
