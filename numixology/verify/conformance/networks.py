@@ -7,106 +7,107 @@ Every step has a method, so that a known bug or a rewrite overrides that step al
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic
 
+from ...array import A
 from .stages import NETWORKS, Inputs, depth_of, part, stage_of
 
 __all__ = ["Networks"]
 
 
-class Networks:
+class Networks(Generic[A]):
     """A backend's layers, and the networks that they make.
 
     A subclass writes the layers, which take and return whatever the backend calculates with.
     """
 
-    embedding: Callable[..., Any]  # (ids, weight)
-    token_mix: Callable[..., Any]  # (x, num_heads)
-    layer_norm: Callable[..., Any]  # (x, weight, bias, eps)
-    linear: Callable[..., Any]  # (x, weight, bias=None)
-    gelu: Callable[..., Any]  # (x)
-    gelu_tanh: Callable[..., Any]
-    silu: Callable[..., Any]
-    softmax: Callable[..., Any]
+    embedding: Callable[..., A]  # (ids, weight)
+    token_mix: Callable[..., A]  # (x, num_heads)
+    layer_norm: Callable[..., A]  # (x, weight, bias, eps)
+    linear: Callable[..., A]  # (x, weight, bias=None)
+    gelu: Callable[..., A]  # (x)
+    gelu_tanh: Callable[..., A]
+    silu: Callable[..., A]
+    softmax: Callable[..., A]
 
-    def run(self, stage: str, p: Inputs) -> Any:
+    def run(self, stage: str, p: Inputs) -> A:
         """A stage on what the backend calculates with."""
-        compute: Callable[..., Any] = getattr(self, stage_of(stage).name)
+        compute: Callable[..., A] = getattr(self, stage_of(stage).name)
         return compute(p) if stage in NETWORKS else compute(**p)
 
-    def residual(self, x: Any, y: Any) -> Any:
+    def residual(self, x: A, y: A) -> A:
         """x + y."""
         return x + y
 
-    def dropout(self, x: Any) -> Any:
+    def dropout(self, x: A) -> A:
         """Nothing: a backend is checked as it evaluates."""
         return x
 
     # Feed-forward networks
 
-    def feed_forward(self, p: Inputs) -> Any:
+    def feed_forward(self, p: Inputs) -> A:
         """x + linear2(gelu(linear1(norm(x))))."""
         return self.around(p, self.branch)
 
-    def swiglu_feed_forward(self, p: Inputs) -> Any:
+    def swiglu_feed_forward(self, p: Inputs) -> A:
         """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
         return self.around(p, lambda p, h: self.gated_branch(p, h, h))
 
-    def around(self, p: Inputs, branch: Callable[[Inputs, Any], Any]) -> Any:
+    def around(self, p: Inputs, branch: Callable[[Inputs, A], A]) -> A:
         """x + branch(norm(x))."""
         return self.residual(p["x"], branch(p, self.first_norm(p)))
 
-    def first_norm(self, p: Inputs) -> Any:
+    def first_norm(self, p: Inputs) -> A:
         """norm(x)."""
         return self.layer_norm(p["x"], p["norm.weight"], p["norm.bias"], p["eps"])
 
-    def branch(self, p: Inputs, h: Any) -> Any:
+    def branch(self, p: Inputs, h: A) -> A:
         """linear2(gelu(linear1(h)))."""
         h = self.activation(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
         return self.dropout(self.linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"]))
 
-    def activation(self, x: Any) -> Any:
+    def activation(self, x: A) -> A:
         """What stands between the two layers."""
         return self.gelu(x)
 
-    def gated_branch(self, p: Inputs, h: Any, k: Any) -> Any:
+    def gated_branch(self, p: Inputs, h: A, k: A) -> A:
         """w2(silu(w1(h)) · w3(k)), where k is h."""
         h = self.gated(self.linear(h, p["w1.weight"]), self.linear(k, p["w3.weight"]))
         return self.linear(h, p["w2.weight"])
 
-    def gated(self, gate: Any, up: Any) -> Any:
+    def gated(self, gate: A, up: A) -> A:
         """silu(gate) · up."""
         return self.silu(gate) * up
 
     # The block
 
-    def block(self, p: Inputs) -> Any:
+    def block(self, p: Inputs) -> A:
         """feed_forward(norm(x + token_mix(x)))."""
         y = self.mixer(p["x"], p["num_heads"], part(p, "mixer.norm"))
         return self.feed_forward(part(p, "ffn", x=y))
 
-    def mixer(self, x: Any, num_heads: int, norm: Inputs) -> Any:
+    def mixer(self, x: A, num_heads: int, norm: Inputs) -> A:
         """norm(x + token_mix(x))."""
         return self.mixer_norm(self.mixed(x, num_heads), norm)
 
-    def mixed(self, x: Any, num_heads: int) -> Any:
+    def mixed(self, x: A, num_heads: int) -> A:
         """x + token_mix(x)."""
         return self.residual(x, self.token_mix(x, num_heads))
 
-    def mixer_norm(self, y: Any, norm: Inputs) -> Any:
+    def mixer_norm(self, y: A, norm: Inputs) -> A:
         """norm(y)."""
         return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
 
     # The model
 
-    def model(self, p: Inputs) -> Any:
+    def model(self, p: Inputs) -> A:
         """The blocks of token_embedding[ids] + position_embedding."""
         x = self.embedded(p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])
         for i in self.layers(depth_of(p)):
             x = self.layer(p, i, x)
         return x
 
-    def embedded(self, ids: Any, tokens: Any, positions: Any) -> Any:
+    def embedded(self, ids: Any, tokens: A, positions: A) -> A:
         """tokens[ids] + positions."""
         return self.residual(self.embedding(ids, tokens), positions)
 
@@ -114,6 +115,6 @@ class Networks:
         """Which blocks run, in their order."""
         return range(depth)
 
-    def layer(self, p: Inputs, i: int, x: Any) -> Any:
+    def layer(self, p: Inputs, i: int, x: A) -> A:
         """The i-th block of x."""
         return self.block(part(p, f"blocks.{i}", x=x))

@@ -68,7 +68,7 @@ def straight_through(value: Tensor, like: Tensor) -> Tensor:
     return _instead(like, value=value.data)
 
 
-class Textbook(Networks):
+class Textbook(Networks[Tensor]):
     """A backend in NumPy; it is an adapter.
 
     Args:

@@ -97,7 +97,7 @@ class _OnCpu:
             return {name: self.back(g) for name, g in found.items()}
 
 
-class Jax(_OnCpu, Networks):
+class Jax(_OnCpu, Networks[Any]):
     """JAX's own functions, with gradients by its ``vjp``.
 
     It has no LayerNorm of its own; this one is of ``jnp.mean``, ``jnp.var`` and ``lax.rsqrt``, in

@@ -31,7 +31,7 @@ PROFILE: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Graph(Networks):
+class _Graph(Networks[Any]):
     """Layers as nodes of a graph; what they take and return are names."""
 
     def __init__(self, inputs: Inputs) -> None:

@@ -108,7 +108,7 @@ def _tf32(settings: Any, on: bool) -> Iterator[None]:
         setattr(settings, switch, before)
 
 
-class Torch(_OnDevice, Networks):
+class Torch(_OnDevice, Networks[Any]):
     """torch's own functions, with gradients by its autograd.
 
     Args:
