@@ -54,10 +54,8 @@ class SelfAttention(Module):
         divided(D, H)
         rng = np.random.default_rng(rng)
         self.num_heads = H
-        self.query = Linear(D, D, bias, rng=rng, dtype=dtype)
-        self.key = Linear(D, D, bias, rng=rng, dtype=dtype)
-        self.value = Linear(D, D, bias, rng=rng, dtype=dtype)
-        self.output = Linear(D, D, bias, rng=rng, dtype=dtype)
+        layers = (Linear(D, D, bias, rng=rng, dtype=dtype) for _ in range(4))
+        self.query, self.key, self.value, self.output = layers
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): every token attends to all of its row."""
