@@ -23,13 +23,13 @@ from .primitives import HANDLED_FUNCTIONS, implements
 __all__ = ["bitwise_and", "bitwise_or", "bitwise_xor", "call_function", "call_ufunc", "invert"]
 
 #: What an array is, not a calculation with it: NumPy's own answers, a bool, a number or an array.
-QUESTIONS: frozenset[Callable[..., Any]] = frozenset((
+WITHOUT_GRADIENT: frozenset[Callable[..., Any]] = frozenset((
     np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.isfinite,
     np.isinf, np.isnan, np.signbit, np.may_share_memory, np.shares_memory,
 ))  # fmt: skip
 
 #: Arrays in the shape of a tensor, of which a tensor is made, so that nothing is assigned into it.
-MAKERS: frozenset[Callable[..., Any]] = frozenset((
+CREATION_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset((
     np.empty_like, np.full_like, np.ones_like, np.zeros_like,
 ))  # fmt: skip
 
@@ -58,19 +58,19 @@ def call_ufunc(
     """The answer of ``__array_ufunc__``."""
     if method != "__call__":
         raise _refusal(f"np.{ufunc.__name__}.{method}", "use a function of nx.functional")
-    if ufunc in QUESTIONS and not options:
+    if ufunc in WITHOUT_GRADIENT and not options:
         return ufunc(*map(_values, inputs))
-    return _found(ufunc, options)(*map(as_operand, inputs))
+    return _implementation(ufunc, options)(*map(as_operand, inputs))
 
 
 def call_function(
     function: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any]
 ) -> Any:
     """The answer of ``__array_function__``."""
-    if function in QUESTIONS or function in MAKERS:
+    if function in WITHOUT_GRADIENT or function in CREATION_FUNCTIONS:
         return function(*map(_values, arguments), **{k: _values(v) for k, v in options.items()})
     arguments, options = _by_name(function, arguments, options)
-    return _found(function, options)(*arguments, **options)
+    return _implementation(function, options)(*arguments, **options)
 
 
 def _values(argument: Any) -> Any:
@@ -104,7 +104,7 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
     return signature(function).parameters
 
 
-def _found(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+def _implementation(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
     """Our function of the same meaning, which knows these options."""
     room = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
     name = f"{room}.{function.__name__}"

@@ -388,7 +388,7 @@ class Tensor(Node):
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         found = dispatch.call_function(function, arguments, options)
-        return tensor(found) if function in dispatch.MAKERS else found
+        return tensor(found) if function in dispatch.CREATION_FUNCTIONS else found
 
     # Functions of other rooms, whose first argument is the tensor
 

@@ -169,6 +169,10 @@ def test_sizes_must_agree(wanted) -> None:
 
 def test_lengths_are_integers() -> None:
     t = nx.tensor(integers(2, 3))
+    assert np.reshape(t, np.array([3, 2])).shape == t.view(np.array([3, 2])).shape == (3, 2)
+    assert F.broadcast_to(t, np.array([4, 2, 3], np.int32)).shape == (4, 2, 3)
+    with refused(DTypeError, "a length must be an integer"):
+        t.view(np.array([[3, 2]]))
     assert t.view(np.int64(3), nx.tensor(2)).shape == (3, 2)
     for wrong in ((2.0, 3), ("2", 3), (None,), ([2], 3)):
         with refused(DTypeError, "a length must be an integer", repr(wrong[0])):
