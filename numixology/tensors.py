@@ -136,6 +136,11 @@ class Tensor(Node):
         self._data = values.view() if own else values.copy()  # a new object: the tape notices
 
     @property
+    def value(self) -> Array:
+        """``data``, by the name under which programs written before it may ask for it."""
+        return self._data
+
+    @property
     def shape(self) -> Shape:
         """The lengths of the axes."""
         return self._data.shape

@@ -520,3 +520,9 @@ def test_identity_is_the_hash() -> None:
     t, same = nx.tensor([1.0]), nx.tensor([1.0])
     assert len({t, t, same}) == 2
     assert {t: "mine"}[t] == "mine"
+
+
+def test_a_tensor_answers_to_value() -> None:
+    """Programs that were written before ``data`` was the name of it read it."""
+    x = nx.tensor([1.0, 2.0])
+    assert x.value is x.data
