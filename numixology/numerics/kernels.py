@@ -113,5 +113,6 @@ def near_the_real_axis(
 
     This stands in for functions that no formula gives in the complex plane.
     """
-    result: Array = value(z.real) + 1j * z.imag * slope(z.real)
+    result = np.empty_like(z)
+    result.real, result.imag = value(z.real), z.imag * slope(z.real)
     return result
