@@ -118,10 +118,9 @@ class Tensor(Node):
     def data(self) -> Array:
         """The array itself. Assigning to it replaces the values by others of the same shape.
 
-        ``t.data = values`` copies them, and a backward through what was computed from the old
-        ones is then an error; so is it after ``t.data -= step``. Like any writing into an array,
-        as in ``t.data[0] = 1``, the latter also changes views and detached tensors, which share
-        the memory and whose tapes do not notice: do it where no tape depends on them.
+        ``t.data = values`` copies them; a backward through what was computed from the old ones is
+        then an error, as it is after ``t.data -= step``. The latter, and ``t.data[0] = 1``, also
+        change views and detached tensors, which share the memory: their tapes do not notice.
         """
         return self._data
 
@@ -180,9 +179,7 @@ class Tensor(Node):
             )
         if wanted and self.dtype.kind != "f":
             raise DTypeError(
-                "only floating-point tensors can require gradients",
-                str(self.dtype),
-                "pass dtype=np.float64, or leave requires_grad=False",
+                "only floating-point tensors can require gradients", str(self.dtype), "pass dtype="
             )
         self._requires_grad = bool(wanted)
 
@@ -254,11 +251,8 @@ class Tensor(Node):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._requires_grad and self.primitive is not None:
-            raise TapeError(
-                "only a tensor without a past can be copied or pickled",
-                f"one from {self.primitive.__name__}",
-                "detach() it first",
-            )
+            came = f"one from {self.primitive.__name__}"
+            raise TapeError("only a leaf can be copied or pickled", came, "detach() it first")
         values = np.array(self._data)
         own = getattr(self, "__dict__", None)  # what a subclass has added
         return _rebuilt, (type(self), values, self._requires_grad, self.grad), own
