@@ -74,6 +74,7 @@ _CONTRADICTED = (
     "real steps call the gradient wrong and complex ones right: either real ones pass over "
     "something small here, or an operation drops the imaginary part; try other inputs"
 )
+_NOT_FINITE = "fn is finite here, and not in complex steps; leave method= out, or try other inputs"
 #: Two gradients that are nothing but rounding do not agree as closely as this.
 _AGREE = 1e-6
 
@@ -127,8 +128,9 @@ def gradcheck(
     Returns:
         A :class:`.GradcheckReport`: ``passed``, ``verdict``, ``max_error``, ``detectable`` and
         more. The verdict is ``"inconclusive"`` where nothing was proved: a gradient that is zero
-        everywhere, a function that underflows or is random, differences that do not settle wherever
-        they disagree with the gradient, or wrong gradients that this check would have accepted.
+        everywhere, a function that underflows or is random, complex steps that are not finite where
+        it is, differences that do not settle wherever they disagree with the gradient, or wrong
+        gradients that this check would have accepted.
 
     Raises:
         ArgumentError: an unknown method or order, or a tolerance that is not positive.
@@ -660,10 +662,15 @@ def _judged(comparison: _Comparison, limit: float) -> _Judgment:
     def judgment(verdict: Verdict, reason: str) -> _Judgment:
         return _Judgment(verdict, reason, error, worst, which)
 
+    known = bool(np.isfinite(problem.middle))
     if not all(np.isfinite(one).all() for one in (*ours, *theirs)):
-        itself = (
-            "" if np.isfinite(problem.middle) else ", and neither is the function: try other inputs"
-        )
+        if (
+            known
+            and comparison.plan.method == "complex"
+            and all(np.isfinite(g).all() for g in ours)
+        ):
+            return judgment("inconclusive", _NOT_FINITE)
+        itself = "" if known else ", and neither is the function: try other inputs"
         return judgment("fail", f"{_called(comparison, which)} is not finite everywhere{itself}")
     if error > limit and not zero[which]:
         return judgment("fail", f"{_called(comparison, which)} is wrong")

@@ -1400,6 +1400,13 @@ def test_a_right_gradient_never_fails(fn, inputs, options, fast, method) -> None
     assert report.verdict != "fail", report
 
 
+def test_where_complex_numbers_overflow_and_real_ones_do_not_nothing_is_known() -> None:
+    for order in (1, 2):
+        report = gradcheck(F.sigmoid, np.array([-800.0, 1.0]), method="complex", order=order)
+        assert (report.verdict, report.reason[:17]) == ("inconclusive", "fn is finite here")
+        assert gradcheck(F.sigmoid, np.array([-800.0, 1.0]), order=order).verdict != "fail"
+
+
 @pytest.mark.parametrize("size", [1.0, 3e7])
 def test_steps_become_short_enough_for_what_is_small(size) -> None:
     x = np.full(4, size)
