@@ -74,6 +74,10 @@ class TestValues:
         np.testing.assert_array_equal(layer_norm(x, weight, bias), np.stack([bias, bias]))
         np.testing.assert_array_equal(layer_norm(x), np.zeros((2, 7)))
 
+    @given(st.floats(-1e300, 1e300), st.integers(1, 1000))
+    def test_every_constant_row_has_deviations_of_exactly_0(self, value, features):
+        assert not layer_norm(np.full(features, value)).any()
+
     def test_one_feature_gives_the_bias(self):
         got = layer_norm(np.array([[3.0], [-7.0]]), np.array([2.0]), np.array([0.5]))
         assert got.tolist() == [[0.5], [0.5]]
