@@ -134,10 +134,9 @@ def flatten_leading(x: A) -> A:
 
 def upcast(x: A) -> A:
     """``x`` in double precision, or more if it has it: what is narrower shall be rounded once."""
-    if x.dtype == np.float64 or x.dtype.kind not in "iufc":
+    if x.dtype.char in "dDgG" or x.dtype.kind not in "iufc":
         return x
-    dtype = np.result_type(x.dtype, np.float64)
-    return x if x.dtype == dtype else x.astype(dtype)
+    return x.astype(np.result_type(x.dtype, np.float64))
 
 
 class Setting:
