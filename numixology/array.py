@@ -162,8 +162,8 @@ class Setting:
 
     def __del__(self) -> None:
         before = getattr(self, "before", None)
-        if before and before[0] is not self.value:  # an interrupt kept __exit__ from ending
-            self.variable.set(before[0])
+        if before and before[0] is not self.value and self.variable.get() is self.value:
+            self.variable.set(before[0])  # an interrupt kept __exit__ from ending
 
 
 def _found_errstate() -> tuple[ContextVar[Any], Any]:
