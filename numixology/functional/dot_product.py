@@ -3,7 +3,7 @@
 import math
 
 from ..arithmetic import divide, matmul, swap_last
-from ..array import A, Shape, shape_of
+from ..array import A, shape_of
 from ..errors import ShapeError
 from .distributions import softmax
 
@@ -36,17 +36,12 @@ def attention(query: A, key: A, value: A) -> A:
         >>> nx.functional.attention(q, k, nx.tensor([[2.0], [4.0]]))
         Tensor([[3.]], from=matmul)
     """
-    shapes: list[Shape] = [shape_of(x, "attention") for x in (query, key, value)]
-    if (
-        any(len(shape) < 2 for shape in shapes)
-        or shapes[0][-1] != shapes[1][-1]
-        or shapes[1][-2] != shapes[2][-2]
-        or 0 in (*shapes[1][-2:],)
-    ):
+    q, k, v = shapes = [shape_of(x, "attention") for x in (query, key, value)]
+    if min(map(len, shapes)) < 2 or q[-1] != k[-1] or k[-2] != v[-2] or 0 in k[-2:]:
         raise ShapeError(
             "attention takes query (..., T, d), key (..., S, d) and value (..., S, e)",
-            ", ".join(str(shape) for shape in shapes),
+            ", ".join(map(str, shapes)),
             "check the last two axes of each",
         )
-    scores = divide(matmul(query, swap_last(key)), math.sqrt(shapes[0][-1]))  # (..., T, S)
+    scores = divide(matmul(query, swap_last(key)), math.sqrt(q[-1]))  # (..., T, S)
     return matmul(softmax(scores), value)  # (..., T, e)
