@@ -57,6 +57,13 @@ def winner(rng: np.random.Generator, shape: tuple[int, int], huge: float) -> np.
     return x
 
 
+def outlier(rng: np.random.Generator, shape: tuple[int, int], huge: float) -> np.ndarray:
+    """One entry stands 1e8 above the rest."""
+    x = rng.normal(size=shape)
+    x[np.arange(len(x)), rng.integers(0, shape[1], len(x))] += 1e8
+    return x
+
+
 def near_a_sum_of_one(rng: np.random.Generator, shape: tuple[int, int], huge: float) -> np.ndarray:
     """The exponentials of a row add up to about 1, so that their logarithm is about 0."""
     x = rng.normal(size=shape) * rng.choice([0, 1])
@@ -72,6 +79,7 @@ KINDS: dict[str, Draw] = {
         normal(rng, shape, huge) * 10 ** rng.uniform(-9, 2, shape)
     ),
     "winner": winner,
+    "outlier": outlier,
     "spread": lambda rng, shape, huge: rng.uniform(-350, 350, shape),
     "ties": lambda rng, shape, huge: rng.integers(-1, 2, shape).astype(np.float64),
     "constant": lambda rng, shape, huge: np.full(shape, rng.normal()),
