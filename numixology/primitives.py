@@ -163,7 +163,9 @@ def as_array(data: Any, taker: str) -> Array:
     while level:
         if any(isinstance(one, Node) for one in level):
             raise DTypeError(
-                f"{taker} takes numbers", "a list that holds a tensor", "join them with stack first"
+                f"{taker} takes numbers",
+                "a list that holds a tensor",
+                "join them first, with nx.functional.stack",
             )
         if depth > _DEEPEST:
             raise ShapeError(

@@ -23,6 +23,7 @@ import numixology as nx
 from numixology import functional as F
 from numixology import primitives, shapes
 from numixology.array import ignoring_fp_errors
+from numixology.functional import activations
 from numixology.text import columns
 
 #: The least share that must pass of the runs by complex steps whose gradients are not zero.
@@ -569,6 +570,7 @@ ROWS: tuple[Row, ...] = (
     Row("normal_pdf", one(F.normal_pdf), -100, 1, SATURATES),
     Row("relu", one(F.relu), -100, 100, ANY, smooth="once"),
     Row("sigmoid", one(F.sigmoid), -100, 1.5, SATURATES),
+    Row("slope of sigmoid", one(activations._sigmoid_slope), -100, 1.5, SATURATES),
     Row("tanh", one(F.tanh), -100, 1.5, SATURATES),
     Row("silu", one(F.silu), -100, 100, ANY),
     Row("gelu", one(F.gelu), -100, 100, ANY),

@@ -189,7 +189,7 @@ def test_something_else_that_has_a_mask_is_data() -> None:
     "nest", [lambda t: [t, t], lambda t: (t, 1.0), lambda t: [[1.0], [t]], lambda t: [(t,)]]
 )
 def test_lists_of_tensors_are_refused(nest) -> None:
-    with refused(DTypeError, "a list that holds a tensor", "stack"):
+    with refused(DTypeError, "a list that holds a tensor", "nx.functional.stack"):
         nx.tensor(nest(nx.tensor(1.0)))
 
 
