@@ -47,7 +47,7 @@ def normal_cdf(x: Array) -> Array:
         >>> nx.functional.normal_cdf(nx.tensor([-30.0, 0.0, 1.0]))
         Tensor([4.90671393e-198, 5.00000000e-001, 8.41344746e-001], from=normal_cdf)
     """
-    return numerics.near_the_real_axis(x, normal_cdf, normal_pdf.forward)  # φ by its equation
+    return numerics.near_the_real_axis(x, numerics.normal_cdf, normal_pdf.forward)
 
 
 @normal_cdf.vjp("x")
@@ -68,7 +68,7 @@ def erf(x: Array) -> Array:
         >>> nx.functional.erf(nx.tensor([0.0, 0.5, 1.0]))
         Tensor([0.        , 0.52049988, 0.84270079], from=erf)
     """
-    return numerics.near_the_real_axis(x, erf, _bell)
+    return numerics.near_the_real_axis(x, numerics.erf, _bell)
 
 
 @erf.vjp("x")
