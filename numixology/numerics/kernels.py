@@ -38,8 +38,7 @@ class Kernel:
 
     def __call__(self, x: Array) -> Array:
         """The value, of the shape and dtype of x."""
-        (value,) = self._parts(x, 1)
-        return value
+        return self._parts(x, 1)[0]
 
     def with_slope(self, x: Array) -> tuple[Array, Array]:
         """The value and the slope, of the shape and dtype of x."""
@@ -51,11 +50,8 @@ class Kernel:
         if x.dtype.kind in "iu":  # as NumPy's own functions take them
             x = x.astype(np.float64)
         if x.dtype.char not in "efd":
-            raise DTypeError(
-                "the function takes floating-point numbers of at most 64 bits",
-                str(x.dtype),
-                "use .astype('float64')",
-            )
+            invariant = "the function takes floating-point numbers of at most 64 bits"
+            raise DTypeError(invariant, str(x.dtype), "use .astype('float64')")
         steps = self.steps if x.dtype.char == "d" else self.single
         flat = x.reshape(-1)
         parts = [np.empty(flat.size, x.dtype) for _ in range(count)]

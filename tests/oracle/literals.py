@@ -1,6 +1,7 @@
 """What the scripts that derive constants share: interpolation, literals, and comparing."""
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,8 +30,9 @@ def literal(name: str, values: list[float]) -> str:
         return f"{name} = {values[0]!r}\n"
     if len(values) == 2:
         return f"{name} = ({values[0]!r}, {values[1]!r})\n"
-    lines = "".join(f"    {value!r},\n" for value in values)
-    return f"{name} = constants(\n{lines})\n"
+    numbers = "".join(f"{value!r}, " for value in values).rstrip()
+    lines = textwrap.indent(textwrap.fill(numbers, 96, break_on_hyphens=False), "    ")
+    return f"{name} = constants(\n{lines}\n)  # fmt: skip\n"
 
 
 def run(description: str, module: Path, derive: Callable[[], dict[str, str]]) -> int:
