@@ -1,6 +1,6 @@
 """Pages that can be read, heard and walked through with the keyboard.
 
-- colours of code that stand out from their background by more than 4.5 to 1 (WCAG 2.2, AA);
+- colors of code that stand out from their background by more than 4.5 to 1 (WCAG 2.2, AA);
 - parameters of a long signature on lines of their own without a ``<dl>``, which must have terms;
 - captions in the navigation that are not said to be headings of no level;
 - what scrolls sideways takes part in the order of the keyboard (``_static/scrolling.js``);

@@ -84,7 +84,7 @@
     const high = one(".nx-play-story").offsetHeight;
     check(high === room, name, "moves the panels: told in", high, "px instead of", room);
     const light = getComputedStyle(one(".nx-lit .nx-value"));
-    check(light.textDecorationLine === "underline", name, "is lit by colour alone");
+    check(light.textDecorationLine === "underline", name, "is lit by color alone");
     const { lit, words } = fact(p, r, c);
     for (const word of words) {
       const spoken = new RegExp(`\\b${word.replace("+", "\\+")}\\b`, "i");

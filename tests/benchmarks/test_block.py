@@ -191,9 +191,9 @@ def composed(problem, np_like, erf, leaves):
     D = problem.D
 
     def norm(x, name):
-        centred = x - np_like.mean(x, axis=-1, keepdims=True)
-        variance = np_like.mean(centred * centred, axis=-1, keepdims=True)
-        h = centred / np_like.sqrt(variance + EPS)
+        centered = x - np_like.mean(x, axis=-1, keepdims=True)
+        variance = np_like.mean(centered * centered, axis=-1, keepdims=True)
+        h = centered / np_like.sqrt(variance + EPS)
         return h * leaves[f"{name}.weight"] + leaves[f"{name}.bias"]
 
     def linear(x, name):

@@ -273,7 +273,7 @@ class TestModel:
             model(num_heads=3)
 
     def test_it_learns_to_copy_only_if_it_mixes(self):
-        """Without mixing no token's output depends on its neighbour at all."""
+        """Without mixing no token's output depends on its neighbor at all."""
         ids = np.array([[0, 1, 2], [7, 1, 2]])
         for mixing, depends in (("rankmixer", True), ("guide", False)):
             y = model(mixing=mixing)(ids).data

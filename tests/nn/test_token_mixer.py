@@ -56,7 +56,7 @@ def jacobian(layers, T, D):
 
 class TestForward:
     @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
-    def test_it_normalises_the_input_plus_the_mixed_tokens(self, T, H, d):
+    def test_it_normalizes_the_input_plus_the_mixed_tokens(self, T, H, d):
         x = RNG.normal(size=(2, T, H * d))
         mixer = nn.TokenMixer(T, H * d, H)
         want = F.layer_norm(x + F.token_mix(x, H))

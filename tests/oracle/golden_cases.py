@@ -92,7 +92,7 @@ def elementwise_cases() -> Iterator[Case]:
 
 
 def near(root: float) -> list[float]:
-    """The root's neighbours, and steps of a growing width around it."""
+    """The root's neighbors, and steps of a growing width around it."""
     unit = math.ulp(root)
     steps = [*(n * unit for n in range(-4, 5)), 1e-12, -1e-12, 1e-6, -1e-6, 2.0**-7, -(2.0**-7)]
     return [root + step for step in steps]

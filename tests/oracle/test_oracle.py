@@ -252,9 +252,9 @@ def test_a_changed_file_is_seen_and_written_anew(tmp_path, monkeypatch, capsys) 
 
 
 def test_a_case_that_needs_more_digits_is_refused() -> None:
-    def cancelling(inputs):
+    def canceling(inputs):
         return [one + mp.mpf(10) ** 60 - mp.mpf(10) ** 60 for one in inputs["x"]]
 
-    case = Case("erf", "x", {}, {"x": [0.1]}, [1.0], cancelling, lambda c, i: {"x": c})
+    case = Case("erf", "x", {}, {"x": [0.1]}, [1.0], canceling, lambda c, i: {"x": c})
     with pytest.raises(ArithmeticError, match="50 digits do not suffice"):
         make_goldens.golden(case)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-# Run as a script, this file is not where its neighbours are looked for.
+# Run as a script, this file is not where its neighbors are looked for.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sweeps.false_alarms import bent, gradients

@@ -2,10 +2,10 @@
 
 axe-core looks for what keeps people out. It takes long on a page of many thousand elements, so
 
-- its rule on colours is asked once for all texts of the site that look the same, that is, have the
-  same tags, classes, colours and sizes from the body down; in code and signatures the others lose
-  the ``<span>`` around them, which has nothing but a colour;
-- the dark theme is asked for colours alone, because it changes nothing else;
+- its rule on colors is asked once for all texts of the site that look the same, that is, have the
+  same tags, classes, colors and sizes from the body down; in code and signatures the others lose
+  the ``<span>`` around them, which has nothing but a color;
+- the dark theme is asked for colors alone, because it changes nothing else;
 - of the sources of modules, which are alike but for their code, the two longest are looked at, and
   asked when wide.
 """
@@ -30,7 +30,7 @@ WIDTHS = {"wide": 1280, "narrow": 360}
 CONTRAST = "color-contrast"
 SOURCES = "_modules/"
 
-#: How the texts of the page look, one of each look: tags, classes and colours from the body down.
+#: How the texts of the page look, one of each look: tags, classes and colors from the body down.
 LOOKS = """() => {
   const known = new Map(), first = new Map();
   const look = (element) => {
@@ -53,7 +53,7 @@ LOOKS = """() => {
   return [...first.keys()];
 }"""
 
-#: Marks the texts of these numbers, and takes the other colours out of code. All are looked at
+#: Marks the texts of these numbers, and takes the other colors out of code. All are looked at
 #: before any is changed: a look after a change would lay the page out again.
 MARK = """(numbers) => {
   for (const number of numbers) window.samples[number].setAttribute("data-sample", "");
@@ -121,7 +121,7 @@ STOP = """() => {
 
 
 class Setting(NamedTuple):
-    """How a page is looked at, and which rules of axe are asked: all, of colours, or none."""
+    """How a page is looked at, and which rules of axe are asked: all, of colors, or none."""
 
     width: str
     theme: str
@@ -133,7 +133,7 @@ class Setting(NamedTuple):
 
 SETTINGS = (
     Setting("wide", "light", "all"),
-    Setting("wide", "dark", "colours"),
+    Setting("wide", "dark", "colors"),
     Setting("narrow", "light", "all"),
     Setting("narrow", "dark", "none"),
 )
@@ -164,14 +164,14 @@ def chromium() -> str | None:
 def axe(page: Page, rules: str, known: set[str]) -> list[list[str]]:
     """The violations of axe's rules: rule, its meaning, the element's path, its code, and why.
 
-    Texts with one of the `known` looks are not asked for their colours; the page's are added.
+    Texts with one of the `known` looks are not asked for their colors; the page's are added.
     """
     if rules == "none":
         return []
     looks = page.evaluate(LOOKS)
     new = [number for number, look in enumerate(looks) if look not in known]
     known.update(looks)
-    if rules == "colours" and not new:
+    if rules == "colors" and not new:
         return []
     page.evaluate(MARK, new)
     page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))

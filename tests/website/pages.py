@@ -161,7 +161,7 @@ def loaded_from_elsewhere(site: Site) -> list[str]:
     return wrong
 
 
-def unlabelled_pictures(site: Site) -> list[str]:
+def unlabeled_pictures(site: Site) -> list[str]:
     """Every svg is either a decoration, hidden from who listens, or an image with a name.
 
     One of our figures (class ``nx-figure``) has a description too.

@@ -98,7 +98,7 @@ MISTAKES = {
         "--dim must be divisible by --heads",
     ),
     "no-argument": (".. numixology-draw::", "1 argument"),
-    "unknown-option": (".. numixology-draw:: merge\n   :colour: red", 'unknown option: "colour"'),
+    "unknown-option": (".. numixology-draw:: merge\n   :color: red", 'unknown option: "color"'),
     "panel-word": (".. numixology-draw:: merge\n   :panels: all", "invalid option value"),
     "panel-number": (".. numixology-draw:: merge\n   :panels: 3", "has 2 panels, not [3]"),
     "same-twice": (

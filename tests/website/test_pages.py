@@ -9,7 +9,7 @@ RULES = {
         pages.repeated_ids,
         pages.broken_links,
         pages.loaded_from_elsewhere,
-        pages.unlabelled_pictures,
+        pages.unlabeled_pictures,
     )
 }
 
@@ -64,7 +64,7 @@ BREAKS = {
         ("<style>@import url(https://x.example/b.css);</style>", "https://x.example/b.css"),
         ('<p style="background: url(//x.example/a.png)">', "loads //x.example/a.png"),
     ],
-    "unlabelled_pictures": [
+    "unlabeled_pictures": [
         (NAMED + FIGURE + '<svg aria-hidden="true"><path/></svg>', ""),
         ("<svg><title>A</title></svg>", 'lacks role="img"'),
         ('<svg role="img"><path/></svg>', "lacks a title"),

@@ -79,7 +79,7 @@ FAULTS = {
     ),
     "clip": ("_static/play.css", ".nx-play {", ".nx-title { font-size: 40px } .nx-play {", "cuts"),
     "shift": ("_static/play.css", "min-height: 8.5rem", "min-height: 2rem", "moves the panels"),
-    "colour": ("_static/play.css", "text-decoration: underline", "color: red", "by colour alone"),
+    "color": ("_static/play.css", "text-decoration: underline", "color: red", "by color alone"),
 }
 
 

@@ -52,7 +52,7 @@ REVIEW = [
     ("attention-memory", "ambiguous"),
     ("attention-bars", "wrong"),  # the drawing
     ("contiguous", "right"),
-    ("chained-view", "misleading"),  # mislabelled: an error, not slowness
+    ("chained-view", "misleading"),  # mislabeled: an error, not slowness
     ("debug-shapes", "right"),
     ("educational", "differs"),  # by choice
     ("positions", "ambiguous"),
