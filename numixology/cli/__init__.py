@@ -1,7 +1,8 @@
 """The command ``numixology``. Each of its commands is the module of that name in this folder.
 
 A command's module has ``arguments``, which says what may be typed, and ``run``, which does it and
-returns the exit status; its docstring is its help. It is loaded only if it is the one asked for.
+returns the exit status if that is not 0; its docstring is its help. It is loaded only if it is the
+one asked for.
 """
 
 import sys
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has said why
         return int(stop.code or 0)
     try:
-        return int(options.run(options))
+        return int(options.run(options) or 0)
     except NumixologyError as error:
         print(f"numixology {options.command}: {error}", file=sys.stderr)
         return EXIT_CODES["unsupported" if isinstance(error, UnsupportedError) else "usage"]

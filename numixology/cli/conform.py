@@ -30,14 +30,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int | None:
     """Check a backend, or do what is asked for instead."""
     if options.dtype and not options.mutants:
         raise ArgumentError(
             "a backend has its own dtype", f"--dtype {options.dtype}", "leave it to --mutants"
         )
     alone = [f"--{name}" for name in ("list", "new", "mutants") if getattr(options, name)]
-    if alone and (options.backend or options.stage or options.html):
+    if alone and (options.backend or options.stages or options.html):
         raise ArgumentError(
             f"{alone[0]} looks at no backend", "one, or --stage or --html", "use it by itself"
         )
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if options.new:
         write(options.new, adapters.template(), "x")
         say(f"{options.new} is an adapter to start from; then: numixology conform {options.new}")
-        return 0
+        return None
     if options.mutants:
         done, dtype = counter(f"of {len(kit.STAGES)} stages"), options.dtype or "float32"
         report = kit.try_mutants(dtype, seeds=options.seeds, progress=done)
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 def _judge(options: argparse.Namespace) -> int:
     if options.html and (options.html.is_dir() or not options.html.parent.is_dir()):
         raise ArgumentError("--html names a file in a folder", str(options.html), "choose another")
-    backend, stages = options.backend or "numpy64", {*(options.stage or kit.STAGES)}
+    backend, stages = options.backend or "numpy64", {*(options.stages or kit.STAGES)}
     adapter, done = adapters.load(backend), counter(f"of {len(stages)} stages")
     report = kit.conform(adapter, stages=[*stages], seeds=options.seeds, progress=done)
     report = report.loading(backend)

@@ -20,11 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Draw a figure, or list all."""
     if options.list or options.figure is None:
         say(contents())
-        return 0
+        return
     with fitting():
         scene = draw(options.figure, **sizes_of(options))
     drawn = {"text": scene.text, "svg": scene.svg, "json": scene.json}[options.format]()
@@ -32,4 +32,3 @@ def run(options: argparse.Namespace) -> int:
         say(drawn.rstrip("\n"))
     else:
         write(options.output, drawn.rstrip("\n") + "\n")
-    return 0

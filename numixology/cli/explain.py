@@ -24,9 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         subject.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+@fitting()
+def run(options: argparse.Namespace) -> None:
     """Print the figure of a layer."""
-    with fitting():
-        scene = draw(options.subject, **sizes_of(options))
-    say(scene.text())
-    return 0
+    say(draw(options.subject, **sizes_of(options)).text())

@@ -6,7 +6,7 @@ import argparse
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,14 +20,10 @@ from .printing import show
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    target = "such as numixology.functional:gelu"
     inputs = "of one input of standard normal numbers; once per input"
-    vjp = (
-        "a gradient written by hand, called with (cotangent, *inputs): check this one, "
-        "and let the function be one of arrays"
-    )
+    vjp = "check this gradient of a function of arrays, called with (cotangent, *inputs)"
     add = parser.add_argument
-    add("target", metavar="MODULE:FUNCTION", help=target)
+    add("target", metavar="MODULE:FUNCTION", help="such as numixology.functional:gelu")
     add("--shape", type=shape, action="append", required=True, metavar="N,N", help=inputs)
     add("--vjp", metavar="MODULE:FUNCTION", help=vjp)
     add("--seed", type=natural, default=0, metavar="N", help="of the inputs (0)")
@@ -56,36 +52,28 @@ def run(options: argparse.Namespace) -> int:
     rng = np.random.default_rng(options.seed)
     with fitting():
         inputs = [rng.standard_normal(shape) for shape in options.shape]
+    how = {"order": options.order, "fast": options.fast, "rng": options.seed}
     with _in_one_line(
-        f"{options.target} must run on inputs of these shapes",
-        "choose others, one --shape per input, or call numixology.gradcheck in Python",
+        f"{options.target} must run on inputs of these shapes", "choose others, one per input"
     ):
-        report = gradcheck(
-            fn, *inputs, vjp=vjp, order=options.order, fast=options.fast, rng=options.seed
-        )
+        report = gradcheck(fn, *inputs, vjp=vjp, **how)
     return show(report, as_json=options.json)
 
 
-def _function(name: str) -> Callable[..., Any]:
+def _function(name: str) -> Any:
     """The function that ``package.module:function`` names, the current folder first."""
     path = list(sys.path)
     sys.path.insert(0, os.getcwd())
     with _in_one_line(
-        f"{name} must be importable",
-        "check both names, without .py, and that it is in the current folder or installed",
+        f"{name} must be importable", "check both names, without .py, and the current folder"
     ):
         try:
             found = pkgutil.resolve_name(name)
         finally:
             sys.path[:] = path
     if not callable(found):
-        raise ArgumentError(
-            f"{name} must be a function",
-            type(found).__name__,
-            "write module:function, such as numixology.functional:gelu",
-        )
-    function: Callable[..., Any] = found
-    return function
+        raise ArgumentError(f"{name} must be a function", type(found).__name__, "write module:name")
+    return found
 
 
 @contextmanager

@@ -23,11 +23,7 @@ SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
     "ff_dim": ("--ff-dim", int, "F, inner features of the network (4D)"),
     "ffn": ("--ffn", ("standard", "swiglu"), "which network"),
     "activation": ("--activation", ("gelu", "gelu_tanh", "relu", "silu"), "of the network"),
-    "mixing": (
-        "--mixing",
-        ("rankmixer", "guide"),
-        "the guide's mixes nothing",
-    ),
+    "mixing": ("--mixing", ("rankmixer", "guide"), "the guide's mixes nothing"),
 }
 
 
@@ -61,10 +57,9 @@ def add_sizes(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> N
 
 def add_cases(parser: argparse.ArgumentParser) -> None:
     """The options for the cases of the conformance kit."""
-    parser.add_argument(
-        "--stage", action="append", metavar="NAME", help="such as silu; repeat for more (all)"
-    )
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+    add, stages = parser.add_argument, "such as silu; repeat for more (all)"
+    add("--stage", action="append", dest="stages", metavar="NAME", help=stages)
+    add("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
 
 
 def sizes_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from ..verify.conformance import FORMATS, PROFILES, compare_vectors, write_vecto
 from .parsing import add_cases, subcommands
 from .printing import say, show
 
+_OPTIONS = "format", "dtype", "accumulation", "stages", "seeds"
 _SUMS = "of its sums (float64 for float64, else float32)"
 _PROFILE = f"what the backend says of itself: {', '.join(PROFILES)}; repeat for more"
 
@@ -32,17 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     compare.set_defaults(run=_compare)
 
 
-def _write(options: argparse.Namespace) -> int:
-    written = write_vectors(
-        options.directory,
-        format=options.format,
-        dtype=options.dtype,
-        accumulation=options.accumulation,
-        stages=options.stage,
-        seeds=options.seeds,
-    )
-    say(str(written))
-    return 0
+def _write(options: argparse.Namespace) -> None:
+    typed = {name: getattr(options, name) for name in _OPTIONS}
+    say(str(write_vectors(options.directory, **typed)))
 
 
 def _compare(options: argparse.Namespace) -> int:
