@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..checks import one_of
 from ..functional.activations import gelu, relu, silu
@@ -14,7 +14,7 @@ __all__ = ["Activation", "ActivationName"]
 #: The activations that a network may have.
 ActivationName: TypeAlias = Literal["gelu", "gelu_tanh", "relu", "silu"]
 
-_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": gelu,
     "gelu_tanh": partial(gelu, approximate="tanh"),
     "relu": relu,
@@ -31,8 +31,7 @@ class Activation(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same shape."""
-        y: Tensor = _ACTIVATIONS[self.name](x)
-        return y
+        return _ACTIVATIONS[self.name](x)
 
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"

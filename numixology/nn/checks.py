@@ -30,26 +30,18 @@ def check_input(x: Any, module: Any, like: Tensor, axes: str, *lengths: int) -> 
         axes: the axes of x: ``"(B, T, D)"``, or ``"(..., D)"`` for any number of leading ones.
         *lengths: the lengths of the last axes.
     """
+    taker = type(module).__name__
     if not isinstance(x, (Tensor, np.ndarray)):
-        raise DTypeError(
-            f"{type(module).__name__} takes a tensor or an array",
-            type(x).__name__,
-            "wrap it with nx.tensor",
-        )
+        what = type(x).__name__
+        raise DTypeError(f"{taker} takes a tensor or an array", what, "wrap it with nx.tensor")
     shape, dtype, own = x.shape, x.dtype, like.dtype
-    any_number = axes[1] == "."
-    if shape[-len(lengths) :] != lengths or not (any_number or len(shape) == axes.count(",") + 1):
-        names = axes.strip("()").split(", ")[-len(lengths) :]
-        known = ", ".join(f"{a} = {n}" for a, n in zip(names, lengths, strict=True))
-        raise ShapeError(
-            f"{type(module).__name__} takes x of shape {axes} with {known}",
-            str(shape),
-            "reshape the input, or make the module with other sizes",
-        )
+    names = axes.strip("()").split(", ")
+    if shape[-len(lengths) :] != lengths or not (names[0] == "..." or len(shape) == len(names)):
+        known = [f"{a} = {n}" for a, n in zip(names[-len(lengths) :], lengths, strict=True)]
+        invariant = f"{taker} takes x of shape {axes} with {', '.join(known)}"
+        instead = "reshape the input, or make the module with other sizes"
+        raise ShapeError(invariant, str(shape), instead)
     if dtype != own and "c" not in (dtype.kind, own.kind):
-        raise DTypeError(
-            f"{type(module).__name__} has {own} parameters and takes {own} input",
-            str(dtype),
-            f"use x.astype('{own}')"
-            + (f", or make the module with dtype='{dtype}'" if dtype.char in "fd" else ""),
-        )
+        instead = f", or make the module with dtype='{dtype}'" if dtype.char in "fd" else ""
+        invariant = f"{taker} has {own} parameters and takes {own} input"
+        raise DTypeError(invariant, str(dtype), f"use x.astype('{own}'){instead}")

@@ -33,9 +33,6 @@ class Dropout(Module):
         Tensor([1., 1., 1., 1.])
     """
 
-    p: float
-    rng: "np.random.Generator"
-
     def __init__(self, p: float = 0.5, *, rng: Rng = None, dtype: DTypeLike = np.float64) -> None:
         check_probability(p)
         as_dtype(dtype)

@@ -37,8 +37,6 @@ class Embedding(Module):
         (1, 3, 4)
     """
 
-    weight: Tensor
-
     def __init__(
         self,
         num_embeddings: int,

@@ -34,23 +34,12 @@ class LayerNorm(Module):
         Tensor([[0., 0., 0., 0.]], from=layer_norm, requires_grad=True)
     """
 
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
     def __init__(
-        self,
-        features: int,
-        eps: float = 1e-5,
-        *,
-        rng: Rng = None,
-        dtype: DTypeLike = np.float64,
+        self, features: int, eps: float = 1e-5, *, rng: Rng = None, dtype: DTypeLike = np.float64
     ) -> None:
         (D,) = positive(features=features)
         if not eps >= 0:
-            raise ArgumentError(
-                "eps must be at least 0", shown(eps), "use a small number such as 1e-5"
-            )
+            raise ArgumentError("eps must be at least 0", shown(eps), "use a small number, as 1e-5")
         self.weight = parameter(np.ones(D), dtype)
         self.bias = parameter(np.zeros(D), dtype)
         self.eps = eps

@@ -37,9 +37,6 @@ class Linear(Module):
         (1, 2)
     """
 
-    weight: Tensor
-    bias: Tensor | None
-
     def __init__(
         self,
         in_features: int,

@@ -82,12 +82,9 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Tensor) and not isinstance(value, Tensor | None):
-            raise DTypeError(
-                f"{name} of {type(self).__name__} is a parameter, and parameters are tensors",
-                shown(value),
-                f"assign its values with .{name}.data = ..., or "
-                f".{name} = nx.tensor(..., requires_grad=True)",
-            )
+            invariant = f"{name} of {type(self).__name__} is a parameter, and those are tensors"
+            instead = f"set .{name}.data = ..., or .{name} = nx.tensor(..., requires_grad=True)"
+            raise DTypeError(invariant, shown(value), instead)
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -220,11 +217,9 @@ class Module:
                 with ignoring_fp_errors():  # what float32 cannot hold becomes infinite
                     loaded[name] = values.astype(dtype)
         if problems:
-            raise StateDictError(
-                "a state dict has one entry of the right shape per parameter",
-                "; ".join(problems),
-                "compare its names with state_dict(); nothing was loaded",
-            )
+            invariant = "a state dict has one entry of the right shape per parameter"
+            instead = "compare its names with state_dict(); nothing was loaded"
+            raise StateDictError(invariant, "; ".join(problems), instead)
         for name, values in loaded.items():
             own[name].data = values
 

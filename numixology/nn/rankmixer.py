@@ -85,7 +85,6 @@ class RankMixerBlock(Module):
         (2, 4, 8)
     """
 
-    mixer: TokenMixer
     ffn: FeedForward | SwiGLUFeedForward
 
     def __init__(
@@ -93,10 +92,8 @@ class RankMixerBlock(Module):
     ) -> None:
         known = BlockOptions.__annotations__
         if unknown := options.keys() - known.keys():
-            raise TypeError(
-                f"a block has the options {', '.join(known)}: got {', '.join(sorted(unknown))}; "
-                "check the spelling"
-            )
+            has, got = ", ".join(known), ", ".join(sorted(unknown))
+            raise TypeError(f"a block has the options {has}: got {got}; check the spelling")
         own = _given(options, "mixing", "educational", "eps", "dtype")
         self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, **own)
         ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
@@ -107,11 +104,8 @@ class RankMixerBlock(Module):
         elif activation == "gelu":
             self.ffn = SwiGLUFeedForward(hidden_dim, **own)
         else:
-            raise ArgumentError(
-                "the swiglu network has an activation of its own",
-                shown(activation),
-                "leave activation out",
-            )
+            invariant = "the swiglu network has an activation of its own"
+            raise ArgumentError(invariant, shown(activation), "leave activation out")
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
@@ -158,12 +152,8 @@ class RankMixerModel(Module):
         num_layers: int,
         **options: Unpack[BlockOptions],
     ) -> None:
-        V, T, D, N = positive(
-            vocab_size=vocab_size,
-            num_tokens=num_tokens,
-            hidden_dim=hidden_dim,
-            num_layers=num_layers,
-        )
+        V, T = positive(vocab_size=vocab_size, num_tokens=num_tokens)
+        D, N = positive(hidden_dim=hidden_dim, num_layers=num_layers)
         options["rng"] = np.random.default_rng(options.get("rng"))
         own = _given(options, "rng", "dtype")
         self.num_tokens = T
@@ -175,9 +165,8 @@ class RankMixerModel(Module):
         """Ids (B, T) to hidden states (B, T, D)."""
         ids, T = as_ids(ids, "the model"), self.num_tokens
         if ids.ndim != 2 or ids.shape[1] != T:
-            raise ShapeError(
-                f"ids have shape (B, T) with T = {T}", str(ids.shape), "pad or cut the sequences"
-            )
+            invariant = f"ids have shape (B, T) with T = {T}"
+            raise ShapeError(invariant, str(ids.shape), "pad or cut the sequences")
         x = self.token_embedding(ids) + self.position_embedding(np.arange(T))  # (B, T, D)
         x = step("embedding", x)
         for block in self.blocks:

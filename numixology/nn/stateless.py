@@ -48,20 +48,18 @@ def replaced(module: M, parameters: Mapping[str, Any]) -> M:
     """A copy of the tree of modules that shares all with it but these parameters."""
     own = dict(module._entries())
     problems = [f"unexpected {name}" for name in parameters if name not in own]
-    instead: dict[int, Any] = {}
+    replacements: dict[int, Any] = {}
     for name, value in parameters.items():
         given = value if isinstance(value, Tensor) else np.asarray(value)
         if name in own and given.shape != own[name].shape:
             problems.append(f"{name} of shape {given.shape}, not {own[name].shape}")
         elif name in own:
-            instead[id(own[name])] = given
+            replacements[id(own[name])] = given
     if problems:
-        raise StateDictError(
-            "functional_call replaces parameters of the module by name",
-            "; ".join(problems),
-            "compare the names with named_parameters()",
-        )
-    return _twin(module, instead)
+        invariant = "functional_call replaces parameters of the module by name"
+        instead = "compare the names with named_parameters()"
+        raise StateDictError(invariant, "; ".join(problems), instead)
+    return _twin(module, replacements)
 
 
 def _twin(module: M, instead: Mapping[int, Any]) -> M:

@@ -7,14 +7,8 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import positive
-from ..functional.mixing import (
-    Mixing,
-    chunk_cycles,
-    depth_to_mix,
-    head_dim,
-    mixing_order,
-    token_mix,
-)
+from ..functional import mixing as laws
+from ..functional.mixing import Mixing, head_dim, token_mix
 from ..observe import educational as printing
 from ..observe import silence, step
 from ..tensors import Tensor
@@ -58,7 +52,6 @@ class TokenMixer(Module):
         (1, 2, 4, 12)
     """
 
-    norm: LayerNorm
     _settings = ("num_tokens", "num_heads", "mixing")
 
     def __init__(
@@ -119,12 +112,12 @@ class TokenMixer(Module):
     @property
     def depth_to_mix(self) -> int | None:
         """⌈log_H T⌉ layers let every token see every token; None if none do."""
-        return depth_to_mix(self.num_tokens, self.num_heads, mixing=self.mixing)
+        return laws.depth_to_mix(self.num_tokens, self.num_heads, mixing=self.mixing)
 
     @property
     def order(self) -> int:
         """How many mixings in a row are the identity."""
-        return 1 if self.mixing == "guide" else mixing_order(self.num_tokens, self.num_heads)
+        return 1 if self.mixing == "guide" else laws.mixing_order(self.num_tokens, self.num_heads)
 
     @property
     def fixed_chunks(self) -> int:
@@ -137,5 +130,6 @@ class TokenMixer(Module):
         """How many of the T·D dimensions x + token_mix(x) loses, d for each even cycle."""
         if self.mixing == "guide":
             return 0
-        even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(self.num_tokens, self.num_heads))
+        cycles = laws.chunk_cycles(self.num_tokens, self.num_heads)
+        even = sum(len(cycle) % 2 == 0 for cycle in cycles)
         return even * (self.hidden_dim // self.num_heads)

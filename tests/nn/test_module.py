@@ -190,8 +190,8 @@ class TestAssigning:
         before = layer.weight
         with pytest.raises(DTypeError) as caught:
             layer.weight = value
-        assert str(caught.value).startswith("weight of Linear is a parameter, and parameters are ")
-        assert "assign its values with .weight.data = ..., or .weight = nx.t" in str(caught.value)
+        assert str(caught.value).startswith("weight of Linear is a parameter, and those are ")
+        assert "set .weight.data = ..., or .weight = nx.t" in str(caught.value)
         assert layer.weight is before
 
     def test_tensors_and_nothing_may_be_assigned(self):
