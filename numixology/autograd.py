@@ -1,9 +1,10 @@
 """The tape: what a call of a primitive records, and how backward reads it.
 
 A :class:`Node` is a value and where it came from. A :class:`Primitive` is a function of arrays with
-one rule per argument, its vector-Jacobian product (vjp): from the cotangent of the output to the
-cotangent of that argument. Called with a node, a primitive computes the value and makes a node that
-remembers its inputs. Those references are the tape, and :func:`backward` reads it.
+one rule per argument, its vector-Jacobian product (vjp): from the cotangent of the output (how much
+each of its entries counts in the number that is differentiated) to the cotangent of that argument.
+Called with a node, a primitive computes the value and makes a node that remembers its inputs. Those
+references are the tape, and :func:`backward` reads it.
 
 Nothing here knows tensors, or what else surrounds a call: see ``primitives``.
 """
@@ -39,7 +40,8 @@ class Node:
         requires_grad: whether gradients flow to this node.
         primitive: what made it; None for a leaf.
         depth: 0 for a leaf, else one more than the deepest input that requires a gradient.
-        inputs: the arguments it was made from, nodes and constants; None once freed.
+        inputs: the arguments it was made from, nodes and constants; None once freed, or where
+            nothing was recorded.
         saved: the output and those arguments, as arrays.
         options: the keyword options of the call, for its rules.
     """
@@ -165,7 +167,8 @@ def backward(
         outputs: nodes that require a gradient.
         cotangents: one for each, of its shape and dtype; nodes under ``create_graph``.
         inputs: the nodes wanted; the leaves if None. Those that no output depends on are left out.
-        create_graph: run the rules on nodes, so that what arrives can be differentiated again.
+        create_graph: run the rules on nodes, so that what arrives can be differentiated again;
+            ``primitives.gradients`` sees to it that they are recorded.
         free: forget each node's inputs once its rules have run.
 
     Returns:
@@ -177,7 +180,7 @@ def backward(
     tape = tape_below(outputs, inputs)
     wanted = {node for node in tape if node.primitive is None} if inputs is None else set(inputs)
     needed = set(wanted)
-    for node, parents in reversed(tape.items()):  # those on a way from a wanted node to an output
+    for node, parents in reversed(tape.items()):  # inputs first: mark what a wanted node leads to
         if not needed.isdisjoint(parents):
             needed.add(node)
     total: dict[Node, Any] = {}
@@ -194,14 +197,17 @@ def backward(
 
 
 def tape_below(outputs: Sequence[Node], inputs: Sequence[Node] | None) -> dict[Node, list[Node]]:
-    """Every node below the outputs that requires a gradient, with its parents; deepest first."""
+    """The outputs and what they were made from, deepest first; each with its parents.
+
+    The parents of a node are those of its inputs that require a gradient.
+    """
     tape: dict[Node, list[Node]] = {}  # no set: equal depths keep the order in which they were met
     stack = [*outputs]
     while stack:
         node = stack.pop()
         if node in tape:
             continue
-        forgotten = node.primitive is not None and node.inputs is None  # what lies below
+        forgotten = node.primitive is not None and node.inputs is None  # its inputs
         if forgotten and (inputs is None or any(one.depth < node.depth for one in inputs)):
             raise tape_freed(node.primitive)
         tape[node] = [x for x in node.inputs or () if isinstance(x, Node) and x._requires_grad]
@@ -231,7 +237,7 @@ def pulled_back(
             part = rule(cotangent, *arguments, **node.options)
             if getattr(part, "shape", None) != value.shape:
                 part = unbroadcast(node.primitive, part, value.shape)
-            yield one, part if part.dtype == value.dtype else part.astype(value.dtype)
+            yield one, (part if part.dtype == value.dtype else part.astype(value.dtype))
 
 
 def unbroadcast(primitive: Primitive, part: Any, shape: Shape) -> Any:

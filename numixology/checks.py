@@ -263,7 +263,10 @@ def plain_index(index: Any) -> Any:
 
 
 def _places(index: Any) -> Any:
-    if index is None or index is Ellipsis or isinstance(index, (int, np.integer, slice)):
+    if isinstance(index, slice):
+        bounds = (index.start, index.stop, index.step)
+        return slice(*[n if n is None else as_integer(n, "a bound of a slice") for n in bounds])
+    if index is None or index is Ellipsis or isinstance(index, (int, np.integer)):
         return index
     try:
         places = np.array(index.data if isinstance(index, Node) else index)

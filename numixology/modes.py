@@ -16,7 +16,8 @@ class no_grad(Setting):
     """Record nothing inside the ``with`` block, in this thread or task only.
 
     Also a decorator, ``@nx.no_grad()``, of functions, generator functions and coroutine functions:
-    then nothing is recorded while their own lines run, and all else is left as it is.
+    then nothing is recorded while their own lines run, and all else is left as it is. One object
+    serves one thread or task at a time; each ``nx.no_grad()`` makes another.
 
     Example:
         >>> import numixology as nx

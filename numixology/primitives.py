@@ -5,6 +5,7 @@ for its users alike; :func:`implements` says which functions of NumPy it stands 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -83,8 +84,8 @@ class Checked(Primitive):
                     f"a tensor as {name}",
                     "make it a positional argument of the forward and give it a rule",
                 )
-            elif option.__class__ is np.ndarray:  # copied, as the tape copies other constants
-                options[name] = option.copy("K")
+            elif isinstance(option, (np.ndarray, list, dict)):  # copied, as the tape copies others
+                options[name] = copy(option)
         return tuple(placed), {**self.option_defaults, **options}
 
     def run(
@@ -112,7 +113,10 @@ class Checked(Primitive):
     def compute(
         self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
     ) -> tuple[Any, Mapping[str, Any]]:
-        """The value, and the options of the rules: residuals may join those of the call."""
+        """The value, and the options of the rules.
+
+        Residuals may join those of the call: what the forward computed and a rule needs.
+        """
         return self.forward(*values, **options), options
 
     def _refusal(self, values: Sequence[Any], error: Exception) -> NumixologyError:
@@ -149,7 +153,7 @@ def as_constant(constant: Any, taker: str) -> Any:
             type(constant).__name__,
             "use np.asarray, or .filled(...) for a masked array",
         )
-    return constant
+    return constant if isinstance(constant, (complex, np.generic)) else np.array(constant)
 
 
 def as_array(data: Any, taker: str) -> Array:

@@ -41,7 +41,8 @@ _minimum_reduce: Callable[..., Array] = np.minimum.reduce
 
 @primitive
 def _sum(x: Array, *, axis: Axis, keepdims: bool) -> Array:
-    if x.dtype == np.float32 and axis != (x.ndim - 1,):  # NumPy adds in pairs along the last alone
+    in_pairs = axis == (x.ndim - 1,) and x.flags.c_contiguous  # as NumPy adds what lies in a row
+    if x.dtype == np.float32 and not in_pairs:
         return _add_reduce(x, axis=axis, keepdims=keepdims, dtype=np.float64).astype(np.float32)
     return _add_reduce(x, axis=axis, keepdims=keepdims)
 

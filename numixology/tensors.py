@@ -1,6 +1,6 @@
 """Tensors: nodes of the tape with operators and methods.
 
-An operator or method is a function of an earlier room, called with the tensor itself.
+An operator or method is a function of an earlier module, called with the tensor itself.
 """
 
 import math

@@ -1,6 +1,8 @@
 """Derivatives of functions: ``grad``, ``vjp``, ``jvp`` and ``jacobian``.
 
-None of them touches any ``.grad``. All of them read the tape that calling the function left.
+None of them touches any ``.grad``. All of them read the tape that calling the function left. To
+``vjp``, ``jvp`` and ``jacobian`` the inputs are all that varies: tensors that the function closes
+over, such as the parameters of a module, are constants, and no gradient flows to them later.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +13,7 @@ import numpy as np
 
 from .arithmetic import where
 from .array import Array, Scalar, Shape
+from .autograd import is_recording
 from .checks import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
 from .functional.elementary import stack
@@ -125,7 +128,7 @@ def vjp(fn: Callable[..., Any], *inputs: Input) -> tuple[Any, Pullback]:
                 f"{len(cotangents)} for {len(outs)}",
                 "pass each of them",
             )
-        return _pull_or_zero(outs, cotangents, tracked, nested)
+        return _pull_or_zero(outs, cotangents, tracked, nested or _nested(cotangents))
 
     return output if nested else _detached(output), pullback
 
@@ -279,9 +282,10 @@ def _nested(inputs: Sequence[Any]) -> bool:
     """Whether what a transform returns will itself be differentiated: it is recorded then.
 
     That is so inside a function that another transform is differentiating, and where an input
-    lies on the caller's own tape.
+    lies on the caller's own tape; but nowhere inside ``no_grad``.
     """
-    return _differentiating.get() or any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+    tracked = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+    return is_recording() and (_differentiating.get() or tracked)
 
 
 def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:

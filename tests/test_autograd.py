@@ -1,5 +1,6 @@
 """The tape: what is recorded, how it is read, and how users write primitives of their own."""
 
+import array
 import gc
 import threading
 import weakref
@@ -1120,3 +1121,23 @@ def test_an_array_option_may_change_after_it_was_recorded() -> None:
     by[:] = 0
     y.backward(np.ones(2))
     assert x.grad.tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("make", [lambda c: array.array("d", c), lambda c: memoryview(np.array(c))])
+def test_what_only_becomes_an_array_may_change_too(make) -> None:
+    x, c = leaf([1.0, 2.0]), make([3.0, 4.0])
+    y = F.multiply(x, c)
+    c[0] = 100.0
+    assert nx.grad(y.sum(), x)[0].tolist() == [3.0, 4.0]
+
+
+def test_a_list_as_an_option_may_change_after_it_was_recorded() -> None:
+    @nx.primitive
+    def scaled(x, *, by):
+        return x * by
+
+    scaled.vjp("x")(lambda ct, y, x, *, by: ct * by)
+    x, by = leaf([1.0, 2.0]), [2.0, 3.0]
+    y = scaled(x, by=by)
+    by[0] = 0.0
+    assert nx.grad(y.sum(), x)[0].tolist() == [2.0, 3.0]

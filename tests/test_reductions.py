@@ -342,3 +342,9 @@ def test_many_float32_are_added_up_in_float64(name) -> None:
     got = np.asarray(SUMS[name](x))
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, ROWS * float(x[0, 0]), rtol=1.5e-7)
+
+
+def test_float32_rows_that_lie_apart_are_summed_as_carefully() -> None:
+    x = nx.tensor(np.full((100_000, 2), 0.1, np.float32)).T
+    for total in (x.sum(axis=-1), x.contiguous().sum(axis=-1), x.T.sum(axis=0)):
+        np.testing.assert_allclose(total.numpy(), 1e5 * float(np.float32(0.1)), rtol=1e-6)

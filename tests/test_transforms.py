@@ -587,3 +587,18 @@ def test_an_input_on_the_callers_tape_passes_gradients_on() -> None:
     x = leaf([1.0, 2.0])
     nx.jacobian(cubes, x).sum().backward()
     assert x.grad.tolist() == [6.0, 12.0]
+
+
+def test_a_pullback_may_be_differentiated_by_its_cotangent() -> None:
+    _, pullback = nx.vjp(lambda a: a * a, [3.0, 4.0])
+    found = nx.jacobian(lambda v: pullback(v)[0] + v, [1.0, 1.0])
+    assert found.tolist() == [[7.0, 0.0], [0.0, 9.0]]
+
+
+def test_a_transform_inside_no_grad_gives_a_constant() -> None:
+    def fn(a):
+        with nx.no_grad():
+            size = nx.vjp(lambda t: (t * t).sum(), a)[0]
+        return a * size
+
+    assert nx.jacobian(fn, [1.0, 2.0]).tolist() == [[5.0, 0.0], [0.0, 5.0]]

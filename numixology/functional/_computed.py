@@ -22,8 +22,8 @@ class Computed(Checked):
     """A function of one number that is written as its equation, and so is its rule.
 
     On real arrays a kernel computes both to the last digits. Complex arrays follow the equation,
-    and tensors that of the rule: so a recorded gradient has the equation's derivatives, and a
-    complex step checks the kernel by other code than its own.
+    and a rule that gets tensors follows its own. So a recorded gradient has the derivatives of the
+    equation, and a complex step (see :func:`.real_part`) checks the kernel by other code.
     """
 
     def __init__(self, equation: Callable[..., Any], kernel: Kernel) -> None:

@@ -7,8 +7,8 @@ DTypeError. NaN stays NaN.
 Each function is written as its equation, and so is its slope, directly below; see
 :func:`.computed_by` for what computes them to the last digits. At the infinities all have their
 limits, and their slopes too. Only under ``create_graph=True``, where the slope's equation is
-recorded as it stands, the gated ones (SiLU and GELU) have NaN there, which is ∞ · 0; tanh-GELU has
-it wherever x² overflows.
+recorded as it stands, the gated ones (SiLU and GELU) have NaN there, which is ∞ · 0, and tanh-GELU
+wherever x² overflows; near a zero of the slope it has the digits of plain arithmetic.
 """
 
 import math

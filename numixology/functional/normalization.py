@@ -1,7 +1,8 @@
 """LayerNorm: every row to mean 0 and variance 1, then scaled and shifted.
 
 A row is what lies along the last axis. The helpers and the rules take arrays and tensors alike, so
-the rules can be differentiated again. float32 is calculated in float64 and rounded once.
+the rules can be differentiated again; ct is the cotangent of y. float32 is calculated in float64
+and rounded once.
 """
 
 from typing import Any
@@ -24,7 +25,7 @@ def mean(x: A) -> A:
 def center(x: A) -> A:
     """x - mean(x), to the last digits, in rows of mean 1e8 too.
 
-    The mean is rounded, and what its rounding leaves in every entry is the mean of the difference.
+    The mean is rounded, so every entry of d is off by the same small number, which is mean(d).
     Taking that off as well costs little, and makes exactly 0 of a constant row.
     """
     d = x - mean(x)
@@ -47,14 +48,14 @@ def _layer_norm(
 
 @_layer_norm.vjp("x")
 def _layer_norm_dx(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
-    c = upcast(ct) * weight
-    c = c - mean(c)
+    """Moving x by u moves h by (u - mean(u) - h mean(h u)) / std: a symmetric matrix times u."""
+    c = center(upcast(ct) * weight)
     return (c - h * mean(c * h)) / std
 
 
 @_layer_norm.vjp("weight")
 def _layer_norm_dweight(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
-    return ct * h
+    return ct * h  # (..., D), which the tape sums over the rows
 
 
 @_layer_norm.vjp("bias")

@@ -1,7 +1,8 @@
 """Modules: parameters, parts and state around the functions of ``functional``.
 
 A tensor assigned to a module's attribute is a parameter of it, a module assigned to one is a
-part of it, and so is every module in a list. Nothing else needs to be declared.
+part of it, and so is every module in a list. Nothing else needs to be declared; tensors in a list,
+and modules in a dict or in a list of lists, are not found.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +31,8 @@ class Module:
     """The base of all layers.
 
     Write a subclass with an ``__init__`` that assigns tensors and modules, and a ``forward``.
-    A module starts in training mode. Where somebody watches, what a part returns is a step, under
-    the name that the part has in the module that calls it.
+    A module starts in training mode. An observer sees what a part returns, under the part's name in
+    the module that calls it.
 
     Example:
         >>> import numixology as nx

@@ -320,3 +320,10 @@ def test_repeats_in_any_sequence_add_up(index) -> None:
     wanted = np.zeros((2, 2))
     np.add.at(wanted, plain, 1.0)
     assert x.grad.tolist() == wanted.tolist()
+
+
+def test_the_bounds_of_a_slice_may_change_after_it_was_recorded() -> None:
+    x, start, stop = nx.tensor(np.arange(4.0), requires_grad=True), np.array(0), np.array(2)
+    y = x[start:stop]
+    start[...], stop[...] = 1, 3
+    assert nx.grad(y.sum(), x)[0].tolist() == [1.0, 1.0, 0.0, 0.0]
