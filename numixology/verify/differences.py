@@ -57,7 +57,8 @@ _LONGEST, _LEVELS, _SHORTER = 0.02, 10, 40
 _SHORTEST = 2.0**7
 #: How much shorter a step is that puts a kink to the test, and steps that only rounding sees.
 _NEARER, _HARDLY_SHORTER = 4.0**-7, (0.993, 0.983, 0.971)
-_AT_ONCE = 32
+#: So many coordinates share copies of the inputs; fewer where their outputs, all kept, are large.
+_AT_ONCE, _KEPT = (8, 64), 2**18
 
 #: When a real difference has settled well enough, and one-sided ones, relative to the slope.
 _SETTLED, _SETTLED_ONE_SIDED = 1e-8, 1e-6
@@ -583,7 +584,9 @@ def slopes_of(problem: Problem, method: str, executor: Executor | None) -> list[
     found = [Differences(np.empty(p.shape), np.empty(p.shape)) for p in problem.points]
     total = sum(point.size for point in problem.points)
     workers = 4 * (os.cpu_count() or 1)
-    length = _AT_ONCE if executor is None else -(-total // workers) or 1
+    outputs = sum(v.size for v in problem.cotangents) or 1
+    at_once = int(np.clip(_KEPT // outputs, *_AT_ONCE))
+    length = at_once if executor is None else -(-total // workers) or 1
     stretches = [
         _Stretch(which, start, min(start + length, point.size))
         for which, point in enumerate(problem.points)

@@ -1075,7 +1075,7 @@ def test_progress_is_shown_on_a_terminal_after_two_seconds(terminal, slow, monke
             return terminal
 
     stream = Stream()
-    clock = itertools.count(0, 2.0 if slow else 1e-6)
+    clock = itertools.count(0, 3.0 if slow else 1e-6)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(sys, "stderr", stream)
     assert gradcheck(F.exp, normal(64)).passed
