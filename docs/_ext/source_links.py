@@ -1,8 +1,9 @@
 """The way back from the source of a module to its page.
 
 Sphinx notes one module for all names of a source file, so the link of a name that is documented
-under another leads nowhere. Such a link is given the module whose source it is. Its list of modules
-also has those without a source of their own, such as ``builtins``, as links to no page.
+under another leads nowhere. Such a link is given the module under which it is documented: the one
+whose source it is, or one that hands it on. Its list of modules also has those without a source of
+their own, such as ``builtins``, as links to no page.
 
 A module in which no documented name was found, such as ``numpy``, gets no page. Sphinx forgets most
 of those by chance, while it reads the pages that come later, and fewer where several are read at
@@ -12,6 +13,7 @@ once; here all are.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 from docutils import nodes
@@ -44,7 +46,10 @@ def mend(
     def home(link: re.Match[str]) -> str:
         before, name, after = link.groups()
         if name not in known and source:
-            name = f"{module}.{name.removeprefix(source[3] + '.')}"
+            end = "." + name.removeprefix(source[3] + ".")
+            homes = [one.removesuffix(end) for one in known if one.endswith(end)]
+            homes = [one for one in homes if one in sys.modules]  # a class may have such a method
+            name = (module if module in homes else homes[0]) + end
         return before + name + after
 
     context["body"] = NO_SOURCE.sub("", BACK.sub(home, context["body"]))
