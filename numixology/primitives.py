@@ -44,6 +44,12 @@ class Checked(Primitive):
     """A primitive whose calls are checked, quiet, and announced to whoever watches."""
 
     def __init__(self, forward: Callable[..., Any], *, broadcasts: bool = False) -> None:
+        if not hasattr(forward, "__code__"):
+            raise DTypeError(
+                "a primitive is made of a function with named arguments, written in Python",
+                shown(forward),
+                "write one that calls it; for NumPy's functions there is also @implements",
+            )
         super().__init__(forward, broadcasts=broadcasts)
         if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
             raise ArgumentError(

@@ -3,6 +3,7 @@
 import pickle
 import pkgutil
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 
 import numpy as np
@@ -75,3 +76,11 @@ def test_numbers_too_large_for_any_array_are_refused() -> None:
     with refused(DTypeError, "relu", "too large"):
         F.relu(10**30)
     assert F.relu(np.array([-1, 2])).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "forward", [np.sinc, len, partial(np.add, 1.0)], ids=["numpy", "C", "partial"]
+)
+def test_only_functions_of_python_make_a_primitive(forward) -> None:
+    with refused(DTypeError, "written in Python", "@implements"):
+        nx.primitive(forward)
