@@ -17,14 +17,7 @@ from ..arithmetic import (
     where,
 )
 from ..reductions import cumsum, max, mean, min, prod, sum, var
-from ..shapes import (
-    astype,
-    broadcast_to,
-    contiguous,
-    reshape,
-    squeeze,
-    transpose,
-)
+from ..shapes import astype, broadcast_to, contiguous, reshape, squeeze, transpose
 from .activations import gelu, relu, sigmoid, silu, softplus, tanh
 from .affine import dropout, embedding, linear
 from .distributions import log_softmax, logsumexp, softmax

@@ -64,17 +64,12 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
     """
     shape, table = shape_of(x, "linear"), shape_of(weight, "linear")
     if len(table) != 2 or len(shape) == 0 or shape[-1] != table[1]:
-        raise ShapeError(
-            "linear maps x of shape (..., in) with a weight of shape (out, in)",
-            f"{shape} and {table}",
-            "make the last axes of both equal; a weight stored as (in, out) needs transposing",
-        )
+        invariant = "linear maps x of shape (..., in) with a weight of shape (out, in)"
+        instead = "make the last axes of both equal; a weight stored as (in, out) needs transposing"
+        raise ShapeError(invariant, f"{shape} and {table}", instead)
     if bias is not None and shape_of(bias, "linear") != table[:1]:
-        raise ShapeError(
-            f"the bias of linear has shape {table[:1]}",
-            str(bias.shape),
-            "check the weight's rows",
-        )
+        invariant = f"the bias of linear has shape {table[:1]}"
+        raise ShapeError(invariant, str(bias.shape), "check the weight's rows")
     return _linear(x, weight, bias)
 
 
@@ -115,20 +110,16 @@ def embedding(ids: Any, weight: A) -> A:
     """
     places = as_ids(ids, "embedding")
     if places.dtype.kind not in "iu":
-        raise DTypeError(
-            "ids are integers", str(places.dtype), "convert them with .astype('int64')"
-        )
+        raise DTypeError("ids are integers", str(places.dtype), "convert with .astype('int64')")
     table = shape_of(weight, "embedding")
     if len(table) != 2:
         raise ShapeError("an embedding table has shape (V, D)", str(table), "reshape it")
     count = table[0]
     outside = (places < 0) | (places >= count)
     if outside.any():
-        raise IndexRangeError(
-            f"ids lie from 0 to {count - 1}",
-            f"{places[outside][0]} at {tuple(int(i) for i in np.argwhere(outside)[0])}",
-            "check the vocabulary size, and that padding has a row of its own",
-        )
+        first = f"{places[outside][0]} at {tuple(np.argwhere(outside)[0].tolist())}"
+        instead = "check the vocabulary size, and that padding has a row of its own"
+        raise IndexRangeError(f"ids lie from 0 to {count - 1}", first, instead)
     return _embedding(weight, ids=places)
 
 
@@ -170,11 +161,8 @@ def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int |
     if not training or p == 0:
         return x
     if x.dtype.kind not in "fc":
-        raise DTypeError(
-            "dropout scales floating-point numbers", str(x.dtype), "use .astype('float64')"
-        )
-    generator = np.random.default_rng(rng)
-    mask = (generator.random(shape) >= p) / (1 - float(p))
+        raise DTypeError("dropout takes floating-point x", str(x.dtype), "use .astype('float64')")
+    mask = (np.random.default_rng(rng).random(shape) >= p) / (1 - float(p))
     return multiply(x, mask.astype(real_dtype(x.dtype)))
 
 

@@ -228,14 +228,10 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     if np.ndim(indices_or_sections) == 0:
         (sections,) = cuts
         if sections < 1 or length % sections:
-            raise ShapeError(
-                "split cuts an axis into equal parts",
-                f"{length} in {sections}",
-                "give the places to cut at, as a list",
-            )
+            what = f"{length} in {sections}"
+            raise ShapeError("split cuts into equal parts", what, "give the places to cut at")
         cuts = tuple(length // sections * i for i in range(1, sections))
-    bounds = zip((0, *cuts), (*cuts, length), strict=True)
-    before: tuple[slice, ...] = (slice(None),) * axis
+    before, bounds = (slice(None),) * axis, zip((0, *cuts), (*cuts, length), strict=True)
     return [x[(*before, slice(start, stop))] for start, stop in bounds]
 
 
@@ -250,15 +246,12 @@ def _einsum_doperand(
     position: int, ct: A, y: A, *operands: A, inputs: tuple[str, ...], output: str
 ) -> A:
     """Exchange the operand with the output; letters that it alone has were summed: repeat."""
-    mine = inputs[position]
-    others: list[tuple[str, A]] = [
-        (s, x) for i, (s, x) in enumerate(zip(inputs, operands, strict=True)) if i != position
-    ]
-    known = set(output).union(*(s for s, _ in others))
+    mine, shape = inputs[position], operands[position].shape
+    others = inputs[:position] + inputs[position + 1 :]
+    known = set(output).union(*others)
     found = "".join(letter for letter in mine if letter in known)
-    subscripts = (output, *(s for s, _ in others))
-    part = _einsum(ct, *(x for _, x in others), inputs=subscripts, output=found)
-    shape = operands[position].shape
+    rest = operands[:position] + operands[position + 1 :]
+    part = _einsum(ct, *rest, inputs=(output, *others), output=found)
     part = part.reshape(tuple(n if s in known else 1 for s, n in zip(mine, shape, strict=True)))
     return part + np.zeros(shape, ct.dtype) if part.shape != shape else part
 
@@ -287,40 +280,29 @@ def einsum(subscripts: str, *operands: A) -> A:
     """
     if not isinstance(subscripts, str):
         raise DTypeError(
-            "einsum takes its subscripts as text, before the operands",
-            shown(subscripts),
-            'write einsum("ij,j->i", a, b), not einsum(a, [0, 1], b, [1], [0])',
+            "einsum takes subscripts as text", shown(subscripts), 'write einsum("ij,j->i", a, b)'
         )
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs: tuple[str, ...] = tuple(left.split(","))
+    letters = "".join(inputs)
     if not arrow:
-        letters = "".join(inputs)
         output = "".join(sorted(s for s in set(letters) if letters.count(s) == 1))
-    groups = (*inputs, output)
-    if any(
-        len(set(group)) < len(group) or (group and not group.isalpha()) for group in groups
-    ) or not set(output) <= set("".join(inputs)):
-        raise ArgumentError(
-            "einsum takes letters, each once in a group, and an output made of them",
-            repr(subscripts),
-            "write every axis as a letter; take diagonals by indexing",
-        )
+    once = all(len(set(group)) == len(group) for group in (*inputs, output))
+    if not (once and set(output) <= set(letters) and all(map(str.isalpha, letters))):
+        invariant = "einsum takes letters, each once in a group, and an output made of them"
+        instead = "write every axis as a letter; take diagonals by indexing"
+        raise ArgumentError(invariant, repr(subscripts), instead)
     arrays = _arrays(operands, "einsum")
     if [len(group) for group in inputs] != [x.ndim for x in arrays]:
-        raise ShapeError(
-            "einsum takes one operand per group, with one axis per letter",
-            f"{subscripts!r} with shapes {', '.join(str(x.shape) for x in arrays)}",
-            "count the letters",
-        )
+        what = f"{subscripts!r} with shapes {', '.join(str(x.shape) for x in arrays)}"
+        invariant = "einsum takes one operand per group, with one axis per letter"
+        raise ShapeError(invariant, what, "count the letters")
     lengths: dict[str, int] = {}
     for group, x in zip(inputs, arrays, strict=True):
         for letter, n in zip(group, x.shape, strict=True):
             if lengths.setdefault(letter, n) != n:
-                raise ShapeError(
-                    "a letter of einsum stands for one length",
-                    f"{subscripts!r} in which {letter} is both {lengths[letter]} and {n}",
-                    "check the operands' shapes",
-                )
+                what = f"{subscripts!r} in which {letter} is both {lengths[letter]} and {n}"
+                raise ShapeError("a letter of einsum stands for one length", what, "check them")
     return _einsum(*arrays, inputs=inputs, output=output)
 
 

@@ -54,18 +54,12 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
         raise DTypeError("a target class is an integer", str(ids.dtype), "use .astype('int64')")
     shape = shape_of(logits, "cross_entropy")
     if not shape or ids.shape != shape[:-1]:
-        raise ShapeError(
-            "cross_entropy takes logits (..., C) and target (...)",
-            f"{shape} and {ids.shape}",
-            "put the classes on the last axis",
-        )
-    classes = shape[-1]
-    if ids.size and (ids.min() < 0 or ids.max() >= classes):
-        raise IndexRangeError(
-            f"a target class lies from 0 to {classes - 1}",
-            f"{ids.min()} to {ids.max()}",
-            "check it",
-        )
+        invariant = "cross_entropy takes logits (..., C) and target (...)"
+        instead = "put the classes on the last axis"
+        raise ShapeError(invariant, f"{shape} and {ids.shape}", instead)
+    if ids.size and (ids.min() < 0 or ids.max() >= shape[-1]):
+        invariant = f"a target class lies from 0 to {shape[-1] - 1}"
+        raise IndexRangeError(invariant, f"{ids.min()} to {ids.max()}", "check it")
     log_p = flatten_leading(log_softmax(logits))  # (N, C)
     losses = -log_p[np.arange(ids.size), ids.reshape(-1)]  # (N,)
     return _by_reduction(losses.reshape(ids.shape), reduction)
@@ -136,11 +130,8 @@ def _target(x: Any, target: Any, name: str) -> Any:
     shape = shape_of(x, name)
     target = target if isinstance(target, Tensor) else as_array(target, name)
     if target.shape != shape:
-        raise ShapeError(
-            f"{name} compares equal shapes",
-            f"{shape} and {target.shape}",
-            "reshape or broadcast first",
-        )
+        shapes = f"{shape} and {target.shape}"
+        raise ShapeError(f"{name} compares equal shapes", shapes, "reshape or broadcast first")
     if target.dtype.kind in "iub":
         target = target.astype(real_dtype(x.dtype))
     return target

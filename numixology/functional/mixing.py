@@ -156,11 +156,8 @@ def divided(hidden_dim: int, num_heads: int) -> int:
         low = [n for n in range(1, up_to + 1) if hidden_dim % n == 0]
         divisors = [str(n) for n in sorted({*low, *(hidden_dim // n for n in low)})]
         known = ", ".join(divisors[:-1]) + f" or {divisors[-1]}" if len(divisors) > 1 else "1"
-        raise ShapeError(
-            "hidden_dim must be divisible by num_heads",
-            f"{hidden_dim} and {num_heads}",
-            f"try {known}",
-        )
+        sizes = f"{hidden_dim} and {num_heads}"
+        raise ShapeError("hidden_dim must be divisible by num_heads", sizes, f"try {known}")
     return hidden_dim // num_heads
 
 
@@ -204,8 +201,7 @@ def chunk_cycles(num_tokens: int, num_heads: int) -> list[list[int]]:
     cycles: list[list[int]] = []
     seen: set[int] = set()
     for first in range(len(to)):
-        cycle = []
-        chunk = first
+        cycle, chunk = [], first
         while chunk not in seen:
             seen.add(chunk)
             cycle.append(chunk)
@@ -241,11 +237,9 @@ def mixing_order(num_tokens: int, num_heads: int) -> int:
         if power == 1:
             return order
         power = power * num_tokens % modulus
-    raise ArgumentError(
-        f"the order of mixing is found up to {_HIGHEST_ORDER:,}",
-        f"{num_tokens} tokens and {num_heads} heads",
-        "use fewer of them",
-    )
+    sizes = f"{num_tokens} tokens and {num_heads} heads"
+    invariant = f"the order of mixing is found up to {_HIGHEST_ORDER:,}"
+    raise ArgumentError(invariant, sizes, "use fewer of them")
 
 
 def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer") -> int | None:

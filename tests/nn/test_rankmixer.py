@@ -265,7 +265,7 @@ class TestModel:
 
     @pytest.mark.parametrize("kind", [float, bool, complex, str])
     def test_ids_that_are_no_integers(self, kind):
-        with pytest.raises(DTypeError, match=r"ids are integers: got .*; convert them with"):
+        with pytest.raises(DTypeError, match=r"ids are integers: got .*; convert with"):
             model()(np.ones((2, 3)).astype(kind))
 
     def test_heads_that_do_not_divide(self):
