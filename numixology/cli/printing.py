@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ArgumentError
 from ..version import __version__
@@ -14,21 +14,12 @@ from ..version import __version__
 __all__ = ["counter", "progress", "say", "show", "write"]
 
 
-class _Report(Protocol):
-    """What prints readably, is plain data as well, and stands for an exit status."""
-
-    @property
-    def exit_code(self) -> int: ...
-
-    def as_dict(self) -> dict[str, Any]: ...
-
-
-def show(report: _Report, *, as_json: bool) -> int:
-    """Print a report, as text or as JSON, and return its exit status."""
+def show(report: Any, *, as_json: bool) -> int:
+    """Print a report, its ``str`` or its ``as_dict()`` as JSON, and return its ``exit_code``."""
     progress("")
     plain = {"numixology": __version__} | report.as_dict() if as_json else {}
     say(json.dumps(plain, indent=2, allow_nan=False) if as_json else str(report))
-    return report.exit_code
+    return int(report.exit_code)
 
 
 def say(text: str) -> None:

@@ -292,7 +292,7 @@ def einsum(subscripts: str, *operands: A) -> A:
         invariant = "einsum takes letters, each once in a group, and an output made of them"
         instead = "write every axis as a letter; take diagonals by indexing"
         raise ArgumentError(invariant, repr(subscripts), instead)
-    arrays = _arrays(operands, "einsum")
+    arrays: list[A] = _arrays(operands, "einsum")
     if [len(group) for group in inputs] != [x.ndim for x in arrays]:
         what = f"{subscripts!r} with shapes {', '.join(str(x.shape) for x in arrays)}"
         invariant = "einsum takes one operand per group, with one axis per letter"
@@ -312,9 +312,6 @@ def _several(parts: Sequence[A], name: str) -> list[A]:
     return _arrays(parts, name)
 
 
-def _arrays(given: Sequence[A], taker: str) -> list[A]:
+def _arrays(given: Sequence[Any], taker: str) -> list[Any]:
     """Tensors, and what else was given as arrays."""
-    made: list[Any] = [
-        x if isinstance(x, Node) else np.asarray(as_constant(x, taker)) for x in given
-    ]
-    return made
+    return [x if isinstance(x, Node) else np.asarray(as_constant(x, taker)) for x in given]

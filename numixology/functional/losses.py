@@ -6,13 +6,14 @@ target is an array, a tensor or nested lists; in the two losses of single number
 too, and if it has another shape than the output it is a ShapeError.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ..arithmetic import add, negative, subtract
 from ..array import A, Array, flatten_leading, shape_of
-from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, shown
+from ..checks import one_of
+from ..errors import DTypeError, IndexRangeError, ShapeError
 from ..primitives import as_array, primitive
 from ..reductions import mean, sum
 from ..tensors import Tensor
@@ -138,10 +139,7 @@ def _target(x: Any, target: Any, name: str) -> Any:
 
 
 def _by_reduction(losses: A, reduction: str) -> A:
+    one_of("reduction", reduction, get_args(Reduction))
     if reduction == "none":
         return losses
-    if reduction == "sum":
-        return sum(losses)
-    if reduction == "mean":
-        return mean(losses)
-    raise ArgumentError("reduction is 'mean', 'sum' or 'none'", shown(reduction), "use one of them")
+    return sum(losses) if reduction == "sum" else mean(losses)

@@ -201,13 +201,12 @@ def chunk_cycles(num_tokens: int, num_heads: int) -> list[list[int]]:
     cycles: list[list[int]] = []
     seen: set[int] = set()
     for first in range(len(to)):
-        cycle, chunk = [], first
-        while chunk not in seen:
-            seen.add(chunk)
-            cycle.append(chunk)
-            chunk = to[chunk]
-        if cycle:
+        if first not in seen:
+            cycle = [first]
+            while (chunk := to[cycle[-1]]) != first:
+                cycle.append(chunk)
             cycles.append(cycle)
+            seen.update(cycle)
     return cycles
 
 
