@@ -25,14 +25,7 @@ from ._computed import computed_by
 from .elementary import exp, log1p
 from .special import normal_cdf, normal_pdf
 
-__all__ = [
-    "gelu",
-    "relu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "tanh",
-]
+__all__ = ["gelu", "relu", "sigmoid", "silu", "softplus", "tanh"]
 
 _ROOT_TWO_OVER_PI = math.sqrt(2 / math.pi)
 

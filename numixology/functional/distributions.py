@@ -163,11 +163,9 @@ def _filled_axis(x: Any, axis: int, name: str) -> int:
     shape = shape_of(x, name)
     axis = checked_axis(axis, len(shape))
     if shape[axis] == 0:
-        raise ShapeError(
-            f"{name} needs an axis with at least one value",
-            f"axis {axis} of shape {shape}",
-            "name another axis, or check the input first",
-        )
+        invariant = f"{name} needs an axis with at least one value"
+        instead = "name another axis, or check the input first"
+        raise ShapeError(invariant, f"axis {axis} of shape {shape}", instead)
     return axis
 
 

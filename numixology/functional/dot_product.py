@@ -38,10 +38,8 @@ def attention(query: A, key: A, value: A) -> A:
     """
     q, k, v = shapes = [shape_of(x, "attention") for x in (query, key, value)]
     if min(map(len, shapes)) < 2 or q[-1] != k[-1] or k[-2] != v[-2] or 0 in k[-2:]:
-        raise ShapeError(
-            "attention takes query (..., T, d), key (..., S, d) and value (..., S, e)",
-            ", ".join(map(str, shapes)),
-            "check the last two axes of each",
-        )
+        invariant = "attention takes query (..., T, d), key (..., S, d) and value (..., S, e)"
+        got = ", ".join(map(str, shapes))
+        raise ShapeError(invariant, got, "check the last two axes of each")
     scores = divide(matmul(query, swap_last(key)), math.sqrt(q[-1]))  # (..., T, S)
     return matmul(softmax(scores), value)  # (..., T, e)

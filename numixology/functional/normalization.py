@@ -103,21 +103,16 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
 def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:
     shape = shape_of(x, "layer_norm")
     if not shape or shape[-1] == 0:
-        raise ShapeError(
-            "layer_norm needs a last axis of at least one feature",
-            f"shape {shape}",
-            "pass x of shape (..., D)",
-        )
+        invariant = "layer_norm needs a last axis of at least one feature"
+        raise ShapeError(invariant, f"shape {shape}", "pass x of shape (..., D)")
     if x.dtype.kind not in "fc":
         raise DTypeError(
             "layer_norm takes floating-point rows", str(x.dtype), "use .astype('float64')"
         )
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and shape_of(value, "layer_norm") != shape[-1:]:
-            raise ShapeError(
-                f"the {name} of layer_norm has shape {shape[-1:]}, as x has features",
-                str(value.shape),
-                "check which axis holds the features",
-            )
+            invariant = f"the {name} of layer_norm has shape {shape[-1:]}, as x has features"
+            instead = "check which axis holds the features"
+            raise ShapeError(invariant, str(value.shape), instead)
     if not eps >= 0:
         raise ArgumentError("eps must be at least 0", str(eps), "use a small number such as 1e-5")
