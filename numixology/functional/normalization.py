@@ -49,8 +49,8 @@ def _layer_norm(
 @_layer_norm.vjp("x")
 def _layer_norm_dx(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
     """Moving x by u moves h by (u - mean(u) - h mean(h u)) / std: a symmetric matrix times u."""
-    c = center(upcast(ct) * weight)
-    return (c - h * mean(c * h)) / std
+    c = upcast(ct) * weight
+    return (c - mean(c) - h * mean(c * h)) / std
 
 
 @_layer_norm.vjp("weight")
