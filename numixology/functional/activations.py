@@ -19,7 +19,7 @@ import numpy as np
 from .. import numerics
 from ..arithmetic import less_equal, where
 from ..array import A, Array, real_part
-from ..errors import ArgumentError, shown
+from ..checks import one_of
 from ..primitives import implements, primitive
 from ._computed import computed_by
 from .elementary import exp, log1p
@@ -156,11 +156,8 @@ def gelu(x: A, approximate: Literal["none", "tanh"] = "none") -> A:
         >>> nx.functional.gelu(nx.tensor([-1.0, 1.0]), approximate="tanh")
         Tensor([-0.15880801,  0.84119199], from=gelu_tanh)
     """
-    if approximate == "none":
-        return _gelu(x)
-    if approximate == "tanh":
-        return _gelu_tanh(x)
-    raise ArgumentError("approximate is 'none' or 'tanh'", shown(approximate), "use one of the two")
+    one_of("approximate", approximate, ("none", "tanh"))
+    return _gelu(x) if approximate == "none" else _gelu_tanh(x)
 
 
 @computed_by(numerics.gelu)

@@ -69,8 +69,7 @@ class TokenMixer(Module):
         T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
         head_dim((1, T, D), H, mixing)
         self.num_tokens, self.hidden_dim, self.num_heads = T, D, H
-        self.mixing: Mixing = mixing
-        self.educational = educational
+        self.mixing, self.educational = mixing, educational
         self.norm = LayerNorm(D, eps, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
