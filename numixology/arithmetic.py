@@ -23,7 +23,7 @@ import numpy as np
 from .array import A, Array, Scalar, real_part
 from .autograd import Node
 from .errors import ArgumentError, DTypeError
-from .primitives import implements, primitive
+from .primitives import Checked, implements, primitive
 from .shapes import transpose
 
 __all__ = [
@@ -315,16 +315,6 @@ def maximum(a: Array, b: Array) -> Array:
     return np.maximum(a, b)
 
 
-@maximum.vjp("a")
-def maximum_da(ct: A, y: A, a: A, b: A) -> A:
-    return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
-@maximum.vjp("b")
-def maximum_db(ct: A, y: A, a: A, b: A) -> A:
-    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
 @primitive(np.minimum, broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b; equal ones and NaN as in :func:`maximum`.
@@ -337,14 +327,16 @@ def minimum(a: Array, b: Array) -> Array:
     return np.minimum(a, b)
 
 
-@minimum.vjp("a")
-def minimum_da(ct: A, y: A, a: A, b: A) -> A:
-    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
-
-
+@maximum.vjp("a")
 @minimum.vjp("b")
-def minimum_db(ct: A, y: A, a: A, b: A) -> A:
+def unless_a_is_less(ct: A, y: A, a: A, b: A) -> A:
     return where(less(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
+
+
+@maximum.vjp("b")
+@minimum.vjp("a")
+def unless_a_is_greater(ct: A, y: A, a: A, b: A) -> A:
+    return where(greater(a, b), 0.0, where(equal(a, b), 0.5 * ct, ct))
 
 
 @primitive
@@ -378,69 +370,33 @@ def clip(x: A, min: Scalar | None = None, max: Scalar | None = None) -> A:
     if min is None and max is None:
         raise ArgumentError("clip needs a bound", "neither min nor max", "give one of them")
     if isinstance(min, Node) or isinstance(max, Node):
-        raise DTypeError(
-            "the bounds of clip are constants",
-            "a tensor",
-            "use maximum and minimum, which differentiate",
-        )
+        raise DTypeError("the bounds of clip are constants", "a tensor", "use maximum and minimum")
     return _clip(x, low=min, high=max)
 
 
 # Comparing: no rules, since booleans have no gradient
 
 
-@primitive(np.equal, broadcasts=True)
-def equal(a: Array, b: Array) -> Array:
-    """a = b."""
-    return np.equal(a, b)
+def _comparison(ufunc: np.ufunc, meaning: str, *, by_real_part: bool = False) -> Checked:
+    """NumPy's comparison as a primitive; complex numbers have no order, but their real parts do."""
+
+    def forward(a: Array, b: Array) -> Any:
+        return ufunc(real_part(a), real_part(b)) if by_real_part else ufunc(a, b)
+
+    forward.__name__ = forward.__qualname__ = ufunc.__name__
+    forward.__doc__ = meaning
+    return primitive(ufunc, broadcasts=True)(forward)
 
 
-@primitive(np.not_equal, broadcasts=True)
-def not_equal(a: Array, b: Array) -> Array:
-    """a ≠ b."""
-    return np.not_equal(a, b)
-
-
-@primitive(np.less, broadcasts=True)
-def less(a: Array, b: Array) -> Array:
-    """a < b; complex arrays by their real parts, as in the next three."""
-    return np.less(real_part(a), real_part(b))
-
-
-@primitive(np.less_equal, broadcasts=True)
-def less_equal(a: Array, b: Array) -> Array:
-    """a ≤ b."""
-    return np.less_equal(real_part(a), real_part(b))
-
-
-@primitive(np.greater, broadcasts=True)
-def greater(a: Array, b: Array) -> Array:
-    """a > b."""
-    return np.greater(real_part(a), real_part(b))
-
-
-@primitive(np.greater_equal, broadcasts=True)
-def greater_equal(a: Array, b: Array) -> Array:
-    """a ≥ b."""
-    return np.greater_equal(real_part(a), real_part(b))
-
-
-@primitive(np.logical_and, broadcasts=True)
-def logical_and(a: Array, b: Array) -> Array:
-    """Both hold."""
-    return np.logical_and(a, b)
-
-
-@primitive(np.logical_or, broadcasts=True)
-def logical_or(a: Array, b: Array) -> Array:
-    """At least one holds."""
-    return np.logical_or(a, b)
-
-
-@primitive(np.logical_xor, broadcasts=True)
-def logical_xor(a: Array, b: Array) -> Array:
-    """Exactly one holds."""
-    return np.logical_xor(a, b)
+equal = _comparison(np.equal, "a = b.")
+not_equal = _comparison(np.not_equal, "a ≠ b.")
+less = _comparison(np.less, "a < b; complex arrays by their real parts.", by_real_part=True)
+less_equal = _comparison(np.less_equal, "a ≤ b, likewise.", by_real_part=True)
+greater = _comparison(np.greater, "a > b, likewise.", by_real_part=True)
+greater_equal = _comparison(np.greater_equal, "a ≥ b, likewise.", by_real_part=True)
+logical_and = _comparison(np.logical_and, "Both hold.")
+logical_or = _comparison(np.logical_or, "At least one holds.")
+logical_xor = _comparison(np.logical_xor, "Exactly one holds.")
 
 
 @primitive(np.logical_not)

@@ -16,8 +16,8 @@ from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, Tape
 from .primitives import as_array, as_constant
 
 __all__ = [
-    "DTYPES", "as_cotangent", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand",
-    "as_values", "cast", "check_like", "checked_axes", "checked_axis", "either_name",
+    "DTYPES", "as_cotangent", "as_dtype", "as_integers", "as_mask", "as_operand",
+    "as_values", "cast", "axis_or_dim", "check_like", "checked_axes", "checked_axis",
     "is_operand", "one_of", "plain_index", "positive", "resolved",
 ]  # fmt: skip
 
@@ -40,9 +40,7 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def _bad_dtype(received: str) -> DTypeError:
     return DTypeError(
-        "tensors hold float64, float32, int64, int32 or bool",
-        received,
-        "convert it first, or pass dtype=",
+        "tensors hold float64, float32, int64, int32 or bool", received, "convert it first"
     )
 
 
@@ -63,16 +61,11 @@ def as_values(data: Any, dtype: DTypeLike | None) -> Array:
     """A fresh array of one of the five dtypes, with what a new tensor shall hold."""
     if isinstance(data, Node):
         if data.requires_grad:
-            raise TapeError(
-                "nx.tensor copies values and would lose their past",
-                "a tensor that requires a gradient",
-                "call detach() first, or use the tensor itself",
-            )
+            past = "a tensor that requires a gradient"
+            raise TapeError("nx.tensor copies values, not their past", past, "call detach() first")
         data = data.data
     if hasattr(data, "mask") and isinstance(data, np.ma.MaskedArray):
-        raise DTypeError(
-            "a tensor has a value everywhere", "a masked array", "fill it first, with .filled(...)"
-        )
+        raise DTypeError("a tensor has a value everywhere", "a masked array", "use .filled(...)")
     array = np.array(as_array(data, "nx.tensor"))
     if array.dtype.kind not in "fiub":
         raise _bad_dtype(str(array.dtype))
@@ -113,9 +106,7 @@ def as_mask(other: Any) -> Any:
     dtype = getattr(mask, "dtype", np.dtype(type(mask)))
     if dtype != np.bool_:
         raise DTypeError(
-            "& | ^ ~ combine boolean tensors",
-            str(dtype),
-            "compare first, as in (x > 0) & (x < 1)",
+            "& | ^ ~ combine boolean tensors", str(dtype), "compare first, as in (x > 0) & (x < 1)"
         )
     return mask
 
@@ -124,15 +115,11 @@ def check_like(given: Any, of: Any, name: str) -> None:
     """The gradient or the data of a tensor has its dtype and its shape."""
     if given.dtype != of.dtype:
         raise DTypeError(
-            f"the {name} of a {of.dtype} tensor is {of.dtype}",
-            str(given.dtype),
-            f"use .astype('{of.dtype}')",
+            f"the {name} has the tensor's dtype {of.dtype}", str(given.dtype), "use .astype(...)"
         )
     if given.shape != of.shape:
         raise ShapeError(
-            f"the {name} of a tensor of shape {of.shape} has that shape",
-            str(given.shape),
-            "reshape or broadcast it first",
+            f"the {name} has the tensor's shape {of.shape}", str(given.shape), "reshape it first"
         )
 
 
@@ -180,37 +167,24 @@ def one_of(name: str, word: Any, words: Iterable[str]) -> None:
 
 def positive(**sizes: Any) -> tuple[int, ...]:
     """Sizes by their names, in their order, as Python's integers, which never overflow."""
-    found = []
     for name, size in sizes.items():
-        try:
-            found.append(0 if isinstance(size, bool) else operator.index(size))
-        except TypeError:
-            found.append(0)
-        if found[-1] < 1:
+        if not hasattr(size, "__index__") or isinstance(size, bool) or operator.index(size) < 1:
             raise ArgumentError(f"{name} is a positive integer", shown(size), "use e.g. 8")
-    return tuple(found)
+    return tuple([operator.index(size) for size in sizes.values()])
 
 
-def as_integer(value: Any, what: str) -> int:
-    """An integer, also NumPy's or a tensor's, as Python's, which does not overflow."""
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise DTypeError(f"{what} must be an integer", shown(value), "use an int") from error
-
-
-def as_integers(lengths: Sequence[Any], what: str = "a length") -> Shape:
-    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
+def as_integers(lengths: Sequence[Any]) -> Shape:
+    """Python's integers, which do not overflow; ``f(2, 3)`` and ``f((2, 3))`` mean the same."""
     if len(lengths) == 1:
         (only,) = lengths
         if isinstance(only, list | tuple) or (isinstance(only, np.ndarray) and only.ndim == 1):
             lengths = list(only)
-    return tuple([as_integer(n, what) for n in lengths])
+    return tuple([operator.index(n) for n in lengths])
 
 
 def checked_axis(dim: Any, ndim: int) -> int:
     """``dim`` counted from 0."""
-    axis = as_integer(dim, "an axis")
+    axis = operator.index(dim)
     if not -ndim <= axis < ndim:
         raise ShapeError(
             f"an axis of a tensor of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
@@ -229,15 +203,12 @@ def checked_axes(axis: Any, ndim: int) -> Shape:
     return axes
 
 
-def either_name(name: str, value: Any, other_name: str, other: Any) -> Any:
-    """What one of two names for the same argument was given, or None."""
-    if value is not None and other is not None:
-        raise ArgumentError(
-            f"{name} and {other_name} mean the same",
-            f"{shown(value)} and {shown(other)}",
-            "give one of them",
-        )
-    return value if other is None else other
+def axis_or_dim(axis: Any, dim: Any) -> Any:
+    """What NumPy's name or torch's name for the same argument was given, or None."""
+    if axis is not None and dim is not None:
+        both = f"{shown(axis)} and {shown(dim)}"
+        raise ArgumentError("axis and dim mean the same", both, "give one of them")
+    return axis if dim is None else dim
 
 
 def resolved(shape: Shape, old: Shape, asked: str) -> Shape:
@@ -265,7 +236,7 @@ def plain_index(index: Any) -> Any:
 def _places(index: Any) -> Any:
     if isinstance(index, slice):
         bounds = (index.start, index.stop, index.step)
-        return slice(*[n if n is None else as_integer(n, "a bound of a slice") for n in bounds])
+        return slice(*[n if n is None else operator.index(n) for n in bounds])
     if index is None or index is Ellipsis or isinstance(index, (int, np.integer)):
         return index
     try:

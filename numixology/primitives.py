@@ -12,14 +12,7 @@ import numpy as np
 
 from .array import ERRSTATE, IGNORE, Array
 from .autograd import Node, Primitive, _recording, backward
-from .errors import (
-    ArgumentError,
-    DTypeError,
-    IndexRangeError,
-    NumixologyError,
-    ShapeError,
-    shown,
-)
+from .errors import ArgumentError, DTypeError, IndexRangeError, NumixologyError, ShapeError, shown
 from .observe import Call, announce, observers, paused
 
 __all__ = [

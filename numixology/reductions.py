@@ -13,7 +13,7 @@ Returns:
 
 Raises:
     ShapeError: no such axis, or one named twice.
-    DTypeError: an axis that is not an integer.
+    TypeError: an axis that is not an integer.
     ArgumentError: both ``axis`` and ``dim`` are given.
 
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
@@ -27,7 +27,7 @@ import numpy as np
 
 from .arithmetic import divide, equal, multiply, subtract
 from .array import A, Array, Axis, Shape, keepdims_shape, normalize_axes, shape_of
-from .checks import checked_axes, checked_axis, either_name
+from .checks import axis_or_dim, checked_axes, checked_axis
 from .primitives import implements, primitive
 from .shapes import astype, broadcast_to, getitem, reshape, transpose
 
@@ -226,7 +226,7 @@ def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
         >>> nx.functional.cumsum(nx.tensor([1.0, 2.0, 3.0]))
         Tensor([1., 3., 6.], from=cumsum)
     """
-    axis = either_name("axis", axis, "dim", dim)
+    axis = axis_or_dim(axis, dim)
     ndim = len(shape_of(x, "cumsum"))
     if axis is None:
         return _cumsum(reshape(x, -1), axis=0)
@@ -235,7 +235,7 @@ def cumsum(x: A, axis: int | None = None, *, dim: int | None = None) -> A:
 
 def _axes_reduced(x: Any, axis: Axis, dim: Axis) -> Axis:
     """The axes to reduce, checked, counted from 0."""
-    axis = either_name("axis", axis, "dim", dim)
+    axis = axis_or_dim(axis, dim)
     ndim = len(shape_of(x, "a reduction"))
     return None if axis is None else checked_axes(axis, ndim)
 

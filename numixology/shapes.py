@@ -5,7 +5,7 @@ Axes count from 0, or from the end if negative.
 
 Raises:
     ShapeError: an axis that is not there or named twice, or lengths that do not fit.
-    DTypeError: an axis or a length that is not an integer.
+    TypeError: an axis or a length that is not an integer.
 
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
 Operations that only move numbers are linear, and the rule of a linear map is its transpose.
@@ -18,15 +18,7 @@ import numpy as np
 
 from .array import A, Array, Axis, DTypeLike, Shape, shape_of
 from .autograd import Node
-from .checks import (
-    as_dtype,
-    as_integers,
-    cast,
-    checked_axes,
-    checked_axis,
-    either_name,
-    resolved,
-)
+from .checks import as_dtype, as_integers, axis_or_dim, cast, checked_axes, checked_axis, resolved
 from .errors import ShapeError
 from .primitives import implements, primitive
 
@@ -160,7 +152,7 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
         >>> nx.functional.squeeze(nx.tensor([[[1.0, 2.0]]]), 0).shape
         (1, 2)
     """
-    shape, axis = shape_of(x, "squeeze"), either_name("axis", axis, "dim", dim)
+    shape, axis = shape_of(x, "squeeze"), axis_or_dim(axis, dim)
     if axis is None:
         return reshape(x, [n for n in shape if n != 1])
     gone = checked_axes(axis, len(shape))

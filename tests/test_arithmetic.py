@@ -232,6 +232,11 @@ def test_what_cannot_be_compared_is_unequal() -> None:
         assert (t != other) is True
 
 
+def test_a_number_is_compared_in_the_dtype_of_the_tensor() -> None:
+    assert bool(nx.tensor(0.1, dtype="float32") == 0.1)
+    assert not bool(nx.tensor(0.1, dtype="float32") == np.float64(0.1))
+
+
 @pytest.mark.parametrize("function", [F.exp, F.sqrt, F.tanh, F.log])
 def test_booleans_do_not_become_half_floats(function) -> None:
     with refused(DTypeError, "astype('float64')"):
