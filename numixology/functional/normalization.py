@@ -12,7 +12,6 @@ import numpy as np
 from ..array import A, Array, shape_of, upcast
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._computed import sharing
-from .elementary import sqrt
 
 __all__ = ["layer_norm"]
 
@@ -35,7 +34,7 @@ def center(x: A) -> A:
 def normalized(x: A, eps: float) -> dict[str, A]:
     """h = (x - mean) / std, where std = √(var + eps) and var = mean((x - mean)²)."""
     d = center(upcast(x))
-    std = sqrt(mean(d * d) + eps)
+    std = (mean(d * d) + eps) ** 0.5
     return {"h": d / std, "std": std}
 
 
@@ -49,8 +48,8 @@ def _layer_norm(
 @_layer_norm.vjp("x")
 def _layer_norm_dx(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
     """Moving x by u moves h by (u - mean(u) - h mean(h u)) / std: a symmetric matrix times u."""
-    c = upcast(ct) * weight
-    return (c - mean(c) - h * mean(c * h)) / std
+    c = center(upcast(ct) * weight)
+    return (c - h * mean(c * h)) / std
 
 
 @_layer_norm.vjp("weight")

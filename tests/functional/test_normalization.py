@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import rows
 from oracle.derivatives import assert_matches_complex_step, assert_same_derivatives, tape
+from support import integers, numbers
 
 import numixology as nx
 from numixology.errors import ArgumentError, DTypeError, ShapeError
@@ -272,3 +273,12 @@ class TestRefusals:
     def test_integers(self):
         with pytest.raises(DTypeError, match=r"layer_norm.*int64"):
             layer_norm(nx.tensor([[1, 2]]))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e8])
+def test_a_cotangent_far_from_zero_costs_no_digits(offset) -> None:
+    """The gradient does not see what all its entries have in common."""
+    x, rest = numbers(3, 8), integers(3, 8).astype(float)
+    exact = nx.vjp(layer_norm, x)[1](rest)[0].numpy()
+    got = nx.vjp(layer_norm, x)[1](rest + offset)[0].numpy()
+    assert np.abs(got - exact).max() < 1e-14 * np.abs(exact).max()
