@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from .array import ERRSTATE, IGNORE, Array
+from .array import ERRSTATE, IGNORE, Array, Setting
 from .autograd import Node, Primitive, _recording, backward
 from .errors import ArgumentError, DTypeError, IndexRangeError, NumixologyError, ShapeError, shown
 from .observe import Call, announce, observers, paused
@@ -46,9 +46,7 @@ class Checked(Primitive):
         super().__init__(forward, broadcasts=broadcasts)
         if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
             raise ArgumentError(
-                "a primitive has named arguments or *arguments",
-                f"{', '.join(self.arguments)} beside the star in {forward.__name__}",
-                "use one kind, and keywords for options",
+                f"{self.__name__} has named arguments or *arguments", "both", "use one kind"
             )
         defaults = forward.__defaults__ or ()
         self.defaults = dict(zip(self.arguments[::-1], defaults[::-1], strict=False))
@@ -148,9 +146,7 @@ def as_constant(constant: Any, taker: str) -> Any:
         return as_array(constant, taker)
     if isinstance(constant, np.ndarray):
         raise DTypeError(
-            f"{taker} takes plain arrays",
-            type(constant).__name__,
-            "use np.asarray, or .filled(...) for a masked array",
+            f"{taker} takes plain arrays", type(constant).__name__, "use np.asarray or .filled()"
         )
     return constant if isinstance(constant, (complex, np.generic)) else np.array(constant)
 
@@ -166,9 +162,7 @@ def as_array(data: Any, taker: str) -> Array:
     while level:
         if any(isinstance(one, Node) for one in level):
             raise DTypeError(
-                f"{taker} takes numbers",
-                "a list that holds a tensor",
-                "join them first, with nx.functional.stack",
+                f"{taker} takes numbers", "a list that holds a tensor", "use nx.functional.stack"
             )
         if depth > _DEEPEST:
             raise ShapeError(
@@ -279,9 +273,5 @@ def gradients(
 
 def recorded(function: Callable[..., V], *arguments: Any) -> V:
     """Call a function and record what it does, also inside ``no_grad``."""
-    before = _recording.get()
-    try:
-        _recording.set(True)
+    with Setting(_recording, True):
         return function(*arguments)
-    finally:
-        _recording.set(before)

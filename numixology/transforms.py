@@ -12,9 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .arithmetic import where
-from .array import Array, Scalar, Shape
+from .array import Array, Scalar, Setting, Shape
 from .autograd import is_recording
-from .checks import as_dtype
 from .errors import DTypeError, ShapeError, TapeError
 from .functional.elementary import stack
 from .observe import paused
@@ -30,15 +29,14 @@ _ARRAYS = (Tensor, np.ndarray, np.generic)
 
 #: What an input may be.
 Input: TypeAlias = Tensor | Array | Scalar | Sequence[Any]
+#: A tensor, or several.
+Tensors: TypeAlias = Tensor | Sequence[Tensor]
 #: From the cotangent of the output to the cotangents of the inputs.
 Pullback: TypeAlias = Callable[..., tuple[Tensor, ...]]
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
-    create_graph: bool = False,
+    outputs: Tensors, inputs: Tensors, grad_outputs: Any = None, create_graph: bool = False
 ) -> tuple[Tensor, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``: one per input, nothing stored.
 
@@ -74,12 +72,7 @@ def grad(
     listed = isinstance(seeds, list | tuple) and len(seeds) == 1 and isinstance(seeds[0], Tensor)
     if alone or (isinstance(outputs, Tensor) and grad_outputs is not None and not listed):
         seeds = [seeds]
-    if len(seeds) != len(outs):
-        raise ShapeError(
-            "grad_outputs has one entry per output",
-            f"{len(seeds)} for {len(outs)}",
-            "pass None for 1",
-        )
+    _check_count("grad_outputs has one entry per output, or None for 1", seeds, outs)
     cotangents = [cotangent_for(output, seed) for output, seed in zip(outs, seeds, strict=True)]
     found = pull(outs, cotangents, ins, create_graph)
     for i, (one, gradient) in enumerate(zip(ins, found, strict=True)):
@@ -115,20 +108,14 @@ def vjp(fn: Callable[..., Any], *inputs: Input) -> tuple[Any, Pullback]:
         (Tensor([  2.,  40., 600.]),)
     """
     nested = _nested(inputs)
-    tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
-    output = _called(fn, tracked)
-    outs = _outputs(output)
+    tracked, output, outs = _traced(fn, inputs)
 
     def pullback(*cotangents: Any) -> tuple[Tensor, ...]:
         if len(cotangents) == 1 and isinstance(cotangents[0], list | tuple):
             cotangents = tuple(cotangents[0]) if len(outs) > 1 else cotangents
-        if len(cotangents) != len(outs):
-            raise ShapeError(
-                "the pullback takes one cotangent per output",
-                f"{len(cotangents)} for {len(outs)}",
-                "pass each of them",
-            )
-        return _pull_or_zero(outs, cotangents, tracked, nested or _nested(cotangents))
+        _check_count("the pullback takes one cotangent per output", cotangents, outs)
+        pairs = zip(outs, cotangents, strict=True)
+        return _pull_or_zero(pairs, tracked, nested or _nested(cotangents))
 
     return output if nested else _detached(output), pullback
 
@@ -161,27 +148,18 @@ def jvp(
         Tensor([ 2.,  0., 60.])
     """
     points, directions = _arguments(inputs), _arguments(tangents)
-    if len(points) != len(directions):
-        raise ShapeError(
-            "there is one tangent per input",
-            f"{len(directions)} for {len(points)}",
-            "pass each of them",
-        )
+    _check_count("there is one tangent per input", directions, points)
     nested = _nested((*points, *directions))
-    tracked = [_tracked(one, i) for i, one in enumerate(points)]
+    tracked, output, outs = _traced(fn, points)
     units = [
         cotangent_for(one, u if isinstance(u, Tensor) else tensor(u, dtype=one.dtype))
         for one, u in zip(tracked, directions, strict=True)
     ]
-    output = _called(fn, tracked)
-    outs = _outputs(output)
     v = [leaf(np.zeros(out.shape, out.dtype), requires_grad=True) for out in outs]
     dependent = [(out, one) for out, one in zip(outs, v, strict=True) if out.requires_grad]
     pulled = pull([out for out, _ in dependent], [one for _, one in dependent], tracked, True)
-    linear = [
-        (g, u) for g, u in zip(pulled, units, strict=True) if g is not None and g.requires_grad
-    ]
-    tangent = _pull_or_zero([g for g, _ in linear], [u for _, u in linear], v, nested)
+    linear = [(g, u) for g, u in zip(pulled, units, strict=True) if g is not None]
+    tangent = _pull_or_zero(linear, v, nested)
     value = output if nested else _detached(output)
     return value, tangent if isinstance(output, tuple) else tangent[0]
 
@@ -208,20 +186,16 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
                 [0., 0., 6.]])
     """
     nested = _nested(inputs)
-    tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
-    output = _called(fn, tracked)
-    if not isinstance(output, Tensor):
+    tracked, output, _ = _traced(fn, inputs)
+    if isinstance(output, tuple):
         raise DTypeError(
-            "jacobian takes a function that returns one tensor",
-            type(output).__name__,
-            "return one of them, or use nx.vjp",
+            "jacobian takes a function that returns one tensor", "a tuple", "use nx.vjp"
         )
-    _outputs(output)
     rows = []
     for i in range(output.size):
         unit = np.zeros(output.shape, output.dtype)
         unit.flat[i] = 1
-        rows.append(_pull_or_zero([output], [unit], tracked, nested))
+        rows.append(_pull_or_zero([(output, unit)], tracked, nested))
     found = tuple(
         paused(recorded, _stacked, [row[k] for row in rows], (*output.shape, *one.shape), one)
         for k, one in enumerate(tracked)
@@ -262,15 +236,10 @@ def pull(
 
 
 def _pull_or_zero(
-    outputs: Sequence[Tensor],
-    cotangents: Sequence[Any],
-    inputs: Sequence[Tensor],
-    create_graph: bool,
+    pairs: Iterable[tuple[Tensor, Any]], inputs: Sequence[Tensor], create_graph: bool
 ) -> tuple[Tensor, ...]:
-    checked = []
-    for output, cotangent in zip(outputs, cotangents, strict=True):
-        if output.requires_grad:
-            checked.append((output, cotangent_for(output, cotangent)))
+    """The cotangent of each input, from pairs of an output and its cotangent."""
+    checked = [(out, cotangent_for(out, ct)) for out, ct in pairs if out.requires_grad]
     found = pull([out for out, _ in checked], [ct for _, ct in checked], inputs, create_graph)
     return tuple(
         leaf(np.zeros(one.shape, one.dtype)) if gradient is None else gradient
@@ -288,17 +257,17 @@ def _nested(inputs: Sequence[Any]) -> bool:
     return is_recording() and (_differentiating.get() or tracked)
 
 
-def _called(fn: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
-    """``fn`` of the inputs, recorded even inside ``no_grad``."""
-    before = _differentiating.get()
-    try:
-        _differentiating.set(True)
-        return recorded(fn, *inputs)
-    finally:
-        _differentiating.set(before)
+def _traced(
+    fn: Callable[..., Any], inputs: Sequence[Any]
+) -> tuple[list[Tensor], Any, list[Tensor]]:
+    """The inputs on a tape, ``fn`` of them, recorded even inside ``no_grad``, and its outputs."""
+    tracked = [_tracked(one, i) for i, one in enumerate(inputs)]
+    with Setting(_differentiating, True):
+        output = recorded(fn, *tracked)
+    return tracked, output, _outputs(output)
 
 
-def _tracked(value: Any, position: int) -> Tensor:
+def _tracked(value: Any, i: int) -> Tensor:
     """An input with a place of its own on the tape: gradients stop there, or pass if nested."""
     if isinstance(value, Tensor) and value.requires_grad:
         made: Tensor = paused(recorded, copy_of, value)
@@ -306,15 +275,18 @@ def _tracked(value: Any, position: int) -> Tensor:
     fresh = tensor(value)
     if fresh.dtype.kind != "f":
         raise DTypeError(
-            "derivatives are taken with respect to floating-point inputs",
-            f"inputs[{position}] of {fresh.dtype}",
-            f"convert it with dtype={as_dtype(np.float64)}, or close over it",
+            "derivatives need floating-point inputs", f"inputs[{i}] of {fresh.dtype}", "use float64"
         )
     fresh.requires_grad = True
     return fresh
 
 
-def _listed(tensors: Tensor | Sequence[Tensor], name: str) -> list[Tensor]:
+def _check_count(invariant: str, given: Sequence[Any], wanted: Sequence[Any]) -> None:
+    if len(given) != len(wanted):
+        raise ShapeError(invariant, f"{len(given)} for {len(wanted)}", "pass each of them")
+
+
+def _listed(tensors: Tensors, name: str) -> list[Tensor]:
     alone = isinstance(tensors, Tensor | np.ndarray) or not isinstance(tensors, Iterable)
     listed: list[Any] = [tensors] if alone else list(tensors)
     for one in listed:

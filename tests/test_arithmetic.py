@@ -221,7 +221,7 @@ def test_lists_that_are_no_arrays_cannot_stand_beside_a_tensor(name) -> None:
 
 
 def test_masked_arrays_lose_no_mask_in_silence() -> None:
-    with refused(DTypeError, "masked", ".filled"):
+    with refused(DTypeError, "MaskedArray", ".filled"):
         nx.tensor([1.0, 2.0]) + np.ma.array([1.0, 2.0], mask=[False, True])
 
 
