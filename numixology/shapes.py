@@ -23,7 +23,8 @@ from .errors import ShapeError
 from .primitives import implements, primitive
 
 __all__ = [
-    "astype", "broadcast_to", "contiguous", "getitem", "reshape", "scatter", "squeeze", "transpose",
+    "astype", "broadcast_to", "contiguous", "expand_dims", "getitem", "reshape", "scatter",
+    "squeeze", "transpose",
 ]  # fmt: skip
 
 
@@ -161,6 +162,29 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
             "squeeze removes axes of length one", f"axis {axis} of shape {shape}", "use reshape"
         )
     return reshape(x, [n for i, n in enumerate(shape) if i not in gone])
+
+
+@implements(np.expand_dims)
+def expand_dims(x: A, axis: int | Sequence[int]) -> A:
+    """x with an axis of length one wherever ``axis`` says, counted in the result.
+
+    Args:
+        x: an array or a tensor.
+        axis: one place or several.
+
+    Returns:
+        A view with those axes where strides can express it, else a copy.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.expand_dims(nx.tensor([1.0, 2.0]), 0).shape
+        (1, 2)
+    """
+    places = axis if isinstance(axis, (list, tuple)) else (axis,)
+    lengths = iter(shape_of(x, "expand_dims"))
+    ndim = x.ndim + len(places)
+    new = checked_axes(places, ndim)
+    return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
 @primitive

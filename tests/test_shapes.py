@@ -1,11 +1,13 @@
 """Shapes with torch's meaning: views where strides can express them, and a clear no where not."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from oracle.derivatives import assert_matches_complex_step
 from support import integers, refused
 
 import numixology as nx
@@ -394,3 +396,32 @@ def test_broadcast_to() -> None:
     moved(lambda t: F.broadcast_to(t, [2, 1]), ())
     with refused(ShapeError, "broadcast_to", "(3, 1)"):
         F.broadcast_to(t, (2, 4))
+
+
+class TestExpandDims:
+    @given(st.lists(st.integers(1, 3), max_size=3), st.data())
+    def test_it_is_numpy_s(self, shape, data):
+        x = np.zeros(shape)
+        count = data.draw(st.integers(1, 2))
+        ndim = len(shape) + count
+        places = data.draw(
+            st.lists(st.integers(0, ndim - 1), min_size=count, max_size=count, unique=True)
+        )
+        signed = [p - ndim if data.draw(st.booleans()) else p for p in places]
+        assert F.expand_dims(x, signed).shape == np.expand_dims(x, tuple(signed)).shape
+
+    def test_one_place_python_s_or_numpy_s_number(self):
+        x = nx.tensor(np.zeros((2, 3)))
+        assert F.expand_dims(x, 1).shape == (2, 1, 3)
+        assert F.expand_dims(x, -1).shape == (2, 3, 1)
+        assert F.expand_dims(x, np.int64(0)).shape == (1, 2, 3)
+        assert np.expand_dims(x, 0).shape == (1, 2, 3)
+
+    def test_gradient(self):
+        assert_matches_complex_step(lambda x: F.expand_dims(x, (0, 2)), np.ones((2, 3)))
+
+    @pytest.mark.parametrize("axis", [3, -4, (0, 0), (0, -4)])
+    def test_places_outside_or_repeated(self, axis):
+        text = "axes must differ" if isinstance(axis, tuple) else "3 dimensions lies from -3 to 2"
+        with pytest.raises(ShapeError, match=f"{text}: got {re.escape(str(axis))}"):
+            F.expand_dims(nx.tensor(np.zeros((2, 3))), axis)

@@ -17,23 +17,12 @@ from ..arithmetic import (
     where,
 )
 from ..reductions import cumsum, max, mean, min, prod, sum, var
-from ..shapes import astype, broadcast_to, contiguous, reshape, squeeze, transpose
+from ..shapes import astype, broadcast_to, contiguous, expand_dims, reshape, squeeze, transpose
 from .activations import gelu, relu, sigmoid, silu, softplus, tanh
 from .affine import dropout, embedding, linear
 from .distributions import log_softmax, logsumexp, softmax
 from .dot_product import attention
-from .elementary import (
-    concatenate,
-    einsum,
-    exp,
-    expand_dims,
-    expm1,
-    log1p,
-    split,
-    sqrt,
-    square,
-    stack,
-)
+from .elementary import concatenate, einsum, exp, expm1, log1p, split, sqrt, square, stack
 from .losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from .mixing import (
     chunk_cycles,

@@ -21,14 +21,13 @@ import numpy as np
 
 from ..array import A, Array, shape_of
 from ..autograd import Node
-from ..checks import as_integers, checked_axes, checked_axis
+from ..checks import as_integers, checked_axis
 from ..errors import ArgumentError, DTypeError, ShapeError, shown
 from ..primitives import as_constant, implements, primitive
-from ..shapes import getitem, reshape
+from ..shapes import expand_dims, getitem
 
 __all__ = [
-    "concatenate", "einsum", "exp", "expand_dims", "expm1", "log1p", "split", "sqrt", "square",
-    "stack",
+    "concatenate", "einsum", "exp", "expm1", "log1p", "split", "sqrt", "square", "stack",
 ]  # fmt: skip
 
 
@@ -119,28 +118,6 @@ def square(x: Array) -> Array:
 @square.vjp("x")
 def square_dx(ct: A, y: A, x: A) -> A:
     return ct * 2 * x
-
-
-@implements(np.expand_dims)
-def expand_dims(x: A, axis: int | Sequence[int]) -> A:
-    """x with an axis of length one wherever ``axis`` says, counted in the result.
-
-    Args:
-        axis: one place or several.
-
-    Returns:
-        The same values, of the dtype of ``x``.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.functional.expand_dims(nx.tensor([1.0, 2.0]), 0).shape
-        (1, 2)
-    """
-    places = axis if isinstance(axis, (list, tuple)) else (axis,)
-    lengths = iter(shape_of(x, "expand_dims"))
-    ndim = x.ndim + len(places)
-    new = checked_axes(places, ndim)
-    return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
 @primitive

@@ -1,13 +1,10 @@
 """Elementary functions, joining and cutting, einsum."""
 
 import itertools
-import re
 
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from oracle.derivatives import assert_matches_complex_step, slope, tape
 
 import numixology as nx
@@ -79,35 +76,6 @@ def test_edges_are_ieee_s_without_a_warning():
     np.testing.assert_array_equal(F.sqrt(x), [0.0, np.nan, np.inf, np.nan])
     np.testing.assert_array_equal(F.exp(np.array([1e3, -1e3])), [np.inf, 0.0])
     np.testing.assert_array_equal(slope(F.sqrt, [0.0]), [np.inf])
-
-
-class TestExpandDims:
-    @given(st.lists(st.integers(1, 3), max_size=3), st.data())
-    def test_it_is_numpy_s(self, shape, data):
-        x = np.zeros(shape)
-        count = data.draw(st.integers(1, 2))
-        ndim = len(shape) + count
-        places = data.draw(
-            st.lists(st.integers(0, ndim - 1), min_size=count, max_size=count, unique=True)
-        )
-        signed = [p - ndim if data.draw(st.booleans()) else p for p in places]
-        assert F.expand_dims(x, signed).shape == np.expand_dims(x, tuple(signed)).shape
-
-    def test_one_place_python_s_or_numpy_s_number(self):
-        x = nx.tensor(np.zeros((2, 3)))
-        assert F.expand_dims(x, 1).shape == (2, 1, 3)
-        assert F.expand_dims(x, -1).shape == (2, 3, 1)
-        assert F.expand_dims(x, np.int64(0)).shape == (1, 2, 3)
-        assert np.expand_dims(x, 0).shape == (1, 2, 3)
-
-    def test_gradient(self):
-        assert_matches_complex_step(lambda x: F.expand_dims(x, (0, 2)), ANY)
-
-    @pytest.mark.parametrize("axis", [3, -4, (0, 0), (0, -4)])
-    def test_places_outside_or_repeated(self, axis):
-        text = "axes must differ" if isinstance(axis, tuple) else "3 dimensions lies from -3 to 2"
-        with pytest.raises(ShapeError, match=f"{text}: got {re.escape(str(axis))}"):
-            F.expand_dims(nx.tensor(np.zeros((2, 3))), axis)
 
 
 class TestConcatenate:
