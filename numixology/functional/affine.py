@@ -108,18 +108,10 @@ def embedding(ids: Any, weight: A) -> A:
                 [0., 1.],
                 [4., 5.]], from=embedding)
     """
-    places = as_ids(ids, "embedding")
-    if places.dtype.kind not in "iu":
-        raise DTypeError("ids are integers", str(places.dtype), "convert with .astype('int64')")
-    table = shape_of(weight, "embedding")
+    places, table = as_ids(ids, "embedding"), shape_of(weight, "embedding")
     if len(table) != 2:
         raise ShapeError("an embedding table has shape (V, D)", str(table), "reshape it")
-    count = table[0]
-    outside = (places < 0) | (places >= count)
-    if outside.any():
-        first = f"{places[outside][0]} at {tuple(np.argwhere(outside)[0].tolist())}"
-        instead = "check the vocabulary size, and that padding has a row of its own"
-        raise IndexRangeError(f"ids lie from 0 to {count - 1}", first, instead)
+    check_ids(places, table[0], "ids")
     return _embedding(weight, ids=places)
 
 
@@ -128,6 +120,17 @@ def as_ids(ids: Any, taker: str) -> Array:
     array = np.array(ids.data if isinstance(ids, Tensor) else as_array(ids, taker))
     empty_list = array.size == 0 and not isinstance(ids, Tensor | np.ndarray)
     return array.astype(np.int64) if empty_list else array
+
+
+def check_ids(ids: Array, count: int, name: str) -> None:
+    """Raise unless all are integers from 0 to count - 1."""
+    if ids.dtype.kind not in "iu":
+        raise DTypeError(f"{name} are integers", str(ids.dtype), "convert with .astype('int64')")
+    outside = (ids < 0) | (ids >= count)
+    if outside.any():
+        first = f"{ids[outside][0]} at {tuple(np.argwhere(outside)[0].tolist())}"
+        instead = "check the number of rows or classes, and what marks padding"
+        raise IndexRangeError(f"{name} lie from 0 to {count - 1}", first, instead)
 
 
 def dropout(x: A, p: float, *, training: bool, rng: "np.random.Generator | int | None" = None) -> A:

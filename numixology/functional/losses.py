@@ -13,12 +13,12 @@ import numpy as np
 from ..arithmetic import add, negative, subtract
 from ..array import A, Array, flatten_leading, shape_of
 from ..checks import one_of
-from ..errors import DTypeError, IndexRangeError, ShapeError
+from ..errors import ShapeError
 from ..primitives import as_array, primitive
 from ..reductions import mean, sum
 from ..tensors import Tensor
 from .activations import softplus
-from .affine import as_ids, real_dtype
+from .affine import as_ids, check_ids, real_dtype
 from .distributions import log_softmax
 from .elementary import square
 
@@ -50,17 +50,12 @@ def cross_entropy(logits: A, target: Any, reduction: Reduction = "mean") -> A:
         >>> nx.functional.cross_entropy(nx.tensor([[0.0, 0.0], [0.0, 0.0]]), [0, 1])
         Tensor(0.69314718, from=divide)
     """
-    ids = as_ids(target, "cross_entropy")
-    if ids.dtype.kind not in "iu":
-        raise DTypeError("a target class is an integer", str(ids.dtype), "use .astype('int64')")
-    shape = shape_of(logits, "cross_entropy")
+    ids, shape = as_ids(target, "cross_entropy"), shape_of(logits, "cross_entropy")
     if not shape or ids.shape != shape[:-1]:
         invariant = "cross_entropy takes logits (..., C) and target (...)"
         instead = "put the classes on the last axis"
         raise ShapeError(invariant, f"{shape} and {ids.shape}", instead)
-    if ids.size and (ids.min() < 0 or ids.max() >= shape[-1]):
-        invariant = f"a target class lies from 0 to {shape[-1] - 1}"
-        raise IndexRangeError(invariant, f"{ids.min()} to {ids.max()}", "check it")
+    check_ids(ids, shape[-1], "target classes")
     log_p = flatten_leading(log_softmax(logits))  # (N, C)
     losses = -log_p[np.arange(ids.size), ids.reshape(-1)]  # (N,)
     return _by_reduction(losses.reshape(ids.shape), reduction)

@@ -154,7 +154,7 @@ class TestEmbedding:
             F.embedding(ids, np.zeros((5, 2)))
         assert str(caught.value) == (
             f"ids lie from 0 to 4: got {first} at {place}; "
-            "check the vocabulary size, and that padding has a row of its own"
+            "check the number of rows or classes, and what marks padding"
         )
         assert isinstance(caught.value, IndexError)
 

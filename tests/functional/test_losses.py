@@ -96,7 +96,7 @@ class TestCrossEntropy:
 
     @pytest.mark.parametrize("target", [[0.0, 1.0], [True, False]])
     def test_targets_that_are_no_integers(self, target):
-        with pytest.raises(DTypeError, match="a target class is an integer: got .*; use .astype"):
+        with pytest.raises(DTypeError, match="target classes are integers: got .*; convert with"):
             F.cross_entropy(np.zeros((2, 3)), target)
 
     @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ class TestCrossEntropy:
             "put the classes on the last axis"
         )
 
-    @pytest.mark.parametrize(("target", "span"), [([0, 3], "0 to 3"), ([-1, 2], "-1 to 2")])
-    def test_targets_outside_the_classes(self, target, span):
-        with pytest.raises(IndexRangeError) as caught:
+    @pytest.mark.parametrize(
+        ("target", "first"), [([0, 3], r"3 at \(1,\)"), ([-1, 2], r"-1 at \(0,\)")]
+    )
+    def test_targets_outside_the_classes(self, target, first):
+        with pytest.raises(IndexRangeError, match=f"target classes lie from 0 to 2: got {first};"):
             F.cross_entropy(np.zeros((2, 3)), target)
-        assert str(caught.value) == f"a target class lies from 0 to 2: got {span}; check it"
-        assert isinstance(caught.value, IndexError)
 
 
 @elementwise
