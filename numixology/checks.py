@@ -211,8 +211,9 @@ def axis_or_dim(axis: Any, dim: Any) -> Any:
     return axis if dim is None else dim
 
 
-def resolved(shape: Shape, old: Shape, asked: str) -> Shape:
-    """``shape`` with its -1 worked out."""
+def resolved(lengths: Sequence[Any], old: Shape, asked: str) -> Shape:
+    """The shape of ``lengths``, numbers or one sequence, with its -1 worked out."""
+    shape = as_integers(lengths)
     size = math.prod(old)
     if min(shape, default=0) >= 0 and math.prod(shape) == size:
         return shape

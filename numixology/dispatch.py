@@ -116,9 +116,7 @@ def _implementation(function: Callable[..., Any], options: Mapping[str, Any]) ->
             "give it one argument less; an array as an input of nx.jvp stands in a tuple",
         )
     if "out" in options:
-        raise _refusal(
-            f"{name}(..., out=...)", "write y = y + t, not y += t, so that the result is recorded"
-        )
+        raise _refusal(f"{name}(..., out=...)", "write y = y + t, not y += t")
     if ours is None:
         raise _refusal(
             name, f"use nx.functional, or {name}(np.asarray(t)) for plain values off the tape"

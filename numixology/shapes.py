@@ -57,8 +57,7 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
         Tensor([[1, 2, 3],
                 [4, 5, 6]], from=reshape)
     """
-    old = shape_of(x, "reshape")
-    return _reshape(x, shape=resolved(as_integers((shape,)), old, "reshape"))
+    return _reshape(x, shape=resolved((shape,), shape_of(x, "reshape"), "reshape"))
 
 
 @primitive

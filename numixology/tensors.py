@@ -10,20 +10,9 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from . import arithmetic, dispatch, reductions, shapes
+from . import arithmetic, checks, dispatch, reductions, shapes
 from .array import Array, DTypeLike, Scalar, Shape
 from .autograd import Node, Primitive
-from .checks import (
-    as_cotangent,
-    as_integers,
-    as_operand,
-    as_values,
-    check_like,
-    checked_axis,
-    is_operand,
-    plain_index,
-    resolved,
-)
 from .errors import DTypeError, ShapeError, TapeError, shown
 from .observe import paused
 from .primitives import gradients
@@ -46,7 +35,7 @@ def _operator(function: Callable[..., Any]) -> Operator:
     """The operator of a function, for a tensor on the left."""
 
     def left(self: "Tensor", other: "Operand") -> "Tensor":
-        return function(self, as_operand(other))  # type: ignore[no-any-return]
+        return function(self, checks.as_operand(other))  # type: ignore[no-any-return]
 
     return left
 
@@ -56,7 +45,7 @@ def _operators(function: Callable[..., Any], sign: str) -> tuple[Operator, Opera
     left = _operator(function)
 
     def right(self: "Tensor", other: "Operand") -> "Tensor":
-        return function(as_operand(other), self)  # type: ignore[no-any-return]
+        return function(checks.as_operand(other), self)  # type: ignore[no-any-return]
 
     def update(self: "Tensor", other: "Operand") -> "Tensor":
         if self.requires_grad and self.primitive is None:
@@ -109,7 +98,7 @@ class Tensor(Node):
     def __init__(
         self, data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> None:
-        super().__init__(as_values(data, dtype))
+        super().__init__(checks.as_values(data, dtype))
         self.requires_grad = requires_grad
 
     # What it is
@@ -127,10 +116,8 @@ class Tensor(Node):
     @data.setter
     def data(self, values: Array) -> None:
         if type(values) is not np.ndarray:
-            raise DTypeError(
-                "data must be a plain NumPy array", type(values).__name__, "use np.asarray(...)"
-            )
-        check_like(values, self, "data")
+            raise DTypeError("data is a plain NumPy array", type(values).__name__, "use np.asarray")
+        checks.check_like(values, self, "data")
         own = values is self._data  # as in t.data -= step
         self._data = values.view() if own else values.copy()  # a new object: the tape notices
 
@@ -172,11 +159,8 @@ class Tensor(Node):
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
         if self.primitive is not None and bool(wanted) != self._requires_grad:
-            raise TapeError(
-                "requires_grad is set on leaves only",
-                f"a tensor from {self.primitive.__name__}",
-                "use detach() first, or nx.no_grad()",
-            )
+            came = f"one from {self.primitive.__name__}"
+            raise TapeError("requires_grad is set on leaves only", came, "detach() it first")
         if wanted and self.dtype.kind != "f":
             raise DTypeError(
                 "only floating-point tensors can require gradients", str(self.dtype), "pass dtype="
@@ -192,10 +176,8 @@ class Tensor(Node):
     def grad(self, gradient: "Tensor | None") -> None:
         if gradient is not None:
             if not isinstance(gradient, Tensor):
-                raise DTypeError(
-                    "grad is a Tensor or None", shown(gradient), "wrap it with nx.tensor(...)"
-                )
-            check_like(gradient, self, "gradient")
+                raise DTypeError("grad is a Tensor or None", shown(gradient), "use nx.tensor")
+            checks.check_like(gradient, self, "gradient")
         self._grad = gradient
 
     @classmethod
@@ -253,9 +235,9 @@ class Tensor(Node):
         if self._requires_grad and self.primitive is not None:
             came = f"one from {self.primitive.__name__}"
             raise TapeError("only a leaf can be copied or pickled", came, "detach() it first")
-        values = np.array(self._data)
         own = getattr(self, "__dict__", None)  # what a subclass has added
-        return _rebuilt, (type(self), values, self._requires_grad, self.grad), own
+        copied = (np.array(self._data), self._requires_grad, type(self))
+        return leaf, copied, (own, {"_grad": self.grad})
 
     # Backwards
 
@@ -319,12 +301,12 @@ class Tensor(Node):
     __invert__ = dispatch.invert
 
     def __eq__(self, other: object) -> Any:
-        return arithmetic.equal(self, as_operand(other)) if is_operand(other) else NotImplemented
+        known = checks.is_operand(other)
+        return arithmetic.equal(self, checks.as_operand(other)) if known else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return (
-            arithmetic.not_equal(self, as_operand(other)) if is_operand(other) else NotImplemented
-        )
+        known = checks.is_operand(other)
+        return arithmetic.not_equal(self, checks.as_operand(other)) if known else NotImplemented
 
     def __neg__(self) -> "Tensor":
         return arithmetic.negative(self)
@@ -344,7 +326,7 @@ class Tensor(Node):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Operand) -> bool:
-        return is_operand(value) and bool((self == value).data.any())
+        return checks.is_operand(value) and bool((self == value).data.any())
 
     def __bool__(self) -> bool:
         return bool(self._only_element("the truth of a tensor"))
@@ -363,7 +345,7 @@ class Tensor(Node):
         return format(str(self) if whole else self._only_element("a format"), spec)
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return shapes.getitem(self, index=plain_index(index))
+        return shapes.getitem(self, index=checks.plain_index(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise DTypeError(
@@ -412,7 +394,7 @@ class Tensor(Node):
             numixology.errors.ShapeError: view(6,) must be expressible with strides: got \
 shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
-        wanted = resolved(as_integers(shape), self.shape, "view")
+        wanted = checks.resolved(shape, self.shape, "view")
         result: Tensor = shapes._reshape(self, shape=wanted)
         if self.size and not np.may_share_memory(result.data, self._data):
             raise ShapeError(
@@ -424,19 +406,19 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
 
     def reshape(self, *shape: int | Sequence[int]) -> "Tensor":
         """See :func:`numixology.functional.reshape`; the lengths are numbers or one sequence."""
-        return shapes._reshape(self, shape=resolved(as_integers(shape), self.shape, "reshape"))
+        return shapes._reshape(self, shape=checks.resolved(shape, self.shape, "reshape"))
 
     def permute(self, *dims: int | Sequence[int]) -> "Tensor":
         """See :func:`numixology.functional.transpose`; the axes are numbers or one sequence.
 
         Source: guide, Token Mixer Step-by-Step (Step 2: Permutation).
         """
-        return shapes.transpose(self, as_integers(dims))
+        return shapes.transpose(self, checks.as_integers(dims))
 
     def transpose(self, dim0: int, dim1: int) -> "Tensor":
         """Axes ``dim0`` and ``dim1`` exchanged (torch's meaning, not NumPy's): a view."""
         order = list(range(self.ndim))
-        a, b = checked_axis(dim0, self.ndim), checked_axis(dim1, self.ndim)
+        a, b = checks.checked_axis(dim0, self.ndim), checks.checked_axis(dim1, self.ndim)
         order[a], order[b] = order[b], order[a]
         return shapes.transpose(self, tuple(order))
 
@@ -453,11 +435,9 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         if self.ndim == 0:
             return self.reshape(1)
-        start, end = checked_axis(start_dim, self.ndim), checked_axis(end_dim, self.ndim)
+        start, end = (checks.checked_axis(dim, self.ndim) for dim in (start_dim, end_dim))
         if start > end:
-            raise ShapeError(
-                "start_dim comes first", f"{start_dim} and {end_dim}", "exchange the two"
-            )
+            raise ShapeError("start_dim comes first", f"{start_dim} and {end_dim}", "exchange them")
         middle = math.prod(self.shape[start : end + 1])
         return self.reshape(*self.shape[:start], middle, *self.shape[end + 1 :])
 
@@ -472,8 +452,8 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             >>> nx.tensor(np.zeros((2, 16, 2))).unflatten(1, (4, 4)).shape
             (2, 4, 4, 2)
         """
-        axis = checked_axis(dim, self.ndim)
-        parts = resolved(as_integers((sizes,)), (self.shape[axis],), "unflatten")
+        axis = checks.checked_axis(dim, self.ndim)
+        parts = checks.resolved((sizes,), (self.shape[axis],), "unflatten")
         return self.reshape(*self.shape[:axis], *parts, *self.shape[axis + 1 :])
 
     def is_contiguous(self) -> bool:
@@ -494,7 +474,7 @@ shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
             ((3, 1), (1, 3), 3)
         """
         strides = tuple(step // self._data.itemsize for step in self._data.strides)
-        return strides if dim is None else strides[checked_axis(dim, self.ndim)]
+        return strides if dim is None else strides[checks.checked_axis(dim, self.ndim)]
 
 
 def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -517,16 +497,16 @@ def tensor(data: Any, *, dtype: DTypeLike | None = None, requires_grad: bool = F
     return Tensor(data, dtype=dtype, requires_grad=requires_grad)
 
 
-def leaf(array: Array, requires_grad: bool = False) -> Tensor:
+def leaf(array: Array, requires_grad: bool = False, kind: type[Tensor] = Tensor) -> Tensor:
     """A tensor around ``array`` itself: no copy, no questions about its dtype."""
-    made = Tensor.__new__(Tensor)
+    made = kind.__new__(kind)
     Node.__init__(made, array, requires_grad)
     return made
 
 
 def cotangent_for(output: Tensor, gradient: "Operand | None") -> Tensor:
     """``gradient`` as the cotangent of ``output``; left out it is 1, for a single number."""
-    found = as_cotangent(gradient, output)
+    found = checks.as_cotangent(gradient, output)
     return found if isinstance(found, Tensor) else leaf(found)
 
 
@@ -536,10 +516,3 @@ def _accumulate(node: Any, gradient: Tensor) -> None:
         before = node.grad
         # The addition is part of the backward, which nobody watches.
         node._grad = gradient if before is None else paused(arithmetic.add, before, gradient)
-
-
-def _rebuilt(kind: type[K], values: Array, requires_grad: bool, grad: Tensor | None) -> K:
-    made = kind.__new__(kind)
-    Node.__init__(made, values, requires_grad)
-    made.grad = grad
-    return made
