@@ -160,51 +160,39 @@ def shown(value: Any) -> str:
 
 def no_argument(primitive: Any, argument: str) -> ArgumentError:
     """A rule is registered for an argument that the forward does not have."""
-    return ArgumentError(
-        f"a rule of {primitive.__name__} belongs to one of its positional arguments",
-        repr(argument),
-        f"use one of {', '.join(primitive.arguments) or '*arguments'}",
-    )
+    invariant = f"a rule of {primitive.__name__} belongs to one of its positional arguments"
+    instead = f"use one of {', '.join(primitive.arguments) or '*arguments'}"
+    return ArgumentError(invariant, repr(argument), instead)
 
 
 def no_rule(primitive: Any, position: int) -> TapeError:
     """A gradient is asked for by an argument that has no rule."""
     name = primitive.arguments[position] if primitive.arguments else "*arguments"
-    return TapeError(
-        f"{primitive.__name__} must have a rule for every argument that requires a gradient",
-        f"none for {name!r}",
-        f"write one below it: @{primitive.__name__}.vjp({name!r}); or detach() the argument",
-    )
+    invariant = f"{primitive.__name__} must have a rule for every argument that requires a gradient"
+    instead = f"write one below it: @{primitive.__name__}.vjp({name!r}); or detach() the argument"
+    return TapeError(invariant, f"none for {name!r}", instead)
 
 
 def bad_rule(primitive: Any, part: Any, shape: Sequence[int]) -> NumixologyError:
     """A rule returned no array, or one of another shape than its argument's."""
     if not hasattr(part, "shape"):
-        return DTypeError(
-            f"a rule of {primitive.__name__} must return an array of shape {shape}",
-            type(part).__name__,
-            "mend the rule: it may lack a return",
-        )
-    return ShapeError(
-        f"a rule of {primitive.__name__} must return its argument's shape {shape}",
-        str(part.shape),
-        "mend the rule, or declare broadcasts=True if the forward broadcasts",
-    )
+        invariant = f"a rule of {primitive.__name__} must return an array of shape {shape}"
+        return DTypeError(invariant, type(part).__name__, "mend the rule: it may lack a return")
+    invariant = f"a rule of {primitive.__name__} must return its argument's shape {shape}"
+    instead = "mend the rule, or declare broadcasts=True if the forward broadcasts"
+    return ShapeError(invariant, str(part.shape), instead)
 
 
 def tape_freed(primitive: Any) -> TapeError:
     """A backward meets a call whose inputs an earlier one has forgotten."""
-    return TapeError(
-        "a tape is read once",
-        f"a second backward through {primitive.__name__}, whose inputs an earlier one has freed",
-        "compute the output again, or pass retain_graph=True to the first backward",
-    )
+    got = f"a second backward through {primitive.__name__}, whose inputs an earlier one has freed"
+    instead = "compute the output again, or pass retain_graph=True to the first backward"
+    return TapeError("a tape is read once", got, instead)
 
 
 def value_changed(primitive: Any, shape: Sequence[int]) -> TapeError:
     """The data of a tensor on the tape was replaced after it was used."""
-    return TapeError(
-        f"a value must stay as it was between {primitive.__name__}() and the backward through it",
-        f"data of shape {shape} assigned in between",
-        "assign to .data after the backward, or compute the output again",
-    )
+    name = primitive.__name__
+    invariant = f"a value must stay as it was between {name}() and the backward through it"
+    instead = "assign to .data after the backward, or compute the output again"
+    return TapeError(invariant, f"data of shape {shape} assigned in between", instead)

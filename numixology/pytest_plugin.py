@@ -41,15 +41,11 @@ def gradcheck() -> "Callable[..., GradcheckReport]":
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say which backend to check."""
-    group = parser.getgroup("numixology", "numixology, the reference for the RankMixer token mixer")
-    group.addoption(
-        "--numixology-backend",
-        metavar="BACKEND",
-        help="check this one, stage by stage: my_backend.py, or what numixology conform takes",
-    )
-    group.addoption(
-        "--numixology-seeds", type=int, default=3, metavar="N", help="cases of every kind (3)"
-    )
+    title = "numixology, the reference for the RankMixer token mixer"
+    about = "check this one, stage by stage: my_backend.py, or what numixology conform takes"
+    add = parser.getgroup("numixology", title).addoption
+    add("--numixology-backend", metavar="BACKEND", help=about)
+    add("--numixology-seeds", type=int, default=3, metavar="N", help="cases of every kind (3)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
