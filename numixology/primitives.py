@@ -6,11 +6,12 @@ for its users alike; :func:`implements` says which functions of NumPy it stands 
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from sys import getrefcount
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from .array import ERRSTATE, IGNORE, Array, Setting
+from .array import ERRSTATE, IGNORE, Array
 from .autograd import Node, Primitive, _recording, backward
 from .errors import ArgumentError, DTypeError, IndexRangeError, NumixologyError, ShapeError, shown
 from .observe import Call, announce, observers, paused
@@ -265,13 +266,32 @@ def gradients(
         ERRSTATE.set(IGNORE)
         _recording.set(create_graph)
         found = backward(outputs, cotangents, inputs, create_graph=create_graph, free=free)
-        copied = copy_of if create_graph else np.array
-        return {node: copied(total) for node, total in found.items()}
+        if create_graph:
+            return {node: copy_of(total) for node, total in found.items()}
+        holders = _holders(found)
+        return {
+            node: total if total.base is None and holders[node] == _NOBODY else np.array(total)
+            for node, total in found.items()
+        }
 
     return paused(alone)
 
 
+def _holders(totals: Mapping[Any, Array]) -> dict[Any, int]:
+    """How many references there are to each array."""
+    return {node: getrefcount(total) for node, total in totals.items()}
+
+
+# What is counted where nobody but the dictionary holds an array. A copy of the gradient of a large
+# weight takes a quarter of the time of a small batch's step.
+_NOBODY = _holders({None: np.empty(0)})[None]
+
+
 def recorded(function: Callable[..., V], *arguments: Any) -> V:
     """Call a function and record what it does, also inside ``no_grad``."""
-    with Setting(_recording, True):
+    before = _recording.get()
+    try:  # and no Setting: after an interrupt it would be undone later than the no_grad around it
+        _recording.set(True)
         return function(*arguments)
+    finally:
+        _recording.set(before)
