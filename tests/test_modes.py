@@ -136,12 +136,14 @@ def interrupted(nth: int, call: Callable[[], object]) -> bool:
     try:
         call()
     except Interrupt:
-        return True
+        pass
     finally:
         sys.setprofile(None)
-    return False
+    return places >= nth
 
 
+# Python swallows what is raised where a generator is closed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_at_any_moment_leaves_nothing_behind() -> None:
     x = nx.tensor([1.0, 2.0], requires_grad=True)
 
@@ -155,7 +157,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_behind() -> None:
         assert is_recording(), f"recording stayed off after an interrupt at place {nth}"
         assert np.geterr() == before, f"NumPy stayed quiet after an interrupt at place {nth}"
         nth += 1
-    assert nth > 100
+    assert nth > 200
 
 
 def test_a_setting_is_of_its_thread_alone() -> None:
