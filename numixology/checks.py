@@ -90,9 +90,7 @@ def as_operand(other: Any) -> Any:
         return other
     if not is_operand(other):
         raise DTypeError(
-            "an operand must be a tensor, an array or a number",
-            type(other).__name__,
-            "convert it with nx.tensor, or join tensors with nx.functional.stack",
+            "an operand is a tensor, an array or a number", type(other).__name__, "convert it"
         )
     array = np.asarray(as_constant(other, "an operand"))
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import logical_and, logical_not, logical_or, logical_xor
-from .array import A
 from .autograd import Node, Primitive
 from .checks import as_mask, as_operand
 from .errors import DTypeError
@@ -155,7 +154,6 @@ def bitwise_xor(a: Any, b: Any) -> Any:
 
 
 @implements(np.invert)
-def invert(x: A) -> A:
+def invert(x: Any) -> Any:
     """~x, of booleans only."""
-    mask: A = as_mask(x)
-    return logical_not(mask)
+    return logical_not(as_mask(x))

@@ -6,7 +6,7 @@ An operator or method is a function of an earlier module, called with the tensor
 import math
 from collections.abc import Callable, Iterator, Sequence
 from threading import RLock
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, Self, TypeAlias, overload
 
 import numpy as np
 
@@ -22,7 +22,6 @@ __all__ = ["Operand", "Tensor", "cotangent_for", "leaf", "tensor"]
 #: What may stand beside a tensor in a calculation.
 Operand: TypeAlias = "Tensor | Array | Scalar | Sequence[Any]"
 Operator: TypeAlias = "Callable[[Tensor, Operand], Tensor]"
-K = TypeVar("K", bound="Tensor")
 
 # The five dtypes (int64 is l or q), and the complex ones that only the gradient check makes.
 _FIT = frozenset("dfilq?FD")
@@ -181,7 +180,7 @@ class Tensor(Node):
         self._grad = gradient
 
     @classmethod
-    def made_by(cls: type[K], primitive: Primitive, data: Array) -> K:
+    def made_by(cls, primitive: Primitive, data: Array) -> Self:
         """A tensor around an output, of one of the five dtypes or complex."""
         if data.dtype.char not in _FIT:
             raise DTypeError(
