@@ -40,11 +40,9 @@ class no_grad(Setting):
             DTypeError: an asynchronous generator function, or no function.
         """
         if inspect.isasyncgenfunction(function) or not callable(function):
-            raise DTypeError(
-                "no_grad() decorates functions, generator functions and coroutine functions",
-                type(function).__name__,
-                "write `with nx.no_grad():` around its calculations",
-            )
+            invariant = "no_grad() decorates functions, generator functions and coroutine functions"
+            instead = "write `with nx.no_grad():` around its calculations"
+            raise DTypeError(invariant, type(function).__name__, instead)
 
         @wraps(function)
         def called(*arguments: Any, **options: Any) -> Any:

@@ -39,11 +39,9 @@ class Checked(Primitive):
 
     def __init__(self, forward: Callable[..., Any], *, broadcasts: bool = False) -> None:
         if not hasattr(forward, "__code__"):
-            raise DTypeError(
-                "a primitive is made of a function with named arguments, written in Python",
-                shown(forward),
-                "write one that calls it; for NumPy's functions there is also @implements",
-            )
+            invariant = "a primitive is made of a function with named arguments, written in Python"
+            instead = "write one that calls it; for NumPy's functions there is also @implements"
+            raise DTypeError(invariant, shown(forward), instead)
         super().__init__(forward, broadcasts=broadcasts)
         if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
             raise ArgumentError(
@@ -77,11 +75,9 @@ class Checked(Primitive):
             placed.append(options.pop(name, self.defaults.get(name)))
         for name, option in options.items():
             if isinstance(option, Node):
-                raise DTypeError(
-                    f"the options of {self.__name__} are constants",
-                    f"a tensor as {name}",
-                    "make it a positional argument of the forward and give it a rule",
-                )
+                invariant = f"the options of {self.__name__} are constants"
+                instead = "make it a positional argument of the forward and give it a rule"
+                raise DTypeError(invariant, f"a tensor as {name}", instead)
             elif isinstance(option, (np.ndarray, list, dict)):  # copied, as the tape copies others
                 options[name] = copy(option)
         return tuple(placed), {**self.option_defaults, **options}
@@ -121,11 +117,9 @@ class Checked(Primitive):
         """NumPy's complaint, with the name of the primitive and what it was given."""
         given = ", ".join(shown(v) for v in values)
         if self.broadcasts and isinstance(error, ValueError) and "broadcast" in str(error):
-            return ShapeError(
-                f"the shapes in {self.__name__} must broadcast",
-                ", ".join(str(np.shape(v)) for v in values),
-                "make each axis equal or of length one, with reshape or expand_dims",
-            )
+            invariant = f"the shapes in {self.__name__} must broadcast"
+            instead = "make each axis equal or of length one, with reshape or expand_dims"
+            return ShapeError(invariant, ", ".join(str(np.shape(v)) for v in values), instead)
         kinds = {IndexError: IndexRangeError, TypeError: DTypeError, OverflowError: DTypeError}
         kind = next((ours for its, ours in kinds.items() if isinstance(error, its)), ShapeError)
         return kind(

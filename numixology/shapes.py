@@ -97,11 +97,8 @@ def transpose(x: A, axes: Sequence[int] | None = None) -> A:
     if sorted(order) != [*range(ndim)]:
         order = tuple([checked_axis(axis, ndim) for axis in order])
     if len(order) != ndim or len(set(order)) != ndim:
-        raise ShapeError(
-            f"the order of {ndim} axes names each of them once",
-            str(named),
-            f"use a permutation of {tuple(range(ndim))}",
-        )
+        invariant = f"the order of {ndim} axes names each of them once"
+        raise ShapeError(invariant, str(named), f"use a permutation of {tuple(range(ndim))}")
     return _transpose(x, axes=order)
 
 

@@ -299,17 +299,13 @@ def _outputs(output: Any) -> list[Tensor]:
     listed = list(output) if isinstance(output, tuple) else [output]
     for one in listed:
         if not isinstance(one, Tensor):
-            raise DTypeError(
-                "the function must return a tensor, or a tuple of them",
-                type(one).__name__,
-                "keep the calculation in tensors: no np.asarray, numpy() or item() inside",
-            )
+            invariant = "the function must return a tensor, or a tuple of them"
+            instead = "keep the calculation in tensors: no np.asarray, numpy() or item() inside"
+            raise DTypeError(invariant, type(one).__name__, instead)
     if not any(one.requires_grad for one in listed):
-        raise TapeError(
-            "the output must depend on an input through recorded operations",
-            "an output that does not require a gradient",
-            "use no detach() or no_grad() inside, and create_graph=True for a gradient inside",
-        )
+        invariant = "the output must depend on an input through recorded operations"
+        instead = "use no detach() or no_grad() inside, and create_graph=True for a gradient inside"
+        raise TapeError(invariant, "an output that does not require a gradient", instead)
     return listed
 
 
