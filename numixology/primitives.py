@@ -44,9 +44,8 @@ class Checked(Primitive):
             raise DTypeError(invariant, shown(forward), instead)
         super().__init__(forward, broadcasts=broadcasts)
         if forward.__code__.co_flags & 0x04 and self.arguments:  # the forward has *arguments
-            raise ArgumentError(
-                f"{self.__name__} has named arguments or *arguments", "both", "use one kind"
-            )
+            invariant = f"{self.__name__} has named arguments or *arguments"
+            raise ArgumentError(invariant, "both", "use one kind")
         defaults = forward.__defaults__ or ()
         self.defaults = dict(zip(self.arguments[::-1], defaults[::-1], strict=False))
         self.option_defaults = forward.__kwdefaults__ or {}
@@ -122,9 +121,8 @@ class Checked(Primitive):
             return ShapeError(invariant, ", ".join(str(np.shape(v)) for v in values), instead)
         kinds = {IndexError: IndexRangeError, TypeError: DTypeError, OverflowError: DTypeError}
         kind = next((ours for its, ours in kinds.items() if isinstance(error, its)), ShapeError)
-        return kind(
-            f"{self.__name__} needs arguments that fit together", given or "none", str(error)
-        )
+        invariant = f"{self.__name__} needs arguments that fit together"
+        return kind(invariant, given or "none", str(error))
 
 
 def as_constant(constant: Any, taker: str) -> Any:
@@ -140,9 +138,8 @@ def as_constant(constant: Any, taker: str) -> Any:
     if isinstance(constant, (list, tuple)):
         return as_array(constant, taker)
     if isinstance(constant, np.ndarray):
-        raise DTypeError(
-            f"{taker} takes plain arrays", type(constant).__name__, "use np.asarray or .filled()"
-        )
+        invariant = f"{taker} takes plain arrays"
+        raise DTypeError(invariant, type(constant).__name__, "use np.asarray or .filled()")
     return constant if isinstance(constant, (complex, np.generic)) else np.array(constant)
 
 
@@ -156,26 +153,22 @@ def as_array(data: Any, taker: str) -> Array:
     level, depth = [data], 0
     while level:
         if any(isinstance(one, Node) for one in level):
-            raise DTypeError(
-                f"{taker} takes numbers", "a list that holds a tensor", "use nx.functional.stack"
-            )
+            invariant = f"{taker} takes numbers"
+            raise DTypeError(invariant, "a list that holds a tensor", "use nx.functional.stack")
         if depth > _DEEPEST:
-            raise ShapeError(
-                f"{taker} takes lists nested at most {_DEEPEST} deep", "deeper ones", "flatten them"
-            )
+            invariant = f"{taker} takes lists nested at most {_DEEPEST} deep"
+            raise ShapeError(invariant, "deeper ones", "flatten them")
         lists = [one for one in level if isinstance(one, (list, tuple))]
         level = [*{id(part): part for one in lists for part in one}.values()]  # it may hold itself
         depth += 1
     try:
         return np.asarray(data)
     except ValueError as error:
-        raise ShapeError(
-            f"{taker} takes nested lists of equal lengths", str(error), "pad or cut them"
-        ) from error
+        invariant = f"{taker} takes nested lists of equal lengths"
+        raise ShapeError(invariant, str(error), "pad or cut them") from error
     except TypeError as error:  # of another library, whose dtype NumPy does not have
-        raise DTypeError(
-            f"{taker} takes what NumPy can read", str(error), "convert it to float32 or float64"
-        ) from error
+        invariant = f"{taker} takes what NumPy can read"
+        raise DTypeError(invariant, str(error), "convert it to float32 or float64") from error
 
 
 @overload

@@ -154,9 +154,8 @@ def squeeze(x: A, axis: Axis = None, *, dim: Axis = None) -> A:
         return reshape(x, [n for n in shape if n != 1])
     gone = checked_axes(axis, len(shape))
     if any(shape[i] != 1 for i in gone):
-        raise ShapeError(
-            "squeeze removes axes of length one", f"axis {axis} of shape {shape}", "use reshape"
-        )
+        invariant = "squeeze removes axes of length one"
+        raise ShapeError(invariant, f"axis {axis} of shape {shape}", "use reshape")
     return reshape(x, [n for i, n in enumerate(shape) if i not in gone])
 
 

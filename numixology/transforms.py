@@ -188,9 +188,8 @@ def jacobian(fn: Callable[..., Any], *inputs: Input) -> Any:
     nested = _nested(inputs)
     tracked, output, _ = _traced(fn, inputs)
     if isinstance(output, tuple):
-        raise DTypeError(
-            "jacobian takes a function that returns one tensor", "a tuple", "use nx.vjp"
-        )
+        invariant = "jacobian takes a function that returns one tensor"
+        raise DTypeError(invariant, "a tuple", "use nx.vjp")
     rows = []
     for i in range(output.size):
         unit = np.zeros(output.shape, output.dtype)
@@ -274,9 +273,8 @@ def _tracked(value: Any, i: int) -> Tensor:
         return made
     fresh = tensor(value)
     if fresh.dtype.kind != "f":
-        raise DTypeError(
-            "derivatives need floating-point inputs", f"inputs[{i}] of {fresh.dtype}", "use float64"
-        )
+        invariant = "derivatives need floating-point inputs"
+        raise DTypeError(invariant, f"inputs[{i}] of {fresh.dtype}", "use float64")
     fresh.requires_grad = True
     return fresh
 

@@ -33,14 +33,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int | None:
     """Check a backend, or do what is asked for instead."""
     if options.dtype and not options.mutants:
-        raise ArgumentError(
-            "a backend has its own dtype", f"--dtype {options.dtype}", "leave it to --mutants"
-        )
+        invariant = "a backend has its own dtype"
+        raise ArgumentError(invariant, f"--dtype {options.dtype}", "leave it to --mutants")
     alone = [f"--{name}" for name in ("list", "new", "mutants") if getattr(options, name)]
     if alone and (options.backend or options.stages or options.html):
-        raise ArgumentError(
-            f"{alone[0]} looks at no backend", "one, or --stage or --html", "use it by itself"
-        )
+        invariant = f"{alone[0]} looks at no backend"
+        raise ArgumentError(invariant, "one, or --stage or --html", "use it by itself")
     if options.list:
         return show(kit.Listing(), as_json=options.json)
     if options.new:

@@ -49,6 +49,5 @@ def write(path: Path, text: str, mode: str = "w") -> None:
         with path.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise ArgumentError(
-            f"{path} must be a file that can be written", str(error.strerror), "choose another"
-        ) from error
+        invariant = f"{path} must be a file that can be written"
+        raise ArgumentError(invariant, str(error.strerror), "choose another") from error

@@ -105,9 +105,8 @@ def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:
         invariant = "layer_norm needs a last axis of at least one feature"
         raise ShapeError(invariant, f"shape {shape}", "pass x of shape (..., D)")
     if x.dtype.kind not in "fc":
-        raise DTypeError(
-            "layer_norm takes floating-point rows", str(x.dtype), "use .astype('float64')"
-        )
+        invariant = "layer_norm takes floating-point rows"
+        raise DTypeError(invariant, str(x.dtype), "use .astype('float64')")
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None and shape_of(value, "layer_norm") != shape[-1:]:
             invariant = f"the {name} of layer_norm has shape {shape[-1:]}, as x has features"
