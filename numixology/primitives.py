@@ -114,15 +114,14 @@ class Checked(Primitive):
 
     def _refusal(self, values: Sequence[Any], error: Exception) -> NumixologyError:
         """NumPy's complaint, with the name of the primitive and what it was given."""
-        given = ", ".join(shown(v) for v in values)
         if self.broadcasts and isinstance(error, ValueError) and "broadcast" in str(error):
             invariant = f"the shapes in {self.__name__} must broadcast"
             instead = "make each axis equal or of length one, with reshape or expand_dims"
             return ShapeError(invariant, ", ".join(str(np.shape(v)) for v in values), instead)
         kinds = {IndexError: IndexRangeError, TypeError: DTypeError, OverflowError: DTypeError}
         kind = next((ours for its, ours in kinds.items() if isinstance(error, its)), ShapeError)
-        invariant = f"{self.__name__} needs arguments that fit together"
-        return kind(invariant, given or "none", str(error))
+        given = ", ".join(shown(v) for v in values) or "none"
+        return kind(f"{self.__name__} needs arguments that fit together", given, str(error))
 
 
 def as_constant(constant: Any, taker: str) -> Any:

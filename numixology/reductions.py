@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import divide, equal, multiply, subtract
-from .array import A, Array, Axis, Shape, keepdims_shape, normalize_axes, shape_of
+from .array import A, Array, Axis, keepdims_shape, normalize_axes, shape_of
 from .checks import axis_or_dim, checked_axes, checked_axis
 from .primitives import implements, primitive
 from .shapes import astype, broadcast_to, getitem, reshape, transpose
@@ -181,9 +181,9 @@ def prod(
         >>> x.grad
         Tensor([0., 6., 0.])
     """
-    gone: Shape = normalize_axes(_axes_reduced(x, axis, dim), x.ndim)
+    gone = normalize_axes(_axes_reduced(x, axis, dim), x.ndim)
     shape = keepdims_shape(x.shape, gone)
-    kept: list[int] = [i for i in range(x.ndim) if i not in gone]
+    kept = [i for i in range(x.ndim) if i not in gone]
     rows, lengths = _count(x, gone), [x.shape[i] for i in kept]
     x = transpose(x, (*gone, *kept)).reshape(rows, *lengths)
     if x.dtype.kind in "iub":

@@ -269,12 +269,9 @@ class Tensor(Node):
             Tensor([  2.,  40., 600.])
         """
         cotangent = cotangent_for(self, gradient)
-        found = gradients(
-            [self],
-            [cotangent if create_graph else cotangent.data],
-            create_graph=create_graph,
-            free=not (retain_graph or create_graph),
-        )
+        seed = cotangent if create_graph else cotangent.data
+        free = not (retain_graph or create_graph)
+        found = gradients([self], [seed], create_graph=create_graph, free=free)
         for node, total in found.items():
             _accumulate(node, total if isinstance(total, Tensor) else leaf(total))
 
@@ -394,7 +391,7 @@ class Tensor(Node):
 shape (3, 2) and strides (1, 3); call contiguous() first, or reshape()
         """
         wanted = checks.resolved(shape, self.shape, "view")
-        result: Tensor = shapes._reshape(self, shape=wanted)
+        result = shapes._reshape(self, shape=wanted)
         if self.size and not np.may_share_memory(result.data, self._data):
             raise ShapeError(
                 f"view{wanted} must be expressible with strides",
