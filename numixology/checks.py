@@ -16,7 +16,7 @@ from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, Tape
 from .primitives import as_array, as_constant
 
 __all__ = [
-    "DTYPES", "as_cotangent", "as_dtype", "as_integers", "as_mask", "as_operand",
+    "DTYPES", "as_cotangent", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand",
     "as_values", "cast", "axis_or_dim", "check_like", "checked_axes", "checked_axis",
     "is_operand", "one_of", "plain_index", "positive", "resolved",
 ]  # fmt: skip
@@ -171,18 +171,26 @@ def positive(**sizes: Any) -> tuple[int, ...]:
     return tuple([operator.index(size) for size in sizes.values()])
 
 
-def as_integers(lengths: Sequence[Any]) -> Shape:
-    """Python's integers, which do not overflow; ``f(2, 3)`` and ``f((2, 3))`` mean the same."""
+def as_integer(value: Any, what: str) -> int:
+    """An integer, also NumPy's or a tensor's, as Python's, which does not overflow."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise DTypeError(f"{what} must be an integer", shown(value), "use an int") from error
+
+
+def as_integers(lengths: Sequence[Any], what: str = "a length") -> Shape:
+    """``f(2, 3)`` and ``f((2, 3))`` mean the same."""
     if len(lengths) == 1:
         (only,) = lengths
         if isinstance(only, list | tuple) or (isinstance(only, np.ndarray) and only.ndim == 1):
             lengths = list(only)
-    return tuple([operator.index(n) for n in lengths])
+    return tuple([as_integer(n, what) for n in lengths])
 
 
 def checked_axis(dim: Any, ndim: int) -> int:
     """``dim`` counted from 0."""
-    axis = operator.index(dim)
+    axis = as_integer(dim, "an axis")
     if not -ndim <= axis < ndim:
         raise ShapeError(
             f"an axis of a tensor of {ndim} dimensions lies from {-ndim} to {ndim - 1}",
@@ -235,7 +243,7 @@ def plain_index(index: Any) -> Any:
 def _places(index: Any) -> Any:
     if isinstance(index, slice):
         bounds = (index.start, index.stop, index.step)
-        return slice(*[n if n is None else operator.index(n) for n in bounds])
+        return slice(*[n if n is None else as_integer(n, "a bound of a slice") for n in bounds])
     if index is None or index is Ellipsis or isinstance(index, (int, np.integer)):
         return index
     try:

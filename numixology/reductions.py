@@ -13,7 +13,7 @@ Returns:
 
 Raises:
     ShapeError: no such axis, or one named twice.
-    TypeError: an axis that is not an integer.
+    DTypeError: an axis that is not an integer.
     ArgumentError: both ``axis`` and ``dim`` are given.
 
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.

@@ -5,7 +5,7 @@ Axes count from 0, or from the end if negative.
 
 Raises:
     ShapeError: an axis that is not there or named twice, or lengths that do not fit.
-    TypeError: an axis or a length that is not an integer.
+    DTypeError: an axis or a length that is not an integer.
 
 A rule is ``rule(ct, y, *arguments)``: the cotangent of the output, the output, and the arguments.
 Operations that only move numbers are linear, and the rule of a linear map is its transpose.

@@ -12,7 +12,7 @@ from support import integers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.errors import ShapeError
+from numixology.errors import DTypeError, ShapeError
 
 
 def leaf(data) -> nx.Tensor:
@@ -173,11 +173,11 @@ def test_lengths_are_integers() -> None:
     t = nx.tensor(integers(2, 3))
     assert np.reshape(t, np.array([3, 2])).shape == t.view(np.array([3, 2])).shape == (3, 2)
     assert F.broadcast_to(t, np.array([4, 2, 3], np.int32)).shape == (4, 2, 3)
-    with pytest.raises(TypeError, match="integer"):
+    with refused(DTypeError, "a length must be an integer"):
         t.view(np.array([[3, 2]]))
     assert t.view(np.int64(3), nx.tensor(2)).shape == (3, 2)
     for wrong in ((2.0, 3), ("2", 3), (None,), ([2], 3)):
-        with pytest.raises(TypeError, match="integer"):
+        with refused(DTypeError, "a length must be an integer", repr(wrong[0])):
             t.view(*wrong)
 
 
@@ -247,9 +247,9 @@ def test_axes_must_exist(axis) -> None:
 def test_axes_are_integers() -> None:
     t = nx.tensor(np.zeros((2, 3, 4)))
     for wrong in (1.0, "0", None):
-        with pytest.raises(TypeError, match="integer"):
+        with refused(DTypeError, "an axis must be an integer", repr(wrong)):
             t.transpose(0, wrong)
-    with pytest.raises(TypeError, match="integer"):
+    with refused(DTypeError, "an axis must be an integer"):
         t.sum(1.0)
     assert t.transpose(np.int64(0), nx.tensor(1)).shape == (3, 2, 4)
 

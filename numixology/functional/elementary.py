@@ -191,7 +191,7 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
 
     Raises:
         ShapeError: the axis cannot be cut into that many equal parts, or is not there.
-        TypeError: a number of parts or a place that is not an integer.
+        DTypeError: a number of parts or a place that is not an integer.
 
     Example:
         >>> import numixology as nx
@@ -201,7 +201,7 @@ def split(x: A, indices_or_sections: int | Sequence[int], axis: int = 0) -> list
     shape = shape_of(x, "split")
     axis = checked_axis(axis, len(shape))
     length = shape[axis]
-    cuts = as_integers((indices_or_sections,))
+    cuts = as_integers((indices_or_sections,), "a place to cut at")
     if np.ndim(indices_or_sections) == 0:
         (sections,) = cuts
         if sections < 1 or length % sections:
