@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import numerics
 from ..array import A, Array, shape_of
 from ..autograd import Node
 from ..checks import as_integers, checked_axis
@@ -74,11 +75,7 @@ def log1p(x: Array) -> Array:
         >>> nx.functional.log1p(nx.tensor(1e-20))
         Tensor(1.e-20, from=log1p)
     """
-    if np.iscomplexobj(x):  # NumPy's own loses the real part near 0
-        a, b = x.real, x.imag
-        y: Array = 0.5 * np.log1p(a * (2 + a) + b * b) + 1j * np.arctan2(b, 1 + a)
-        return y
-    return np.log1p(x)
+    return numerics.log1p(x)
 
 
 @log1p.vjp("x")

@@ -5,10 +5,10 @@ reader of the library may skip this room.
 """
 
 from .gaussian import erf, gelu, normal_cdf, normal_pdf
-from .kernels import Kernel, near_the_real_axis
+from .kernels import Kernel, log1p, near_the_real_axis
 from .logistic import gelu_tanh, sigmoid, silu, softplus, tanh
 
 __all__ = [
-    "Kernel", "erf", "gelu", "gelu_tanh", "near_the_real_axis", "normal_cdf", "normal_pdf",
+    "Kernel", "erf", "gelu", "gelu_tanh", "log1p", "near_the_real_axis", "normal_cdf", "normal_pdf",
     "sigmoid", "silu", "softplus", "tanh",
 ]  # fmt: skip

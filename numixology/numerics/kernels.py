@@ -13,7 +13,8 @@ from ..array import Array
 from ..errors import DTypeError
 
 __all__ = [
-    "CHUNK", "Kernel", "constants", "decay", "either", "near_the_real_axis", "polynomial", "ramp",
+    "CHUNK", "Kernel", "constants", "decay", "either", "log1p", "near_the_real_axis",
+    "polynomial", "ramp",
 ]  # fmt: skip
 
 #: Of one-dimensional float64 data: yields the value, then the slope.
@@ -111,4 +112,13 @@ def near_the_real_axis(
     """
     result = np.empty_like(z)
     result.real, result.imag = value(z.real), z.imag * slope(z.real)
+    return result
+
+
+def log1p(z: Array) -> Array:
+    """ln(1 + z), whose real part NumPy's own loses near 0 where z is complex."""
+    if not np.iscomplexobj(z):
+        return np.log1p(z)
+    a, b = z.real, z.imag
+    result: Array = 0.5 * np.log1p(a * (2 + a) + b * b) + 1j * np.arctan2(b, 1 + a)
     return result

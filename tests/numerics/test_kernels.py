@@ -6,7 +6,7 @@ import pytest
 
 from numixology import numerics
 from numixology.errors import DTypeError
-from numixology.numerics import Kernel, near_the_real_axis
+from numixology.numerics import Kernel, log1p, near_the_real_axis
 from numixology.numerics.kernels import CHUNK, decay
 
 KERNELS = {
@@ -114,3 +114,12 @@ def test_near_the_real_axis_a_function_is_its_value_and_its_slope(dtype):
     got = near_the_real_axis(z, np.sin, np.cos)
     assert got.dtype == dtype
     np.testing.assert_allclose(got, np.sin(z), rtol=2 * np.finfo(dtype).eps)
+
+
+def test_a_complex_logarithm_near_1_keeps_both_parts():
+    z = np.array([1e-20 + 1e-30j, 0.5 - 0.25j, 1e-300j])
+    with mp.workdps(60):
+        exact = [complex(mp.log(1 + mp.mpc(complex(one)))) for one in z]
+    got = log1p(z)
+    np.testing.assert_allclose(got.real, [one.real for one in exact], rtol=1e-15)
+    np.testing.assert_allclose(got.imag, [one.imag for one in exact], rtol=1e-15)
