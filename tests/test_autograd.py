@@ -15,7 +15,7 @@ from support import complex_step, integers, numbers, refused
 
 import numixology as nx
 from numixology import functional as F
-from numixology.autograd import Node
+from numixology.autograd import Node, Primitive, backward
 from numixology.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError
 from numixology.primitives import HANDLED_FUNCTIONS, implements
 
@@ -1141,3 +1141,20 @@ def test_a_list_as_an_option_may_change_after_it_was_recorded() -> None:
     y = scaled(x, by=by)
     by[0] = 0.0
     assert nx.grad(y.sum(), x)[0].tolist() == [2.0, 3.0]
+
+
+def test_the_engine_alone_knows_no_tensors() -> None:
+    """A node, a primitive and backward, with nothing around them."""
+
+    def product(a, b):
+        return a * b
+
+    multiply = Primitive(product)
+    multiply.vjp("a")(lambda ct, y, a, b: multiply(ct, b))
+    multiply.vjp("b")(lambda ct, y, a, b: multiply(ct, a))
+    x = Node(np.array([2.0, 3.0]), requires_grad=True)
+    y = multiply(multiply(x, x), x)  # x³
+    assert type(y) is Node
+    assert y.requires_grad and y.depth == 2
+    assert y.data.tolist() == [8.0, 27.0]
+    assert backward([y], [np.ones(2)])[x].tolist() == [12.0, 27.0]

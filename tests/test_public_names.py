@@ -75,6 +75,7 @@ def test_star_imports_give_what_is_listed() -> None:
 
 def test_gradcheck_is_one_function() -> None:
     assert nx.gradcheck is nx.verify.gradcheck
+    assert nx.__getattr__("verify") is nx.verify, "before and after it was loaded"
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

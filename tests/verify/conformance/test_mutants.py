@@ -93,7 +93,8 @@ def test_the_report_is_printed_and_written() -> None:
     assert (plain["tried"], plain["killed"], plain["named"]) == (4, 3, 1)
     assert plain["survivors"] == [{"bug": "d", "stage": "token_mix"}]
     assert not MutantReport("float32", 1, trials[:1], checks)
-    assert MutantReport("float32", 1, trials[:1], checks[:1])
+    assert report.exit_code == 1
+    assert MutantReport("float32", 1, trials[:1], checks[:1]).exit_code == 0
     assert "rewrites" not in str(MutantReport("float32", 1, trials[:1], []))
 
 
