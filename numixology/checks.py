@@ -166,11 +166,8 @@ def one_of(name: str, word: Any, words: Iterable[str]) -> None:
 def positive(**sizes: Any) -> tuple[int, ...]:
     """Sizes by their names, in their order, as Python's integers, which never overflow."""
     for name, size in sizes.items():
-        if (
-            not hasattr(size, "__index__")
-            or isinstance(size, (bool, np.bool_))
-            or operator.index(size) < 1
-        ):
+        whole = hasattr(size, "__index__") and not isinstance(size, (bool, np.bool_))
+        if not whole or operator.index(size) < 1:
             raise ArgumentError(f"{name} is a positive integer", shown(size), "use e.g. 8")
     return tuple([operator.index(size) for size in sizes.values()])
 
