@@ -100,6 +100,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
+    "slope of sigmoid": lambda x: torch.sigmoid(x) * torch.sigmoid(-x),
     "tanh": torch.tanh,
     "silu": Ft.silu,
     "gelu": Ft.gelu,
