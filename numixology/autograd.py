@@ -160,8 +160,9 @@ def backward(
 ) -> dict[Node, Any]:
     """Read the tape backwards and return the cotangent of each input, or of each leaf.
 
-    Deepest first: whatever a node was used for lies deeper than the node, so when its turn comes
-    all of its cotangent has arrived. No recursion, and every node is visited once.
+    Deepest first. A node is one deeper than its deepest input, so whatever it was used for lies
+    deeper than it, and when its turn comes all of its cotangent has arrived. No recursion, and
+    every node is visited once.
 
     Args:
         outputs: nodes that require a gradient.
@@ -180,7 +181,7 @@ def backward(
     tape = tape_below(outputs, inputs)
     wanted = {node for node in tape if node.primitive is None} if inputs is None else set(inputs)
     needed = set(wanted)
-    for node, parents in reversed(tape.items()):  # inputs first: mark what a wanted node leads to
+    for node, parents in reversed(tape.items()):  # shallowest first: what leads to a wanted one
         if not needed.isdisjoint(parents):
             needed.add(node)
     total: dict[Node, Any] = {}
@@ -207,7 +208,7 @@ def tape_below(outputs: Sequence[Node], inputs: Sequence[Node] | None) -> dict[N
         node = stack.pop()
         if node in tape:
             continue
-        forgotten = node.primitive is not None and node.inputs is None  # its inputs
+        forgotten = node.primitive is not None and node.inputs is None  # what lies below
         if forgotten and (inputs is None or any(one.depth < node.depth for one in inputs)):
             raise tape_freed(node.primitive)
         tape[node] = [x for x in node.inputs or () if isinstance(x, Node) and x._requires_grad]

@@ -1,8 +1,8 @@
 """LayerNorm: every row to mean 0 and variance 1, then scaled and shifted.
 
 A row is what lies along the last axis. The helpers and the rules take arrays and tensors alike, so
-the rules can be differentiated again; ct is the cotangent of y. float32 is calculated in float64
-and rounded once.
+the rules can be differentiated again. ct is the cotangent of y; h and std are what ``normalized``
+returned, handed on by :func:`.sharing`. float32 is calculated in float64 and rounded once.
 """
 
 from typing import Any
@@ -47,7 +47,10 @@ def _layer_norm(
 
 @_layer_norm.vjp("x")
 def _layer_norm_dx(ct: A, y: A, x: A, weight: A, bias: A, *, eps: float, h: A, std: A) -> A:
-    """Moving x by u moves h by (u - mean(u) - h mean(h u)) / std: a symmetric matrix times u."""
+    """Moving x by u moves h by (u - mean(u) - h mean(h u)) / std: a symmetric matrix times u.
+
+    So the rule is the same expression, with ct · weight, the cotangent of h, in place of u.
+    """
     c = center(upcast(ct) * weight)
     return (c - h * mean(c * h)) / std
 
