@@ -5,17 +5,28 @@ forward and its rules are written in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..autograd import Node
+from ..autograd import Node, Rule
 from ..numerics import Kernel
 from ..primitives import Checked
 
 __all__ = ["Computed", "computed_by", "sharing"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _inside(rule: Callable[..., Any], register: Callable[[Rule], Rule]) -> Callable[[F], F]:
+    """A decorator: what is registered is ``rule(equation, ...)``, and the equation stays itself."""
+
+    def decorate(equation: F) -> F:
+        register(partial(rule, equation))
+        return equation
+
+    return decorate
 
 
 class Computed(Checked):
@@ -44,16 +55,10 @@ class Computed(Checked):
 
     def vjp(self, argument: str) -> Callable[[F], F]:
         """Register the rule as an equation; where the kernel's slope is at hand, it is used."""
-        register = super().vjp(argument)
+        return _inside(self._rule, super().vjp(argument))
 
-        def decorate(equation: F) -> F:
-            def rule(ct: Any, y: Any, x: Any, slope: Any = None) -> Any:
-                return equation(ct, y, x) if slope is None or isinstance(y, Node) else ct * slope
-
-            register(rule)
-            return equation
-
-        return decorate
+    def _rule(self, equation: Rule, ct: Any, y: Any, x: Any, slope: Any = None) -> Any:
+        return equation(ct, y, x) if slope is None or isinstance(y, Node) else ct * slope
 
 
 def computed_by(kernel: Kernel) -> Callable[[Callable[..., Any]], Computed]:
@@ -83,18 +88,12 @@ class Sharing(Checked):
 
     def vjp(self, argument: str) -> Callable[[F], F]:
         """Register the rule of one argument; on tensors it gets residuals that have a past."""
-        register = super().vjp(argument)
+        return _inside(self._rule, super().vjp(argument))
 
-        def decorate(equation: F) -> F:
-            def rule(ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
-                if isinstance(y, Node):
-                    options = self._with_residuals(arguments, options)
-                return equation(ct, y, *arguments, **options)
-
-            register(rule)
-            return equation
-
-        return decorate
+    def _rule(self, equation: Rule, ct: Any, y: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(y, Node):
+            options = self._with_residuals(arguments, options)
+        return equation(ct, y, *arguments, **options)
 
 
 def sharing(residuals: Callable[..., Any]) -> Callable[[Callable[..., Any]], Sharing]:
