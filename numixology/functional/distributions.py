@@ -51,7 +51,8 @@ def _softmax(x: Array, *, axis: int) -> Array:
 @_softmax.vjp("x")
 def _softmax_dx(ct: A, y: A, x: A, *, axis: int) -> A:
     """p (ct - Σ ct p); a shift of ct changes nothing, and by the winner's it keeps all digits."""
-    p = _softmax(upcast(x), axis=axis)
+    wide = upcast(x)
+    p = y if wide is x else _softmax(wide, axis=axis)
     c = ct - (ct * argmax_mask(x, axis)).sum(axis=axis, keepdims=True)
     return p * (c - (c * p).sum(axis=axis, keepdims=True))
 
