@@ -193,6 +193,7 @@ def primitive(*numpy_functions: Any, **how: Any) -> Any:
 
     Raises:
         ArgumentError: the forward has named arguments beside ``*arguments``.
+        DTypeError: the forward is no function written in Python.
 
     Example:
         >>> import numpy as np

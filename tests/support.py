@@ -65,6 +65,6 @@ def ulps(got: np.ndarray, x: np.ndarray, exact: Callable, digits: int = 50) -> n
     return np.array(errors)
 
 
-def around(centre: float, count: int) -> np.ndarray:
-    """The doubles nearest to centre, count on each side."""
-    return centre + np.spacing(centre) * np.arange(-count, count + 1)
+def around(center: float, count: int) -> np.ndarray:
+    """The doubles nearest to center, count on each side."""
+    return center + np.spacing(center) * np.arange(-count, count + 1)

@@ -46,7 +46,7 @@ ROOT_2, TWO_OVER_ROOT_PI = 1.4142135623730951, 1.1283791670955126
 
 # PEAK is φ(0); ROOT is the zero of Q(t) - t φ(t), a double and what it leaves out.
 # Polynomials, the highest power first:
-#   TAIL and for float32 SINGLE_TAIL: (1 + t) R(t) in u;  CENTRE: erf(x) / x - 1 in x²;
+#   TAIL and for float32 SINGLE_TAIL: (1 + t) R(t) in u;  CENTER: erf(x) / x - 1 in x²;
 #   SLOPE: (Q(t) - t φ(t)) / (t - ROOT) in t - ROOT.
 PEAK = 0.3989422804014327
 ROOT = (0.7517915246935645, -1.4956759177009883e-17)
@@ -63,7 +63,7 @@ SINGLE_TAIL = constants(
     0.01022101725069376, -0.018233431623119054, 0.024304573444173572, -0.021413392521698722,
     0.0022150749847785517, 0.03618652085364953, -0.08833899011022527, 0.45722751117644744,
 )  # fmt: skip
-CENTRE = constants(
+CENTER = constants(
     5.957176147748911e-11, -1.1372848856791674e-09, 1.4659775274047436e-08, -1.6350312701054695e-07,
     1.6461000484121368e-06, -1.4925595266831182e-05, 0.0001205533111164271, -0.000854832698083379,
     0.0052239776248180145, -0.026866170645076792, 0.11283791670954879, -0.3761263890318375,
@@ -130,7 +130,7 @@ def _erf(x: Array, bell: Bell, tail: tuple[Array, ...]) -> Iterator[Array]:
     value = 1.0 - 2.0 * head * ratio(ROOT_2 * t, tail)
     near = np.flatnonzero(t < EDGE)
     t = t[near]
-    value[near] = t + t * polynomial(t * t, CENTRE)
+    value[near] = t + t * polynomial(t * t, CENTER)
     yield np.copysign(value, x)
     yield TWO_OVER_ROOT_PI * head * last
 

@@ -201,7 +201,7 @@ def test_numbers_and_lists_are_taken_as_arrays(name):
 
 @smooth
 def test_nothing_is_above_the_order_of_its_symmetry(name):
-    """σ and tanh are odd about their centre; the gated ones satisfy f(x) - f(-x) = x."""
+    """σ and tanh are odd about their center; the gated ones satisfy f(x) - f(-x) = x."""
     x = np.linspace(0, 6, 50)
     up, down = SMOOTH[name][0](x), SMOOTH[name][0](-x)
     want = {"sigmoid": up + down - 1, "tanh": up + down}.get(name, up - down - x)

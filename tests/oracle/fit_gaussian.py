@@ -5,7 +5,7 @@ Three functions are interpolated at Chebyshev nodes in 60-digit arithmetic:
 - ``TAIL``: (1 + t) R(t) in u = (t - MIDDLE) / (t + MIDDLE) for t in [0, FAR], where
   R(t) = exp(t²/2) Q(t) is the tail of the normal distribution without its exponential; and
   ``SINGLE_TAIL``, the same for t in [0, SINGLE_FAR] in the digits of float32;
-- ``CENTRE``: erf(x) / x - 1 in x² for |x| in [0, EDGE];
+- ``CENTER``: erf(x) / x - 1 in x² for |x| in [0, EDGE];
 - ``SLOPE``: (Q(t) - t phi(t)) / (t - ROOT) in t - ROOT for |t - ROOT| <= REACH, where ROOT is
   the zero of the numerator.
 
@@ -28,7 +28,7 @@ EDGE = 1.0
 REACH = 0.25
 TAIL_DEGREE = 22
 SINGLE_DEGREE = 11  # off by 3e-10
-CENTRE_DEGREE = 12
+CENTER_DEGREE = 12
 SLOPE_DEGREE = 13  # odd, so that no node is 0, where the quotient is 0 / 0
 
 MODULE = Path(__file__).resolve().parents[2] / "numixology" / "numerics" / "gaussian.py"
@@ -50,7 +50,7 @@ def scaled_tail(u: mp.mpf) -> mp.mpf:
     return (1 + t) * mp.exp(t * t / 2) * tail(t)
 
 
-def centre(square: mp.mpf) -> mp.mpf:
+def center(square: mp.mpf) -> mp.mpf:
     """erf(x) / x - 1 at x = sqrt(square)."""
     x = mp.sqrt(square)
     return mp.erf(x) / x - 1
@@ -67,7 +67,7 @@ def fit() -> dict[str, list[float]]:
     polynomials = {
         "TAIL": interpolate(scaled_tail, mp.mpf(-1), u(FAR), TAIL_DEGREE),
         "SINGLE_TAIL": interpolate(scaled_tail, mp.mpf(-1), u(SINGLE_FAR), SINGLE_DEGREE),
-        "CENTRE": interpolate(centre, mp.mpf(0), mp.mpf(EDGE) ** 2, CENTRE_DEGREE),
+        "CENTER": interpolate(center, mp.mpf(0), mp.mpf(EDGE) ** 2, CENTER_DEGREE),
         "SLOPE": interpolate(
             lambda d: slope(root + d) / d, -mp.mpf(REACH), mp.mpf(REACH), SLOPE_DEGREE
         ),
