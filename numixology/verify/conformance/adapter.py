@@ -82,6 +82,13 @@ class Declaration:
             for one in (getattr(adapter, "profile", None) or ())
         ]
         self.has_vjp = callable(getattr(adapter, "vjp", None))
+        heads = {"H": "T"} if getattr(adapter, "heads", None) == "tokens" else {}
+        self.requires: dict[str, Any] = dict(getattr(adapter, "requires", None) or {}) | heads
+        self.shapes: list[dict[str, int]] = list(getattr(adapter, "shapes", None) or ())
+        self.options: dict[str, str] = dict(getattr(adapter, "options", None) or {})
+        self.rounds: str | None = getattr(adapter, "rounds", None)
+        self.subnormals: str | None = getattr(adapter, "subnormals", None)
+        self.lost: tuple[str, ...] = tuple(getattr(adapter, "lost", None) or ())
 
     @staticmethod
     def _one_of(value: Any, known: Collection[str] | Mapping[str, Any], what: str) -> str:

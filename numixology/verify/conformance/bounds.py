@@ -16,7 +16,7 @@ from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
 from .cases import Case, Truth, cases_of, inside, make_case, truth_of
 from .formats import format_of
-from .scales import PROFILES, Scales, scales_of
+from .scales import Scales, scales_of
 from .stages import STAGES
 from .textbook import Textbook
 
@@ -65,15 +65,17 @@ class Prepared(NamedTuple):
         case: the inputs.
         truth: what the reference says.
         scales: by what errors are measured.
-        wide: the same under each profile.
         bounds: in roundings of the scale, by tensor.
     """
 
     case: Case
     truth: Truth
     scales: Scales
-    wide: Mapping[str, Scales]
     bounds: Mapping[str, float]
+
+    def wide(self, profile: str) -> Scales:
+        """The scales under a profile."""
+        return scales_of(self.case, self.truth, [profile])
 
 
 def true_tensors(truth: Truth) -> dict[str, Array]:
@@ -131,12 +133,6 @@ def _group(cases: Sequence[Case], accumulation: str) -> list[Prepared]:
         name: 0.0 if name in exact else GUARD * max(error, _LEAST) for name, error in errors.items()
     }
     return [
-        Prepared(
-            case,
-            truth,
-            scale,
-            {name: scales_of(case, truth, [name]) for name in PROFILES},
-            bounds,
-        )
+        Prepared(case, truth, scale, bounds)
         for case, truth, scale in zip(cases, truths, scales, strict=True)
     ]

@@ -5,7 +5,8 @@ equal axes hide what is exchanged. Every array holds numbers of the backend's fo
 backend starts from the very numbers that the reference starts from.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +73,7 @@ class Case(NamedTuple):
         inputs: arrays and settings by name.
         cotangent: of the shape of the output.
         layout: how the arrays lie in memory.
+        sizes: B, T, D and so on, where they were asked for; otherwise the seed chose them.
 
     Example:
         >>> from numixology.verify.conformance import make_case
@@ -87,11 +89,22 @@ class Case(NamedTuple):
     inputs: Inputs
     cotangent: Array
     layout: str = "contiguous"
+    sizes: Mapping[str, int] = MappingProxyType({})
 
     @property
     def name(self) -> str:
         """For reports."""
-        return f"{self.stage}/{self.kind}/{self.seed}"
+        shape = ",".join(f"{letter}={n}" for letter, n in self.sizes.items())
+        return f"{self.stage}/{self.kind}/{shape or self.seed}"
+
+    @property
+    def differentiable(self) -> list[str]:
+        """The names of the floating-point arrays among the inputs: they have gradients."""
+        return [
+            name
+            for name, value in self.inputs.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        ]
 
 
 class Truth(NamedTuple):
@@ -112,7 +125,13 @@ class Truth(NamedTuple):
     gradients: dict[str, Array]
 
 
-def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "float64") -> Case:
+def make_case(
+    stage: str,
+    kind: str = "plain",
+    seed: int = 0,
+    dtype: str = "float64",
+    sizes: Mapping[str, int] | None = None,
+) -> Case:
     """The case of that stage, kind, seed and format.
 
     Args:
@@ -120,6 +139,8 @@ def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "floa
         kind: a key of :data:`KINDS`.
         seed: from 0; it chooses the sizes and the numbers.
         dtype: a key of :data:`.FORMATS`.
+        sizes: some of the letters in the shapes of the stage, such as ``{"B": 3, "D": 1025}``, and
+            H, F, V and L; the seed chooses the others.
 
     Returns:
         The same case every time.
@@ -145,11 +166,12 @@ def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "floa
     b, t, heads, d = SIZES[seed % len(SIZES)]
     if kind == "single":
         b = t = 1
-    lengths = {"B": b, "T": t, "D": heads * d, "H": heads, "F": heads * d + 3, "V": 2 * t + 3}
-    if stage == "linear":
+    lengths = {"B": b, "T": t, "D": heads * d, "H": heads, "L": 2} | dict(sizes or {})
+    lengths = {"F": lengths["D"] + 3, "V": 2 * lengths["T"] + 3} | lengths
+    if stage == "linear" and not sizes:
         lengths["F"] = (lengths["D"], 7)[seed % 2]  # square once in a while: weight.T is not weight
     names = {name: axes for name, axes in shapes.inputs.items() if not name.startswith("blocks.i.")}
-    for i in range(2):
+    for i in range(lengths["L"]):
         names |= {
             name.replace(".i.", f".{i}."): axes
             for name, axes in shapes.inputs.items()
@@ -158,7 +180,7 @@ def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "floa
     inputs: dict[str, Any] = {}
     for name, axes in names.items():
         if axes == "()":
-            inputs[name] = {"eps": EPS[turn % len(EPS)], "num_heads": heads}[name]
+            inputs[name] = {"eps": EPS[turn % len(EPS)], "num_heads": lengths["H"]}[name]
         else:
             shape = tuple(lengths[axis] for axis in axes.strip("(,)").split(", "))
             inputs[name] = draw.array(name, shape, lengths["V"])
@@ -166,7 +188,8 @@ def make_case(stage: str, kind: str = "plain", seed: int = 0, dtype: str = "floa
         output = stage_of(stage).reference(in_float64(inputs))
     layout = "strided" if kind == "strided" else CASE_LAYOUTS[turn % len(CASE_LAYOUTS)]
     laid = {name: _laid(value, layout) for name, value in inputs.items()}
-    return Case(stage, kind, seed, dtype, laid, _laid(draw.cotangent(output.shape), layout), layout)
+    cotangent = _laid(draw.cotangent(output.shape), layout)
+    return Case(stage, kind, seed, dtype, laid, cotangent, layout, dict(sizes or {}))
 
 
 class _Draw:

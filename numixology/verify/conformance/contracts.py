@@ -11,18 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from .bounds import Prepared, measured, true_tensors
-from .cases import fresh, truth_of
-from .formats import format_of
+from .bounds import Prepared, measured
+from .calling import answered
+from .cases import truth_of
 
 __all__ = [
     "Contracts",
-    "answered",
     "contracts_of",
-    "in_a_line",
-    "misshapen",
     "most_rows",
-    "results_of",
 ]
 
 
@@ -31,60 +27,6 @@ class Contracts(NamedTuple):
 
     broken: tuple[str, ...]
     remarks: tuple[str, ...]
-
-
-def results_of(adapter: Any, one: Prepared, backward: bool) -> dict[str, Any]:
-    """What a backend returns for a case: the output, and the gradients under their names."""
-    output = _output(adapter, one)
-    return {**(_gradients(adapter, one) if backward else {}), "output": output}
-
-
-def _output(adapter: Any, one: Prepared) -> Any:
-    case = fresh(one.case)
-    return adapter.forward(case.stage, case.inputs)
-
-
-def _gradients(adapter: Any, one: Prepared) -> Any:
-    case = fresh(one.case)  # what forward has written is its own affair, and is found out apart
-    return adapter.vjp(case.stage, case.inputs, case.cotangent)
-
-
-def answered(adapter: Any, one: Prepared, backward: bool) -> tuple[dict[str, Any], str]:
-    """The same, and why it cannot be compared, if it cannot."""
-    gradients, calling = {}, "forward"
-    try:
-        output = _output(adapter, one)
-        if backward:
-            calling = "vjp"
-            gradients = dict(_gradients(adapter, one))
-    except Exception as error:  # whatever a backend raises
-        return {}, f"its {calling} raised {in_a_line(error)} (on {one.case.name})"
-    results = {**gradients, "output": output}
-    wrong = misshapen(results, one, backward)
-    return results, f"{wrong} (on {one.case.name})" if wrong else ""
-
-
-def in_a_line(error: Exception) -> str:
-    """What a backend raised, for reports."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def misshapen(results: dict[str, Any], one: Prepared, backward: bool) -> str:
-    """What has another shape or dtype than it should have, or is missing."""
-    dtype = np.dtype(format_of(one.case.dtype).container)
-    wanted = true_tensors(one.truth) if backward else {"output": one.truth.output}
-    for name, true in wanted.items():
-        called = "the output" if name == "output" else f"the gradient of {name}"
-        if name not in results:
-            return f"{called} is missing"
-        got = results[name]
-        if not isinstance(got, np.ndarray | np.generic):
-            return f"{called} is {type(got).__name__}, not a NumPy array"
-        if got.shape != true.shape:
-            return f"{called} has shape {got.shape}, not {true.shape}"
-        if got.dtype != dtype:
-            return f"{called} has dtype {got.dtype}, not {dtype}"
-    return ""
 
 
 def most_rows(cases: Sequence[Prepared]) -> Prepared:
@@ -171,11 +113,11 @@ def _overwritten(adapter: Any, one: Prepared) -> str:
 
 
 def _unsteady(adapter: Any, one: Prepared, backward: bool) -> tuple[str, ...]:
-    first = {k: np.array(v) for k, v in answered(adapter, one, backward)[0].items()}
-    second, _ = answered(adapter, one, backward)
+    first = answered(adapter, one.case, backward).results
+    second = answered(adapter, one.case, backward).results
     remarks = []
     for name, a in first.items():
-        b = np.asarray(second[name])
+        b = second[name]
         differing = ~((a == b) | (np.isnan(a) & np.isnan(b)))
         if differing.any():
             called = "output" if name == "output" else f"gradient of {name}"

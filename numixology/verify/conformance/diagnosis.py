@@ -15,8 +15,9 @@ from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
 from .bounds import GUARD, Prepared, measured, true_tensors
 from .bugs import Bug, bugs_of
+from .calling import answered
 from .cases import Case
-from .contracts import answered, contracts_of, most_rows
+from .contracts import contracts_of, most_rows
 from .formats import format_of
 from .verdicts import LOADING, Diagnosis
 
@@ -58,8 +59,7 @@ class Lineup:
         """What the bug makes of a case; nothing if that cannot be compared."""
         if (bug.name, i) not in self._known:
             backend = bug.make(self.dtype, self.accumulation)
-            found, fault = answered(backend, self.cases[i], True)
-            self._known[bug.name, i] = {} if fault else found
+            self._known[bug.name, i] = answered(backend, self.cases[i].case, True).results
         return self._known[bug.name, i]
 
     def fails(self, bug: Bug, i: int, tensor: str) -> bool:
@@ -92,9 +92,8 @@ class Lineup:
 
     def _broken(self, backend: Any) -> tuple[str, ...]:
         for one in self.cases:
-            _, fault = answered(backend, one, True)
-            if fault:
-                return (fault,)
+            if fault := answered(backend, one.case, True).fault:
+                return (f"{fault} (on {one.case.name})",)
         try:
             return contracts_of(backend, most_rows(self.cases), True).broken
         except Exception as error:  # as a check of the inputs does
@@ -132,10 +131,12 @@ def diagnose(
     lineup = lineup or Lineup(cases, about.accumulation)
     known = list(answers)
     for i, one in enumerate(cases[len(known) :], len(known)):
-        results, fault = answered(adapter, one, about.has_vjp)
+        results, fault, *_ = answered(adapter, one.case, about.has_vjp)
         if fault:
-            return _by_breach(lineup, broken or (fault,), i, about.has_vjp)
-        known.append({name: np.array(value) for name, value in results.items()})
+            return _by_breach(
+                lineup, broken or (f"{fault} (on {one.case.name})",), i, about.has_vjp
+            )
+        known.append(results)
     seen = [each for i, results in enumerate(known) for each in _seen(cases[i], i, results)]
     worst = max((one for one in seen if one.fails), key=_severity, default=None)
     rows = cases.index(most_rows(cases))
@@ -303,7 +304,7 @@ def _steady(
 ) -> bool:
     """Whether a backend says the same when it is asked again, but for rounding."""
     for i in list(dict.fromkeys(one.i for one in seen if one.fails))[:4]:
-        again, _ = answered(adapter, cases[i], about.has_vjp)
+        again = answered(adapter, cases[i].case, about.has_vjp).results
         for one in seen:
             if one.i == i:
                 first, second = (

@@ -9,7 +9,8 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
 from .bounds import Measured, Prepared, measured, prepared, true_tensors
-from .contracts import answered, contracts_of, in_a_line, misshapen, most_rows, results_of
+from .calling import answered, in_a_line
+from .contracts import contracts_of, most_rows
 from .diagnosis import Lineup, diagnose
 from .scales import PROFILES
 from .stages import STAGES, stage_of
@@ -104,11 +105,12 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
     comparisons: list[Comparison] = []
     answers: list[dict[str, Array]] = []
     for one in cases:
-        results, fault = answered(adapter, one, about.has_vjp)
+        results, fault, *_ = answered(adapter, one.case, about.has_vjp)
         if fault:
+            fault = f"{fault} (on {one.case.name})"
             found = diagnose(adapter, cases, (fault,), lineup)
             return StageReport(stage, "fail", comparisons, (fault,), diagnosis=found)
-        answers.append({name: np.array(value) for name, value in results.items()})
+        answers.append(results)
         comparisons += _every_tensor(one, results, about)
     try:
         broken, remarks = contracts_of(adapter, most_rows(cases), about.has_vjp)
@@ -181,10 +183,10 @@ def outcome_of(comparisons: Sequence[Comparison], *, broken: bool, unproved: boo
 def judged(adapter: Any, one: Prepared) -> tuple[list[Comparison], str]:
     """Every tensor of a case beside the truth, or what is misshapen about the answer."""
     about = declared(adapter)
-    results = results_of(adapter, one, about.has_vjp)
-    if wrong := misshapen(results, one, about.has_vjp):
-        return [], wrong
-    return _every_tensor(one, results, about), ""
+    results, fault, _, error = answered(adapter, one.case, about.has_vjp)
+    if error:
+        raise error
+    return _every_tensor(one, results, about), fault
 
 
 def _every_tensor(
@@ -203,7 +205,7 @@ def compared(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> 
     known = ""
     if outcome == "fail" and profile:  # each profile alone, then all of them
         for names in (*([name] for name in profile), profile):
-            wide = np.max([one.wide[name][tensor] for name in names], axis=0)
+            wide = np.max([one.wide(name)[tensor] for name in names], axis=0)
             if not known and measured(got, true, wide, dtype).error <= bound:
                 outcome, known = "known", " and ".join(names)
     return Comparison(

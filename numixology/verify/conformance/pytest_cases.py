@@ -14,7 +14,8 @@ from ...text import columns
 from . import STAGES, Comparison, adapters
 from .adapter import declared
 from .bounds import Prepared, every_case, prepared
-from .contracts import contracts_of, most_rows, results_of
+from .calling import output_of
+from .contracts import contracts_of, most_rows
 from .kit import blind_spots, judged
 
 __all__ = ["Backend", "CaseTest", "ContractsTest", "NotCovered", "NullMutantsTest"]
@@ -104,7 +105,7 @@ class _Test(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Of what a backend raises, the part of the traceback that is its own."""
-        ours = results_of.__code__.co_filename
+        ours = output_of.__code__.co_filename
         calls = [i for i, entry in enumerate(excinfo.traceback) if str(entry.path) == ours]
         if own := excinfo.traceback[calls[-1] + 1 :] if calls else None:
             excinfo.traceback = own

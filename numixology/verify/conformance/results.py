@@ -2,18 +2,16 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path
 
-from ...array import Array, Shape, ignoring_fp_errors
+from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError, VectorError
-from .bounds import Prepared, true_tensors
-from .cases import KINDS, Case, Truth, inside, make_case, truth_of
+from .bounds import Prepared
 from .kit import blind_spots, compared, detectable_in, excused, outcome_of
-from .manifest import SPEC, Manifest, read_manifest, result_key
+from .manifest import Manifest, read_manifest, result_key
 from .packing import Header, carried
-from .scales import PROFILES, Scales, scales_of
+from .scales import PROFILES
 from .sources import NpzFile, RawFolder, SafetensorsFile, Source, reading
 from .vectors import MANIFEST, read_stage
 from .verdicts import Comparison, ConformanceReport, StageReport
@@ -159,14 +157,13 @@ def _judged(
     for one in cases:
         keys = {tensor: result_key(one.case, tensor) for tensor in one.bounds}
         found = {tensor: key for tensor, key in keys.items() if key in source.keys}
-        widened = one._replace(wide=_widened(one, profile)) if found else one
         for key in found.values():
             if wrong := _misshapen(key, source.header(key), wanted[key]):
                 return StageReport(stage, "fail", comparisons, (wrong,))
         answers.append({tensor: source.array(key) for tensor, key in found.items()})
         with ignoring_fp_errors():
             comparisons += [
-                compared(widened, tensor, got, profile) for tensor, got in answers[-1].items()
+                compared(one, tensor, got, profile) for tensor, got in answers[-1].items()
             ]
     strays = _strays(source, wanted)
     if not comparisons:
@@ -175,7 +172,7 @@ def _judged(
     with ignoring_fp_errors():
         blind = blind_spots(cases, comparisons)
         outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
-        excuse = _excuse(cases, answers, profile) if outcome == "fail" else []
+        excuse = excused(cases, answers, profile) if outcome == "fail" else []
     return StageReport(
         stage,
         outcome,
@@ -184,16 +181,6 @@ def _judged(
         blind=", ".join(blind),
         detectable=detectable_in(comparisons),
     )
-
-
-def _excuse(
-    cases: Sequence[Prepared], answers: Sequence[Mapping[str, Array]], profile: Sequence[str]
-) -> list[str]:
-    """Which profiles would excuse a stage, where its cases can be made once more."""
-    with suppress(VectorError):  # nobody has asked for a profile
-        wide = [one._replace(wide=_widened(one, list(PROFILES))) for one in cases]
-        return excused(wide, answers, profile)
-    return []
 
 
 def _misshapen(key: str, found: Header, wanted: Header) -> str:
@@ -227,32 +214,3 @@ def _strays(source: Source, wanted: Mapping[str, Header]) -> tuple[str, ...]:
     if not unknown:
         return ()
     return (f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}",)
-
-
-def _widened(one: Prepared, profile: Sequence[str]) -> dict[str, Scales]:
-    """The scales under each profile, from the case made once more and not from files."""
-    if not profile:
-        return {}
-    case = _again(one.case)
-    truth = truth_of(case) if case else None
-    shapes = {name: scale.shape for name, scale in one.scales.items()}
-    if case is None or truth is None or shapes != _shapes(truth):
-        raise VectorError(
-            f"the vectors have cases that version {SPEC} has",
-            one.case.name,
-            "write them again",
-        )
-    return {name: scales_of(case, truth, [name]) for name in profile}
-
-
-def _shapes(truth: Truth) -> dict[str, Shape]:
-    return {name: one.shape for name, one in true_tensors(truth).items()}
-
-
-def _again(case: Case) -> Case | None:
-    """The case that has this name, if there is one."""
-    if case.kind in KINDS:
-        return make_case(case.stage, case.kind, case.seed, case.dtype)
-    network = make_case(case.kind.removeprefix("in "), "plain", case.seed // 100, case.dtype)
-    found = next(islice(inside(network), case.seed % 100, None), None)
-    return found if found and found.stage == case.stage else None

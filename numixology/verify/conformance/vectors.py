@@ -271,7 +271,7 @@ def _read(source: Source, sheet: Sheet, item: Item) -> Array:
 
 
 def _case(manifest: Manifest, sheet: Sheet, arrays: Mapping[Item, Array]) -> Prepared:
-    """A case of the tensors that were read; the widened scales are not in files."""
+    """A case of the tensors that were read."""
 
     def of(role: str) -> dict[str, Array]:
         found = {item.name: array for item, array in arrays.items() if item.role == role}
@@ -288,6 +288,5 @@ def _case(manifest: Manifest, sheet: Sheet, arrays: Mapping[Item, Array]) -> Pre
         ),
         Truth(of("output")[""], of("gradient")),
         of("scale"),
-        {},
         {item.tensor: item.bound for item in sheet.items if item.bound is not None},
     )

@@ -51,7 +51,8 @@ def test_bounds_are_the_guard_times_an_error_and_0_where_nothing_is_calculated(e
                 assert bound >= GUARD
         if one.case.stage in PLAIN and one.case.kind == "plain":
             assert all(bound < 20 * GUARD for bound in one.bounds.values())
-        assert one.wide.keys() == PROFILES.keys()
+        for profile in PROFILES:
+            assert one.wide(profile).keys() == one.scales.keys()
 
 
 @pytest.mark.parametrize("stage", PLAIN)

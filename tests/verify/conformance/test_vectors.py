@@ -958,29 +958,6 @@ def test_members_that_overlap_are_read_once_each(vectors, right, tmp_path) -> No
 # Consequences of a hostile profile
 
 
-def test_cases_that_no_version_has_are_refused_with_a_profile(copied, right, tmp_path) -> None:
-    folder = copied("raw")
-    mine = {key.replace("in-block.100.", "in-block.177."): one for key, one in right.items()}
-    results = lay(tmp_path / "mine", mine)
-
-    def renumber(content: Any) -> None:
-        for case in content["cases"]:
-            if case["case"] == "token_mix.in-block.100":
-                case["seed"], case["case"] = 177, "token_mix.in-block.177"
-                for one in case["tensors"]:
-                    one["key"] = one["key"].replace(".100.", ".177.")
-                    if "scale" in one:
-                        one["scale"] = one["scale"].replace(".100.", ".177.")
-
-    assert edited(folder, renumber) == ""
-    assert compare_vectors(folder, results).verdict == "pass"
-    with refused(VectorError, "token_mix/in block/177"):
-        compare_vectors(folder, results, profile=["offsets"])
-    lay(results, {key: one + 1 for key, one in mine.items() if key.startswith("token_mix.")})
-    (failing,) = [one for one in compare_vectors(folder, results).stages if one.outcome == "fail"]
-    assert failing.remarks == ()  # no profile is suggested, and nobody has asked for one
-
-
 # Programs in other languages -----------------------------------------------------------------
 
 
