@@ -13,21 +13,31 @@ from ..observe import step
 from ..tensors import Tensor
 from .activation import ActivationName
 from .embedding import Embedding
-from .feed_forward import FeedForward, SwiGLUFeedForward
+from .feed_forward import FeedForward, NetworkNorm, SwiGLUFeedForward
 from .module import Module, Rng
-from .token_mixer import TokenMixer
+from .token_mixer import MixerNorm, TokenMixer
 
-__all__ = ["BlockOptions", "Network", "RankMixerBlock", "RankMixerModel"]
+__all__ = ["BlockNorm", "BlockOptions", "Network", "RankMixerBlock", "RankMixerModel"]
 
 #: The feed-forward networks that a block may have.
 Network: TypeAlias = Literal["standard", "swiglu"]
+#: Where the norms of a block stand.
+BlockNorm: TypeAlias = Literal["guide", "post", "pre", "bare_mix"]
+
+# Of the mixer and of the network.
+_NORMS: dict[BlockNorm, tuple[MixerNorm, NetworkNorm]] = {
+    "guide": ("post", "pre"),
+    "post": ("post", "post"),
+    "pre": ("pre", "pre"),
+    "bare_mix": ("bare", "post"),
+}
 
 
 class BlockOptions(TypedDict, total=False):
     """The options of a block, and of the blocks of a model.
 
     Attributes:
-        ff_dim, ffn, activation, dropout, mixing, educational, eps, rng, dtype: see
+        ff_dim, ffn, activation, dropout, mixing, norm, educational, eps, rng, dtype: see
             :class:`RankMixerBlock`.
 
     Example:
@@ -42,6 +52,7 @@ class BlockOptions(TypedDict, total=False):
     activation: ActivationName
     dropout: float
     mixing: Mixing
+    norm: BlockNorm
     educational: bool
     eps: float
     rng: Rng
@@ -56,8 +67,12 @@ def _given(options: BlockOptions, *names: str) -> dict[str, Any]:
 class RankMixerBlock(Module):
     """y = FFN(TokenMixer(x)): tokens exchange chunks, then each is processed alone.
 
-    As in the guide, the mixer normalizes after its residual and the network before; in the
-    paper both normalize after. The parts are ``mixer`` and ``ffn``.
+    The parts are ``mixer`` and ``ffn``; ``norm`` says where their norms stand:
+
+    - ``"guide"``: s = norm(x + mix(x)), y = s + f(norm(s));
+    - ``"post"``, the paper's: s = norm(x + mix(x)), y = norm(s + f(s));
+    - ``"pre"``: s = x + mix(norm(x)), y = s + f(norm(s));
+    - ``"bare_mix"``, much copied: y = norm(x + f(norm(mix(x)))), with one residual around both.
 
     Args:
         num_tokens: T, the number of tokens.
@@ -69,6 +84,7 @@ class RankMixerBlock(Module):
         activation: of the standard network, by default ``"gelu"``; SwiGLU has its own.
         dropout: the probability of a zero, by default 0.1; active in training mode only.
         mixing: ``"rankmixer"``, the default, or ``"guide"``.
+        norm: ``"guide"``, the default, ``"post"``, ``"pre"`` or ``"bare_mix"``.
         educational: print every step of the mixer as it happens; by default False.
         eps, rng, dtype: see :mod:`numixology.nn`.
 
@@ -94,11 +110,14 @@ class RankMixerBlock(Module):
         if unknown := options.keys() - known.keys():
             has, got = ", ".join(known), ", ".join(sorted(unknown))
             raise TypeError(f"a block has the options {has}: got {got}; check the spelling")
+        self.norm_placement = options.get("norm", "guide")
+        one_of("norm", self.norm_placement, _NORMS)
+        mixer_norm, network_norm = _NORMS[self.norm_placement]
         own = _given(options, "mixing", "educational", "eps", "dtype")
-        self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, **own)
+        self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, norm=mixer_norm, **own)
         ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
         one_of("ffn", ffn, get_args(Network))
-        own = _given(options, "ff_dim", "dropout", "eps", "rng", "dtype")
+        own = _given(options, "ff_dim", "dropout", "eps", "rng", "dtype") | {"norm": network_norm}
         if ffn == "standard":
             self.ffn = FeedForward(hidden_dim, activation=activation, **own)
         elif activation == "gelu":
@@ -109,6 +128,9 @@ class RankMixerBlock(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
+        if self.norm_placement == "bare_mix":
+            h = self.ffn.network(self.mixer(x))
+            return self.ffn.norm(step("residual", x + h))
         return self.ffn(self.mixer(x))
 
 

@@ -1,12 +1,12 @@
 """The token mixer: LayerNorm of the input plus its mixed tokens."""
 
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ..array import DTypeLike
-from ..checks import positive
+from ..checks import one_of, positive
 from ..functional import mixing as laws
 from ..functional.mixing import Mixing, head_dim, token_mix
 from ..observe import educational as printing
@@ -16,7 +16,10 @@ from .checks import check_input
 from .layer_norm import LayerNorm
 from .module import Module, Rng
 
-__all__ = ["TokenMixer"]
+__all__ = ["MixerNorm", "TokenMixer"]
+
+#: Where the norm of a mixer stands.
+MixerNorm: TypeAlias = Literal["post", "pre", "bare"]
 
 
 class TokenMixer(Module):
@@ -26,6 +29,9 @@ class TokenMixer(Module):
     any H that divides D. ``mixing="guide"`` is the guide's literal reading, an exhibit: it
     permutes back, so its output is LayerNorm(2x) and no token sees another.
 
+    ``norm="post"`` is the formula above. ``"pre"`` is x + token_mix(LayerNorm(x)), and ``"bare"``
+    is LayerNorm(token_mix(x)), with no residual.
+
     The one part is ``norm``.
 
     Args:
@@ -33,6 +39,7 @@ class TokenMixer(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         mixing: ``"rankmixer"`` or ``"guide"``.
+        norm: ``"post"``, ``"pre"`` or ``"bare"``.
         educational: print every step as it happens.
         eps, rng, dtype: see :mod:`numixology.nn`.
 
@@ -61,6 +68,7 @@ class TokenMixer(Module):
         num_heads: int,
         *,
         mixing: Mixing = "rankmixer",
+        norm: MixerNorm = "post",
         eps: float = 1e-5,
         educational: bool = False,
         rng: Rng = None,
@@ -68,15 +76,23 @@ class TokenMixer(Module):
     ) -> None:
         T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
         head_dim((1, T, D), H, mixing)
+        one_of("norm", norm, get_args(MixerNorm))
         self.num_tokens, self.hidden_dim, self.num_heads = T, D, H
-        self.mixing, self.educational = mixing, educational
+        self.mixing, self.norm_placement, self.educational = mixing, norm, educational
         self.norm = LayerNorm(D, eps, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         check_input(x, self, self.norm.weight, "(B, T, D)", self.num_tokens, self.hidden_dim)
-        mixed = token_mix(x, self.num_heads, mixing=self.mixing)  # (B, T, D)
-        return self.norm(step("residual", x + mixed))
+        if self.norm_placement == "pre":
+            return step("residual", x + self.mix(self.norm(x)))
+        if self.norm_placement == "bare":
+            return self.norm(self.mix(x))
+        return self.norm(step("residual", x + self.mix(x)))
+
+    def mix(self, x: Tensor) -> Tensor:
+        """token_mix(x): (B, T, D) to (B, T, D)."""
+        return token_mix(x, self.num_heads, mixing=self.mixing)
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """:meth:`forward`; in educational mode its steps are printed."""

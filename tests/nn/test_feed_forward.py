@@ -50,6 +50,11 @@ class TestStandard:
     def test_four_times_as_wide_unless_asked_otherwise(self):
         assert nn.FeedForward(5, rng=0).linear1.weight.shape == (20, 5)
 
+    @pytest.mark.parametrize("kind", [nn.FeedForward, nn.SwiGLUFeedForward])
+    def test_a_norm_that_stands_nowhere(self, kind):
+        with pytest.raises(ArgumentError, match="norm is 'pre' or 'post': got 'bare'"):
+            kind(4, norm="bare")
+
     def test_without_biases(self):
         names = list(nn.FeedForward(4, bias=False, rng=0).state_dict())
         assert names == ["norm.weight", "norm.bias", "linear1.weight", "linear2.weight"]

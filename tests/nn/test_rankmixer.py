@@ -43,6 +43,45 @@ class TestBlock:
         mixed = F.layer_norm(x + F.token_mix(x, 4))
         np.testing.assert_array_equal(block(nx.tensor(x)).data, block.ffn(mixed).data)
 
+    @pytest.mark.parametrize("ffn", ["standard", "swiglu"])
+    @pytest.mark.parametrize("placement", ["guide", "post", "pre", "bare_mix"])
+    def test_norms_stand_where_the_formula_has_them(self, placement, ffn):
+        block = nn.RankMixerBlock(3, 8, 4, norm=placement, ffn=ffn, ff_dim=5, rng=0).eval()
+        state = {k: v + 0.3 * RNG.normal(size=v.shape) for k, v in block.state_dict().items()}
+        block.load_state_dict(state)
+        x = RNG.normal(size=(2, 3, 8))
+        p = {k: nx.tensor(v) for k, v in state.items()}
+
+        def first(v):
+            return F.layer_norm(v, p["mixer.norm.weight"], p["mixer.norm.bias"])
+
+        def second(v):
+            return F.layer_norm(v, p["ffn.norm.weight"], p["ffn.norm.bias"])
+
+        def mix(v):
+            return F.token_mix(v, 4)
+
+        def network(h):
+            if ffn == "swiglu":
+                gate, up = h @ p["ffn.w1.weight"].T, h @ p["ffn.w3.weight"].T
+                return (F.silu(gate) * up) @ p["ffn.w2.weight"].T
+            h = F.gelu(F.linear(h, p["ffn.linear1.weight"], p["ffn.linear1.bias"]))
+            return F.linear(h, p["ffn.linear2.weight"], p["ffn.linear2.bias"])
+
+        s = {
+            "guide": lambda: first(x + mix(x)),
+            "post": lambda: first(x + mix(x)),
+            "pre": lambda: x + mix(first(x)),
+            "bare_mix": lambda: first(mix(x)),
+        }[placement]()
+        expected = {
+            "guide": lambda: s + network(second(s)),
+            "post": lambda: second(s + network(s)),
+            "pre": lambda: s + network(second(s)),
+            "bare_mix": lambda: second(x + network(s)),
+        }[placement]()
+        np.testing.assert_allclose(block(nx.tensor(x)).data, expected.data, rtol=1e-13, atol=1e-13)
+
     def test_options_reach_their_parts(self):
         block = nn.RankMixerBlock(
             3,
@@ -68,8 +107,8 @@ class TestBlock:
             with pytest.raises(TypeError) as caught:
                 make(droput=0.0, bias=False)
             assert str(caught.value) == (
-                "a block has the options ff_dim, ffn, activation, dropout, mixing, educational, "
-                "eps, rng, dtype: got bias, droput; check the spelling"
+                "a block has the options ff_dim, ffn, activation, dropout, mixing, norm, "
+                "educational, eps, rng, dtype: got bias, droput; check the spelling"
             )
 
     def test_swiglu(self):
@@ -94,6 +133,7 @@ class TestBlock:
         [
             ({"ffn": "moe"}, "ffn is 'standard' or 'swiglu': got 'moe'; use one of them"),
             ({"ffn": None}, "ffn is 'standard' or 'swiglu': got None"),
+            ({"norm": "x"}, "norm is 'guide', 'post', 'pre' or 'bare_mix': got 'x'"),
             ({"mixing": "x"}, "mixing is 'rankmixer' or 'guide': got 'x'; use one of them"),
             ({"activation": "x"}, "activation is 'gelu', .* or 'silu': got 'x'; use one of them"),
             ({"dropout": 1.0}, r"the dropout probability p lies in \[0, 1\): got 1.0"),

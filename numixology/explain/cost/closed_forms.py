@@ -378,11 +378,17 @@ def _unfit(rule: str, received: str) -> ArgumentError:
     )
 
 
+def _check_norm(placement: str, guide: str) -> None:
+    if placement != guide:
+        raise _unfit(f"its norm where the guide has it, norm={guide!r}", f"norm={placement!r}")
+
+
 def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
     """What the letters stand for, T only where a module is made for one, and the rows."""
     match module:
         case TokenMixer():
             check_known(module, TokenMixer)
+            _check_norm(module.norm_placement, "post")
             sizes = {"T": module.num_tokens, "D": module.hidden_dim, "H": module.num_heads}
             return sizes, _mixer_rows(module)
         case SelfAttention():
@@ -391,9 +397,11 @@ def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
             return sizes, _attention_rows(module, num_tokens)
         case FeedForward():
             check_known(module, FeedForward)
+            _check_norm(module.norm_placement, "pre")
             return _network_sizes(module.linear1), _network_rows(module)
         case SwiGLUFeedForward():
             check_known(module, SwiGLUFeedForward)
+            _check_norm(module.norm_placement, "pre")
             return _network_sizes(module.w1), _swiglu_rows(module)
         case RankMixerBlock():
             check_known(module, RankMixerBlock)

@@ -339,6 +339,11 @@ UNLIKE = {
         "each letter stands for one size",
         "F = 5 and F = 8",
     ),
+    "a norm after the network": (
+        nn.SwiGLUFeedForward(8, norm="post", rng=0),
+        "its norm where the guide has it, norm='pre'",
+        "norm='post'",
+    ),
     "no blocks": (replaced(model(), "blocks", []), "at least one block", "none"),
 }
 
