@@ -1,23 +1,30 @@
-"""A backend is called, and what it returns is made sense of."""
+"""A backend is called, and what it returns is made sense of.
 
+Backends are written with the habits of other libraries. What they return is understood where it can
+mean one thing only; otherwise a sentence says what to return.
+"""
+
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...array import Array
+from ...errors import StateDictError, UnsupportedError, shortened
 from .cases import Case, fresh
 from .formats import format_of
 
-__all__ = ["Answer", "answered", "gradients_of", "in_a_line", "misshapen", "output_of"]
+__all__ = ["Answer", "answered", "array_of", "gradients_of", "in_a_line", "output_of"]
 
 
 class Answer(NamedTuple):
     """What a backend says of a case.
 
     Attributes:
-        results: what can be compared, by tensor, in arrays that nobody else holds.
-        fault: why something cannot be compared; empty if all can.
-        refused: why the backend does not cover this case; empty if it does.
+        results: what can be compared, by tensor, in arrays that nobody else holds. The output is
+            among them even where the gradients are at fault or refused.
+        fault: why the rest cannot be compared; empty if nothing is wrong with it.
+        refused: why the backend does not cover the rest; empty if it does.
         error: what it raised, if it did.
     """
 
@@ -40,41 +47,101 @@ def gradients_of(adapter: Any, case: Case) -> Any:
 
 
 def answered(adapter: Any, case: Case, backward: bool) -> Answer:
-    """The output and, if asked for, the gradients of a case."""
-    gradients, calling = {}, "forward"
+    """The output and, if asked for, the gradients of a case.
+
+    Raises:
+        StateDictError: a wrapped module lacks a parameter; nothing can be said of any case.
+    """
+    forward = _answer(adapter, case, "forward")
+    if not backward or not forward.results:
+        return forward
+    vjp = _answer(adapter, case, "vjp")
+    return vjp._replace(results=vjp.results | forward.results)
+
+
+def _answer(adapter: Any, case: Case, function: str) -> Answer:
+    """What one of the two functions says, copied before anything else is called."""
     try:
-        output = output_of(adapter, case)
-        if backward:
-            calling = "vjp"
-            gradients = dict(gradients_of(adapter, case))
+        if function == "forward":
+            returned = {"output": output_of(adapter, case)}
+        else:
+            returned = _named(gradients_of(adapter, case), case.differentiable)
+    except (NotImplementedError, UnsupportedError) as error:
+        return Answer({}, refused=f"its {function} raised {in_a_line(error)}", error=error)
+    except StateDictError:
+        raise
+    except _Unclear as fault:
+        return Answer({}, str(fault))
     except Exception as error:  # whatever a backend raises
-        return Answer({}, f"its {calling} raised {in_a_line(error)}", error=error)
-    results = {**gradients, "output": output}
-    if wrong := misshapen(results, case, backward):
-        return Answer({}, wrong)
-    return Answer({name: np.array(value) for name, value in results.items()})
+        return Answer({}, f"its {function} raised {in_a_line(error)}", error=error)
+    results, faults = {}, []
+    for name in ["output"] if function == "forward" else case.differentiable:
+        try:
+            results[name] = _checked(returned, name, case)
+        except _Unclear as fault:
+            faults.append(str(fault))
+    return Answer(results, next(iter(faults), ""))
+
+
+class _Unclear(Exception):
+    """What a backend returns cannot be compared; the text says why."""
+
+
+def _named(gradients: Any, names: list[str]) -> dict[str, Any]:
+    """What a vjp returns, by the names of the inputs; a single gradient needs none."""
+    if isinstance(gradients, Mapping):
+        return dict(gradients)
+    alone = gradients
+    if isinstance(gradients, tuple | list) and len(gradients) == 1:
+        (alone,) = gradients  # as jax.vjp returns it
+    if len(names) == 1 and hasattr(alone, "shape"):
+        return {names[0]: alone}
+    wanted = ", ".join(f'"{name}": ...' for name in names)
+    what = "nothing" if gradients is None else f"{_kind(gradients)} without names"
+    raise _Unclear(f"its vjp returns {what}: return a dict, {{{wanted}}}")
+
+
+def _checked(results: Mapping[str, Any], name: str, case: Case) -> Array:
+    """A result as an array of its own, of the shape and the dtype that it should have."""
+    called = "the output" if name == "output" else f"the gradient of {name}"
+    if name not in results:
+        others = [other for other in results if other not in case.inputs]
+        raise _Unclear(f"{called} is missing{f': there is one of {others}' if others else ''}")
+    shape = case.cotangent.shape if name == "output" else case.inputs[name].shape
+    got, dtype = array_of(results[name], case.dtype, called), format_of(case.dtype).container
+    if got.shape != shape:
+        raise _Unclear(f"{called} has shape {got.shape}, not {shape}")
+    if got.dtype != dtype:
+        raise _Unclear(f"{called} has dtype {got.dtype}, not {np.dtype(dtype)}")
+    return np.array(got)
+
+
+def array_of(value: Any, dtype: str, called: str = "the output") -> Array:
+    """A tensor of torch, an array of JAX, or whatever else holds numbers, as an array of NumPy.
+
+    It shares memory where it can. bfloat16 becomes float32 in a backend of that format.
+    """
+    whole, kind = value, str(getattr(value, "dtype", ""))
+    for step in ("detach", "cpu"):  # of torch
+        whole = getattr(whole, step, lambda same=whole: same)()
+    if kind.endswith("bfloat16") and dtype == "bfloat16":
+        whole = whole.float() if hasattr(whole, "float") else np.asarray(whole).astype(np.float32)
+    try:
+        if isinstance(whole, tuple | list) or not hasattr(whole, "shape"):
+            raise TypeError
+        return np.asarray(whole) if hasattr(whole, "__array__") else np.from_dlpack(whole)
+    except Exception as error:  # whatever the other library raises
+        why = f" ({in_a_line(error)})" if str(error) else ""
+        what = "None" if value is None else f"{_kind(value)}, not a NumPy array{why}"
+        raise _Unclear(f"{called} is {what}: return an array of NumPy") from error
+
+
+def _kind(value: Any) -> str:
+    """The type of a value, for reports."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def in_a_line(error: Exception) -> str:
     """What a backend raised, for reports."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def misshapen(results: dict[str, Any], case: Case, backward: bool) -> str:
-    """What has another shape or dtype than it should have, or is missing."""
-    dtype = np.dtype(format_of(case.dtype).container)
-    shapes = {"output": case.cotangent.shape}
-    if backward:
-        shapes |= {name: case.inputs[name].shape for name in case.differentiable}
-    for name, shape in shapes.items():
-        called = "the output" if name == "output" else f"the gradient of {name}"
-        if name not in results:
-            return f"{called} is missing"
-        got = results[name]
-        if not isinstance(got, np.ndarray | np.generic):
-            return f"{called} is {type(got).__name__}, not a NumPy array"
-        if got.shape != shape:
-            return f"{called} has shape {got.shape}, not {shape}"
-        if got.dtype != dtype:
-            return f"{called} has dtype {got.dtype}, not {dtype}"
-    return ""
+    return shortened(f"{type(error).__name__}: {' '.join(str(error).split())}", 300)

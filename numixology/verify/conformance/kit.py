@@ -104,18 +104,26 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
     stage = cases[0].case.stage
     comparisons: list[Comparison] = []
     answers: list[dict[str, Array]] = []
+    refusals: tuple[str, ...] = ()
+    backward = about.has_vjp
     for one in cases:
-        results, fault, *_ = answered(adapter, one.case, about.has_vjp)
+        results, fault, refused, _ = answered(adapter, one.case, backward)
+        if refused and not results:
+            return StageReport(stage, "not covered", remarks=(refused,))
+        if refused:
+            backward, refusals = False, (f"its gradients are not covered: {refused}",)
         if fault:
+            comparisons += _every_tensor(one, results, about)
             fault = f"{fault} (on {one.case.name})"
             found = diagnose(adapter, cases, (fault,), lineup)
             return StageReport(stage, "fail", comparisons, (fault,), diagnosis=found)
         answers.append(results)
         comparisons += _every_tensor(one, results, about)
     try:
-        broken, remarks = contracts_of(adapter, most_rows(cases), about.has_vjp)
+        broken, remarks = contracts_of(adapter, most_rows(cases), backward)
     except Exception as error:
         broken, remarks = (f"it raised {in_a_line(error)}",), ()
+    remarks = (*remarks, *refusals)
     if not about.has_vjp:
         remarks = (*remarks, "its gradients are not covered: the adapter has no vjp")
     blind = blind_spots(cases, comparisons)

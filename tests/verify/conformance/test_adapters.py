@@ -218,11 +218,13 @@ def test_the_template_names_every_stage_and_every_input() -> None:
 
 
 def test_the_template_says_what_else_a_backend_may_do(tmp_path) -> None:
-    # a stage that is listed but not written fails, and says what it raised
+    # a stage that is listed but not written is not covered
     text = template().replace('stages = ["silu"]', 'stages = ["silu", "softmax"]')
     report = conform(load(written(tmp_path, text)), stages=["silu", "softmax"])
-    assert report.first_failure.stage == "softmax"
-    assert "NotImplementedError: softmax" in report.first_failure.broken[0]
+    assert {one.stage: one.outcome for one in report.stages} == {
+        "silu": "pass",
+        "softmax": "not covered",
+    }
 
 
 # What the adapters of other libraries share
