@@ -5,6 +5,7 @@ how far they stay inside says by how much a bound could be lowered.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -13,7 +14,6 @@ import numpy as np
 from ... import functional as F
 from ...array import Array
 from ...tensors import Tensor, leaf
-from .bugs.registry import named
 from .stages import Inputs
 from .textbook import Textbook, straight_through
 
@@ -58,7 +58,9 @@ REWRITES: dict[str, Rewrite] = {}
 
 def _same(*stages: str, profile: Sequence[str] = ()) -> Callable[[K], K]:
     def enter(kind: K) -> K:
-        name, description = named(kind, REWRITES)
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower()
+        description = " ".join((kind.__doc__ or "").split()).rstrip(".")
+        kind.name = name
         kind.profile = tuple(profile)
         REWRITES[name] = Rewrite(name, description, stages, kind, tuple(profile))
         return kind

@@ -1,18 +1,18 @@
 """Known bugs: a textbook for each mistake that kernels are known to make."""
 
 from . import activations, contracts, embeddings, linear, mixing, networks, normalization
-from .registry import BUGS, Bug, bugs_of, known
+from .registry import Bug
 
-__all__ = [
-    "BUGS",
-    "Bug",
-    "bugs_of",
-    "known",
-    "activations",
-    "contracts",
-    "embeddings",
-    "linear",
-    "mixing",
-    "networks",
-    "normalization",
-]
+__all__ = ["BUGS", "Bug", "bugs_of"]
+
+#: Every known bug by its name.
+BUGS: dict[str, Bug] = {
+    bug.name: bug
+    for family in (embeddings, mixing, normalization, linear, activations, networks, contracts)
+    for bug in family.BUGS
+}
+
+
+def bugs_of(stage: str, dtype: str = "float64") -> list[Bug]:
+    """The bugs that show first at a stage, in that format."""
+    return [bug for bug in BUGS.values() if stage in bug.stages and dtype in bug.dtypes]

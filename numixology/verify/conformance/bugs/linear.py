@@ -1,218 +1,20 @@
 """Bugs of linear layers, forward and backward."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from .... import functional as F
-from ....array import Array
 from ....tensors import Tensor
 from ..textbook import Textbook, straight_through
-from .registry import known
-from .steps import first_row, in_digits, in_format, last_row, last_token, only
+from .registry import Override, but, table
+from .steps import first_row, in_digits, in_format, last_row, last_token, only, whole, whole_rows
 
+__all__ = ["BUGS"]
 
-def _whole(length: int) -> int:
-    """Down to a multiple of four; what is shorter is done whole."""
-    return length // 4 * 4 or length
 
-
-def _whole_rows(y: Tensor) -> Array:
-    """Which of the tokens, all rows of the batch in one, lie below a multiple of four."""
-    rows = y.size // y.shape[-1]
-    return (np.arange(rows) < _whole(rows)).reshape(*y.shape[:-1], 1)
-
-
-def _square(weight: Tensor) -> bool:
-    return weight.shape[0] == weight.shape[1]
-
-
-# The forward
-
-
-@known("linear")
-class WeightTransposed(Textbook):
-    """A square weight is multiplied without being transposed."""
-
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        return super().product(x, weight.T if _square(weight) else weight)
-
-
-@known("linear")
-class DepthTailDropped(Textbook):
-    """The terms of the sum beyond a multiple of four are left out."""
-
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        terms = _whole(x.shape[-1])
-        return super().product(x[..., :terms], weight[:, :terms])
-
-
-@known("linear")
-class ColumnTailDropped(Textbook):
-    """The columns of the product beyond a multiple of four stay zero."""
-
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        return only(
-            super().product(x, weight), np.arange(weight.shape[0]) < _whole(weight.shape[0])
-        )
-
-
-@known("linear")
-class RowTailDropped(Textbook):
-    """The tokens beyond a multiple of four are not computed and stay zero."""
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        y = super().linear(x, weight, bias)
-        return only(y, _whole_rows(y))
-
-
-@known("linear")
-class LastTokenDropped(Textbook):
-    """The last token is not computed and stays zero."""
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        y = super().linear(x, weight, bias)
-        return y - last_token(y)
-
-
-@known("linear")
-class LastRowDropped(Textbook):
-    """The last row of the batch is not computed and stays zero."""
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        y = super().linear(x, weight, bias)
-        return y - last_row(y)
-
-
-@known("linear")
-class BiasMissing(Textbook):
-    """The bias is not added."""
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return super().linear(x, weight)
-
-
-class _OtherBias(Textbook):
-    def other(self, bias: Tensor) -> Tensor:
-        """What is added in place of the bias."""
-        raise NotImplementedError
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return super().linear(x, weight, None if bias is None else self.other(bias))
-
-
-@known("linear")
-class BiasTwice(_OtherBias):
-    """The bias is added twice."""
-
-    def other(self, bias: Tensor) -> Tensor:
-        return 2 * bias
-
-
-@known("linear")
-class BiasSubtracted(_OtherBias):
-    """The bias is subtracted."""
-
-    def other(self, bias: Tensor) -> Tensor:
-        return -bias
-
-
-@known("linear")
-class FirstBiasForAll(_OtherBias):
-    """The bias's first entry is added to every column."""
-
-    def other(self, bias: Tensor) -> Tensor:
-        return bias[:1]
-
-
-@known("linear")
-class BiasForFirstRow(Textbook):
-    """The bias is added to the first row of the batch only."""
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        y = self.product(x, weight)
-        return self.store(y if bias is None else y + first_row(bias + 0 * y.detach()))
-
-
-class _CoarseInputs(Textbook):
-    def coarse(self, x: Tensor) -> Tensor:
-        """What a factor is rounded to."""
-        raise NotImplementedError
-
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        return super().product(self.coarse(x), self.coarse(weight))
-
-
-@known("linear", dtypes=("float64", "float32"))
-class Tf32Inputs(_CoarseInputs):
-    """The factors are rounded to the eleven digits of TF32."""
-
-    def coarse(self, x: Tensor) -> Tensor:
-        return in_digits(x, 11)
-
-
-@known("linear", dtypes=("float64", "float32", "float16"))
-class Bfloat16Inputs(_CoarseInputs):
-    """The factors are rounded to bfloat16."""
-
-    def coarse(self, x: Tensor) -> Tensor:
-        return in_format(x, "bfloat16")
-
-
-@known("linear", dtypes=("float64", "float32", "bfloat16"))
-class Float16Inputs(_CoarseInputs):
-    """The factors are rounded to float16, where large ones overflow."""
-
-    def coarse(self, x: Tensor) -> Tensor:
-        return in_format(x, "float16")
-
-
-@known("linear", dtypes=("float64",))
-class Float32Inputs(_CoarseInputs):
-    """The factors are rounded to float32."""
-
-    def coarse(self, x: Tensor) -> Tensor:
-        return in_format(x, "float32")
-
-
-class _CoarseSums(Textbook):
-    """Partial sums over two halves of the terms are kept in fewer digits."""
-
-    kind = "float32"
-
-    def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        order = self.shuffled(x.shape[-1])
-        parts = [
-            in_format(super(_CoarseSums, self).product(x[..., some], weight[:, some]), self.kind)
-            for some in np.array_split(order, min(2, len(order)))
-        ]
-        total = parts[0]
-        for one in parts[1:]:
-            total = in_format(total + one, self.kind)
-        return total
-
-
-@known("linear", dtypes=("float64", "float32", "float16"), noisy=True)
-class Bfloat16Sums(_CoarseSums):
-    """The sums are kept in bfloat16."""
-
-    kind = "bfloat16"
-
-
-@known("linear", dtypes=("float64", "float32"), noisy=True)
-class Float16Sums(_CoarseSums):
-    """The sums are kept in float16, where large ones overflow."""
-
-    kind = "float16"
-
-
-@known("linear", dtypes=("float64",), noisy=True)
-class Float32Sums(_CoarseSums):
-    """The sums are kept in float32."""
-
-
-# The backward
-
-
-class _Backward(Textbook):
+class _InParts(Textbook):
     """The right value, with a gradient put together from three parts."""
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -235,106 +37,138 @@ class _Backward(Textbook):
         return bias
 
 
-@known("linear")
-class InputGradientTransposed(_Backward):
-    """The input's gradient multiplies by the transpose of a square weight."""
-
-    def by_x(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.product(x, weight.T if _square(weight) else weight)
+def _transposed(weight: Tensor) -> Tensor:
+    """A square weight transposed; another as it is, since its shape would not fit."""
+    return weight.T if weight.shape[0] == weight.shape[1] else weight
 
 
-@known("linear")
-class InputGradientTailDropped(_Backward):
-    """The input's gradient leaves out the columns beyond a multiple of four."""
-
-    def by_x(self, x: Tensor, weight: Tensor) -> Tensor:
-        return only(super().by_x(x, weight), np.arange(len(weight)) < _whole(len(weight)))
+def _whole_columns(y: Tensor) -> Tensor:
+    return only(y, np.arange(y.shape[-1]) < whole(y.shape[-1]))
 
 
-@known("linear")
-class InputGradientWithMagnitudes(_Backward):
-    """The input's gradient multiplies by |weight|."""
-
-    def by_x(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.product(x, F.abs(weight))
-
-
-@known("linear")
-class WeightGradientTransposed(_Backward):
-    """The gradient of a square weight comes out transposed."""
-
-    def by_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.product(x, weight.T if _square(weight) else weight)
+def _with_bias(other: Callable[[Tensor], Tensor]) -> Override:
+    """An override that adds something else in place of the bias."""
+    return lambda s, right, x, weight, bias=None: right(
+        x, weight, None if bias is None else other(bias)
+    )
 
 
-@known("linear")
-class WeightGradientTailDropped(_Backward):
-    """The weight's gradient leaves out the tokens beyond a multiple of four."""
-
-    def by_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        y = super().by_weight(x, weight)
-        return only(y, _whole_rows(y))
+def _of_output(change: Callable[[Tensor], Tensor]) -> Override:
+    """An override that changes the output."""
+    return lambda s, right, *args, **named: change(right(*args, **named))
 
 
-@known("linear")
-class WeightGradientOverwritten(_Backward):
-    """The weight's gradient is assigned, not added: the last row of the batch remains."""
-
-    def by_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        return last_row(super().by_weight(x, weight))
-
-
-@known("linear")
-class WeightGradientOfFirstRowOnly(_Backward):
-    """The weight's gradient comes from the first row of the batch only."""
-
-    def by_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        return first_row(super().by_weight(x, weight))
+def _bias_for_first_row(
+    s: Textbook, right: object, x: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    y = s.product(x, weight)
+    return s.store(y if bias is None else y + first_row(bias + 0 * y.detach()))
 
 
-@known("linear")
-class WeightGradientOverBatchAveraged(_Backward):
-    """The weight's gradient is divided by the size of the batch."""
-
-    def by_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        return super().by_weight(x, weight) / len(x)
+def _coarse(round_off: Callable[[Tensor], Tensor]) -> Override:
+    """An override that rounds both factors first."""
+    return lambda s, right, x, weight: right(round_off(x), round_off(weight))
 
 
-@known("linear", dtypes=("float64", "float32", "float16"))
-class WeightGradientOfBfloat16Input(_Backward):
-    """The input is saved for the backward in bfloat16."""
+def _sums_in(kind: str) -> Override:
+    """An override that keeps the sums over two halves of the terms, and theirs, in a format."""
 
-    def by_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.product(in_format(x, "bfloat16"), weight)
+    def product(s: Textbook, right: Callable[..., Tensor], x: Tensor, weight: Tensor) -> Tensor:
+        order = s.shuffled(x.shape[-1])
+        halves = np.array_split(order, min(2, len(order)))
+        total, *rest = [in_format(right(x[..., some], weight[:, some]), kind) for some in halves]
+        for one in rest:
+            total = in_format(total + one, kind)
+        return total
 
-
-@known("linear")
-class BiasGradientOfLastToken(_Backward):
-    """The bias's gradient is the last token's, not the sum."""
-
-    def by_bias(self, bias: Tensor) -> Tensor:
-        return last_token(bias)
+    return product
 
 
-@known("linear")
-class BiasGradientOfFirstRow(_Backward):
-    """The bias's gradient comes from the first row of the batch only."""
+_bugs = partial(table, "linear", "linear")
 
-    def by_bias(self, bias: Tensor) -> Tensor:
-        return first_row(bias)
-
-
-@known("linear")
-class BiasGradientAveraged(_Backward):
-    """The bias's gradient is an average over the tokens, not a sum."""
-
-    def by_bias(self, bias: Tensor) -> Tensor:
-        return bias / (bias.size // bias.shape[-1])
-
-
-@known("linear")
-class BiasGradientMissing(_Backward):
-    """The bias gets no gradient."""
-
-    def by_bias(self, bias: Tensor) -> Tensor:
-        return bias.detach()
+BUGS = [
+    *_bugs("product", [
+        ("weight-transposed", "A square weight is multiplied without being transposed",
+         lambda s, right, x, weight: right(x, _transposed(weight))),
+        ("depth-tail-dropped", "the terms of the sum beyond a multiple of four are left out",
+         lambda s, right, x, weight: right(
+             x[..., : (terms := whole(x.shape[-1]))], weight[:, :terms])),
+        ("column-tail-dropped", "the columns of the product beyond a multiple of four stay zero",
+         lambda s, right, x, weight: _whole_columns(right(x, weight))),
+    ]),
+    *_bugs("linear", [
+        ("row-tail-dropped", "the tokens beyond a multiple of four are not computed and stay zero",
+         lambda y: only(y, whole_rows(y))),
+        ("last-token-dropped", "the last token is not computed and stays zero",
+         lambda y: y - last_token(y)),
+        ("last-row-dropped", "the last row of the batch is not computed and stays zero",
+         lambda y: y - last_row(y)),
+    ], wrap=_of_output),
+    *_bugs("linear", [
+        ("bias-missing", "the bias is not added", lambda bias: None),
+        ("bias-twice", "the bias is added twice", lambda bias: 2 * bias),
+        ("bias-subtracted", "the bias is subtracted", lambda bias: -bias),
+        ("first-bias-for-all", "the bias's first entry is added to every column",
+         lambda bias: bias[:1]),
+    ], wrap=_with_bias),
+    *_bugs("linear", [
+        ("bias-for-first-row", "the bias is added to the first row of the batch only",
+         _bias_for_first_row),
+    ]),
+    *_bugs("product", [
+        ("tf32-inputs", "the factors are rounded to the eleven digits of TF32",
+         lambda x: in_digits(x, 11), "float64", "float32"),
+        ("bfloat16-inputs", "the factors are rounded to bfloat16",
+         lambda x: in_format(x, "bfloat16"), *but("bfloat16")),
+        ("float16-inputs", "the factors are rounded to float16, where large ones overflow",
+         lambda x: in_format(x, "float16"), *but("float16")),
+        ("float32-inputs", "the factors are rounded to float32",
+         lambda x: in_format(x, "float32"), "float64"),
+    ], wrap=_coarse),
+    *_bugs("product", [
+        ("bfloat16-sums", "the sums are kept in bfloat16", "bfloat16", *but("bfloat16")),
+        ("float16-sums", "the sums are kept in float16, where large ones overflow", "float16",
+         "float64", "float32"),
+        ("float32-sums", "the sums are kept in float32", "float32", "float64"),
+    ], wrap=_sums_in, noisy=True),
+    # The backward
+    *_bugs("by_x", [
+        ("input-gradient-transposed",
+         "the input's gradient multiplies by the transpose of a square weight",
+         lambda s, right, x, weight: right(x, _transposed(weight))),
+        ("input-gradient-tail-dropped",
+         "the input's gradient leaves out the columns beyond a multiple of four",
+         lambda s, right, x, weight: _whole_columns(right(x, weight))),
+        ("input-gradient-with-magnitudes", "the input's gradient multiplies by |weight|",
+         lambda s, right, x, weight: right(x, F.abs(weight))),
+    ], base=_InParts),
+    *_bugs("by_weight", [
+        ("weight-gradient-transposed", "the gradient of a square weight comes out transposed",
+         lambda s, right, x, weight: right(x, _transposed(weight))),
+        ("weight-gradient-tail-dropped",
+         "the weight's gradient leaves out the tokens beyond a multiple of four",
+         lambda s, right, x, weight: only(y := right(x, weight), whole_rows(y))),
+        ("weight-gradient-overwritten",
+         "the weight's gradient is assigned, not added: the last row of the batch remains",
+         lambda s, right, x, weight: last_row(right(x, weight))),
+        ("weight-gradient-of-first-row-only",
+         "the weight's gradient comes from the first row of the batch only",
+         lambda s, right, x, weight: first_row(right(x, weight))),
+        ("weight-gradient-over-batch-averaged",
+         "the weight's gradient is divided by the size of the batch",
+         lambda s, right, x, weight: right(x, weight) / len(x)),
+        ("weight-gradient-of-bfloat16-input", "the input is saved for the backward in bfloat16",
+         lambda s, right, x, weight: right(in_format(x, "bfloat16"), weight), *but("bfloat16")),
+    ], base=_InParts),
+    *_bugs("by_bias", [
+        ("bias-gradient-of-last-token", "the bias's gradient is the last token's, not the sum",
+         lambda s, right, bias: last_token(bias)),
+        ("bias-gradient-of-first-row",
+         "the bias's gradient comes from the first row of the batch only",
+         lambda s, right, bias: first_row(bias)),
+        ("bias-gradient-averaged", "the bias's gradient is an average over the tokens, not a sum",
+         lambda s, right, bias: bias / (bias.size // bias.shape[-1])),
+        ("bias-gradient-missing", "the bias gets no gradient",
+         lambda s, right, bias: bias.detach()),
+    ], base=_InParts),
+]  # fmt: skip

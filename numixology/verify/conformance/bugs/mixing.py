@@ -1,149 +1,34 @@
 """Bugs of the token mixer, forward and backward."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from .... import functional as F
 from ....array import Array
 from ....tensors import Tensor
-from ..stages import Inputs
-from ..textbook import Textbook, straight_through
-from .registry import known
+from ..textbook import straight_through
+from .registry import Override, but, table
 from .steps import first_row, in_format
 
-
-@known("token_mix")
-class MixerIdentity(Textbook):
-    """The axes are not permuted, or permuted back before the merge: the input comes out."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return heads
+__all__ = ["BUGS"]
 
 
-@known("token_mix")
-class HeadsInterleaved(Textbook):
-    """D is split as (d, H), so that a head takes every H-th column."""
-
-    def partition(self, x: Tensor, num_heads: int) -> Tensor:
-        B, T, D = x.shape
-        return x.reshape(B, T, D // num_heads, num_heads).permute(0, 1, 3, 2)
+def _interleaved(x: Tensor, num_heads: int) -> Tensor:
+    B, T, D = x.shape
+    return x.reshape(B, T, D // num_heads, num_heads).permute(0, 1, 3, 2)
 
 
-@known("token_mix")
-class MergedColumnFirst(Textbook):
-    """The chunks of a head are merged with their columns leading: D is transposed with T."""
-
-    def merge(self, heads: Tensor, shape: tuple[int, ...]) -> Tensor:
-        return heads.permute(0, 1, 3, 2).reshape(shape)
+def _inverse(x: Tensor, num_heads: int) -> Tensor:
+    B, T, D = x.shape
+    return x.reshape(B, num_heads, T, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
 
 
-@known("token_mix")
-class MergedTokenMajor(Textbook):
-    """The mixed chunks are merged from (B, T, d, H)."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return heads.permute(0, 1, 3, 2)
-
-
-@known("token_mix")
-class MixedAcrossBatch(Textbook):
-    """The heads come to lie before the batch, so that its rows mix."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return heads.permute(2, 0, 1, 3)
-
-
-@known("token_mix")
-class TokensLeadTheBatch(Textbook):
-    """The tokens come to lie before the batch, so that its rows mix."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return heads.permute(1, 0, 2, 3)
-
-
-@known("token_mix")
-class MixerInverse(Textbook):
-    """The inverse permutation: (B, H, T, d) to (B, T, H, d)."""
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        B, T, D = x.shape
-        return x.reshape(B, num_heads, T, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
-
-
-@known("token_mix")
-class HeadsReversed(Textbook):
-    """The heads lie in reverse order."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return super().permute(heads)[:, ::-1]
-
-
-@known("token_mix")
-class TokensReversed(Textbook):
-    """The tokens of a head lie in reverse order."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return super().permute(heads)[:, :, ::-1]
-
-
-@known("token_mix")
-class ChunksShifted(Textbook):
-    """Every chunk lies one place farther on."""
-
-    def merge(self, heads: Tensor, shape: tuple[int, ...]) -> Tensor:
-        B, H, T, d = heads.shape
-        chunks = heads.reshape(B, H * T, d)
-        return chunks[:, np.roll(np.arange(H * T), 1)].reshape(shape)
-
-
-@known("token_mix")
-class ColumnsReversed(Textbook):
-    """The columns of every chunk lie in reverse order."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        return super().permute(heads)[..., ::-1]
-
-
-@known("token_mix")
-class LastHeadForgotten(Textbook):
-    """The last head stays zero."""
-
-    def permute(self, heads: Tensor) -> Tensor:
-        mixed = super().permute(heads)
-        return F.concatenate([mixed[:, :-1], 0 * mixed[:, -1:]], axis=1)
-
-
-@known("token_mix")
-class FirstTokenNotMixed(Textbook):
-    """The first token keeps its own chunks."""
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        return F.concatenate([x[:, :1], super().token_mix(x, num_heads)[:, 1:]], axis=1)
-
-
-@known("token_mix")
-class FirstRowForAll(Textbook):
-    """Every row of the batch gets the first row's tokens."""
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        return super().token_mix(x[np.zeros(len(x), np.int64)], num_heads)
-
-
-@known("token_mix")
-class MixedTwice(Textbook):
-    """The tokens are mixed twice."""
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        return super().token_mix(super().token_mix(x, num_heads), num_heads)
-
-
-@known("token_mix", dtypes=("float64", "float32", "float16"))
-class MixedInBfloat16(Textbook):
-    """The tokens pass through bfloat16 on their way."""
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        return in_format(super().token_mix(x, num_heads), "bfloat16")
+def _shifted(heads: Tensor, shape: tuple[int, ...]) -> Tensor:
+    B, H, T, d = heads.shape
+    chunks = heads.reshape(B, H * T, d)
+    return chunks[:, np.roll(np.arange(H * T), 1)].reshape(shape)
 
 
 def _as_it_lies(x: Array) -> Array:
@@ -152,69 +37,79 @@ def _as_it_lies(x: Array) -> Array:
     return np.asarray(memory).ravel(order="K")[: x.size].reshape(x.shape)
 
 
-@known("token_mix", "layer_norm", "softmax")
-class StridesIgnored(Textbook):
-    """An input with gaps, or in Fortran's order, is read as if it were contiguous."""
-
-    def wrapped(self, inputs: Inputs) -> dict[str, Any]:
-        return super().wrapped({**inputs, "x": _as_it_lies(inputs["x"])})
-
-
-@known("token_mix", "linear", "gelu")
-class CotangentStridesIgnored(Textbook):
-    """A cotangent with gaps, or in Fortran's order, is read as if it were contiguous."""
-
-    def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
-        return super().vjp(stage, inputs, _as_it_lies(cotangent))
+def _gradient(like: Callable[..., Tensor]) -> Override:
+    """The right value, with the gradient of something else, made of x, heads and the value."""
+    return lambda s, right, x, num_heads: straight_through(
+        y := right(x, num_heads), like(x, num_heads, y)
+    )
 
 
-class _Backward(Textbook):
-    """The right value, with another gradient."""
+_bugs = partial(table, "mixing", "token_mix")
 
-    def like(self, x: Tensor, num_heads: int) -> Tensor:
-        """What has that gradient."""
-        raise NotImplementedError
-
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        return straight_through(super().token_mix(x, num_heads), self.like(x, num_heads))
-
-
-@known("token_mix")
-class MixerGradientNotPermuted(_Backward):
-    """The gradient is handed on without being permuted back."""
-
-    def like(self, x: Tensor, num_heads: int) -> Tensor:
-        return 1 * x
-
-
-@known("token_mix")
-class MixerGradientPermutedForward(_Backward):
-    """The gradient is permuted as the input was, not back."""
-
-    def like(self, x: Tensor, num_heads: int) -> Tensor:
-        B, T, D = x.shape
-        return x.reshape(B, num_heads, T, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
-
-
-@known("token_mix")
-class MixerGradientMissing(_Backward):
-    """No gradient passes through the mixer."""
-
-    def like(self, x: Tensor, num_heads: int) -> Tensor:
-        return 0 * x
-
-
-@known("token_mix")
-class MixerGradientOfFirstRow(_Backward):
-    """Only the first row of the batch gets a gradient."""
-
-    def like(self, x: Tensor, num_heads: int) -> Tensor:
-        return first_row(Textbook.token_mix(self, x, num_heads))
-
-
-@known("token_mix")
-class MixerGradientNegated(_Backward):
-    """The gradient has the wrong sign."""
-
-    def like(self, x: Tensor, num_heads: int) -> Tensor:
-        return -Textbook.token_mix(self, x, num_heads)
+BUGS = [
+    *_bugs("permute", [
+        ("mixer-identity",
+         "the axes are not permuted, or permuted back before the merge: the input comes out",
+         lambda s, right, heads: heads),
+        ("merged-token-major", "the mixed chunks are merged from (B, T, d, H)",
+         lambda s, right, heads: heads.permute(0, 1, 3, 2)),
+        ("mixed-across-batch", "the heads come to lie before the batch, so that its rows mix",
+         lambda s, right, heads: heads.permute(2, 0, 1, 3)),
+        ("tokens-lead-the-batch", "the tokens come to lie before the batch, so that its rows mix",
+         lambda s, right, heads: heads.permute(1, 0, 2, 3)),
+        ("heads-reversed", "the heads lie in reverse order",
+         lambda s, right, heads: right(heads)[:, ::-1]),
+        ("tokens-reversed", "the tokens of a head lie in reverse order",
+         lambda s, right, heads: right(heads)[:, :, ::-1]),
+        ("columns-reversed", "the columns of every chunk lie in reverse order",
+         lambda s, right, heads: right(heads)[..., ::-1]),
+        ("last-head-forgotten", "the last head stays zero",
+         lambda s, right, heads: F.concatenate(
+             [(mixed := right(heads))[:, :-1], 0 * mixed[:, -1:]], axis=1)),
+    ]),
+    *_bugs("merge", [
+        ("merged-column-first",
+         "the chunks of a head are merged with their columns leading: D is transposed with T",
+         lambda s, right, heads, shape: heads.permute(0, 1, 3, 2).reshape(shape)),
+        ("chunks-shifted", "every chunk lies one place farther on",
+         lambda s, right, heads, shape: _shifted(heads, shape)),
+    ]),
+    *_bugs("token_mix", [
+        ("heads-interleaved", "D is split as (d, H), so that a head takes every H-th column",
+         {"partition": lambda s, right, x, num_heads: _interleaved(x, num_heads)}),
+        ("mixer-inverse", "the inverse permutation: (B, H, T, d) to (B, T, H, d)",
+         lambda s, right, x, num_heads: _inverse(x, num_heads)),
+        ("first-token-not-mixed", "the first token keeps its own chunks",
+         lambda s, right, x, num_heads: F.concatenate(
+             [x[:, :1], right(x, num_heads)[:, 1:]], axis=1)),
+        ("first-row-for-all", "every row of the batch gets the first row's tokens",
+         lambda s, right, x, num_heads: right(x[np.zeros(len(x), np.int64)], num_heads)),
+        ("mixed-twice", "the tokens are mixed twice",
+         lambda s, right, x, num_heads: right(right(x, num_heads), num_heads)),
+        ("mixed-in-bfloat16", "the tokens pass through bfloat16 on their way",
+         lambda s, right, x, num_heads: in_format(right(x, num_heads), "bfloat16"),
+         *but("bfloat16")),
+    ]),
+    *_bugs("token_mix", [
+        ("mixer-gradient-not-permuted", "the gradient is handed on without being permuted back",
+         lambda x, num_heads, y: x),
+        ("mixer-gradient-permuted-forward", "the gradient is permuted as the input was, not back",
+         lambda x, num_heads, y: _inverse(x, num_heads)),
+        ("mixer-gradient-missing", "no gradient passes through the mixer",
+         lambda x, num_heads, y: 0 * x),
+        ("mixer-gradient-of-first-row", "only the first row of the batch gets a gradient",
+         lambda x, num_heads, y: first_row(y)),
+        ("mixer-gradient-negated", "the gradient has the wrong sign",
+         lambda x, num_heads, y: -y),
+    ], wrap=_gradient),
+    *table("mixing", "token_mix layer_norm softmax", "wrapped", [
+        ("strides-ignored",
+         "an input with gaps, or in Fortran's order, is read as if it were contiguous",
+         lambda s, right, inputs: right({**inputs, "x": _as_it_lies(inputs["x"])})),
+    ]),
+    *table("mixing", "token_mix linear gelu", "vjp", [
+        ("cotangent-strides-ignored",
+         "A cotangent with gaps, or in Fortran's order, is read as if it were contiguous",
+         lambda s, right, stage, inputs, ct: right(stage, inputs, _as_it_lies(ct))),
+    ]),
+]  # fmt: skip

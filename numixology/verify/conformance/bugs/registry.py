@@ -1,17 +1,19 @@
-"""The dictionary of known bugs: what each is called, what it does, and where it shows first."""
+"""What an entry of the dictionary is, and how its tables are read."""
 
-import re
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
-from ....errors import ArgumentError
 from ..formats import FORMATS
-from ..stages import stage_of
 from ..textbook import Textbook
 
-__all__ = ["BUGS", "Bug", "bugs_of", "known", "named"]
+__all__ = ["Bug", "Override", "Row", "but", "table", "variation"]
 
-K = TypeVar("K", bound=type[Textbook])
+#: What takes the place of a step: a function of the textbook, the step as it should be, and the
+#: step's arguments; or several, by the names of their steps.
+Override: TypeAlias = Callable[..., Any] | dict[str, Callable[..., Any]]
+#: A name, a description, an override, and the formats in which it is a bug, if not in all.
+Row: TypeAlias = tuple[Any, ...]
 
 
 class Bug(NamedTuple):
@@ -42,9 +44,9 @@ class Bug(NamedTuple):
     family: str
     stages: tuple[str, ...]
     kind: type[Textbook]
-    dtypes: tuple[str, ...]
-    noisy: bool
-    unsteady: bool
+    dtypes: tuple[str, ...] = tuple(FORMATS)
+    noisy: bool = False
+    unsteady: bool = False
 
     def make(
         self, dtype: str = "float64", accumulation: str | None = None, order: int | None = None
@@ -62,65 +64,56 @@ class Bug(NamedTuple):
         return self.kind(dtype, accumulation, order)
 
 
-#: Every known bug by its name.
-BUGS: dict[str, Bug] = {}
+def but(*without: str) -> tuple[str, ...]:
+    """Every format but these."""
+    return tuple(name for name in FORMATS if name not in without)
 
 
-def known(
-    *stages: str,
-    dtypes: Sequence[str] = tuple(FORMATS),
+def table(
+    family: str,
+    stages: str,
+    step: str,
+    rows: Sequence[Row],
+    *,
+    wrap: Callable[..., Override] | None = None,
+    base: type[Textbook] = Textbook,
     noisy: bool = False,
     unsteady: bool = False,
-) -> Callable[[K], K]:
-    """Enter a variation of the textbook: its name and its docstring say what the bug is.
+) -> list[Bug]:
+    """The bugs of a table.
 
     Args:
-        *stages: where it shows first.
-        dtypes: see :class:`Bug`.
+        family: the module that it is in.
+        stages: where they show first, with spaces between.
+        step: the step of the textbook that they get wrong.
+        rows: a name, a description, an override, and formats if it is no bug in every one.
+        wrap: what makes the override of what stands in its place in a row.
+        base: what they are variations of.
         noisy: see :class:`Bug`.
         unsteady: see :class:`Bug`.
-
-    Returns:
-        A decorator, which returns the class.
-
-    Raises:
-        ArgumentError: two bugs of one name, or no such stage.
     """
-
-    def enter(kind: K) -> K:
-        name, description = named(kind, BUGS)
-        BUGS[name] = Bug(
-            name,
-            description,
-            kind.__module__.rpartition(".")[2],
-            tuple(stage_of(stage).name for stage in stages),
-            kind,
-            tuple(dtypes),
-            noisy,
-            unsteady,
+    bugs = []
+    for name, description, override, *dtypes in rows:
+        wrapped = wrap(override) if wrap else override
+        steps = wrapped if isinstance(wrapped, dict) else {step: wrapped}
+        kind = variation(name, steps, base)
+        formats = tuple(dtypes) or tuple(FORMATS)
+        bugs.append(
+            Bug(name, description, family, tuple(stages.split()), kind, formats, noisy, unsteady)
         )
-        return kind
-
-    return enter
+    return bugs
 
 
-def named(kind: type[Textbook], others: Collection[str]) -> tuple[str, str]:
-    """A name and a description for a variation, from the name and the docstring of its class.
-
-    Raises:
-        ArgumentError: there is one of that name.
-    """
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind.__name__).lower()
-    if name in others:
-        raise ArgumentError(
-            "each variation has a name of its own", name, "call one of the two otherwise"
-        )
-    kind.name = name
-    text = " ".join((kind.__doc__ or name.replace("-", " ")).split()).rstrip(".")
-    capital = text.split()[0][1:].islower()  # of a sentence, not of a name like SiLU
-    return name, text[0].lower() + text[1:] if capital else text
+def variation(
+    name: str, steps: dict[str, Callable[..., Any]], base: type[Textbook] = Textbook
+) -> type[Textbook]:
+    """A textbook of that name, some steps of which are overridden."""
+    methods = {step: _method(getattr(base, step), override) for step, override in steps.items()}
+    return type(name, (base,), {"name": name, **methods})
 
 
-def bugs_of(stage: str, dtype: str = "float64") -> list[Bug]:
-    """The bugs that show first at a stage, in that format."""
-    return [bug for bug in BUGS.values() if stage in bug.stages and dtype in bug.dtypes]
+def _method(right: Callable[..., Any], override: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Textbook, *args: Any, **named: Any) -> Any:
+        return override(self, partial(right, self), *args, **named)
+
+    return method

@@ -1,5 +1,7 @@
 """What several bugs are made of: fewer digits, and gradients that count only in part."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .... import functional as F
@@ -7,17 +9,32 @@ from ....array import Array, ignoring_fp_errors
 from ....tensors import Tensor, leaf
 from ..formats import format_of
 from ..textbook import straight_through
+from .registry import Override
 
 __all__ = [
     "first_row",
+    "gradient_of",
     "in_digits",
     "in_format",
+    "instead",
     "last_row",
     "last_token",
     "only",
     "rounded_up",
     "scaled_gradient",
+    "whole",
+    "whole_rows",
 ]
+
+
+def instead(compute: Callable[..., Tensor]) -> Override:
+    """An override that computes something else of x, and stores it."""
+    return lambda s, right, x: s.store(compute(x))
+
+
+def gradient_of(compute: Callable[..., Tensor]) -> Override:
+    """An override with the right value, and the gradient of something else of x."""
+    return lambda s, right, x: straight_through(right(x), s.store(compute(x)))
 
 
 def in_format(x: Tensor, kind: str) -> Tensor:
@@ -69,3 +86,14 @@ def _at(x: Tensor, index: slice | tuple[slice, slice]) -> Array:
 def rounded_up(length: int, multiple: int) -> int:
     """The next multiple."""
     return -(-length // multiple) * multiple
+
+
+def whole(length: int) -> int:
+    """Down to a multiple of four; what is shorter is done whole."""
+    return length // 4 * 4 or length
+
+
+def whole_rows(y: Tensor) -> Array:
+    """Which of the tokens, all rows of the batch in one, lie below a multiple of four."""
+    rows = y.size // y.shape[-1]
+    return (np.arange(rows) < whole(rows)).reshape(*y.shape[:-1], 1)
