@@ -48,17 +48,21 @@ class Format(NamedTuple):
         """Values rounded to the nearest numbers of the format, in its container."""
         with ignoring_fp_errors():
             array = np.asarray(values)
-            if self.name != "bfloat16":
-                return array.astype(self.container)
-            single = array.astype(np.float32)
-            bits = single.view(np.uint32)
-            tie = (bits & 0xFFFF) == 0x8000
-            # A tie that float32 has only just made, by rounding, goes to where it came from.
-            bits = bits + (tie & (np.abs(single) < np.abs(array))).astype(np.uint32)
-            bits = bits - (tie & (np.abs(single) > np.abs(array))).astype(np.uint32)
-            odd = (bits >> 16) & 1  # ties go to the even neighbor
-            rounded = ((bits + 0x7FFF + odd) & 0xFFFF0000).astype(np.uint32).view(np.float32)
-            return np.where(np.isfinite(single), rounded, single)
+            return _bfloat16(array) if self.name == "bfloat16" else array.astype(self.container)
+
+
+def _bfloat16(values: Array) -> Array:
+    """The upper half of float32's bits, rounded: ties go to the even neighbor."""
+    single = values.astype(np.float32, order="C")
+    lost, bits = np.isnan(single), single.reshape(-1).view(np.uint32)
+    if values.dtype != np.float32:  # a tie that float32 has only just made goes where it came from
+        tie = np.flatnonzero((bits & 0xFFFF) == 0x8000)
+        near, true = np.abs(single.reshape(-1)[tie]), np.abs(values.reshape(-1)[tie])
+        bits[tie] += np.sign(true - near).astype(np.int32).view(np.uint32)
+    bits += 0x7FFF + ((bits >> 16) & 1)
+    bits &= 0xFFFF0000
+    single[lost] = np.nan
+    return single
 
 
 #: Every format by name.

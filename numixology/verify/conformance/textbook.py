@@ -150,8 +150,11 @@ class Textbook(Networks[Tensor]):
         return h * self.rstd(self.variance(x, h), eps)
 
     def center(self, x: Tensor) -> Tensor:
-        """x - mean, from differences to the first entry, so that an offset costs nothing."""
-        h = x - x[..., :1]
+        """x - mean, from differences to the first entry, so that an offset costs nothing.
+
+        They have the same x - mean whatever that entry is, so it has no part in the gradient.
+        """
+        h = x - x[..., :1].detach()
         h = h - self.mean(h)
         return h - self.mean(h)
 
