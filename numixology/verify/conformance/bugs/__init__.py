@@ -1,9 +1,10 @@
 """Known bugs: a textbook for each mistake that kernels are known to make."""
 
 from . import activations, contracts, embeddings, linear, mixing, networks, normalization
+from .edges import AXES, edge_bugs
 from .registry import Bug
 
-__all__ = ["BUGS", "Bug", "bugs_of"]
+__all__ = ["AXES", "BUGS", "Bug", "bugs_of", "edge_bugs"]
 
 #: Every known bug by its name.
 BUGS: dict[str, Bug] = {

@@ -8,7 +8,7 @@ from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook, straight_through
 from .registry import Override, table
-from .steps import gradient_of, instead, rounded_up, whole
+from .steps import exponentials, gradient_of, instead, rounded_up, whole
 
 __all__ = ["BUGS"]
 
@@ -51,10 +51,6 @@ def _gelu_slope(y: Tensor) -> Tensor:
 
 def _silu_slope(y: Tensor) -> Tensor:
     return F.sigmoid(y) * (1 + F.clip(y, -1e3, 1e3) * F.sigmoid(-y))
-
-
-def _exponentials(x: Tensor) -> Tensor:
-    return F.exp(x - F.max(x, axis=-1, keepdims=True).detach())
 
 
 def _padded_softmax(s: Textbook, x: Tensor) -> Tensor:
@@ -182,12 +178,12 @@ BUGS = [
          "lanes beyond D up to a multiple of four are zero, and are in the sum", _padded_softmax),
         ("softmax-divided-by-max",
          "the exponentials are divided by their maximum, not by their sum",
-         lambda s, x: (e := _exponentials(x)) / F.max(e, axis=-1, keepdims=True)),
+         lambda s, x: (e := exponentials(x)) / F.max(e, axis=-1, keepdims=True)),
         ("softmax-with-eps", "1e-6 is added to the sum",
-         lambda s, x: (e := _exponentials(x)) / (s.total(e) + 1e-6)),
+         lambda s, x: (e := exponentials(x)) / (s.total(e) + 1e-6)),
         ("log-softmax", "the logarithm of the softmax comes out", lambda s, x: F.log_softmax(x)),
         ("softmax-tail-dropped", "the columns beyond a multiple of four are not in the sum",
-         lambda s, x: (e := _exponentials(x)) / s.total(e[..., : whole(x.shape[-1])])),
+         lambda s, x: (e := exponentials(x)) / s.total(e[..., : whole(x.shape[-1])])),
     ], wrap=_softmax),
     *_softmaxes([
         ("softmax-over-tokens", "the softmax runs over the tokens",
