@@ -140,7 +140,7 @@ class VectorError(NumixologyError, ValueError):
         >>> from numixology.verify.conformance import compare_vectors
         >>> compare_vectors("nowhere", "results")
         Traceback (most recent call last):
-        numixology.errors.VectorError: nowhere/manifest.json can be read: got ...
+        numixology.errors.VectorError: nowhere/manifest.json: it can be read: got ...
     """
 
 

@@ -44,7 +44,7 @@ def digest_of_inputs(dtype: str) -> str:
     digest = hashlib.sha256()
     for value in _inputs(dtype):
         kind = "int64" if value.dtype.kind == "i" else dtype
-        digest.update(packed(value, kind).data)
+        digest.update(packed(value, kind))
     return digest.hexdigest()
 
 

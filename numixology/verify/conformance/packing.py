@@ -1,44 +1,46 @@
-"""Tensors as bytes, and the three kinds of files that hold them: npz, safetensors and raw."""
+"""Tensors in files: npz, safetensors, and raw bytes, which are written here and read again.
+
+Files may have been damaged, or made to do damage. Nothing in them is evaluated or unpickled, a size
+is believed only if the file is as long, and whatever is wrong becomes a :class:`.VectorError` that
+names the file.
+"""
 
 import math
+import os
+import stat
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from io import BytesIO
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from ...array import Array, Shape
-from ...errors import ArgumentError
+from ...errors import ArgumentError, NumixologyError, VectorError
 
-__all__ = [
-    "BYTES",
-    "CONTAINERS",
-    "Header",
-    "Packed",
-    "carried",
-    "contents",
-    "has_container",
-    "offsets",
-    "packed",
-    "unpacked",
-]
+__all__ = ["CONTAINERS", "Header", "Source", "aligned", "carried", "contents", "damaged"]
+__all__ += ["opened", "packed", "reading", "source_of"]
 
 #: The formats, and how the names of their files end.
 CONTAINERS = {"npz": ".npz", "safetensors": ".safetensors", "raw": ".bin"}
 
 #: The dtypes by the names that manifests have for them, and how NumPy calls their bytes.
-BYTES = {
+_BYTES = {
     "float64": "<f8",
     "float32": "<f4",
     "float16": "<f2",
     "bfloat16": "<u2",  # which NumPy does not have: the upper half of a float32
     "int64": "<i8",
 }
+#: The same by the names that safetensors has for them.
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
 
-#: Tensors in raw files start at multiples of this many bytes.
-_ALIGNMENT = 8
+#: What a .npy file starts with is shorter than this.
+_START = 1024
+_NOTHING = np.zeros(0)
 
 
 class Header(NamedTuple):
@@ -50,17 +52,10 @@ class Header(NamedTuple):
     @property
     def length(self) -> int:
         """How many bytes its numbers take."""
-        return math.prod(self.shape) * np.dtype(BYTES[self.dtype]).itemsize
+        return math.prod(self.shape) * np.dtype(_BYTES[self.dtype]).itemsize
 
     def __str__(self) -> str:
         return f"{' x '.join(map(str, self.shape))} {self.dtype}"
-
-
-class Packed(NamedTuple):
-    """A tensor as bytes: little-endian, the last axis fastest."""
-
-    header: Header
-    data: bytes
 
 
 def carried(dtype: str, container: str) -> str:
@@ -68,93 +63,41 @@ def carried(dtype: str, container: str) -> str:
     return "float32" if (dtype, container) == ("bfloat16", "npz") else dtype
 
 
-def has_container(name: str) -> str:
-    """The name of a file format, if it is one.
-
-    Raises:
-        ArgumentError: it is none.
-    """
-    if name not in CONTAINERS:
-        raise ArgumentError(
-            "vectors are written in one of the formats known here",
-            repr(name),
-            f"use {', '.join(CONTAINERS)}",
-        )
-    return name
-
-
-# Packing -----------------------------------------------------------------------
-
-
-def packed(value: Array, dtype: str) -> Packed:
-    """An array as bytes."""
-    if dtype == "bfloat16":
-        data = (value.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
-    else:
-        data = value.astype(BYTES[dtype]).tobytes()
-    return Packed(Header(dtype, value.shape), data)
-
-
-def unpacked(header: Header, data: bytes, order: str = "C") -> Array:
-    """The array again, in NumPy's own byte order; bfloat16 in float32."""
-    flat = np.frombuffer(data, BYTES[header.dtype])
-    if header.dtype == "bfloat16":
-        flat = (flat.astype(np.uint32) << 16).view(np.float32)
-    array = flat.astype(flat.dtype.newbyteorder("="))
-    return array.reshape(header.shape[::-1]).T if order == "F" else array.reshape(header.shape)
-
-
 # Writing -----------------------------------------------------------------------
 
 
-def offsets(lengths: Collection[int]) -> tuple[list[int], int]:
-    """Where tensors of these lengths start in a raw file, and how long it is."""
-    starts, end = [], 0
-    for length in lengths:
-        start = -(-end // _ALIGNMENT) * _ALIGNMENT
-        starts.append(start)
-        end = start + length
-    return starts, end
+def packed(value: Array, dtype: str) -> Array:
+    """An array as it lies in files: little-endian, the last axis fastest."""
+    if dtype == "bfloat16":
+        value = value.astype("<f4").view("<u4") >> 16
+    return np.ascontiguousarray(value, _BYTES[dtype]).reshape(value.shape)
 
 
-def contents(container: str, tensors: Mapping[str, Packed]) -> bytes:
-    """A file that holds the tensors under their keys; the same bytes every time.
+def aligned(end: int) -> int:
+    """Where the next tensor starts in a raw file: at a multiple of 8."""
+    return -(-end // 8) * 8
+
+
+def contents(container: str, tensors: Mapping[str, tuple[str, Array]]) -> bytes:
+    """A file that holds packed tensors, with their dtypes, under their keys.
+
+    The bytes are the same every time.
 
     Raises:
         ArgumentError: a library that writes such files is not installed.
     """
-    return {"npz": _npz, "safetensors": _safetensors, "raw": _raw}[container](tensors)
-
-
-def _npz(tensors: Mapping[str, Packed]) -> bytes:
-    """As ``np.savez`` writes it, but without the time of day."""
+    if container == "safetensors":
+        _library("ml_dtypes")  # which tells NumPy what bfloat16 is
+        typed = {key: one.view(dtype) for key, (dtype, one) in tensors.items()}
+        return bytes(_library("safetensors.numpy").save(typed))
     file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for key, (header, data) in tensors.items():
-            member = BytesIO()
-            about = {"descr": BYTES[header.dtype], "fortran_order": False, "shape": header.shape}
-            np.lib.format.write_array_header_1_0(member, about)
-            info = zipfile.ZipInfo(f"{key}.npy", (1980, 1, 1, 0, 0, 0))
-            archive.writestr(info, member.getvalue() + data)
+    if container == "npz":
+        arrays: dict[str, Any] = {key: one for key, (_, one) in tensors.items()}
+        np.savez(file, **arrays)
+    else:
+        for _, one in tensors.values():
+            file.write(bytes(aligned(file.tell()) - file.tell()) + one.tobytes())
     return file.getvalue()
-
-
-def _raw(tensors: Mapping[str, Packed]) -> bytes:
-    starts, end = offsets([len(one.data) for one in tensors.values()])
-    file = bytearray(end)
-    for start, one in zip(starts, tensors.values(), strict=True):
-        file[start : start + len(one.data)] = one.data
-    return bytes(file)
-
-
-def _safetensors(tensors: Mapping[str, Packed]) -> bytes:
-    arrays = {}
-    for key, (header, data) in tensors.items():
-        flat = np.frombuffer(data, BYTES[header.dtype])
-        if header.dtype == "bfloat16":
-            flat = flat.view(_library("ml_dtypes").bfloat16)
-        arrays[key] = flat.reshape(header.shape)
-    return bytes(_library("safetensors.numpy").save(arrays))
 
 
 def _library(name: str) -> Any:
@@ -162,7 +105,119 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise ArgumentError(
-            "safetensors files are written by the library of that name, bfloat16 with ml_dtypes",
+            "files of safetensors need the library of that name, and bfloat16 in them ml_dtypes",
             str(error),
-            "run pip install numixology[vectors], or write npz or raw",
+            "run pip install numixology[vectors], or use npz or raw",
         ) from error
+
+
+# Reading -----------------------------------------------------------------------
+
+
+def damaged(path: Path, invariant: str, received: object, instead: str = "") -> VectorError:
+    """The error for a file that is not what it should be."""
+    text = " ".join(str(received).split())[:200]
+    return VectorError(f"{path}: {invariant}", text or "nothing", instead or "write it again")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in this block is the file's fault."""
+    try:
+        yield
+    except NumixologyError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise damaged(path, "it can be read", text, "look at it, or write it again") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """A file and how long it is. A pipe or a device would have no end."""
+    with reading(path):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise damaged(path, "it is a file", "something else")
+        with open(path, "rb") as file:
+            yield file, os.fstat(file.fileno()).st_size
+
+
+#: Where the bytes of a tensor are: in which file of which length, and from where on.
+Place: TypeAlias = tuple[Path, int, int]
+
+
+class Source(Protocol):
+    """A file, or some of one tensor each."""
+
+    keys: Collection[str]
+
+    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
+        """What a tensor is, and its numbers, if it is what it has to be; bfloat16 in float32."""
+
+
+def source_of(path: Path, places: Mapping[str, Place], stack: ExitStack) -> Source:
+    """A file by the end of its name, open until the stack is closed, or bytes at known places."""
+    if path.suffix == ".npz":
+        return _NpzFile(path, stack)
+    return _SafetensorsFile(path, stack) if path.suffix == ".safetensors" else _RawFiles(places)
+
+
+class _NpzFile:
+    """A zip file of .npy files. No more is unpacked than a header and the numbers may take."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self.path = path
+        with opened(path):
+            self.file = stack.enter_context(zipfile.ZipFile(path))
+            self.keys: Collection[str] = {n.removesuffix(".npy") for n in self.file.namelist()}
+
+    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
+        with reading(self.path), self.file.open(f"{key}.npy") as member:
+            start = BytesIO(member.read(_START))
+            major, minor = np.lib.format.read_magic(start)
+            header_of = getattr(np.lib.format, f"read_array_header_{major}_{minor}")
+            shape, backwards, dtype = header_of(start)
+            if (found := Header(dtype.name, shape)) != wanted:
+                return found, _NOTHING
+            data = start.read() + member.read(wanted.length + 1)
+            flat = np.frombuffer(data, dtype).astype(wanted.dtype)
+            return found, flat.reshape(shape, order="F" if backwards else "C")
+
+
+class _SafetensorsFile:
+    """What the library of that name reads, when it has compared all sizes with the file's."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self.path = path
+        with opened(path):
+            self.file = stack.enter_context(_library("safetensors").safe_open(path, "numpy"))
+            self.keys: Collection[str] = frozenset(self.file.keys())
+
+    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
+        with reading(self.path):
+            about = self.file.get_slice(key)
+            dtype = _DTYPES.get(about.get_dtype(), about.get_dtype())
+            if (found := Header(dtype, tuple(about.get_shape()))) != wanted:
+                return found, _NOTHING
+            _library("ml_dtypes")
+            return found, self.file.get_tensor(key).astype(carried(dtype, "npz"))
+
+
+class _RawFiles:
+    """Bytes, which do not say what they are; a file of another length is refused."""
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self.places = places
+        self.keys: Collection[str] = places.keys()
+
+    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
+        path, length, start = self.places[key]
+        with opened(path) as (file, size):
+            if size != length:
+                invariant = f"{wanted} are in a file of {length} bytes"
+                raise damaged(path, invariant, size, f"write it in {wanted.dtype}")
+            file.seek(start)
+            flat = np.frombuffer(file.read(wanted.length), _BYTES[wanted.dtype])
+            if wanted.dtype == "bfloat16":
+                flat = (flat.astype(np.uint32) << 16).view(np.float32)
+            return wanted, flat.astype(carried(wanted.dtype, "npz")).reshape(wanted.shape)

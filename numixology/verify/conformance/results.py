@@ -3,17 +3,17 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 
 from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError, VectorError
 from .bounds import Prepared
 from .kit import blind_spots, compared, detectable_in, excused, outcome_of
-from .manifest import Manifest, read_manifest, result_key
-from .packing import Header, carried
+from .manifest import MANIFEST, read_manifest, result_key
+from .packing import Header, Source, carried, reading, source_of
 from .scales import PROFILES
-from .sources import NpzFile, RawFolder, SafetensorsFile, Source, reading
-from .vectors import MANIFEST, read_stage
+from .vectors import read_vectors
 from .verdicts import Comparison, ConformanceReport, StageReport
 
 __all__ = ["compare_vectors"]
@@ -74,101 +74,94 @@ def compare_vectors(
             raise ArgumentError(
                 "a profile is one of those known here", repr(name), f"use {', '.join(PROFILES)}"
             )
-    folder, found = Path(directory), Path(results)
-    manifest = read_manifest(folder / MANIFEST)
-    names = _listed(found)
+    about, folder = read_manifest(Path(directory)), Path(results)
+    with reading(folder):
+        names = os.listdir(folder)
+    if MANIFEST in names:
+        found = f"a folder of vectors, with {MANIFEST}"
+        raise VectorError(f"{folder} holds results", found, "name another")
     reports = []
-    for stage in manifest.stages:
+    for stage, group in groupby(read_vectors(directory), lambda one: one.case.stage):
+        cases = list(group)
         with ExitStack() as stack:
-            source, wanted = _results(found, names, manifest, stage, stack)
-            cases = list(read_stage(folder, manifest, stage))
-            reports.append(_judged(stage, cases, source, wanted, profile))
-    if not any(one.comparisons or one.broken or one.remarks for one in reports):
-        reports[:1] = [_nothing_found(manifest, one, found) for one in reports[:1]]
-    return ConformanceReport(
-        Path(os.path.abspath(found)).name, manifest.dtype, manifest.accumulation, profile, reports
-    )
+            source, wanted = _results(folder, names, stage, cases, stack)
+            reports.append(_judged(cases, source, wanted, profile))
+    _misnamed(folder, names, reports)
+    name = Path(os.path.abspath(folder)).name
+    return ConformanceReport(name, about["dtype"], about["accumulation"], profile, reports)
 
 
 # Finding results ---------------------------------------------------------------
 
 
-def _listed(folder: Path) -> Collection[str]:
-    """The files in a folder of results; true values are none."""
-    with reading(folder):
-        names = frozenset(os.listdir(folder))
-    if MANIFEST in names:
-        raise VectorError(
-            f"{folder} holds results", f"a folder of vectors, with {MANIFEST}", "name another"
-        )
-    return names
-
-
 def _results(
-    folder: Path, names: Collection[str], manifest: Manifest, stage: str, stack: ExitStack
+    folder: Path, names: Collection[str], stage: str, cases: Sequence[Prepared], stack: ExitStack
 ) -> tuple[Source, dict[str, Header]]:
     """Where the results of a stage are, and what they have to be."""
-    raw = {name[:-4] for name in names if name.startswith(f"{stage}.") and name.endswith(".bin")}
-    raw.discard(stage)
+    raw = [name for name in names if name.startswith(f"{stage}.") and name.endswith(".bin")]
+    raw = [name.removesuffix(".bin") for name in raw if name != f"{stage}.bin"]
     kinds = [kind for kind in ("npz", "safetensors") if f"{stage}.{kind}" in names]
     kinds += ["raw"] if raw else []
     if len(kinds) > 1:
-        raise VectorError(
-            f"{folder} has the results for {stage} in one format",
-            " and ".join(kinds),
-            "remove those that are old",
-        )
-    dtype = carried(manifest.dtype, kinds[0] if kinds else "raw")
+        invariant = f"{folder} has the results for {stage} in one format"
+        raise VectorError(invariant, " and ".join(kinds), "remove those that are old")
+    kind = "".join(kinds) or "raw"
+    dtype = carried(cases[0].case.dtype, kind)
     wanted = {
-        sheet.key(item): Header(dtype, item.header.shape)
-        for sheet in manifest.of(stage)
-        for item in sheet.items
-        if item.bound is not None
+        result_key(one.case, tensor): Header(dtype, scale.shape)
+        for one in cases
+        for tensor, scale in one.scales.items()
     }
-    if kinds == ["npz"]:
-        return NpzFile(folder / f"{stage}.npz", stack), wanted
-    if kinds == ["safetensors"]:
-        return SafetensorsFile(folder / f"{stage}.safetensors"), wanted
-    return RawFolder(folder, raw, wanted), wanted
+    lengths = {key: header.length for key, header in wanted.items()}
+    places = {key: (folder / f"{key}.bin", lengths.get(key, 0), 0) for key in raw}
+    return source_of(folder / f"{stage}.{kind}", places, stack), wanted
 
 
-def _nothing_found(manifest: Manifest, report: StageReport, folder: Path) -> StageReport:
-    """A report that says how files of results are called, if those found are called otherwise."""
-    case = manifest.of(report.stage)[0].name
-    remark = (
-        f"{folder} has no results; they are files such as {case}.output.bin or {report.stage}.npz"
-    )
-    return report._replace(remarks=(remark,))
+def _misnamed(folder: Path, names: Collection[str], reports: list[StageReport]) -> None:
+    """Say how files of results are called, if there are none, or some are called otherwise."""
+    stages = {one.stage for one in reports}
+    ends = (".bin", ".npz", ".safetensors")
+    strays = [name for name in names if not (name.split(".")[0] in stages and name.endswith(ends))]
+    empty = not any(one.comparisons or one.broken or one.remarks for one in reports)
+    gap = next((i for i, one in enumerate(reports) if one.outcome == "not covered"), None)
+    if gap is not None and (strays or empty):
+        stage = reports[gap].stage
+        but = f", but files such as {min(strays)[:100]!r}" if strays else ""
+        said = f"they are called {stage}.plain.0.output.bin and so on, or {stage}.npz"
+        said = f"{folder} has no results for {stage}{but}; {said}"
+        reports[gap] = reports[gap]._replace(remarks=(*reports[gap].remarks, said))
 
 
 # Judging -----------------------------------------------------------------------
 
 
 def _judged(
-    stage: str,
     cases: Sequence[Prepared],
     source: Source,
     wanted: Mapping[str, Header],
     profile: Sequence[str],
 ) -> StageReport:
     """A stage as :func:`.examined` judges it, but for what files do not show."""
+    stage = cases[0].case.stage
     comparisons: list[Comparison] = []
     answers: list[dict[str, Array]] = []
     for one in cases:
-        keys = {tensor: result_key(one.case, tensor) for tensor in one.bounds}
-        found = {tensor: key for tensor, key in keys.items() if key in source.keys}
-        for key in found.values():
-            if wrong := _misshapen(key, source.header(key), wanted[key]):
-                return StageReport(stage, "fail", comparisons, (wrong,))
-        answers.append({tensor: source.array(key) for tensor, key in found.items()})
-        with ignoring_fp_errors():
-            comparisons += [
-                compared(one, tensor, got, profile) for tensor, got in answers[-1].items()
-            ]
-    strays = _strays(source, wanted)
+        answers.append({})
+        for tensor in one.bounds:
+            if (key := result_key(one.case, tensor)) in source.keys:
+                found, got = source.read(key, wanted[key])
+                if wrong := _unlike(key, found, wanted[key]):
+                    return StageReport(stage, "fail", comparisons, (wrong,))
+                answers[-1][tensor] = got
+                with ignoring_fp_errors():
+                    comparisons.append(compared(one, tensor, got, profile))
+    unknown = sorted(set(source.keys) - set(wanted))
+    remarks = [
+        f"{len(unknown)} results belong to no case, such as {key[:100]!r}" for key in unknown
+    ]
     if not comparisons:
-        return StageReport(stage, "not covered", remarks=strays)
-    partial, gaps = _gaps(source, wanted)
+        return StageReport(stage, "not covered", remarks=tuple(remarks[:1]))
+    partial, gaps = _gaps(source.keys, wanted)
     with ignoring_fp_errors():
         blind = blind_spots(cases, comparisons)
         outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
@@ -177,40 +170,32 @@ def _judged(
         stage,
         outcome,
         comparisons,
-        remarks=(*gaps, *strays, *excuse),
+        remarks=(*gaps, *remarks[:1], *excuse),
         blind=", ".join(blind),
         detectable=detectable_in(comparisons),
     )
 
 
-def _misshapen(key: str, found: Header, wanted: Header) -> str:
+def _unlike(key: str, found: Header, wanted: Header) -> str:
+    """What is misshapen about a result, if anything is."""
     if found.shape != wanted.shape:
         return f"{key} has shape {found.shape}, not {wanted.shape}"
     if found.dtype != wanted.dtype:
-        return f"{key} has dtype {found.dtype}, not {wanted.dtype}"
+        return f"{key} has dtype {found.dtype}, not {wanted.dtype}: write results in {wanted.dtype}"
     return ""
 
 
-def _gaps(source: Source, wanted: Mapping[str, Header]) -> tuple[bool, list[str]]:
+def _gaps(keys: Collection[str], wanted: Collection[str]) -> tuple[bool, list[str]]:
     """Whether results are missing that forbid a pass, and what there is to say of them."""
     partial, remarks = False, []
     for role in ("output", "gradient"):
-        keys = [key for key in wanted if key.split(".")[3] == role]
-        absent = [key for key in keys if key not in source.keys]
-        if absent and len(absent) == len(keys):
+        known = [key for key in wanted if key.split(".")[3] == role]
+        absent = [key for key in known if key not in keys]
+        if absent and absent == known:
             partial = partial or role == "output"
             remarks.append(f"its {role}s are not covered: there are no results for them")
         elif absent:
             partial = True
-            remarks.append(
-                f"{len(absent)} of {len(keys)} {role}s are not covered, such as {absent[0]}"
-            )
+            some = f"{len(absent)} of {len(known)} {role}s"
+            remarks.append(f"{some} are not covered, such as {absent[0]}")
     return partial, remarks
-
-
-def _strays(source: Source, wanted: Mapping[str, Header]) -> tuple[str, ...]:
-    """What may be a mistyped key."""
-    unknown = sorted(set(source.keys) - set(wanted))
-    if not unknown:
-        return ()
-    return (f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}",)

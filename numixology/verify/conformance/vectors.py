@@ -6,8 +6,8 @@ inputs, what is true, by what errors are measured, and how large those may be.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,17 +16,15 @@ import numpy as np
 from ...array import Array
 from ...errors import ArgumentError, DTypeError
 from ...version import __version__
+from . import manifest
 from .bounds import Prepared, prepared
-from .cases import Case, Truth
+from .cases import Truth
 from .formats import format_of
-from .manifest import LARGEST, Item, Manifest, Sheet, read_manifest, table, text_of
-from .packing import Packed, carried, contents, has_container, packed
-from .sources import NpzFile, RawFile, SafetensorsFile, Source, damaged, size_of
+from .manifest import Entry
+from .packing import CONTAINERS, Header, Source, contents, damaged, opened, packed, source_of
 from .stages import STAGES, stage_of
 
-__all__ = ["MANIFEST", "Written", "read_stage", "read_vectors", "write_vectors"]
-
-MANIFEST, INDEX = "manifest.json", "index.tsv"
+__all__ = ["Written", "read_vectors", "write_vectors"]
 
 
 # Writing -----------------------------------------------------------------------
@@ -104,97 +102,83 @@ def write_vectors(
         >>> written.files, written.tensors == 2 * written.cases  # one output, one gradient
         (['silu.bin', 'index.tsv', 'manifest.json'], True)
     """
-    form, container = format_of(dtype), has_container(format)
-    wide = accumulation or ("float64" if form.name == "float64" else "float32")
+    if format not in CONTAINERS:
+        known = f"use {', '.join(CONTAINERS)}"
+        raise ArgumentError("vectors are written in a format known here", repr(format), known)
+    wide = accumulation or ("float64" if format_of(dtype).name == "float64" else "float32")
     if wide not in ("float64", "float32"):
         raise DTypeError("sums are formed in float64 or float32", repr(wide), "use one of them")
     if seeds < 1:
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}
-    folder = _empty(Path(directory))
-    files: dict[str, bytes] = {}
-    manifest = Manifest(container, dtype, wide, seeds, [])
-    for stage in STAGES:
-        if stage in chosen:
-            sheets, tensors = _laid_out(prepared(dtype, wide, [stage], seeds), container)
-            files[manifest.file(stage)] = contents(container, tensors)
-            manifest = manifest._replace(sheets=[*manifest.sheets, *sheets])
-    if container == "raw":
-        manifest = manifest.placed()
-        files[INDEX] = table(manifest).encode("ascii")
-    # Last: it says that all is there.
-    files[MANIFEST] = text_of(manifest, __version__).encode("ascii")
-    if len(files[MANIFEST]) > LARGEST:
-        raise ArgumentError("a manifest has at most 64 MiB", f"{seeds} seeds", "choose fewer")
-    _write(folder, files)
-    return Written(
-        folder,
-        list(files),
-        sum(map(len, files.values())),
-        len(manifest.sheets),
-        sum(item.bound is not None for sheet in manifest.sheets for item in sheet.items),
-    )
+    content: Entry = manifest.head_of(format, dtype, wide, seeds, __version__) | {"cases": []}
+    files: dict[str, int] = {}
+    with _written(Path(directory), files) as write:
+        for stage in filter(chosen.__contains__, STAGES):
+            tensors: dict[str, tuple[str, Array]] = {}
+            end = 0
+            for one in prepared(dtype, wide, [stage], seeds):
+                content["cases"].append(_laid_out(content, one, end, tensors))
+                end = manifest.end_of(content["cases"][-1]["tensors"])
+            write(f"{stage}{CONTAINERS[format]}", contents(format, tensors))
+        if format == "raw":
+            write(manifest.INDEX, manifest.table(content).encode("ascii"))
+        if len(text := manifest.text_of(content).encode("ascii")) > manifest.LARGEST:
+            raise ArgumentError("a manifest has at most 64 MiB", f"{seeds} seeds", "choose fewer")
+        write(manifest.MANIFEST, text)  # last: it says that all is there
+    judged = sum("bound" in entry for case in content["cases"] for entry in case["tensors"])
+    size = sum(files.values())
+    return Written(Path(directory), list(files), size, len(content["cases"]), judged)
 
 
-def _unwritable(folder: Path, received: object) -> ArgumentError:
-    return ArgumentError(
-        "vectors are written to a folder that is empty, or new",
-        " ".join(f"{folder}: {received}".split()),
-        "name another",
-    )
+@contextmanager
+def _written(folder: Path, files: dict[str, int]) -> Iterator[Callable[[str, bytes], None]]:
+    """A function that writes a file to the folder and notes its size; the folder was empty."""
 
-
-def _empty(folder: Path) -> Path:
-    try:
-        if held := os.listdir(folder):
-            raise _unwritable(folder, f"{len(held)} files in it")
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    return folder
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    try:
+    def write(name: str, data: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
+        files[name] = (folder / name).write_bytes(data)
+
+    try:
+        if folder.exists() and (held := os.listdir(folder)):
+            raise FileExistsError(f"{len(held)} files in it")
+        yield write
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise ArgumentError(
+            "vectors are written to a folder that is empty, or new",
+            " ".join(f"{folder}: {error}".split()),
+            "name another",
+        ) from error
 
 
-def _laid_out(cases: Sequence[Prepared], container: str) -> tuple[list[Sheet], dict[str, Packed]]:
-    """The cases of a stage as the manifest lists them, and their tensors by key."""
-    sheets, tensors = [], {}
-    for one in cases:
-        case = one.case
-        settings = {k: v for k, v in case.inputs.items() if not isinstance(v, np.ndarray)}
-        sheet = Sheet(case.stage, case.kind, case.seed, settings, [])
-        items = []
-        for role, name, value in _tensors(one):
-            given = role in ("input", "cotangent")
-            dtype = carried(case.dtype, container) if given else "float64"
-            found = packed(value, "int64" if value.dtype.kind == "i" else dtype)
-            bound = one.bounds[name or "output"] if role in ("output", "gradient") else None
-            digest = hashlib.sha256(found.data).hexdigest()
-            items.append(Item(role, name, found.header, digest, bound))
-            tensors[sheet.key(items[-1])] = found
-        sheets.append(sheet._replace(items=items))
-    return sheets, tensors
+def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, tuple[str, Array]]) -> Entry:
+    """What is said of a case, whose tensors are added to those of its file."""
+    case, (output, gradients) = one.case, one.truth
+    arrays = {name: value for name, value in case.inputs.items() if isinstance(value, np.ndarray)}
+    held = {"input": arrays, "cotangent": {"": case.cotangent}, "output": {"": output}}
+    held |= {"gradient": gradients, "scale": {_scale(name): v for name, v in one.scales.items()}}
+    shapes = {name: value.shape for name, value in arrays.items()}
+    entries = list(manifest.entries_of(head, case, shapes, output.shape, end))
+    for entry in entries:
+        array = packed(held[entry["role"]][entry["name"]], entry["dtype"])
+        tensors[entry["key"]] = entry["dtype"], array
+        entry["sha256"] = _sha256(array)
+        if "bound" in entry:
+            entry["bound"] = one.bounds[entry["name"] or "output"]
+    return {
+        "case": manifest.key_of(case),
+        "stage": case.stage,
+        "formula": STAGES[case.stage].formula,
+        "kind": case.kind,
+        "seed": case.seed,
+        "sizes": dict(case.sizes),
+        "settings": {name: value for name, value in case.inputs.items() if name not in arrays},
+        "tensors": entries,
+    }
 
 
-def _tensors(one: Prepared) -> Iterator[tuple[str, str, Array]]:
-    """Role, name and numbers of all that belongs to a case."""
-    for name, value in one.case.inputs.items():
-        if isinstance(value, np.ndarray):
-            yield "input", name, value
-    yield "cotangent", "", one.case.cotangent
-    yield "output", "", one.truth.output
-    for name, value in one.truth.gradients.items():
-        yield "gradient", name, value
-    for name, value in one.scales.items():
-        yield "scale", name if name == "output" else f"gradient.{name}", value
+def _scale(tensor: str) -> str:
+    return tensor if tensor == "output" else f"gradient.{tensor}"
 
 
 # Reading -----------------------------------------------------------------------
@@ -225,68 +209,54 @@ def read_vectors(directory: str | os.PathLike[str]) -> Iterator[Prepared]:
         ('silu/plain/0', dtype('float32'), dtype('float64'))
     """
     folder = Path(directory)
-    manifest = read_manifest(folder / MANIFEST)
-    for stage in manifest.stages:
-        yield from read_stage(folder, manifest, stage)
+    content = manifest.read_manifest(folder)
+    for stage in STAGES:
+        if cases := [case for case in content["cases"] if case["stage"] == stage]:
+            path = folder / f"{stage}{CONTAINERS[content['format']]}"
+            with ExitStack() as stack:
+                source = _source(path, [one for case in cases for one in case["tensors"]], stack)
+                for case in cases:
+                    yield _case(content, case, path, source)
 
 
-def read_stage(folder: Path, manifest: Manifest, stage: str) -> Iterator[Prepared]:
-    """The cases of a stage, each with all of its tensors."""
-    sheets = manifest.of(stage)
-    with ExitStack() as stack:
-        source = _source(folder, manifest, stage, sheets, stack)
-        for sheet in sheets:
-            yield _case(manifest, sheet, {item: _read(source, sheet, item) for item in sheet.items})
-
-
-def _source(
-    folder: Path, manifest: Manifest, stage: str, sheets: Sequence[Sheet], stack: ExitStack
-) -> Source:
+def _source(path: Path, entries: Sequence[Entry], stack: ExitStack) -> Source:
     """The file of a stage. What it holds, according to the manifest, has room in it."""
-    path = folder / manifest.file(stage)
-    total = sum(item.header.length for sheet in sheets for item in sheet.items)
-    if (size := size_of(path)) < total:
-        raise damaged(path, f"it has at least {total} bytes", size)
-    if manifest.container == "npz":
-        return NpzFile(path, stack)
-    if manifest.container == "safetensors":
-        return SafetensorsFile(path)
-    places = {
-        sheet.key(item): (item.header, item.offset or 0) for sheet in sheets for item in sheet.items
-    }
-    return RawFile(path, places)
-
-
-def _read(source: Source, sheet: Sheet, item: Item) -> Array:
-    key = sheet.key(item)
-    if key not in source.keys:
-        raise damaged(source.path, f"{key} is in it", "a file without it")
-    if (header := source.header(key)) != item.header:
-        raise damaged(source.path, f"{key} is {item.header}", header)
-    array = source.array(key)
-    digest = hashlib.sha256(packed(array, header.dtype).data).hexdigest()
-    if digest != item.sha256:
-        raise damaged(source.path, f"{key} has the sha256 {item.sha256}", digest)
-    return array
-
-
-def _case(manifest: Manifest, sheet: Sheet, arrays: Mapping[Item, Array]) -> Prepared:
-    """A case of the tensors that were read."""
-
-    def of(role: str) -> dict[str, Array]:
-        found = {item.name: array for item, array in arrays.items() if item.role == role}
-        return {name.removeprefix("gradient."): array for name, array in found.items()}
-
-    return Prepared(
-        Case(
-            sheet.stage,
-            sheet.kind,
-            sheet.seed,
-            manifest.dtype,
-            {**of("input"), **sheet.settings},
-            of("cotangent")[""],
-        ),
-        Truth(of("output")[""], of("gradient")),
-        of("scale"),
-        {item.tensor: item.bound for item in sheet.items if item.bound is not None},
+    total = sum(_header(entry).length for entry in entries)
+    with opened(path) as (_, size):
+        if size < total:
+            raise damaged(path, f"it has at least {total} bytes", size)
+    end = manifest.end_of(entries)
+    return source_of(
+        path, {one["key"]: (path, end, one.get("offset", 0)) for one in entries}, stack
     )
+
+
+def _header(entry: Entry) -> Header:
+    return Header(entry["dtype"], tuple(entry["shape"]))
+
+
+def _case(content: Entry, given: Entry, path: Path, source: Source) -> Prepared:
+    """A case with its tensors."""
+    found: dict[str, dict[str, Array]] = {entry["role"]: {} for entry in given["tensors"]}
+    bounds = {}
+    for entry in given["tensors"]:
+        key, wanted = entry["key"], _header(entry)
+        if key not in source.keys:
+            raise damaged(path, f"{key} is in it", "a file without it")
+        header, array = source.read(key, wanted)
+        if header != wanted:
+            raise damaged(path, f"{key} is {wanted}", header)
+        if (digest := _sha256(packed(array, header.dtype))) != entry["sha256"]:
+            raise damaged(path, f"{key} has the sha256 {entry['sha256']}", digest)
+        found[entry["role"]][entry["name"].removeprefix("gradient.")] = array
+        if entry["role"] in ("output", "gradient"):
+            bounds[entry["name"] or "output"] = float(entry["bound"])
+    case = manifest.case_of(content, given)
+    inputs = {**found["input"], **case.inputs}
+    truth = Truth(found["output"][""], found.get("gradient", {}))
+    case = case._replace(inputs=inputs, cotangent=found["cotangent"][""])
+    return Prepared(case, truth, found["scale"], bounds)
+
+
+def _sha256(array: Array) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
