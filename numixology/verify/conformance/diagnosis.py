@@ -1,12 +1,14 @@
-"""Which known bug does a failing backend have?
+"""Which known bug does a failing backend have, and where does it go wrong?
 
 Every known bug of the stage is run on cases where the backend is wrong, and on some where it is
 right, since a bug must also explain where nothing is wrong. The one whose results come nearest is
-named, and how near that is. Where rounding is the bug, no two orders of summation agree in a
-digit: then the sizes of the errors are compared.
+named, and how near that is: one bug for all tensors if there is one, otherwise the fewest that
+explain them, such as one for the output and one for a gradient. Where rounding is the bug, no two
+orders of summation agree in a digit: then the sizes of the errors are compared.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from .cases import Case
 from .contracts import contracts_of, most_rows
 from .formats import format_of
 from .verdicts import LOADING, Diagnosis
+from .whereabouts import place_of
 
 __all__ = ["Lineup", "diagnose"]
 
@@ -27,8 +30,10 @@ __all__ = ["Lineup", "diagnose"]
 NEAR = 0.2
 #: The same where only the sizes of errors, or the words of a breach, can agree.
 _LIKE = 0.5
-#: How many cases the bugs are run on.
-_CASES = 12
+#: On how many cases the bugs are run, and of how many numbers if smaller ones fail.
+_CASES, _SMALL = 12, 20_000
+#: How many bugs are looked at closely though they are not near.
+_FEW = 3
 
 #: What a stage is made of: if a backend does not offer those, their bugs may be in it.
 _PARTS = {
@@ -52,7 +57,6 @@ class Lineup:
         self.dtype = cases[0].case.dtype
         self.accumulation = accumulation
         self._known: dict[tuple[str, int], dict[str, Any]] = {}
-        self._fails: dict[tuple[str, int, str], bool] = {}
         self._breaches: dict[str, tuple[str, ...]] = {}
 
     def results(self, bug: Bug, i: int) -> dict[str, Any]:
@@ -62,15 +66,14 @@ class Lineup:
             self._known[bug.name, i] = answered(backend, self.cases[i].case, True).results
         return self._known[bug.name, i]
 
-    def fails(self, bug: Bug, i: int, tensor: str) -> bool:
-        """Whether the bug shows in a tensor of a case."""
-        if (bug.name, i, tensor) not in self._fails:
-            one, results = self.cases[i], self.results(bug, i)
-            found, true = results.get(tensor), true_tensors(one.truth)[tensor]
-            self._fails[bug.name, i, tensor] = found is None or (
-                measured(found, true, one.scales[tensor], self.dtype).error > one.bounds[tensor]
-            )
-        return self._fails[bug.name, i, tensor]
+    def fails(self, bug: Bug, i: int, tensor: str, scale: Array | None = None) -> bool:
+        """Whether the bug shows in a tensor of a case, perhaps by the scale of a profile."""
+        one, found = self.cases[i], self.results(bug, i).get(tensor)
+        scale = one.scales[tensor] if scale is None else scale
+        return found is None or (
+            measured(found, true_tensors(one.truth)[tensor], scale, self.dtype).error
+            > one.bounds[tensor]
+        )
 
     def shows(self, bug: Bug) -> bool:
         """Whether the bug shows in any number."""
@@ -78,11 +81,13 @@ class Lineup:
             self.fails(bug, i, tensor) for i, one in enumerate(self.cases) for tensor in one.bounds
         )
 
-    def size(self, bug: Bug, i: int, tensor: str) -> float:
+    def size(self, bug: Bug, i: int, tensor: str, scale: Array) -> float:
         """How far from the truth the bug takes a tensor of a case."""
-        one, found = self.cases[i], self.results(bug, i)[tensor]
-        true = true_tensors(one.truth)[tensor]
-        return _gap(np.asarray(found, np.float64), true, one.scales[tensor])
+        results = self.results(bug, i)
+        if tensor not in results:
+            return np.inf
+        true = true_tensors(self.cases[i].truth)[tensor]
+        return _gap(np.asarray(results[tensor], np.float64), true, scale)
 
     def breaches(self, bug: Bug) -> tuple[str, ...]:
         """Which contracts the bug breaks."""
@@ -106,15 +111,17 @@ def diagnose(
     broken: Sequence[str] = (),
     lineup: Lineup | None = None,
     answers: Sequence[Mapping[str, Array]] = (),
+    profile: Sequence[str] = (),
 ) -> Diagnosis | None:
-    """The known bug that comes nearest to what a backend computes.
+    """The known bug that comes nearest to what a backend computes, and where it goes wrong.
 
     Args:
-        adapter: what speaks for the backend.
+        adapter: what speaks for the backend; None if there are only answers.
         cases: all of one stage, at which it fails.
         broken: which contracts it breaks.
         lineup: what known bugs make of these cases, if several backends are diagnosed on them.
         answers: what it returned for each case, if that is known.
+        profile: which of :data:`.PROFILES` it declares, if there is no adapter that says so.
 
     Returns:
         The nearest, with how near it is, and lines that show the difference; None if nothing
@@ -127,31 +134,34 @@ def diagnose(
         >>> print(diagnose(BUGS["sigmoid-missing"].make("float32"), cases))
         matches: the gate is left out: x comes out (sigmoid-missing), all but 0 % of the difference
     """
-    about = declared(adapter)
-    lineup = lineup or Lineup(cases, about.accumulation)
-    known = list(answers)
+    about = None if adapter is None else declared(adapter)
+    has_vjp = about is None or about.has_vjp
+    lineup = lineup or Lineup(cases, about.accumulation if about else None)
+    known, at = list(answers), -1
     for i, one in enumerate(cases[len(known) :], len(known)):
-        results, fault, *_ = answered(adapter, one.case, about.has_vjp)
-        if fault:
-            return _by_breach(
-                lineup, broken or (f"{fault} (on {one.case.name})",), i, about.has_vjp
-            )
+        results, fault, *_ = answered(adapter, one.case, has_vjp)
         known.append(results)
-    seen = [each for i, results in enumerate(known) for each in _seen(cases[i], i, results)]
-    worst = max((one for one in seen if one.fails), key=_severity, default=None)
-    rows = cases.index(most_rows(cases))
-    if worst is None:
-        return _by_breach(lineup, broken, rows, about.has_vjp) if broken else None
-    code = _value_code(cases[worst.i], worst)
+        if fault and at < 0:
+            broken, at = broken or (f"{fault} (on {one.case.name})",), i
+    profile = about.profile if about else profile
+    seen = [
+        each for i, results in enumerate(known) for each in _seen(cases[i], i, results, profile)
+    ]
+    at = at if at >= 0 else cases.index(most_rows(cases))
+    if not any(one.fails for one in seen):
+        return _by_breach(lineup, broken, at, has_vjp) if broken else None
     chosen = _telling(seen, cases)
     telling = sorted((one for one in seen if one.i in chosen), key=_severity, reverse=True)
-    if not _steady(adapter, about, cases, telling, known):
-        return _by_chance(lineup, telling, code)
-    found = _by_value(lineup, _suspects(about, cases[0].case.stage), telling, code)
-    if not found.by and broken:
-        other = _by_breach(lineup, broken, rows, about.has_vjp)
-        return other if other.by else found
-    return found
+    shown = next(one for one in telling if one.fails)
+    code = _value_code(cases[shown.i].case, shown, adapter is None)
+    found = _by_value(lineup, _suspects(about, cases[0].case), telling, code)
+    if not found.by:
+        found = (
+            (about and _by_chance(adapter, about, lineup, telling, code))
+            or (broken and _by_breach(lineup, broken, at, has_vjp, telling))
+            or found
+        )
+    return found._replace(where=place_of(cases[shown.i], shown.tensor, shown.got))
 
 
 class _Seen(NamedTuple):
@@ -171,27 +181,38 @@ class _Seen(NamedTuple):
     inside: bool  # a network, and so less easily shown
 
 
-def _seen(one: Prepared, i: int, results: Mapping[str, Array]) -> Iterable[_Seen]:
+def _seen(
+    one: Prepared, i: int, results: Mapping[str, Array], profile: Sequence[str]
+) -> Iterator[_Seen]:
+    """What there is to explain: all tensors but those that a declared profile excuses."""
     dtype = one.case.dtype
+    wide = [one.scales, *(one.wide(name) for name in profile)]
     for tensor, true in true_tensors(one.truth).items():
-        if tensor in results:
-            bound, scale = one.bounds[tensor], one.scales[tensor]
-            found = measured(results[tensor], true, scale, dtype)
-            got = np.asarray(results[tensor], np.float64)
-            yield _Seen(
-                i,
-                tensor,
-                got,
-                true,
-                scale,
-                bound,
-                bound / GUARD * format_of(dtype).unit,
-                found.error > bound,
-                _gap(got, true, scale),
-                found.error / bound if bound else found.error * np.inf if found.error else 0.0,
-                found.place,
-                one.case.kind.startswith("in "),
-            )
+        if tensor not in results:
+            continue
+        bound, got = one.bounds[tensor], results[tensor]
+        found = measured(got, true, one.scales[tensor], dtype)
+        scale = np.max([each[tensor] for each in wide], axis=0)
+        fails = found.error > bound
+        if fails and profile:
+            tried = (*(each[tensor] for each in wide), scale)
+            if any(measured(got, true, each, dtype).error <= bound for each in tried):
+                continue
+        got = np.asarray(got, np.float64)
+        yield _Seen(
+            i,
+            tensor,
+            got,
+            true,
+            scale,
+            bound,
+            bound / GUARD * format_of(dtype).unit,
+            fails,
+            _gap(got, true, scale),
+            found.error / bound if bound else found.error * np.inf if found.error else 0.0,
+            found.place,
+            one.case.kind.startswith("in "),
+        )
 
 
 def _severity(one: _Seen) -> tuple[bool, bool, float]:
@@ -201,78 +222,152 @@ def _severity(one: _Seen) -> tuple[bool, bool, float]:
 
 
 def _telling(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> set[int]:
-    """Of every kind the case that is farthest off, and some that are right though others fail."""
+    """Of every kind the case that is farthest off, and some that are right though others fail.
+
+    Large ones are left out, but for the smallest that fails if no other does.
+    """
     worst: dict[int, float] = {}
     for one in seen:
         worst[one.i] = max(worst.get(one.i, 0.0), one.ratio)
     failing = {one.i for one in seen if one.fails}
+    sizes = {i: sum(true.size for true in true_tensors(cases[i].truth).values()) for i in worst}
+    least = min(failing, key=lambda i: sizes[i])
+    small = [i for i in worst if sizes[i] <= max(_SMALL, sizes[least])]
     chosen: dict[str, int] = {}
-    for i in sorted(worst, key=lambda i: -worst[i]):
+    for i in sorted(small, key=lambda i: -worst[i]):
         chosen.setdefault(cases[i].case.kind, i)
-    right = [i for i in worst if i not in failing and i not in chosen.values()]
+    right = [i for i in small if i not in failing and i not in chosen.values()]
     return {*chosen.values(), *right[: max(0, _CASES - len(chosen))]}
 
 
-def _suspects(about: Declaration, stage: str) -> list[Bug]:
-    missing = [part for part in _PARTS.get(stage, ()) if part not in about.stages]
-    found = {bug.name: bug for part in (stage, *missing) for bug in bugs_of(part, about.dtype)}
+def _suspects(about: Declaration | None, one: Case) -> list[Bug]:
+    """The bugs of a stage, and of those parts of it that the backend does not offer."""
+    missing = [part for part in _PARTS.get(one.stage, ()) if about and part not in about.stages]
+    found = {bug.name: bug for part in (one.stage, *missing) for bug in bugs_of(part, one.dtype)}
     return [bug for bug in found.values() if not bug.unsteady]
 
 
 # By value
 
 
+class _Left(NamedTuple):
+    """What a bug leaves unexplained of each tensor, in sums over the cases."""
+
+    bug: Bug
+    score: dict[str, float]  # less noise
+    raw: dict[str, float]
+    counts: Mapping[str, int]  # in how many cases each tensor fails
+
+    def share(self, tensors: Iterable[str], raw: bool = False) -> float:
+        """The share of the differences in these tensors that is left."""
+        tensors, sums = list(tensors), self.raw if raw else self.score
+        return sum(sums.get(t, 0.0) for t in tensors) / sum(self.counts.get(t, 0) for t in tensors)
+
+    def explained(self, tensors: Iterable[str], near: float = NEAR) -> list[str]:
+        """Those tensors of which next to nothing is left."""
+        return [tensor for tensor in tensors if self.share([tensor]) <= near]
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What comes first leaves least of all tensors; digits beyond rounding come second."""
+        everything = {**self.counts, **self.score}
+        return round(self.share(everything), 2), self.share(everything, raw=True)
+
+
 def _by_value(
     lineup: Lineup, suspects: Sequence[Bug], seen: Sequence[_Seen], code: str
 ) -> Diagnosis:
-    found: list[tuple[float, float, Bug]] = []  # the nearest first
-    for bug in suspects:
-        limit = found[1][0] if len(found) > 1 else np.inf
-        score, raw = _unexplained(lineup, bug, seen, limit)
-        found.append((round(score, 2), raw, bug))
-        found.sort(key=lambda one: one[:2])
-    score, raw, nearest = found[0]
-    if score > NEAR:
-        sizes = ((_unlike_in_size(lineup, one, seen), one) for one in suspects if one.noisy)
-        size, noisy = min(sizes, key=lambda one: one[0], default=(np.inf, nearest))
-        if size <= _LIKE:
-            runner_up = next(bug for *_, bug in (*found, found[0]) if bug is not noisy)
-            return Diagnosis(noisy.name, noisy.description, size, runner_up.name, code, "size")
-    by = "value" if score <= NEAR else ""
-    second = found[1][2].name if len(found) > 1 else ""
-    return Diagnosis(nearest.name, nearest.description, raw, second, code, by)
+    failing = [one for one in seen if one.fails]
+    most = {one.tensor: one.i for one in reversed(failing)}  # the case that shows it best
+    first = [one for one in seen if one.i in most.values()]
+    tried = sorted((_unexplained(lineup, bug, first) for bug in suspects), key=lambda one: one.rank)
+    near = [one.bug for i, one in enumerate(tried) if i < _FEW or one.explained(most, _LIKE)]
+    found = sorted((_unexplained(lineup, bug, seen) for bug in near), key=lambda one: one.rank)
+    nearest = found[0] if found else None
+    second = found[1].bug.name if len(found) > 1 else ""
+    if nearest and nearest.rank[0] <= NEAR:
+        bug, raw = nearest.bug, nearest.rank[1]
+        return Diagnosis(bug.name, bug.description, raw, second, code)
+    parts, complete = _by_parts(found, seen, most, code)
+    if not complete:
+        noisy = [bug for bug in suspects if bug.noisy]
+        unlike = [_unlike_in_size(lineup, bug, seen) for bug in noisy]
+        if noisy and min(unlike) <= _LIKE:
+            bug = noisy[int(np.argmin(unlike))]
+            return Diagnosis(bug.name, bug.description, min(unlike), second, code, "size")
+    if parts or not nearest:
+        return parts or Diagnosis("", "", 1.0, "", code, "")
+    return Diagnosis(nearest.bug.name, nearest.bug.description, nearest.rank[1], second, code, "")
 
 
-def _unexplained(
-    lineup: Lineup, bug: Bug, seen: Sequence[_Seen], limit: float
-) -> tuple[float, float]:
-    """The share of the differences that a bug leaves unexplained: less noise, and with it.
+def _unexplained(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> _Left:
+    """What a bug leaves unexplained.
 
-    It counts against a bug where it differs from the truth and the backend does not. Beyond the
-    limit nobody wants to know how far off it is.
+    It counts against a bug where it differs from the truth and the backend does not.
     """
-    score = raw = 0.0
-    failing = sum(one.fails for one in seen)
+    left = _Left(bug, {}, {}, Counter(one.tensor for one in seen if one.fails))
     for one in seen:
         results = lineup.results(bug, one.i)
-        if one.tensor not in results:
-            return np.inf, np.inf
-        if one.fails or lineup.fails(bug, one.i, one.tensor):
-            left = _gap(one.got, np.asarray(results[one.tensor], np.float64), one.scale)
-            most = max(one.far, left) or 1.0
-            score += max(0.0, left - one.noise) / most / failing
-            raw += left / most / failing
-        if score > limit + 0.01:
-            return np.inf, np.inf
-    return score, raw
+        if one.fails or lineup.fails(bug, one.i, one.tensor, one.scale):
+            gap = 2.0
+            if one.tensor in results:
+                gap = _gap(one.got, np.asarray(results[one.tensor], np.float64), one.scale)
+            most = max(one.far, gap) or 1.0
+            score = max(0.0, gap - one.noise) / most
+            left.score[one.tensor] = left.score.get(one.tensor, 0.0) + score
+            left.raw[one.tensor] = left.raw.get(one.tensor, 0.0) + gap / most
+    return left
+
+
+def _by_parts(
+    found: Sequence[_Left], seen: Sequence[_Seen], failing: Iterable[str], code: str
+) -> tuple[Diagnosis | None, bool]:
+    """The fewest bugs that explain what fails, each of them some tensors, and whether all."""
+    rest, chosen = list(failing), list[tuple[_Left, list[str]]]()
+    while rest:
+        covered = [(one, one.explained(rest)) for one in found]
+        best, tensors = min(
+            ((one, tensors) for one, tensors in covered if tensors),
+            key=lambda each: (-len(each[1]), round(each[0].share(each[1]), 2), each[0].rank),
+            default=(None, []),
+        )
+        if best is None:
+            break
+        chosen.append((best, tensors))
+        rest = [tensor for tensor in rest if tensor not in tensors]
+    named = {tensor for _, tensors in chosen for tensor in tensors}
+    if not named or ("output" not in named and len(named) < len(rest)):
+        return None, False  # some gradient looks like that of a bug by chance
+    (first, tensors), *others = sorted(chosen, key=lambda each: "output" not in each[1])
+    said = [
+        f"{_called(also, failing)}: {one.bug.description} ({one.bug.name})" for one, also in others
+    ]
+    said += [f"{_called(rest, failing)} matches no known bug"] if rest else []
+    right = {one.tensor for one in seen} - {*failing}
+    said += ["the output is right"] if "output" in right else []
+    said += ["the gradients are right"] if right and {*failing} == {"output"} else []
+    bug, raw, by = first.bug, first.share(tensors, raw=True), _called(tensors, failing)
+    found_parts = Diagnosis(bug.name, bug.description, raw, "", code, by, "; ".join(said))
+    return found_parts, not rest
+
+
+def _called(tensors: Sequence[str], failing: Iterable[str]) -> str:
+    """Some of the tensors that fail, in words."""
+    gradients = [tensor for tensor in tensors if tensor != "output"]
+    said = ["the output"] if "output" in tensors else []
+    if len(gradients) > 1 and {*gradients} == {*failing} - {"output"}:
+        said += ["the gradients"]
+    elif gradients:
+        said += [f"the gradient of {' and '.join(gradients)}"]
+    return " and ".join(said)
 
 
 def _unlike_in_size(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> float:
     """How unlike the sizes of a bug's errors are to those of the backend."""
     unlike = []
     for one in seen:
-        if one.fails or lineup.fails(bug, one.i, one.tensor):
-            size = lineup.size(bug, one.i, one.tensor)
+        if one.fails or lineup.fails(bug, one.i, one.tensor, one.scale):
+            size = lineup.size(bug, one.i, one.tensor, one.scale)
             unlike.append(1 - _quotient(one.far, size))
     return float(np.mean(unlike))
 
@@ -295,33 +390,42 @@ def _gap(got: Array, other: Array, scale: Array) -> float:
 # By chance
 
 
-def _steady(
-    adapter: Any,
-    about: Declaration,
-    cases: Sequence[Prepared],
-    seen: Sequence[_Seen],
-    answers: Sequence[Mapping[str, Array]],
-) -> bool:
-    """Whether a backend says the same when it is asked again, but for rounding."""
+def _changes(
+    backend: Any, lineup: Lineup, seen: Sequence[_Seen], has_vjp: bool
+) -> Iterator[tuple[float, bool]]:
+    """By how much the tensors of some failing cases change from call to call, and if too much.
+
+    They are asked for four times, since chance may twice say the same.
+    """
     for i in list(dict.fromkeys(one.i for one in seen if one.fails))[:4]:
-        again = answered(adapter, cases[i].case, about.has_vjp).results
+        case = lineup.cases[i].case
+        calls = [answered(backend, case, has_vjp).results for _ in range(4)]
         for one in seen:
             if one.i == i:
-                first, second = (
-                    np.asarray(each[one.tensor], np.float64) for each in (answers[i], again)
-                )
-                if measured(second, first, one.scale, about.dtype).error > one.bound:
-                    return False
-    return True
+                first, *others = (np.asarray(call[one.tensor], np.float64) for call in calls)
+                errors = [measured(each, first, one.scale, case.dtype).error for each in others]
+                moved = [np.linalg.norm(np.nan_to_num(each - first)) for each in others]
+                yield float(max(moved)), max(errors) > one.bound
 
 
-def _by_chance(lineup: Lineup, seen: Sequence[_Seen], code: str) -> Diagnosis:
-    found = sorted(
-        (_unlike_in_size(lineup, bug, seen), bug.name, bug.description)
-        for bug in bugs_of(lineup.cases[0].case.stage, lineup.dtype)
-        if bug.unsteady
-    )
-    if not found:
+def _by_chance(
+    adapter: Any, about: Declaration, lineup: Lineup, seen: Sequence[_Seen], code: str
+) -> Diagnosis | None:
+    """The bug whose results change as much from call to call; nothing if they do not change."""
+    changes = [*_changes(adapter, lineup, seen, about.has_vjp)]
+    if not any(changed for _, changed in changes):
+        return None
+    found = []
+    for bug in bugs_of(lineup.cases[0].case.stage, lineup.dtype):
+        if bug.unsteady:
+            its = _changes(bug.make(about.dtype), lineup, seen, about.has_vjp)
+            both = [
+                (a, b) for (a, wrong), (b, too) in zip(changes, its, strict=True) if wrong or too
+            ]
+            unlike = float(np.mean([1 - _quotient(a, b) for a, b in both]))
+            found.append((unlike, bug.name, bug.description))
+    found.sort()
+    if not found or found[0][0] > _LIKE:
         return Diagnosis("unsteady", "no two calls agree", 0.0, "", code, "chance")
     (size, name, description), *others = found
     return Diagnosis(name, description, size, others[0][1] if others else "", code, "chance")
@@ -330,13 +434,23 @@ def _by_chance(lineup: Lineup, seen: Sequence[_Seen], code: str) -> Diagnosis:
 # By contract
 
 
-def _by_breach(lineup: Lineup, broken: Sequence[str], i: int, has_vjp: bool) -> Diagnosis:
-    """The bug that breaks the same contracts, in the same words as far as possible."""
+def _by_breach(
+    lineup: Lineup, broken: Sequence[str], i: int, has_vjp: bool, seen: Sequence[_Seen] = ()
+) -> Diagnosis:
+    """The bug that breaks the same contracts, in the same words as far as possible.
+
+    Where numbers are wrong too, its errors have to be as large.
+    """
     one = lineup.cases[i].case
     found = sorted(
         (_unlike(lineup.breaches(bug), broken), bug.name, bug.description)
         for bug in bugs_of(one.stage, one.dtype)
-        if bug.family == "contracts" or not lineup.shows(bug)
+        if not bug.unsteady
+        and (
+            _unlike_in_size(lineup, bug, seen) <= _LIKE
+            if seen
+            else bug.family == "contracts" or not lineup.shows(bug)
+        )
     )
     code = _breach_code(one, " ".join(broken), has_vjp)
     if not found or found[0][0] > _LIKE:
@@ -368,27 +482,30 @@ def _begun(one: Case, *more: str) -> list[str]:
 def _made(one: Case) -> tuple[str, str]:
     """How a case is made, and what that needs."""
     if not one.kind.startswith("in "):
-        return f'make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}")', "make_case"
+        sizes = f", {dict(one.sizes)}" if one.sizes else ""
+        made = f'make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{sizes})'
+        return made, "make_case"
     seed, i = divmod(one.seed, 100)
     network = f'make_case("{one.kind[3:]}", "plain", {seed}, "{one.dtype}")'
     return f"list(inside({network}))[{i}]", "inside, make_case"
 
 
-def _value_code(one: Prepared, worst: _Seen) -> str:
-    if worst.tensor == "output":
-        got, true = "my_backend.forward(case.stage, case.inputs)", "output"
-    else:
+def _value_code(one: Case, worst: _Seen, alone: bool) -> str:
+    """Lines that print a wrong number and the right one."""
+    place, true = list(worst.place), "output"
+    got = "my_backend.forward(case.stage, case.inputs)"
+    if worst.tensor != "output":
         got = f'my_backend.vjp(case.stage, case.inputs, case.cotangent)["{worst.tensor}"]'
         true = f'gradients["{worst.tensor}"]'
-    place = list(worst.place)
-    return "\n".join(
-        (
-            *_begun(one.case, "truth_of"),
-            f"got = {got}",
-            f"true = truth_of(case).{true}",
-            f'print(got{place}, "and truly", true{place})',
+    if alone:
+        first, _, made = _begun(one, "truth_of")
+        lines = [first.replace("adapters, ", ""), made, f"true = truth_of(case).{true}"]
+        return "\n".join(
+            (*lines, f'print({float(worst.got[worst.place])!r}, "and truly", true{place})')
         )
-    )
+    shown = f'print(got{place}, "and truly", true{place})'
+    lines = [*_begun(one, "truth_of"), f"got = {got}", f"true = truth_of(case).{true}", shown]
+    return "\n".join(lines)
 
 
 def _breach_code(one: Case, broken: str, has_vjp: bool) -> str:

@@ -115,7 +115,7 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         if fault:
             comparisons += _every_tensor(one, results, about)
             fault = f"{fault} (on {one.case.name})"
-            found = diagnose(adapter, cases, (fault,), lineup)
+            found = diagnose(adapter, cases, (fault,), lineup)  # the other cases too
             return StageReport(stage, "fail", comparisons, (fault,), diagnosis=found)
         answers.append(results)
         comparisons += _every_tensor(one, results, about)
@@ -128,7 +128,8 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         remarks = (*remarks, "its gradients are not covered: the adapter has no vjp")
     blind = blind_spots(cases, comparisons)
     outcome = outcome_of(comparisons, broken=bool(broken), unproved=bool(blind))
-    if outcome == "fail":
+    found = diagnose(adapter, cases, broken, lineup, answers) if outcome == "fail" else None
+    if found and not found.named:
         remarks = (*remarks, *excused(cases, answers, about.profile))
     return StageReport(
         stage,
@@ -138,7 +139,7 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         remarks,
         ", ".join(blind),
         detectable_in(comparisons),
-        diagnose(adapter, cases, broken, lineup, answers) if outcome == "fail" else None,
+        found,
     )
 
 

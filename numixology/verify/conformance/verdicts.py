@@ -86,9 +86,12 @@ class Diagnosis(NamedTuple):
         distance: how far the backend is from it, relative to how far it is from the truth.
         runner_up: the next one.
         code: lines of Python that show the difference.
-        by: how it was found: by its ``"value"``; by the ``"size"`` of its errors, for one whose
-            digits are those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no
-            two calls agree; or, if empty, not really.
+        by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
+            such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
+            those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
+            agree; or, if empty, not really.
+        rest: what is to be said of the other tensors.
+        where: in which rows and columns it goes wrong.
 
     Example:
         >>> from numixology.verify.conformance import Diagnosis
@@ -102,6 +105,13 @@ class Diagnosis(NamedTuple):
     runner_up: str
     code: str
     by: str = "value"
+    rest: str = ""
+    where: str = ""
+
+    @property
+    def named(self) -> bool:
+        """Whether a known bug is the answer, and no more than near it."""
+        return bool(self.by) and self.bug not in ("unsteady", "broken-contract")
 
     def __str__(self) -> str:
         named = f"{self.description} ({self.bug})"
@@ -109,8 +119,11 @@ class Diagnosis(NamedTuple):
             return f"matches: {named}, all but {100 * self.distance:.2g} % of the difference"
         if self.bug == "broken-contract":
             return f"no known bug does so: {self.description}"
-        if self.by:
+        if self.by in _BY:
             return f"{_BY[self.by]}: {named}"
+        if self.by:
+            left = f"all but {100 * self.distance:.2g} % of the difference"
+            return "; ".join(filter(None, (f"matches in {self.by}: {named}, {left}", self.rest)))
         if self.distance >= _NOTHING:
             return "no known bug comes near"
         left = f"{self.distance:.0%} of the difference unexplained"
@@ -243,7 +256,8 @@ class ConformanceReport(NamedTuple):
         if first := self.first_failure:
             lines += ["", f"First failing stage: {first.stage}"]
             if first.diagnosis:
-                lines += [str(first.diagnosis), "", first.diagnosis.code]
+                said = filter(None, (str(first.diagnosis), first.diagnosis.where))
+                lines += [*said, "", first.diagnosis.code]
         return "\n".join(lines)
 
     def loading(self, target: str) -> "ConformanceReport":

@@ -259,3 +259,142 @@ def test_a_case_is_made_anew_for_every_call() -> None:
     for one, kept in zip(cases, before, strict=True):
         np.testing.assert_array_equal(one.case.inputs["x"], kept)
     assert make_case("softmax").layout == "contiguous"
+
+
+class Replaced(Textbook):
+    """The textbook, but for some results of one stage."""
+
+    def __init__(self, spoil, dtype="float64") -> None:
+        super().__init__(dtype)
+        self.spoil = spoil
+
+    def forward(self, stage, inputs):
+        results = self.spoil(stage, inputs, None)
+        return results["output"] if "output" in results else super().forward(stage, inputs)
+
+    def vjp(self, stage, inputs, cotangent):
+        results = super().vjp(stage, inputs, cotangent)
+        return results | {
+            name: value
+            for name, value in self.spoil(stage, inputs, cotangent).items()
+            if name != "output"
+        }
+
+
+def of_bugs(forward="", gradients=()):
+    """The output of one bug, and some gradients of others."""
+
+    def spoil(stage, inputs, cotangent):
+        if cotangent is None:
+            return {"output": BUGS[forward].make().forward(stage, inputs)} if forward else {}
+        return {
+            name: BUGS[bug].make().vjp(stage, inputs, cotangent)[name] for name, bug in gradients
+        }
+
+    return Replaced(spoil)
+
+
+@pytest.mark.parametrize(
+    ("stage", "backend", "bug", "by", "rest"),
+    [
+        ("gelu", of_bugs("tanh-for-erf"), "tanh-for-erf", "the output", "the gradients are right"),
+        (
+            "gelu",
+            of_bugs("quick-gelu", [("x", "tanh-for-erf")]),
+            "quick-gelu",
+            "the output",
+            "the gradient of x: GELU is computed in the form with tanh (tanh-for-erf)",
+        ),
+        (
+            "layer_norm",
+            of_bugs("", [("x", "unbiased-variance"), ("weight", "unbiased-variance")]),
+            "unbiased-variance",
+            "the gradients",
+            "the output is right",
+        ),
+        (
+            "layer_norm",
+            of_bugs("", [("weight", "unbiased-variance")]),
+            "unbiased-variance",
+            "the gradient of weight",
+            "the output is right",
+        ),
+    ],
+)
+def test_the_output_and_the_gradients_may_have_bugs_of_their_own(
+    stage, backend, bug, by, rest
+) -> None:
+    found = diagnosed(backend, stage)
+    assert (found.bug, found.by) == (bug, by)
+    assert found.distance < 1e-6
+    assert rest in found.rest
+    assert str(found).startswith(f"matches in {by}: ")
+    assert str(found).endswith(found.rest)
+
+
+def test_what_matches_nothing_is_said_beside_what_matches() -> None:
+    def spoil(stage, inputs, cotangent):
+        if cotangent is None:
+            return {"output": BUGS["quick-gelu"].make().forward(stage, inputs)}
+        return {"x": np.sin(3 * inputs["x"])}
+
+    found = diagnosed(Replaced(spoil), "gelu")
+    assert (found.bug, found.by) == ("quick-gelu", "the output")
+    assert found.rest == "the gradient of x matches no known bug"
+
+
+def test_what_a_profile_excuses_does_not_count_against_a_bug() -> None:
+    class Coarse(BUGS["tanh-for-erf"].kind):
+        profile = ("tails",)
+
+        def forward(self, stage, inputs):
+            x = inputs["x"]
+            y = super().forward(stage, inputs)
+            return np.where(x < -3, y + np.abs(x) * np.float32(2**-25), y)
+
+    found = diagnosed(Coarse("float32"), "gelu")
+    assert (found.bug, found.by) == ("tanh-for-erf", "value")
+    assert found.distance < 0.02
+
+
+def test_garbage_is_no_pile_of_gradients_and_an_average_no_nan() -> None:
+    rng = np.random.default_rng(0)
+
+    def garbage(stage, inputs, cotangent):
+        if cotangent is None:
+            return {}
+        found = Textbook().vjp(stage, inputs, cotangent)["weight"]
+        found[:, -1] = rng.standard_normal(len(found)) * 50
+        return {"weight": found}
+
+    found = diagnosed(Replaced(garbage), "linear")
+    assert (found.bug, found.by) == ("unsteady", "chance")
+    assert not found.named
+    assert "the gradient of weight is wrong in" in found.where
+    assert "the last of" in found.where
+
+    def averaged(stage, inputs, cotangent):
+        if cotangent is not None:
+            return {}
+        y = Textbook().forward(stage, inputs)
+        return {"output": y + 0.5 * (y.mean(0, keepdims=True) - y)}
+
+    found = diagnosed(Replaced(averaged), "gelu")
+    assert found.bug != "nan-everywhere"
+    assert "a row of the batch depends on the others" in str(found) or not found.by
+
+
+def test_answers_alone_are_diagnosed_too() -> None:
+    cases = prepared("float32", "float32", ["gelu"], 1)
+    bug = BUGS["quick-gelu"].make("float32")
+    answers = [{"output": bug.forward("gelu", one.case.inputs)} for one in cases]
+    found = diagnose(None, cases, answers=answers)
+    assert (found.bug, found.by) == ("quick-gelu", "value")
+    got, true = map(float, ran(found.code, None).split(" and truly "))
+    assert not np.isclose(got, true, rtol=1e-6, atol=0)
+
+
+def test_no_profile_excuses_a_known_bug() -> None:
+    (stage,) = conform(BUGS["tanh-for-erf"].make("bfloat16"), stages=["gelu"], seeds=1).stages
+    assert stage.diagnosis.bug == "tanh-for-erf"
+    assert not any("profile" in text for text in stage.remarks)

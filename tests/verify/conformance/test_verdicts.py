@@ -200,7 +200,7 @@ def test_as_data() -> None:
         "detectable",
     ]
     assert first["comparisons"][0]["place"] == [0, 1]
-    assert list(first["diagnosis"]) == ["bug", "description", "distance", "runner_up", "code", "by"]
+    assert list(first["diagnosis"]) == [*Diagnosis._fields]
     assert (other["comparisons"], other["detectable"], other["diagnosis"]) == ([], "nan", None)
     (worst,) = last["comparisons"]
     assert [worst[name] for name in ("error", "got", "true")] == ["inf", "nan", "-inf"]
