@@ -22,20 +22,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print JSON instead of text")
     form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report there too")
-    parser.add_argument("--dtype", choices=[*kit.FORMATS], help="of --mutants (float32)")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="print what can be checked")
     instead.add_argument("--new", type=Path, metavar="FILE", help="write an adapter to start from")
-    instead.add_argument("--mutants", action="store_true", help="check the check on known bugs")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int | None:
     """Check a backend, or do what is asked for instead."""
-    if options.dtype and not options.mutants:
-        invariant = "a backend has its own dtype"
-        raise ArgumentError(invariant, f"--dtype {options.dtype}", "leave it to --mutants")
-    alone = [f"--{name}" for name in ("list", "new", "mutants") if getattr(options, name)]
+    alone = [f"--{name}" for name in ("list", "new") if getattr(options, name)]
     if alone and (options.backend or options.stages or options.html):
         invariant = f"{alone[0]} looks at no backend"
         raise ArgumentError(invariant, "one, or --stage or --html", "use it by itself")
@@ -45,10 +40,6 @@ def run(options: argparse.Namespace) -> int | None:
         write(options.new, adapters.template(), "x")
         say(f"{options.new} is an adapter to start from; then: numixology conform {options.new}")
         return None
-    if options.mutants:
-        done, dtype = counter(f"of {len(kit.STAGES)} stages"), options.dtype or "float32"
-        report = kit.try_mutants(dtype, seeds=options.seeds, progress=done)
-        return show(report, as_json=options.json)
     return _judge(options)
 
 

@@ -11,7 +11,6 @@ from commands import python, strict
 
 import numixology as nx
 from numixology.errors import UnsupportedError
-from numixology.verify import conformance
 from numixology.verify.conformance import KINDS, PROFILES, STAGES, adapters
 
 BACKEND = """
@@ -175,38 +174,6 @@ def test_a_new_adapter_is_written_once_and_runs(run, refused, tmp_path, monkeypa
     assert Path("my_backend.py").read_text("utf-8") == "mine"
 
 
-class Sweep:
-    def __init__(self, passed):
-        self.passed = passed
-
-    @property
-    def exit_code(self):
-        return 1 - self.passed
-
-    def __str__(self):
-        return "99 of 99 killed"
-
-    def as_dict(self):
-        return {"killed": 99}
-
-
-@pytest.mark.parametrize("passed", [True, False])
-def test_the_check_is_checked(run, monkeypatch, passed) -> None:
-    asked = []
-
-    def try_mutants(dtype, *, seeds, executor=None, progress=None):
-        asked.append((dtype, seeds))
-        progress("eps")
-        return Sweep(passed)
-
-    monkeypatch.setattr(conformance, "try_mutants", try_mutants)
-    assert run("conform --mutants") == (1 - passed, "99 of 99 killed\n", "")
-    status, out, _ = run("conform --mutants --dtype bfloat16 --seeds 2 --json")
-    assert status == 1 - passed
-    assert strict(out) == {"numixology": nx.__version__, "killed": 99}
-    assert asked == [("float32", 3), ("bfloat16", 2)]
-
-
 def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> None:
     line = f"conform {backend()} --stage gelu --stage silu --seeds 1 --quiet"
     assert run(line)[2] == ""
@@ -226,13 +193,10 @@ def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> Non
         ("--stage lyer_norm", "got 'lyer_norm'; did you mean layer_norm?"),
         ("--seeds 0", "seeds is a positive integer: got 0"),
         ("--seeds two", "--seeds: invalid int value: 'two'"),
-        ("--dtype float8 --mutants", "--dtype: invalid choice: 'float8'"),
-        ("--dtype float32", "a backend has its own dtype: got --dtype float32"),
-        ("--list --mutants", "not allowed with argument"),
+        ("--list --new mine.py", "not allowed with argument"),
         ("--json --quiet", "not allowed with argument"),
         ("numpy64 --list", "--list looks at no backend"),
         ("--new mine.py --stage gelu", "--new looks at no backend"),
-        ("--mutants --html page.html", "--mutants looks at no backend"),
         ("--html no/such/folder/page.html", "--html names a file in a folder"),
         ("--html .", "--html names a file in a folder: got ."),
         ("--new no/such/folder/mine.py", "must be a file that can be written: got No such file"),

@@ -10,9 +10,7 @@ from .html import html_report
 from .kit import conform
 from .listing import Listing
 from .manifest import result_key
-from .mutants import MutantReport, try_mutants
 from .results import compare_vectors
-from .rewrites import REWRITES
 from .scales import PROFILES
 from .stages import STAGES, Stage
 from .textbook import Textbook
@@ -25,7 +23,6 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "PROFILES",
-    "REWRITES",
     "STAGES",
     "Adapter",
     "Bug",
@@ -37,7 +34,6 @@ __all__ = [
     "Listing",
     "Stage",
     "StageReport",
-    "MutantReport",
     "Textbook",
     "Truth",
     "Written",
@@ -50,7 +46,6 @@ __all__ = [
     "make_case",
     "read_vectors",
     "result_key",
-    "try_mutants",
     "truth_of",
     "write_vectors",
 ]

@@ -11,11 +11,11 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from ... import functional as F
-from ...array import Array
-from ...tensors import Tensor, leaf
-from .stages import Inputs
-from .textbook import Textbook, straight_through
+from numixology import functional as F
+from numixology.array import Array
+from numixology.tensors import Tensor, leaf
+from numixology.verify.conformance.stages import Inputs
+from numixology.verify.conformance.textbook import Textbook, straight_through
 
 __all__ = ["REWRITES", "Rewrite"]
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sweeps.rewrites import REWRITES
 
-from numixology.verify.conformance import REWRITES, STAGES, Textbook, conform, make_case
+from numixology.verify.conformance import STAGES, Textbook, conform, make_case
 from numixology.verify.conformance.bounds import prepared
 from numixology.verify.conformance.kit import examined
 from numixology.verify.conformance.stages import NETWORKS
