@@ -26,7 +26,7 @@ BESIDES = {
     "transposed-as-if-square": {"H": 18, "D": 36},
     "one-token-squeezed": {"B": 4},
     "depth-taken-for-even": {"F": 40},
-    "maximum-of-first-tile": {"scale": 100},
+    "maximum-of-first-tile": {"scale": 1000},
 }
 SIZED = [one for one in BUGS.values() if one.family == "size"]
 
