@@ -38,13 +38,13 @@ class Kernels:
 
     name = "kernels"
     stages: tuple[str, ...] | None = None
-    accumulation: str | None = "float32"
     profile: tuple[str, ...] = ()
 
     def __init__(self, dtype: str = "float32") -> None:
         self.dtype = dtype
         self.format = format_of(dtype)
-        self.wide = np.dtype(self.accumulation or self.format.wide)
+        self.wide = np.dtype(self.format.wide)
+        self.accumulation = str(self.wide)
 
     # Calls
 
