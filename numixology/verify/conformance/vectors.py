@@ -6,8 +6,8 @@ inputs, what is true, by what errors are measured, and how large those may be.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,43 +112,36 @@ def write_vectors(
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}
     content: Entry = manifest.head_of(format, dtype, wide, seeds, __version__) | {"cases": []}
-    files: dict[str, int] = {}
-    with _written(Path(directory), files) as write:
-        for stage in filter(chosen.__contains__, STAGES):
-            tensors: dict[str, tuple[str, Array]] = {}
-            end = 0
-            for one in prepared(dtype, wide, [stage], seeds):
-                content["cases"].append(_laid_out(content, one, end, tensors))
-                end = manifest.end_of(content["cases"][-1]["tensors"])
-            write(f"{stage}{CONTAINERS[format]}", contents(format, tensors))
-        if format == "raw":
-            write(manifest.INDEX, manifest.table(content).encode("ascii"))
-        if len(text := manifest.text_of(content).encode("ascii")) > manifest.LARGEST:
-            raise ArgumentError("a manifest has at most 64 MiB", f"{seeds} seeds", "choose fewer")
-        write(manifest.MANIFEST, text)  # last: it says that all is there
-    judged = sum("bound" in entry for case in content["cases"] for entry in case["tensors"])
-    size = sum(files.values())
-    return Written(Path(directory), list(files), size, len(content["cases"]), judged)
-
-
-@contextmanager
-def _written(folder: Path, files: dict[str, int]) -> Iterator[Callable[[str, bytes], None]]:
-    """A function that writes a file to the folder and notes its size; the folder was empty."""
-
-    def write(name: str, data: bytes) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        files[name] = (folder / name).write_bytes(data)
-
+    folder, files = Path(directory), {}
     try:
         if folder.exists() and (held := os.listdir(folder)):
             raise FileExistsError(f"{len(held)} files in it")
-        yield write
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in _files(content, [stage for stage in STAGES if stage in chosen]):
+            files[name] = (folder / name).write_bytes(data)
     except OSError as error:
-        raise ArgumentError(
-            "vectors are written to a folder that is empty, or new",
-            " ".join(f"{folder}: {error}".split()),
-            "name another",
-        ) from error
+        invariant = "vectors are written to a folder that is empty, or new"
+        received = " ".join(f"{folder}: {error}".split())
+        raise ArgumentError(invariant, received, "name another") from error
+    judged = sum("bound" in entry for case in content["cases"] for entry in case["tensors"])
+    return Written(folder, list(files), sum(files.values()), len(content["cases"]), judged)
+
+
+def _files(content: Entry, stages: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Every file by its name; the manifest comes last, since it says that all is there."""
+    container, seeds = content["format"], content["seeds"]
+    for stage in stages:
+        tensors: dict[str, tuple[str, Array]] = {}
+        end = 0
+        for one in prepared(content["dtype"], content["accumulation"], [stage], seeds):
+            content["cases"].append(_laid_out(content, one, end, tensors))
+            end = manifest.end_of(content["cases"][-1]["tensors"])
+        yield f"{stage}{CONTAINERS[container]}", contents(container, tensors)
+    if container == "raw":
+        yield manifest.INDEX, manifest.table(content).encode("ascii")
+    if len(text := manifest.text_of(content).encode("ascii")) > manifest.LARGEST:
+        raise ArgumentError("a manifest has at most 64 MiB", f"{seeds} seeds", "choose fewer")
+    yield manifest.MANIFEST, text
 
 
 def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, tuple[str, Array]]) -> Entry:

@@ -433,14 +433,6 @@ def test_a_file_that_is_called_otherwise_is_named_beside_results(vectors, right,
     assert "has no results for silu, but files such as 'Silu.npz'" in str(report)
 
 
-def test_cases_inside_a_model_are_made_again(vectors, right, tmp_path) -> None:
-    results = lay(tmp_path / "mine", right)
-    report = compare_vectors(vectors(), results, profile=["offsets"])
-    names = {c.case for one in report.stages for c in one.comparisons}
-    assert "token_mix/in block/100" in names
-    assert report.verdict == "pass"
-
-
 # What makes no sense ---------------------------------------------------------------------
 
 
@@ -565,71 +557,60 @@ def edited(folder: Path, edit: Callable[[Any], None], *, honest: bool = False) -
     return attempt(folder)
 
 
-def tensor(content: Any, i: int = 0) -> Any:
-    return content["cases"][0]["tensors"][i]
-
-
-EDITS: dict[str, Callable[[Any], Any]] = {
-    "another version": lambda m: m.update(spec="2"),
-    "no version": lambda m: m.pop("spec"),
-    "a format": lambda m: m.update(format="pickle"),
-    "a dtype": lambda m: m.update(dtype="object"),
-    "an accumulation": lambda m: m.update(accumulation="int8"),
-    "no seeds": lambda m: m.update(seeds=-1),
-    "seeds that are none": lambda m: m.update(seeds=True),
-    "cases that are none": lambda m: m.update(cases={"a": 1}),
-    "a case that is none": lambda m: m["cases"].append(None),
-    "a case twice": lambda m: m["cases"].append(m["cases"][0]),
-    "a stage": lambda m: m["cases"][0].update(stage="../../etc"),
-    "a kind": lambda m: m["cases"][0].update(kind="in ../model"),
-    "a seed": lambda m: m["cases"][0].update(seed=10**30),
-    "another seed": lambda m: m["cases"][0].update(seed=77),
-    "a setting of text": lambda m: m["cases"][0]["settings"].update(eps="1"),
-    "no tensors": lambda m: m["cases"][0].update(tensors=[]),
-    "no scale": lambda m: m["cases"][0]["tensors"].pop(),
-    "a tensor twice": lambda m: m["cases"][0]["tensors"].append(tensor(m)),
-    "a tensor that is none": lambda m: m["cases"][0]["tensors"].append(7),
-    "a path": lambda m: tensor(m).update(file="../../../etc/passwd"),
-    "an absolute path": lambda m: tensor(m).update(file="/etc/passwd"),
-    "a path in a name": lambda m: tensor(m).update(name="../x"),
-    "a key": lambda m: tensor(m).update(key="../x"),
-    "a role": lambda m: tensor(m).update(role="code"),
-    "a dtype of objects": lambda m: tensor(m).update(dtype="object"),
-    "a negative length": lambda m: tensor(m).update(shape=[-1, 4]),
-    "a length that is none": lambda m: tensor(m).update(shape=[True, 4]),
-    "a fractional length": lambda m: tensor(m).update(shape=[1.5]),
-    "an absurd shape": lambda m: tensor(m).update(shape=[2**62, 2**62]),
-    "a large shape": lambda m: tensor(m).update(shape=[10**9]),
-    "a shape that overflows": lambda m: tensor(m).update(shape=[2**32, 2**32]),
-    "many axes": lambda m: tensor(m).update(shape=[1] * 100),
-    "no shape": lambda m: tensor(m).update(shape="2,3"),
-    "a byte order": lambda m: tensor(m).update(byte_order="big"),
-    "a layout": lambda m: tensor(m).update(layout="F"),
-    "a digest": lambda m: tensor(m).update(sha256="0" * 64),
-    "a digest of numbers": lambda m: tensor(m).update(sha256=0),
-    "a bound": lambda m: [one.update(bound=-1) for one in m["cases"][0]["tensors"]],
-    "a bound of text": lambda m: [one.update(bound="8") for one in m["cases"][0]["tensors"]],
-    "a scale": lambda m: [one.update(scale="x") for one in m["cases"][0]["tensors"]],
-}
+#: What is changed: the head, a case, its first input or its output; which entry; and to what.
+EDITS = [
+    *(("head", "spec", value) for value in ("2", 1, None)),
+    ("head", "format", "pickle"),
+    ("head", "dtype", "object"),
+    ("head", "accumulation", "int8"),
+    *(("head", "seeds", value) for value in (-1, True, None)),
+    *(("head", "cases", value) for value in ({"a": 1}, [None])),
+    ("case", "stage", "../../etc"),
+    ("case", "kind", "in ../model"),
+    *(("case", "seed", value) for value in (77, 10**30)),
+    *(("case", "sizes", value) for value in ({"B": 3}, {"B": -1}, [])),
+    *(("case", "settings", value) for value in ({"eps": "1"}, {"eps": float("nan")}, 7)),
+    *(("case", "tensors", value) for value in ([], [7])),
+    *(("input", "file", value) for value in ("../../etc/passwd", "/etc/passwd")),
+    *(("input", "name", value) for value in ("../x", None)),
+    ("input", "key", "../x"),
+    *(("input", "role", value) for value in ("code", "output")),
+    ("input", "dtype", "object"),
+    *(("input", "shape", value) for value in ([-1, 4], [True, 4], [1.5], [1] * 100, "2,3")),
+    *(("input", "shape", value) for value in ([2**62, 2**62], [10**9], [2**32, 2**32])),
+    ("input", "byte_order", "big"),
+    ("input", "layout", "F"),
+    *(("input", "sha256", value) for value in ("0" * 64, 0)),
+    *(("output", "bound", value) for value in (-1, "8", None, float("inf"))),
+    ("output", "scale", "x"),
+]
 
 
 @pytest.mark.parametrize("container", ["npz", "raw"])  # with offsets and without
-@pytest.mark.parametrize("edit", EDITS)
-def test_a_manifest_that_lies_is_refused(copied, container, edit) -> None:
-    assert edited(copied(container), EDITS[edit])
+@pytest.mark.parametrize(("where", "name", "value"), EDITS)
+def test_a_manifest_that_lies_is_refused(copied, container, where, name, value) -> None:
+    def edit(content: Any) -> None:
+        case = content["cases"][0]
+        (output,) = [one for one in case["tensors"] if one["role"] == "output"]
+        places = {"head": content, "case": case, "input": case["tensors"][0], "output": output}
+        places[where][name] = value
+
+    assert edited(copied(container), edit)
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda m: tensor(m).update(offset=8),
-        lambda m: tensor(m).update(offset=-8),
-        lambda m: tensor(m).update(offset=2**70),
-        lambda m: tensor(m).update(length=10**12),
-    ],
-)
-def test_an_offset_that_lies_is_refused(copied, edit) -> None:
-    assert "manifest.json: " in edited(copied("raw"), edit)
+@pytest.mark.parametrize(("name", "value"), [("offset", 8), ("offset", -8), ("length", 10**12)])
+def test_an_offset_that_lies_is_refused(copied, name, value) -> None:
+    found = edited(copied("raw"), lambda m: m["cases"][0]["tensors"][0].update({name: value}))
+    assert "manifest.json: " in found
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_case_has_every_tensor_once(copied, more) -> None:
+    def edit(content: Any) -> None:
+        tensors = content["cases"][0]["tensors"]
+        tensors[:] = tensors + tensors[:1] if more else tensors[:-1]
+
+    assert "embedding/plain/0 has 7 tensors" in edited(copied("npz"), edit)
 
 
 def test_a_changed_manifest_is_noticed(copied) -> None:
@@ -974,9 +955,6 @@ def test_members_that_overlap_are_read_once_each(vectors, right, tmp_path) -> No
         archive.filelist *= 1000
     (tmp_path / "silu.npz").write_bytes(file.getvalue())
     attempt(vectors(), tmp_path)
-
-
-# Consequences of a hostile profile
 
 
 # Programs in other languages -----------------------------------------------------------------
