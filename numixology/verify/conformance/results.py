@@ -9,6 +9,7 @@ from pathlib import Path
 from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError, VectorError
 from .bounds import Prepared
+from .diagnosis import Lineup, diagnose
 from .kit import blind_spots, compared, detectable_in, excused, outcome_of
 from .manifest import MANIFEST, read_manifest, result_key
 from .packing import Header, Source, carried, reading, source_of
@@ -43,9 +44,9 @@ def compare_vectors(
         profile: some of :data:`.PROFILES`, which the backend says of itself.
 
     Returns:
-        The report that ``conform`` gives of a backend that it calls, but for what files cannot
-        show: what it does to its arguments, to NaN and to batches, and whether it says the same
-        twice.
+        The report that ``conform`` gives of a backend that it calls, with the known bug that its
+        results are those of, but for what files cannot show: what it does to its arguments, to NaN
+        and to batches, and whether it says the same twice.
 
     Raises:
         ArgumentError: no such profile.
@@ -85,7 +86,9 @@ def compare_vectors(
         cases = list(group)
         with ExitStack() as stack:
             source, wanted = _results(folder, names, stage, cases, stack)
-            reports.append(_judged(cases, source, wanted, profile))
+            with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
+                judged = _judged(cases, source, wanted, about["accumulation"], profile)
+        reports.append(judged)
     _misnamed(folder, names, reports)
     name = Path(os.path.abspath(folder)).name
     return ConformanceReport(name, about["dtype"], about["accumulation"], profile, reports)
@@ -139,6 +142,7 @@ def _judged(
     cases: Sequence[Prepared],
     source: Source,
     wanted: Mapping[str, Header],
+    accumulation: str,
     profile: Sequence[str],
 ) -> StageReport:
     """A stage as :func:`.examined` judges it, but for what files do not show."""
@@ -156,23 +160,26 @@ def _judged(
                 with ignoring_fp_errors():
                     comparisons.append(compared(one, tensor, got, profile))
     unknown = sorted(set(source.keys) - set(wanted))
-    remarks = [
-        f"{len(unknown)} results belong to no case, such as {key[:100]!r}" for key in unknown
-    ]
+    strays = f"{len(unknown)} results belong to no case, such as {[*unknown, ''][0][:100]!r}"
+    remarks = [strays] if unknown else []
     if not comparisons:
-        return StageReport(stage, "not covered", remarks=tuple(remarks[:1]))
+        return StageReport(stage, "not covered", remarks=tuple(remarks))
     partial, gaps = _gaps(source.keys, wanted)
+    bug = None
     with ignoring_fp_errors():
         blind = blind_spots(cases, comparisons)
         outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
-        excuse = excused(cases, answers, profile) if outcome == "fail" else []
+        if outcome == "fail":
+            bug = diagnose(None, cases, (), Lineup(cases, accumulation), answers, profile)
+            remarks += [] if bug and bug.named else excused(cases, answers, profile)
     return StageReport(
         stage,
         outcome,
         comparisons,
-        remarks=(*gaps, *remarks[:1], *excuse),
+        remarks=(*gaps, *remarks),
         blind=", ".join(blind),
         detectable=detectable_in(comparisons),
+        diagnosis=bug,
     )
 
 

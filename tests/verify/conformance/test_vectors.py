@@ -24,6 +24,7 @@ from support import refused
 from numixology import functional as F
 from numixology.errors import ArgumentError, DTypeError, VectorError
 from numixology.verify.conformance import (
+    BUGS,
     EXIT_CODES,
     KINDS,
     Textbook,
@@ -294,6 +295,20 @@ def test_a_wrong_result_is_found(vectors, tmp_path) -> None:
     assert worst is not None
     assert worst.kind in ("offset", "saturated")
     assert worst.error > worst.bound
+
+
+@pytest.mark.parametrize("bug", ["quick-gelu-for-silu", "slope-without-x"])
+def test_a_known_bug_is_named_from_the_answers_alone(vectors, right, tmp_path, bug) -> None:
+    wrong = answers(vectors(), BUGS[bug].make("float32"))
+    found = {key: value for key, value in wrong.items() if key.startswith("silu.")}
+    report = compare_vectors(vectors(), lay(tmp_path / "mine", right | found))
+    assert report.first_failure is not None
+    diagnosis = report.first_failure.diagnosis
+    assert diagnosis is not None
+    assert (diagnosis.bug, diagnosis.named) == (bug, True)
+    assert str(diagnosis).startswith("matches")
+    assert "my_backend" not in diagnosis.code
+    assert not report.first_failure.remarks
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
