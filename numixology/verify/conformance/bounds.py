@@ -6,14 +6,13 @@ scale, times :data:`GUARD`, is the bound for that tensor. Where nothing is calcu
 tokens, the look-up of an embedding) the bound is 0.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from ...errors import ArgumentError
-from .cases import Case, Truth, cases_of, inside, make_case, truth_of
+from .cases import Case, Truth, every_case, truth_of
 from .formats import format_of
 from .scales import Scales, scales_of
 from .stages import NETWORKS, STAGES
@@ -24,7 +23,6 @@ __all__ = [
     "GUARD",
     "Measured",
     "Prepared",
-    "every_case",
     "measured",
     "prepare",
     "prepared",
@@ -102,23 +100,6 @@ def prepared(
         for group in groups.values():
             found += prepare(group, accumulation)
     return found
-
-
-def every_case(stage: str, dtype: str, seeds: int) -> Iterator[Case]:
-    """The stage on its own, and inside a block or a model.
-
-    Raises:
-        ArgumentError: no seeds, or no such stage.
-    """
-    if seeds < 1:
-        raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
-    yield from cases_of(stage, dtype, range(seeds))
-    if stage not in ("block", "model"):
-        for seed in range(seeds):
-            for network in ("block", "model"):
-                for case in inside(make_case(network, "plain", seed, dtype)):
-                    if case.stage == stage:
-                        yield case
 
 
 def prepare(cases: Sequence[Case], accumulation: str) -> list[Prepared]:

@@ -1,8 +1,11 @@
 """Cases: inputs that bring out mistakes, made from a seed, and what is true of them.
 
-Parameters are scrambled, since ones and zeros hide what is dropped. Shapes are odd and T ≠ H, since
-equal axes hide what is exchanged. Every array holds numbers of the backend's format, so that a
-backend starts from the very numbers that the reference starts from.
+There are two sets. The quick one has many kinds of numbers at small sizes; the kernel set has the
+sizes at which kernels break, see :mod:`.sizes`.
+
+Parameters are scrambled, since ones and zeros hide what is dropped. Shapes are odd, and T ≠ H but
+in some cases, since equal axes hide what is exchanged. Every array holds numbers of the backend's
+format, so that a backend starts from the very numbers that the reference starts from.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +19,8 @@ from ...errors import ArgumentError
 from ...tensors import Tensor, leaf
 from ...transforms import grad
 from .formats import Format, format_of
-from .stages import NETWORKS, STAGES, Inputs, stage_of
+from .sizes import Sizes, fitted, kernel_sizes, letters_of
+from .stages import NETWORKS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
 from .textbook import Textbook
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "Case",
     "Truth",
     "cases_of",
+    "every_case",
     "fresh",
     "in_float64",
     "inside",
@@ -32,7 +37,7 @@ __all__ = [
     "truth_of",
 ]
 
-#: (B, T, H, d): D = H · d, and T differs from H but where one of them is 1.
+#: (B, T, H, d) of the quick set: D = H · d, and T differs from H but where one of them is 1.
 SIZES = (
     (2, 3, 2, 5),
     (3, 5, 4, 3),
@@ -43,8 +48,7 @@ SIZES = (
     (1, 1, 1, 5),
 )
 
-#: What the numbers are like.
-KINDS = {
+_QUICK = {
     "plain": "normal numbers",
     "padded": "a third of the tokens are zero, or the same id",
     "tiny": "so small that squares leave the normal range in the end, and eps matters",
@@ -54,6 +58,28 @@ KINDS = {
     "saturated": "numbers up to ±40, where activations are flat",
     "single": "one token in a batch of one",
 }
+#: What the numbers are like.
+KINDS = _QUICK | {
+    "kernel": "normal numbers, twice as large at the end of every axis",
+    "positive": "long sums of positive numbers, which show in what they are added up",
+    "masked": "scores of which many are -inf",
+    "wide": "numbers up to ±90, beyond which exp overflows in float32",
+    "loud": "a cotangent of size 1e4",
+    "faint": "a cotangent of size 1e-4",
+}
+# Which stages have cases of a kind at the sizes of the quick set; those not listed all have.
+_OF_KIND = {
+    "masked": ("softmax",),
+    "wide": ("gelu", "gelu_tanh", "silu", "feed_forward", "swiglu_feed_forward", "block"),
+}
+# Long sums over columns, and over rows.
+_LONG: dict[str, tuple[Sizes, ...]] = {
+    stage: ({"B": 2, "T": 3, "D": 4101, **more}, {"B": 1367, "T": 3, "D": 6, **more})
+    for stage, more in {"linear": {"F": 5}, "layer_norm": {}, "softmax": {}}.items()
+} | {"embedding": ({"B": 1367, "T": 3, "D": 6, "V": 4},)}
+
+#: How many numbers an array of the kernel set has at most, where requirements make it larger.
+_LARGEST = 1 << 19
 
 #: What is added to a variance; a kernel may not have one of its own.
 EPS = (1e-5, 1e-6, 2e-3)
@@ -131,6 +157,7 @@ def make_case(
     seed: int = 0,
     dtype: str = "float64",
     sizes: Mapping[str, int] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Case:
     """The case of that stage, kind, seed and format.
 
@@ -141,6 +168,7 @@ def make_case(
         dtype: a key of :data:`.FORMATS`.
         sizes: some of the letters in the shapes of the stage, such as ``{"B": 3, "D": 1025}``, and
             H, F, V and L; the seed chooses the others.
+        options: what the networks are, see :data:`.OPTIONS`; by default the guide's.
 
     Returns:
         The same case every time.
@@ -160,36 +188,52 @@ def make_case(
             "a kind of input is one of those listed", repr(kind), f"use {', '.join(KINDS)}"
         )
     form = format_of(dtype)
-    shapes = stage_of(stage)
+    known, options = stage_of(stage), options or {}
     draw = _Draw(np.random.default_rng([seed, *f"{stage} {kind}".encode()]), form, kind)
     turn = seed + [*KINDS].index(kind)  # so that even one seed has each layout and eps
-    b, t, heads, d = SIZES[seed % len(SIZES)]
-    if kind == "single":
-        b = t = 1
-    lengths = {"B": b, "T": t, "D": heads * d, "H": heads, "L": 2} | dict(sizes or {})
-    lengths = {"F": lengths["D"] + 3, "V": 2 * lengths["T"] + 3} | lengths
-    if stage == "linear" and not sizes:
-        lengths["F"] = (lengths["D"], 7)[seed % 2]  # square once in a while: weight.T is not weight
-    names = {name: axes for name, axes in shapes.inputs.items() if not name.startswith("blocks.i.")}
-    for i in range(lengths["L"]):
-        names |= {
-            name.replace(".i.", f".{i}."): axes
-            for name, axes in shapes.inputs.items()
-            if name.startswith("blocks.i.")
-        }
+    lengths = _lengths(stage, kind, seed, sizes or {})
+    settings = {"eps": EPS[turn % len(EPS)], "num_heads": lengths["H"]}
     inputs: dict[str, Any] = {}
-    for name, axes in names.items():
+    for name, axes in _numbered(inputs_of(stage, options), lengths["L"]):
         if axes == "()":
-            inputs[name] = {"eps": EPS[turn % len(EPS)], "num_heads": lengths["H"]}[name]
+            inputs[name] = settings[name]
         else:
-            shape = tuple(lengths[axis] for axis in axes.strip("(,)").split(", "))
-            inputs[name] = draw.array(name, shape, lengths["V"])
-    with ignoring_fp_errors():
-        output = stage_of(stage).reference(in_float64(inputs))
+            inputs[name] = draw.array(name, _shape(axes, lengths), lengths["V"])
+    inputs |= {
+        name: word
+        for name, word in options.items()
+        if name in known.options and word != OPTIONS[name][0]
+    }
     layout = "strided" if kind == "strided" else CASE_LAYOUTS[turn % len(CASE_LAYOUTS)]
     laid = {name: _laid(value, layout) for name, value in inputs.items()}
-    cotangent = _laid(draw.cotangent(output.shape), layout)
+    cotangent = _laid(draw.cotangent(_shape(known.output, lengths)), layout)
     return Case(stage, kind, seed, dtype, laid, cotangent, layout, dict(sizes or {}))
+
+
+def _lengths(stage: str, kind: str, seed: int, sizes: Mapping[str, int]) -> Sizes:
+    """Every letter's size: the one asked for, or that of the seed."""
+    B, T, H, d = SIZES[seed % len(SIZES)]
+    if kind == "single":
+        B = T = 1
+    found = {"B": B, "T": T, "D": H * d, "H": H, "L": 2} | dict(sizes)
+    if found["D"] % found["H"]:  # only one of the two was asked for
+        found |= {"D": found["H"] * d} if "H" in sizes else {"H": 1}
+    square = stage == "linear" and not sizes  # once in a while: weight.T is not weight
+    width = (found["D"], 7)[seed % 2] if square else found["D"] + 3
+    return {"F": width, "V": 2 * found["T"] + 3} | found
+
+
+def _shape(axes: str, lengths: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(lengths[axis] for axis in axes.strip("(,)").split(", "))
+
+
+def _numbered(inputs: Mapping[str, str], depth: int) -> Iterator[tuple[str, str]]:
+    """The inputs, with those of ``blocks.i`` once for each block, at the end."""
+    yield from (pair for pair in inputs.items() if ".i." not in pair[0])
+    for i in range(depth):
+        for name, axes in inputs.items():
+            if ".i." in name:
+                yield name.replace(".i.", f".{i}."), axes
 
 
 class _Draw:
@@ -205,7 +249,16 @@ class _Draw:
         if name == "x" or name.endswith("embedding.weight"):
             return self.form.stored(self.activations(shape))
         offset = 1.0 if name.endswith("norm.weight") else 0.0
-        return self.form.stored(offset + 0.5 * self.rng.standard_normal(shape))
+        return self.form.stored(self.shaped(offset + 0.5 * self.rng.standard_normal(shape)))
+
+    def shaped(self, values: Array) -> Array:
+        """Numbers as the kind has them everywhere."""
+        if self.kind == "positive":
+            return np.abs(values)
+        if self.kind == "kernel":
+            for axis in range(values.ndim):
+                values[(slice(None),) * axis + (-1,)] *= 2
+        return values
 
     def ids(self, shape: tuple[int, ...], words: int) -> Array:
         """Ids with repetitions; padded ones end in id 0."""
@@ -229,11 +282,17 @@ class _Draw:
             x += 1e4
         elif self.kind == "saturated":
             x = self.rng.uniform(-40, 40, shape)
-        return x
+        elif self.kind == "wide":
+            x = self.rng.uniform(-90, 90, shape)
+        elif self.kind == "masked":
+            x[self.rng.random(shape) < 0.5] = -np.inf
+            x[..., 0] = 0.0  # no row is masked altogether
+        return self.shaped(x)
 
     def cotangent(self, shape: tuple[int, ...]) -> Array:
         """A random one, never a sum."""
-        return self.form.stored(self.rng.standard_normal(shape))
+        size = {"loud": 1e4, "faint": 1e-4}.get(self.kind, 1.0)
+        return self.form.stored(size * self.shaped(self.rng.standard_normal(shape)))
 
 
 def _laid(value: Any, layout: str) -> Any:
@@ -310,9 +369,73 @@ def cases_of(stage: str, dtype: str, seeds: Sequence[int] = range(7)) -> Iterato
         >>> [case.name for case in cases_of("gelu", "float32", seeds=[0])][:3]
         ['gelu/plain/0', 'gelu/padded/0', 'gelu/tiny/0']
     """
-    for kind in KINDS:
+    for kind in _QUICK:
         for seed in seeds:
             yield make_case(stage, kind, seed, dtype)
+
+
+def every_case(
+    stage: str,
+    dtype: str,
+    seeds: int,
+    *,
+    quick: bool = True,
+    shapes: Sequence[Mapping[str, int]] = (),
+    requires: Mapping[str, Any] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Iterator[Case]:
+    """What a backend is asked at a stage.
+
+    Args:
+        stage: a key of :data:`.STAGES`.
+        dtype: a key of :data:`.FORMATS`.
+        seeds: how many cases of every kind the quick set has.
+        quick: leave out the kernel set.
+        shapes: sizes of the author's own.
+        requires: what sizes the backend supports, see :func:`.fitted`; the nearest take the place
+            of those that it does not.
+        options: what its networks are, see :data:`.OPTIONS`.
+
+    Raises:
+        ArgumentError: no seeds, no such stage, or a rule that cannot be read.
+    """
+    if seeds < 1:
+        raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
+    requires, letters = requires or {}, letters_of(stage)
+
+    def made(stage: str, kind: str, seed: int, sizes: Mapping[str, int] | None = None) -> Case:
+        if requires:
+            asked = _lengths(stage, kind, seed, sizes or {})
+            known = letters_of(stage)
+            sizes = _within({k: asked[k] for k in asked if k in known}, requires)
+        return make_case(stage, kind, seed, dtype, sizes, options)
+
+    for kind in _QUICK:
+        yield from (made(stage, kind, seed) for seed in range(seeds))
+    if stage not in ("block", "model"):
+        for seed in range(seeds):
+            for network in ("block", "model"):
+                found = inside(made(network, "plain", seed))
+                yield from (case for case in found if case.stage == stage)
+    if not quick:
+        for i, sizes in enumerate(kernel_sizes(stage)):
+            yield made(stage, "kernel", i, sizes)
+        for kind in ("masked", "wide", "loud", "faint"):
+            if stage in _OF_KIND.get(kind, STAGES):
+                yield from (made(stage, kind, seed) for seed in range(2))
+        for i, sizes in enumerate(_LONG.get(stage, ())):
+            yield made(stage, "positive", i, sizes)
+    for sizes in shapes:
+        yield make_case(
+            stage, "plain", 0, dtype, {k: n for k, n in sizes.items() if k in letters}, options
+        )
+
+
+def _within(sizes: Sizes, requires: Mapping[str, Any]) -> Sizes:
+    """Supported sizes near those asked for, with fewer sequences where it would be many numbers."""
+    found = fitted(sizes, requires)
+    most = max(1, _LARGEST // (found["T"] * max(found.get(k, 1) for k in "DF")))
+    return fitted(found | {"B": min(found["B"], most)}, requires)
 
 
 # Inside a model -----------------------------------------------------------------------
@@ -343,7 +466,9 @@ class _Recorder(Textbook):
     embedding, token_mix = _noted("embedding"), _noted("token_mix")
     layer_norm, linear = _noted("layer_norm"), _noted("linear")
     gelu, silu = _noted("gelu"), _noted("silu")
-    feed_forward, block = _noted("feed_forward"), _noted("block")
+    gelu_tanh = _noted("gelu_tanh")
+    feed_forward, swiglu_feed_forward = _noted("feed_forward"), _noted("swiglu_feed_forward")
+    block = _noted("block")
 
 
 def inside(case: Case) -> Iterator[Case]:
@@ -368,7 +493,7 @@ def inside(case: Case) -> Iterator[Case]:
         cotangent = leaf(case.cotangent.astype(np.float64))
         cotangents = grad(output, [call[2] for call in calls], cotangent) if calls else ()
     for i, ((stage, inputs, _), ct) in enumerate(zip(calls, cotangents, strict=True)):
-        known = stage_of(stage).inputs
+        known = {*stage_of(stage).inputs, *stage_of(stage).options}
         stored = {
             k: _laid(form.stored(v.data) if isinstance(v, Tensor) else v, "contiguous")
             for k, v in inputs.items()

@@ -28,10 +28,13 @@ class Networks(Generic[A]):
     gelu: Callable[..., A]  # (x)
     gelu_tanh: Callable[..., A]
     silu: Callable[..., A]
+    relu: Callable[..., A]
     softmax: Callable[..., A]
 
     def run(self, stage: str, p: Inputs) -> A:
         """A stage on what the backend calculates with."""
+        if stage == "mixer":
+            return self.mixer(p["x"], p["num_heads"], part(p, "norm"))
         compute: Callable[..., A] = getattr(self, stage_of(stage).name)
         return compute(p) if stage in NETWORKS else compute(**p)
 
@@ -54,7 +57,9 @@ class Networks(Generic[A]):
         return self.around(p, lambda p, h: self.gated_branch(p, h, h))
 
     def around(self, p: Inputs, branch: Callable[[Inputs, A], A]) -> A:
-        """x + branch(norm(x))."""
+        """x + branch(norm(x)), or norm(x + branch(x))."""
+        if p.get("norm") in ("post", "bare_mix"):
+            return self.first_norm({**p, "x": self.residual(p["x"], branch(p, p["x"]))})
         return self.residual(p["x"], branch(p, self.first_norm(p)))
 
     def first_norm(self, p: Inputs) -> A:
@@ -63,7 +68,8 @@ class Networks(Generic[A]):
 
     def branch(self, p: Inputs, h: A) -> A:
         """linear2(gelu(linear1(h)))."""
-        h = self.activation(self.linear(h, p["linear1.weight"], p["linear1.bias"]))
+        h = self.linear(h, p["linear1.weight"], p["linear1.bias"])
+        h = getattr(self, p["activation"])(h) if "activation" in p else self.activation(h)
         return self.dropout(self.linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"]))
 
     def activation(self, x: A) -> A:
@@ -82,12 +88,21 @@ class Networks(Generic[A]):
     # The block
 
     def block(self, p: Inputs) -> A:
-        """feed_forward(norm(x + token_mix(x)))."""
+        """feed_forward(mixer(x)), and where the mixer is bare, one residual around both."""
         y = self.mixer(p["x"], p["num_heads"], part(p, "mixer.norm"))
-        return self.feed_forward(part(p, "ffn", x=y))
+        q, gated = part(p, "ffn", x=y), p.get("ffn") == "swiglu"
+        if p.get("norm") == "bare_mix":
+            h = self.gated_branch(q, y, y) if gated else self.branch(q, y)
+            return self.first_norm({**q, "x": self.residual(p["x"], h)})
+        return self.swiglu_feed_forward(q) if gated else self.feed_forward(q)
 
     def mixer(self, x: A, num_heads: int, norm: Inputs) -> A:
-        """norm(x + token_mix(x))."""
+        """norm(x + token_mix(x)), x + token_mix(norm(x)), or norm(token_mix(x))."""
+        placement = norm.get("norm")
+        if placement == "pre":
+            return self.residual(x, self.token_mix(self.mixer_norm(x, norm), num_heads))
+        if placement == "bare_mix":
+            return self.mixer_norm(self.token_mix(x, num_heads), norm)
         return self.mixer_norm(self.mixed(x, num_heads), norm)
 
     def mixed(self, x: A, num_heads: int) -> A:

@@ -13,8 +13,9 @@ from ...errors import NumixologyError
 from ...text import columns
 from . import STAGES, Comparison, adapters
 from .adapter import declared
-from .bounds import Prepared, every_case, prepared
+from .bounds import Prepared, prepared
 from .calling import output_of
+from .cases import every_case
 from .contracts import contracts_of, most_rows
 from .kit import blind_spots, judged
 

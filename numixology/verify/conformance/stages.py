@@ -1,7 +1,8 @@
 """The stages that a backend is asked for, and what each of them truly computes.
 
 A stage takes a dict of inputs: arrays under the names listed here, and its settings (``eps``,
-``num_heads``) as Python numbers. Names and layouts are torch's.
+``num_heads``) as Python numbers. Names and layouts are torch's. Networks have several forms: where
+an option of :data:`OPTIONS` is not the first of those listed, it is among the settings too.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +13,27 @@ from ... import functional as F
 from ... import nn
 from ...errors import ArgumentError
 
-__all__ = ["NETWORKS", "STAGES", "Inputs", "Stage", "depth_of", "part", "stage_of"]
+__all__ = [
+    "NETWORKS",
+    "OPTIONS",
+    "STAGES",
+    "Inputs",
+    "Stage",
+    "depth_of",
+    "inputs_of",
+    "part",
+    "stage_of",
+]
 
 #: What a stage is called with: arrays by name, and settings.
 Inputs: TypeAlias = Mapping[str, Any]
+
+#: What a backend's networks may be; the first of each unless the adapter says otherwise.
+OPTIONS = {
+    "activation": ("gelu", "gelu_tanh", "relu", "silu"),
+    "ffn": ("standard", "swiglu"),
+    "norm": ("guide", "post", "pre", "bare_mix"),
+}
 
 
 class Stage(NamedTuple):
@@ -27,6 +45,7 @@ class Stage(NamedTuple):
         output: the shape of the result.
         formula: what it computes, in a line.
         reference: the same, as a function of the inputs.
+        options: which of :data:`OPTIONS` it has.
 
     Example:
         >>> from numixology.verify.conformance import STAGES
@@ -39,13 +58,14 @@ class Stage(NamedTuple):
     output: str
     formula: str
     reference: Callable[[Inputs], Any]
+    options: tuple[str, ...] = ()
 
 
 def part(p: Inputs, name: str, **also: Any) -> dict[str, Any]:
     """The inputs under ``name.``, by the names that they have there, and others besides."""
     start = f"{name}."
     own = {key[len(start) :]: value for key, value in p.items() if key.startswith(start)}
-    settings = {key: p[key] for key in ("eps", "num_heads") if key in p}
+    settings = {key: p[key] for key in ("eps", "num_heads", *OPTIONS) if key in p}
     return settings | own | also
 
 
@@ -65,19 +85,38 @@ def _module(make: Callable[[Inputs], nn.Module]) -> Callable[[Inputs], Any]:
     return reference
 
 
+def _network(kind: type[nn.FeedForward | nn.SwiGLUFeedForward]) -> Callable[[Inputs], Any]:
+    def make(p: Inputs) -> nn.Module:
+        D, F = p["w2.weight" if "w2.weight" in p else "linear2.weight"].shape
+        norm: Any = "post" if p.get("norm") in ("post", "bare_mix") else "pre"
+        own = {"activation": p["activation"]} if "activation" in p else {}
+        return kind(D, F, norm=norm, eps=p["eps"], rng=0, **own)
+
+    return _module(make)
+
+
+def _mixer(p: Inputs) -> nn.Module:
+    _, T, D = p["x"].shape
+    norm: Any = {"pre": "pre", "bare_mix": "bare"}.get(p.get("norm", "guide"), "post")
+    return nn.TokenMixer(T, D, p["num_heads"], norm=norm, eps=p["eps"])
+
+
+def _of_blocks(p: Inputs, block: str) -> dict[str, Any]:
+    """The options of a block, from what its inputs are under that name."""
+    weight = f"{block}ffn.w1.weight" if p.get("ffn") == "swiglu" else f"{block}ffn.linear1.weight"
+    options = {name: p[name] for name in OPTIONS if name in p}
+    return options | {"ff_dim": len(p[weight]), "eps": p["eps"], "rng": 0}
+
+
 def _block(p: Inputs) -> nn.Module:
-    _, tokens, features = p["x"].shape
-    width = len(p["ffn.linear1.bias"])
-    return nn.RankMixerBlock(tokens, features, p["num_heads"], ff_dim=width, eps=p["eps"], rng=0)
+    _, T, D = p["x"].shape
+    return nn.RankMixerBlock(T, D, p["num_heads"], **_of_blocks(p, ""))
 
 
 def _model(p: Inputs) -> nn.Module:
-    tokens, features = p["position_embedding.weight"].shape
-    words, width = len(p["token_embedding.weight"]), len(p["blocks.0.ffn.linear1.bias"])
-    heads, depth = p["num_heads"], depth_of(p)
-    return nn.RankMixerModel(
-        words, tokens, features, heads, depth, ff_dim=width, eps=p["eps"], rng=0
-    )
+    T, D = p["position_embedding.weight"].shape
+    V, H, L = len(p["token_embedding.weight"]), p["num_heads"], depth_of(p)
+    return nn.RankMixerModel(V, T, D, H, L, **_of_blocks(p, "blocks.0."))
 
 
 _X = {"x": "(B, T, D)"}
@@ -89,7 +128,10 @@ _FFN = {
     "linear2.weight": "(D, F)",
     "linear2.bias": "(D,)",
 }
-_BLOCK = {f"mixer.{k}": v for k, v in _NORM.items()} | {f"ffn.{k}": v for k, v in _FFN.items()}
+_SWIGLU = _NORM | {"w1.weight": "(F, D)", "w2.weight": "(D, F)", "w3.weight": "(F, D)"}
+_MIXER = {f"mixer.{k}": v for k, v in _NORM.items()}
+_BLOCK = _MIXER | {f"ffn.{k}": v for k, v in _FFN.items()}
+_GATED = _MIXER | {f"ffn.{k}": v for k, v in _SWIGLU.items()}
 _EPS, _HEADS = {"eps": "()"}, {"num_heads": "()"}
 
 #: Every stage by name; a stage comes after those that it is made of.
@@ -139,24 +181,32 @@ STAGES: dict[str, Stage] = {
             _X | _FFN | _EPS,
             "(B, T, D)",
             "x + linear2(gelu(linear1(norm(x))))",
-            _module(lambda p: nn.FeedForward(*p["linear2.weight"].shape, eps=p["eps"], rng=0)),
+            _network(nn.FeedForward),
+            ("activation", "norm"),
         ),
         Stage(
             "swiglu_feed_forward",
-            _X
-            | _NORM
-            | {"w1.weight": "(F, D)", "w2.weight": "(D, F)", "w3.weight": "(F, D)"}
-            | _EPS,
+            _X | _SWIGLU | _EPS,
             "(B, T, D)",
             "x + w2(silu(w1(norm(x))) · w3(norm(x)))",
-            _module(lambda p: nn.SwiGLUFeedForward(*p["w2.weight"].shape, eps=p["eps"], rng=0)),
+            _network(nn.SwiGLUFeedForward),
+            ("norm",),
+        ),
+        Stage(
+            "mixer",
+            _X | _NORM | _EPS | _HEADS,
+            "(B, T, D)",
+            "norm(x + token_mix(x))",
+            _module(_mixer),
+            ("norm",),
         ),
         Stage(
             "block",
             _X | _BLOCK | _EPS | _HEADS,
             "(B, T, D)",
-            "feed_forward(norm(x + token_mix(x)))",
+            "feed_forward(mixer(x))",
             _module(_block),
+            ("activation", "ffn", "norm"),
         ),
         Stage(
             "model",
@@ -171,13 +221,26 @@ STAGES: dict[str, Stage] = {
             "(B, T, D)",
             "blocks of token_embedding[ids] + position_embedding",
             _module(_model),
+            ("activation", "ffn", "norm"),
         ),
     )
 }
 
 
 #: The stages that are made of others.
-NETWORKS = ("feed_forward", "swiglu_feed_forward", "block", "model")
+NETWORKS = ("feed_forward", "swiglu_feed_forward", "mixer", "block", "model")
+
+
+def inputs_of(stage: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The shape of each array of a stage by its name, where its networks have these options."""
+    found = dict(stage_of(stage).inputs)
+    if options.get("ffn") == "swiglu":
+        start = "blocks.i." if stage == "model" else ""
+        dense = {start + name for name in _BLOCK}
+        if dense <= found.keys():
+            gated = {start + name: shape for name, shape in _GATED.items()}
+            found = {k: v for k, v in found.items() if k not in dense} | gated
+    return found
 
 
 def stage_of(name: str) -> Stage:

@@ -200,6 +200,10 @@ class Textbook(Networks[Tensor]):
         """x σ(x)."""
         return self.store(x * F.sigmoid(x))
 
+    def relu(self, x: Tensor) -> Tensor:
+        """max(x, 0)."""
+        return self.store(F.relu(x))
+
     def softmax(self, x: Tensor) -> Tensor:
         """exp(x - max) / Σ exp(x - max)."""
         e = F.exp(x - F.max(x, axis=-1, keepdims=True).detach())

@@ -167,6 +167,10 @@ class Jax(_OnCpu, Networks[Any]):
         """x σ(x)."""
         return jax.nn.silu(x)
 
+    def relu(self, x: Any) -> Any:
+        """max(x, 0)."""
+        return jax.nn.relu(x)
+
     def softmax(self, x: Any) -> Any:
         """exp(x) / Σ exp(x)."""
         return jax.nn.softmax(x, axis=-1)

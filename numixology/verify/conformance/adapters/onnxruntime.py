@@ -82,6 +82,10 @@ class _Graph(Networks[Any]):
         """x σ(x)."""
         return self.node("Mul", x, self.node("Sigmoid", x))
 
+    def relu(self, x: str) -> str:
+        """max(x, 0)."""
+        return self.node("Relu", x)
+
     def softmax(self, x: str) -> str:
         """exp(x) / Σ exp(x)."""
         return self.node("Softmax", x, axis=-1)

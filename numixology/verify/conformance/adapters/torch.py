@@ -190,6 +190,10 @@ class Torch(_OnDevice, Networks[Any]):
         """x σ(x)."""
         return F.silu(x)
 
+    def relu(self, x: Any) -> Any:
+        """max(x, 0)."""
+        return F.relu(x)
+
     def softmax(self, x: Any) -> Any:
         """exp(x) / Σ exp(x)."""
         return torch.softmax(x, dim=-1)
