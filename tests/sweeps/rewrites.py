@@ -22,8 +22,8 @@ __all__ = ["REWRITES", "Rewrite"]
 K = TypeVar("K", bound=type[Textbook])
 
 _FEED_FORWARDS = ("feed_forward", "swiglu_feed_forward")
-_SUMS = ("layer_norm", "linear", "softmax", *_FEED_FORWARDS, "block", "model")
-_NORMS = ("layer_norm", *_FEED_FORWARDS, "block", "model")
+_SUMS = ("layer_norm", "linear", "softmax", *_FEED_FORWARDS, "mixer", "block", "model")
+_NORMS = ("layer_norm", *_FEED_FORWARDS, "mixer", "block", "model")
 _LINEARS = ("linear", *_FEED_FORWARDS, "block", "model")
 _GELUS = ("gelu", "feed_forward", "block", "model")
 _SILUS = ("silu", "swiglu_feed_forward")

@@ -24,6 +24,7 @@ from .stages import NETWORKS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
 from .textbook import Textbook
 
 __all__ = [
+    "KERNEL_KINDS",
     "KINDS",
     "CASE_LAYOUTS",
     "Case",
@@ -48,7 +49,8 @@ SIZES = (
     (1, 1, 1, 5),
 )
 
-_QUICK = {
+#: What the numbers of the quick set are like.
+KINDS = {
     "plain": "normal numbers",
     "padded": "a third of the tokens are zero, or the same id",
     "tiny": "so small that squares leave the normal range in the end, and eps matters",
@@ -58,8 +60,8 @@ _QUICK = {
     "saturated": "numbers up to ±40, where activations are flat",
     "single": "one token in a batch of one",
 }
-#: What the numbers are like.
-KINDS = _QUICK | {
+#: The same of the kernel set.
+KERNEL_KINDS = {
     "kernel": "normal numbers, twice as large at the end of every axis",
     "positive": "long sums of positive numbers, which show in what they are added up",
     "masked": "scores of which many are -inf",
@@ -163,7 +165,7 @@ def make_case(
 
     Args:
         stage: a key of :data:`.STAGES`.
-        kind: a key of :data:`KINDS`.
+        kind: a key of :data:`KINDS` or :data:`KERNEL_KINDS`.
         seed: from 0; it chooses the sizes and the numbers.
         dtype: a key of :data:`.FORMATS`.
         sizes: some of the letters in the shapes of the stage, such as ``{"B": 3, "D": 1025}``, and
@@ -183,14 +185,15 @@ def make_case(
         >>> {name: x.shape for name, x in case.inputs.items()}, case.cotangent.shape
         ({'x': (3, 5, 12), 'weight': (7, 12), 'bias': (7,)}, (3, 5, 7))
     """
-    if kind not in KINDS:
+    known_kinds = [*KINDS, *KERNEL_KINDS]
+    if kind not in known_kinds:
         raise ArgumentError(
-            "a kind of input is one of those listed", repr(kind), f"use {', '.join(KINDS)}"
+            "a kind of input is one of those listed", repr(kind), f"use {', '.join(known_kinds)}"
         )
     form = format_of(dtype)
     known, options = stage_of(stage), options or {}
     draw = _Draw(np.random.default_rng([seed, *f"{stage} {kind}".encode()]), form, kind)
-    turn = seed + [*KINDS].index(kind)  # so that even one seed has each layout and eps
+    turn = seed + known_kinds.index(kind)  # so that even one seed has each layout and eps
     lengths = _lengths(stage, kind, seed, sizes or {})
     settings = {"eps": EPS[turn % len(EPS)], "num_heads": lengths["H"]}
     inputs: dict[str, Any] = {}
@@ -369,7 +372,7 @@ def cases_of(stage: str, dtype: str, seeds: Sequence[int] = range(7)) -> Iterato
         >>> [case.name for case in cases_of("gelu", "float32", seeds=[0])][:3]
         ['gelu/plain/0', 'gelu/padded/0', 'gelu/tiny/0']
     """
-    for kind in _QUICK:
+    for kind in KINDS:
         for seed in seeds:
             yield make_case(stage, kind, seed, dtype)
 
@@ -410,7 +413,7 @@ def every_case(
             sizes = _within({k: asked[k] for k in asked if k in known}, requires)
         return make_case(stage, kind, seed, dtype, sizes, options)
 
-    for kind in _QUICK:
+    for kind in KINDS:
         yield from (made(stage, kind, seed) for seed in range(seeds))
     if stage not in ("block", "model"):
         for seed in range(seeds):
@@ -425,10 +428,9 @@ def every_case(
                 yield from (made(stage, kind, seed) for seed in range(2))
         for i, sizes in enumerate(_LONG.get(stage, ())):
             yield made(stage, "positive", i, sizes)
-    for sizes in shapes:
-        yield make_case(
-            stage, "plain", 0, dtype, {k: n for k, n in sizes.items() if k in letters}, options
-        )
+    for shape in shapes:
+        own = {letter: shape[letter] for letter in letters if letter in shape}
+        yield make_case(stage, "plain", 0, dtype, own, options)
 
 
 def _within(sizes: Sizes, requires: Mapping[str, Any]) -> Sizes:

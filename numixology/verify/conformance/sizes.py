@@ -70,7 +70,7 @@ def kernel_sizes(stage: str) -> Iterator[Sizes]:
     """The sizes of the large cases of a stage: every edge of every axis, from both sides."""
     letters = letters_of(stage)
     inner = cycle((1, 5, 2, 3))  # F beside D: equal to it, smaller and larger
-    found: list[Sizes] = []
+    found: list[Sizes] = [{"B": 1, "T": 1, "D": 6, "H": 2, "F": 9, "V": 4, "L": 1}]
     for D, rows in zip(_WIDTHS, _ROWS, strict=True):
         T = _divisor(rows, at_most=64)
         H = _divisor(D, at_most=64)

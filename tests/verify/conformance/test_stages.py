@@ -9,7 +9,7 @@ from numixology import functional as F
 from numixology.errors import ArgumentError
 from numixology.verify.conformance import STAGES, make_case, truth_of
 from numixology.verify.conformance.networks import Networks
-from numixology.verify.conformance.stages import NETWORKS, depth_of, part, stage_of
+from numixology.verify.conformance.stages import NETWORKS, OPTIONS, depth_of, part, stage_of
 
 FUNCTIONS = {
     "embedding": F.embedding,
@@ -21,13 +21,14 @@ FUNCTIONS = {
     "silu": F.silu,
     "softmax": F.softmax,
 }
+OTHERS = {"relu": F.relu}
 
 
 class Functions(Networks):
     """The networks put together from functions, where the reference has them from modules."""
 
     def __getattr__(self, stage):
-        return FUNCTIONS[stage]
+        return (FUNCTIONS | OTHERS)[stage]
 
 
 def test_every_stage_is_one_or_the_other() -> None:
@@ -38,14 +39,22 @@ def test_every_stage_is_one_or_the_other() -> None:
         assert stage.output.startswith("(B, T, ")
 
 
+FORMS = [(stage, {}) for stage in STAGES] + [
+    (stage, {name: word})
+    for stage, known in STAGES.items()
+    for name in known.options
+    for word in OPTIONS[name][1:]
+]
+FORMS += [("block", {"ffn": "swiglu", "norm": norm}) for norm in OPTIONS["norm"][1:]]
+
+
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_is_made_of_functions_bit_for_bit(stage, seed) -> None:
-    case = make_case(stage, "plain", seed)
+@pytest.mark.parametrize(("stage", "options"), FORMS)
+def test_a_stage_is_made_of_functions_bit_for_bit(stage, options, seed) -> None:
+    case = make_case(stage, "plain", seed, options=options)
+    assert options.items() <= case.inputs.items()
     tracked = {
-        name: nx.tensor(value, requires_grad=True)
-        for name, value in case.inputs.items()
-        if name not in ("ids", "eps", "num_heads")
+        name: nx.tensor(case.inputs[name], requires_grad=True) for name in case.differentiable
     }
     output = Functions().run(stage, {**case.inputs, **tracked})
     gradients = nx.grad(output, list(tracked.values()), case.cotangent)
