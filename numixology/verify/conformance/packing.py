@@ -78,8 +78,8 @@ def aligned(end: int) -> int:
     return -(-end // 8) * 8
 
 
-def contents(container: str, tensors: Mapping[str, tuple[str, Array]]) -> bytes:
-    """A file that holds packed tensors, with their dtypes, under their keys.
+def contents(container: str, tensors: Mapping[str, Array]) -> bytes:
+    """A file that holds packed tensors under their keys.
 
     The bytes are the same every time.
 
@@ -88,14 +88,15 @@ def contents(container: str, tensors: Mapping[str, tuple[str, Array]]) -> bytes:
     """
     if container == "safetensors":
         _library("ml_dtypes")  # which tells NumPy what bfloat16 is
-        typed = {key: one.view(dtype) for key, (dtype, one) in tensors.items()}
+        names = {np.dtype(_BYTES["bfloat16"]): "bfloat16"}
+        typed = {key: one.view(names.get(one.dtype, one.dtype)) for key, one in tensors.items()}
         return bytes(_library("safetensors.numpy").save(typed))
     file = BytesIO()
     if container == "npz":
-        arrays: dict[str, Any] = {key: one for key, (_, one) in tensors.items()}
+        arrays: dict[str, Any] = dict(tensors)
         np.savez(file, **arrays)
     else:
-        for _, one in tensors.values():
+        for one in tensors.values():
             file.write(bytes(aligned(file.tell()) - file.tell()) + one.tobytes())
     return file.getvalue()
 

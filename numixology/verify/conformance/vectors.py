@@ -131,7 +131,7 @@ def _files(content: Entry, stages: Sequence[str]) -> Iterator[tuple[str, bytes]]
     """Every file by its name; the manifest comes last, since it says that all is there."""
     container, seeds = content["format"], content["seeds"]
     for stage in stages:
-        tensors: dict[str, tuple[str, Array]] = {}
+        tensors: dict[str, Array] = {}
         end = 0
         for one in prepared(content["dtype"], content["accumulation"], [stage], seeds):
             content["cases"].append(_laid_out(content, one, end, tensors))
@@ -144,7 +144,7 @@ def _files(content: Entry, stages: Sequence[str]) -> Iterator[tuple[str, bytes]]
     yield manifest.MANIFEST, text
 
 
-def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, tuple[str, Array]]) -> Entry:
+def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, Array]) -> Entry:
     """What is said of a case, whose tensors are added to those of its file."""
     case, (output, gradients) = one.case, one.truth
     arrays = {name: value for name, value in case.inputs.items() if isinstance(value, np.ndarray)}
@@ -154,7 +154,7 @@ def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, tuple[str
     entries = list(manifest.entries_of(head, case, shapes, output.shape, end))
     for entry in entries:
         array = packed(held[entry["role"]][entry["name"]], entry["dtype"])
-        tensors[entry["key"]] = entry["dtype"], array
+        tensors[entry["key"]] = array
         entry["sha256"] = _sha256(array)
         if "bound" in entry:
             entry["bound"] = one.bounds[entry["name"] or "output"]
