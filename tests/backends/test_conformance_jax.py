@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from support import refused
 
-from numixology.errors import ArgumentError, DTypeError
+from numixology.errors import ArgumentError, DTypeError, StateDictError
 from numixology.verify.conformance import STAGES, conform, make_case
+from numixology.verify.conformance.adapter import LAYOUTS, declared
 from numixology.verify.conformance.adapters import load
 from numixology.verify.conformance.adapters.jax import PROFILE, Jax, jax_function
 from numixology.verify.conformance.stages import NETWORKS
@@ -90,7 +91,7 @@ def test_an_adapter_survives_a_process_boundary() -> None:
 def test_what_is_not_known_is_refused() -> None:
     with refused(DTypeError, "'int8'"):
         load("jax:dtype=int8")
-    with refused(ArgumentError, "device", "it takes dtype, jit"):
+    with refused(ArgumentError, "device", "use accumulation, stages"):
         load("jax:device=tpu")
 
 
@@ -172,7 +173,34 @@ def test_a_wrong_function_fails(fn, tensors) -> None:
 def test_an_output_of_another_shape_is_found() -> None:
     names = {"weight": "scale", "bias": "shift"}
     report = conform(jax_function(averaged, names, "layer_norm"), stages=["layer_norm"], seeds=1)
-    assert "ShapeError" in report.first_failure.broken[0]
+    assert "the output has shape (3, 10), not" in report.first_failure.broken[0]
+
+
+@pytest.mark.parametrize(
+    ("fn", "names", "stage"),
+    [
+        (jax.nn.silu, {}, "silu"),
+        (lambda x, weight, bias: x @ weight.T + bias, {}, "linear"),
+        (lambda p, t, s: t @ p["kernel"].T + p["bias"], {"weight": "kernel"}, "linear"),
+        (lambda params, ids: params["weight"][ids], {}, "embedding"),
+    ],
+)
+def test_a_function_takes_what_it_names(fn, names, stage) -> None:
+    report = conform(jax_function(fn, names, stage), stages=[stage], seeds=1)
+    assert report.verdict == "pass", str(report)
+
+
+def test_names_that_do_not_fit_are_no_failure_of_the_function() -> None:
+    with refused(StateDictError, "no 'shift'; params has bias, scale"):
+        conform(jax_function(norm, {"weight": "scale"}, "layer_norm"), stages=["layer_norm"])
+    with refused(StateDictError, "got wieght; use x, weight, bias"):
+        jax_function(norm, {"wieght": "scale"}, "layer_norm")
+
+
+def test_what_a_function_is_declared_to_be() -> None:
+    about = declared(jax_function(jax.nn.silu, stage="silu", profile=(), requires={"D": 4}))
+    assert (about.profile, about.requires, about.stages) == ([], {"D": 4}, ["silu"])
+    assert about.lost == LAYOUTS
 
 
 def test_the_examples() -> None:

@@ -1,26 +1,40 @@
 """What a backend has to provide: two functions on NumPy arrays, and a few words about itself."""
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 from ...array import Array
-from ...errors import DTypeError
+from ...errors import DTypeError, shown
 from .formats import FORMATS
 from .scales import PROFILES
-from .stages import STAGES, Inputs
+from .sizes import LETTERS, fitted, read_shape
+from .stages import OPTIONS, STAGES, Inputs
 
-__all__ = ["Adapter", "Declaration", "declared"]
+__all__ = ["DECLARES", "LAYOUTS", "Adapter", "Declaration", "declared", "one_of"]
 
 
 @runtime_checkable
 class Adapter(Protocol):
     """A backend.
 
-    Besides these, an adapter may have: ``vjp(stage, inputs, cotangent)``, which returns a dict with
-    one gradient per floating-point array of the inputs, under its name; ``accumulation``, the dtype
-    in which it forms sums (``"float32"`` or ``"float64"``; by default float64 for float64, else
-    float32); ``stages``, the names of those it supports (by default all); and ``profile``, which of
-    :data:`.PROFILES` describe it.
+    Besides these, an adapter may have ``vjp(stage, inputs, cotangent)``, which returns a dict with
+    one gradient per floating-point array of the inputs, under its name, and may say:
+
+    - ``stages``: the names of those that it supports (by default all).
+    - ``accumulation``: the dtype in which it forms sums, ``"float32"`` or ``"float64"`` (by default
+      float64 for float64, else float32).
+    - ``profile``: which of :data:`.PROFILES` describe it.
+    - ``requires``: which sizes it supports, as ``{"D": 64, "T": "<=128", "H": "T"}``: a divisor,
+      a limit, another letter of the same size, ``"power of two"``, or a list of these.
+    - ``heads``: ``"tokens"`` where it has as many heads as tokens; the same as ``{"H": "T"}``.
+    - ``shapes``: sizes to check besides the others, as ``[{"B": 512, "T": 16, "D": 768}]``.
+    - ``options``: what its networks are, as ``{"activation": "gelu_tanh", "ffn": "swiglu"}``. Where
+      one is not the default, it is among the inputs of a stage.
+    - ``rounds``: ``"once"``, if it rounds a result once, and is to be held to that.
+    - ``subnormals``: ``"kept"`` or ``"flushed"``, if that is a promise.
+    - ``lost``: which of :data:`LAYOUTS` its arrays cannot have.
 
     Arrays come in the dtype of the format: float64, float32 or float16; bfloat16 travels in
     float32. So do the results.
@@ -57,52 +71,133 @@ class Adapter(Protocol):
         """
 
 
+#: How arrays may lie in memory where those of a library may not.
+LAYOUTS = (
+    "storage offsets",
+    "gaps between rows",
+    "gaps between elements",
+    "rows in another order",
+    "Fortran order",
+    "negative strides",
+    "read-only arrays",
+    "stride 0",
+    "one number repeated",
+)
+
+#: What an adapter may say of itself, and the words that it may use.
+DECLARES: dict[str, Collection[str]] = {
+    "accumulation": ("float64", "float32"),
+    "stages": STAGES,
+    "profile": PROFILES,
+    "heads": ("tokens",),
+    "requires": LETTERS,
+    "shapes": LETTERS,
+    "options": OPTIONS,
+    "rounds": ("once",),
+    "subnormals": ("kept", "flushed"),
+    "lost": LAYOUTS,
+}
+
+
 class Declaration:
     """What an adapter says of itself, checked, with defaults filled in."""
 
     def __init__(self, adapter: Any) -> None:
-        for needed in ("name", "dtype", "forward"):
-            if not hasattr(adapter, needed):
-                raise DTypeError(
-                    "an adapter has name, dtype and forward(stage, inputs)",
-                    f"{type(adapter).__name__} without {needed}",
-                    "start from the file that numixology conform --new writes",
-                )
-        self.name = str(adapter.name)
-        self.dtype = self._one_of(adapter.dtype, FORMATS, "dtype")
+        lacking = [name for name in ("name", "dtype", "forward") if not hasattr(adapter, name)]
+        if lacking or isinstance(adapter, type):
+            raise _no_adapter(adapter, lacking)
+        for name in dir(adapter):
+            meant = _meant(name)
+            if meant and not hasattr(adapter, meant) and not callable(getattr(adapter, name)):
+                instead = f"write {meant}, or _{name} if it is something else"
+                raise DTypeError("what an adapter says of itself is known here", name, instead)
+        self._adapter = adapter
+        self.name, self.dtype = str(adapter.name), one_of(adapter.dtype, FORMATS, "dtype")
         wide = "float64" if self.dtype == "float64" else "float32"
-        given = getattr(adapter, "accumulation", None) or wide
-        self.accumulation = self._one_of(given, ("float64", "float32"), "accumulation")
-        given = getattr(adapter, "stages", None)
-        self.stages = [
-            self._one_of(stage, STAGES, "stages") for stage in (STAGES if given is None else given)
-        ]
-        self.profile = [
-            self._one_of(one, PROFILES, "profile")
-            for one in (getattr(adapter, "profile", None) or ())
-        ]
+        self.accumulation: str = self._word("accumulation") or wide
+        self.stages: list[str] = self._words("stages", STAGES)
+        self.profile: list[str] = self._words("profile")
         self.has_vjp = callable(getattr(adapter, "vjp", None))
-        heads = {"H": "T"} if getattr(adapter, "heads", None) == "tokens" else {}
-        self.requires: dict[str, Any] = dict(getattr(adapter, "requires", None) or {}) | heads
-        self.shapes: list[dict[str, int]] = list(getattr(adapter, "shapes", None) or ())
-        self.options: dict[str, str] = dict(getattr(adapter, "options", None) or {})
-        self.rounds: str | None = getattr(adapter, "rounds", None)
-        self.subnormals: str | None = getattr(adapter, "subnormals", None)
-        self.lost: tuple[str, ...] = tuple(getattr(adapter, "lost", None) or ())
+        heads = {"H": "T"} if self._word("heads") else {}
+        self.requires: dict[str, Any] = self._pairs("requires") | heads
+        fitted(dict.fromkeys(LETTERS, 64), self.requires)  # it reads the rules
+        self.options: dict[str, str] = self._pairs("options")
+        for name, value in self.options.items():
+            one_of(value, OPTIONS[name], name)
+        shapes = getattr(adapter, "shapes", None) or ()
+        several = [shapes] if isinstance(shapes, str | Mapping) else shapes
+        self.shapes: list[dict[str, int]] = [read_shape(_written(shape)) for shape in several]
+        self.rounds, self.subnormals = self._word("rounds"), self._word("subnormals")
+        self.lost: tuple[str, ...] = tuple(self._words("lost"))
 
-    @staticmethod
-    def _one_of(value: Any, known: Collection[str] | Mapping[str, Any], what: str) -> str:
-        if not isinstance(value, str) or value not in known:
-            raise DTypeError(
-                f"the {what} of an adapter is known here", repr(value), f"use {', '.join(known)}"
-            )
-        return value
+    def _word(self, what: str) -> Any:
+        value = getattr(self._adapter, what, None)
+        return value if value is None else one_of(value, DECLARES[what], what)
+
+    def _words(self, what: str, default: Collection[str] = ()) -> list[str]:
+        value = getattr(self._adapter, what, None)
+        several = default if value is None else [value] if isinstance(value, str) else value
+        return [one_of(word, DECLARES[what], what) for word in several]
+
+    def _pairs(self, what: str) -> dict[str, Any]:
+        value = getattr(self._adapter, what, None) or {}
+        if not isinstance(value, Mapping):
+            such = f'write such as {what} = {{"{next(iter(DECLARES[what]))}": ...}}'
+            raise DTypeError(f"the {what} of an adapter are a dict", shown(value), such)
+        return {one_of(name, DECLARES[what], what): each for name, each in value.items()}
 
 
 def declared(adapter: Any) -> Declaration:
     """What an adapter says of itself.
 
     Raises:
-        DTypeError: it lacks a name, a dtype or a forward, or names something unknown.
+        ArgumentError: sizes that cannot be.
+        DTypeError: it is no adapter, or names something unknown.
     """
     return Declaration(adapter)
+
+
+def one_of(value: Any, known: Collection[str], what: str) -> str:
+    """A word that an adapter may use there.
+
+    Raises:
+        DTypeError: it is none of those known.
+    """
+    if not isinstance(value, str) or value not in known:
+        invariant = f"the {what} of an adapter is known here"
+        raise DTypeError(invariant, shown(value), f"use {', '.join(known)}")
+    return value
+
+
+@cache
+def _meant(name: str) -> str:
+    """What was probably meant by an attribute whose name is nearly one of those looked for."""
+    near = [] if name.startswith("_") else get_close_matches(name, [*DECLARES, "profile"], 1, 0.8)
+    return "" if name in DECLARES else "".join(near)
+
+
+def _written(shape: Any) -> str:
+    """Sizes as they are written on the command line."""
+    if isinstance(shape, Mapping):
+        return ",".join(f"{letter}={n}" for letter, n in shape.items())
+    return str(shape)
+
+
+def _no_adapter(thing: Any, lacking: Collection[str]) -> DTypeError:
+    """Something else was handed over, such as a function of torch: what to write instead."""
+    name = getattr(thing, "__name__", type(thing).__name__)
+    stage = name.lower() if name.lower() in STAGES else "..."
+    torch = f'torch_module(lambda sizes: {name}, stage="{stage}")'
+    jax = f'jax_function({name}, stage="{stage}")'
+    classes = (*type(thing).__mro__, *getattr(thing, "__mro__", ()))
+    homes = " ".join(str(getattr(one, "__module__", "")) for one in (thing, *classes))
+    if not lacking:
+        instead = f"write {name}()"
+    elif callable(thing):
+        instead = (
+            f"write {torch if 'torch' in homes else jax if 'jax' in homes else f'{torch} or {jax}'}"
+        )
+    else:
+        instead = "start from the file that numixology conform --new writes"
+    without = f"{name} without {', '.join(lacking)}" if lacking else f"the class {name}"
+    return DTypeError("an adapter has name, dtype and forward(stage, inputs)", without, instead)

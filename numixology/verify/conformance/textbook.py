@@ -83,7 +83,7 @@ class Textbook(Networks[Tensor]):
         self.format = format_of(dtype)
         self.wide = np.dtype(accumulation or self.format.wide)
         self.accumulation = str(self.wide)
-        self.rounds = np.finfo(self.wide).nmant + 1 > self.format.digits
+        self.coarser = np.finfo(self.wide).nmant + 1 > self.format.digits
         self.order = order
 
     # As an adapter
@@ -120,7 +120,7 @@ class Textbook(Networks[Tensor]):
 
     def store(self, x: Tensor) -> Tensor:
         """``x`` as it is after it has been written to memory."""
-        return _stored(x, kind=self.dtype) if self.rounds else x
+        return _stored(x, kind=self.dtype) if self.coarser else x
 
     def shuffled(self, length: int) -> Array:
         """An order in which to add ``length`` terms."""

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import itertools
 import pickle
 import sys
 import types
@@ -11,16 +12,29 @@ import numpy as np
 import pytest
 from support import refused
 
-from numixology.errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from numixology.verify.conformance import STAGES, Textbook, conform, make_case, truth_of
-from numixology.verify.conformance.adapters import NAMES, Numpy, Sizes, load, template
-from numixology.verify.conformance.adapters.layers import (
-    arrays_of,
-    authors_names,
-    parameters_of,
-    sizes_of,
-    wanted,
+from numixology.errors import (
+    ArgumentError,
+    DTypeError,
+    StateDictError,
+    UnsupportedError,
 )
+from numixology.verify.conformance import STAGES, Textbook, conform, make_case, truth_of
+from numixology.verify.conformance.adapter import DECLARES, LAYOUTS
+from numixology.verify.conformance.adapters import (
+    NAMES,
+    Combined,
+    Numpy,
+    Sizes,
+    load,
+    template,
+)
+from numixology.verify.conformance.adapters.shared import (
+    Names,
+    arrays_of,
+    called,
+    sizes_of,
+)
+from numixology.verify.conformance.stages import OPTIONS
 
 ADAPTERS = "numixology.verify.conformance.adapters"
 
@@ -121,6 +135,41 @@ def test_a_class_or_a_function_in_a_file_takes_options(tmp_path, text) -> None:
         load(f"{path}:size=3")
 
 
+def test_another_object_in_a_file(tmp_path) -> None:
+    text = """
+from numixology.verify.conformance import Textbook
+class Mine(Textbook):
+    name = "mine"
+made = Mine("float16")
+"""
+    path = written(tmp_path, text)
+    assert load(f"{path}:Mine").name == "mine"
+    assert load(f"{path}:Mine,dtype=float32").dtype == "float32"
+    assert load(f"{path}:made").dtype == "float16"
+    with refused(ArgumentError, "has an adapter called Yours"):
+        load(f"{path}:Yours")
+    with refused(ArgumentError, "options are written name=value"):
+        load(f"{path}:Mine,float32")
+
+
+def test_what_is_declared_of_a_ready_adapter() -> None:
+    adapter = load("numpy32:accumulation=float64,ffn=swiglu,activation=gelu_tanh,heads=tokens")
+    assert (adapter.accumulation, adapter.heads) == ("float64", "tokens")
+    assert adapter.options == {"ffn": "swiglu", "activation": "gelu_tanh"}
+    adapter = Numpy("float32", requires={"D": 4}, profile=None, stages=("silu",))
+    assert (adapter.requires, adapter.profile, adapter.stages) == ({"D": 4}, (), ("silu",))
+    with refused(ArgumentError, "got sparse; use accumulation, stages"):
+        load("numpy32:sparse=on")
+    with refused(DTypeError, "'twice'; use once"):
+        load("numpy32:rounds=twice")
+
+
+@pytest.mark.parametrize("made", ["adapter = abs", "def adapter(x): ..."])
+def test_a_function_in_place_of_an_adapter(tmp_path, made) -> None:
+    with refused(DTypeError, "an adapter has name, dtype and forward", "torch_module(lambda"):
+        load(written(tmp_path, made))
+
+
 def test_words_are_switches(tmp_path) -> None:
     text = """
 class Switches:
@@ -196,6 +245,44 @@ def test_an_unknown_format_is_refused() -> None:
         Numpy("int8")
 
 
+# Several as one
+
+
+class Half(Textbook):
+    """Without gradients, and with a few words of its own."""
+
+    stages, vjp, lost = ["gelu"], None, ("stride 0",)
+    requires, shapes = {"D": 2}, [{"B": 4}]
+
+
+def test_combined_adapters_answer_for_their_stages() -> None:
+    adapter = Combined(Numpy("float32", stages=["silu"], requires={"T": 1}), Half("float32"))
+    assert adapter.name == f"numixology, NumPy {np.__version__}; textbook"
+    assert (adapter.stages, adapter.dtype) == (["silu", "gelu"], "float32")
+    assert (adapter.requires, adapter.shapes) == ({"T": 1, "D": 2}, [{"B": 4}])
+    assert adapter.lost == ["stride 0"]
+    gelu, silu = conform(adapter, stages=["gelu", "silu"], seeds=1).stages
+    assert (gelu.outcome, silu.outcome) == ("pass", "pass")
+    assert {one.tensor for one in silu.comparisons} == {"output", "x"}
+    assert {one.tensor for one in gelu.comparisons} == {"output"}
+    assert "it has no vjp" in gelu.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"stages": ["silu"]}, "silu: <"),
+        ({"stages": ["gelu"], "accumulation": "float64"}, "accumulation: 'float32' and 'float64'"),
+        ({"stages": ["gelu"], "ffn": "standard"}, "ffn: 'swiglu' and 'standard'"),
+        ({"stages": ["gelu"], "requires": {"D": 2}}, "D: 4 and 2"),
+    ],
+)
+def test_adapters_that_contradict_are_not_combined(other, says) -> None:
+    one = Numpy("float32", stages=["silu"], ffn="swiglu", requires={"D": 4})
+    with refused(ArgumentError, "adapters that are combined", says):
+        Combined(one, Numpy("float32", **other))
+
+
 # The file to start from
 
 
@@ -213,6 +300,8 @@ def test_the_template_names_every_stage_and_every_input() -> None:
         assert stage.name in text
     for name in {name for stage in STAGES.values() for name in stage.inputs if "." not in name}:
         assert name in text
+    for word in (*DECLARES, *LAYOUTS, *OPTIONS, *itertools.chain(*OPTIONS.values())):
+        assert word in text
     assert max(map(len, text.splitlines())) <= 100
     assert text.isascii()  # whatever encoding it is written in
 
@@ -245,33 +334,73 @@ def test_sizes_are_read_off_the_inputs(stage) -> None:
 
 
 def test_authors_names() -> None:
-    ours = parameters_of(make_case("model").inputs)
+    arrays = arrays_of(make_case("model").inputs)
     names = {
         "blocks.i.mixer.norm.weight": "layers.i.ln1.scale",
         "blocks.1.mixer.norm.bias": "last.bias",
         "token_embedding.weight": "i.table",
     }
-    found = authors_names(ours, names)
+    found = Names("model", names, {}).of(arrays)
     assert found["blocks.0.mixer.norm.weight"] == "layers.0.ln1.scale"
     assert found["blocks.1.mixer.norm.weight"] == "layers.1.ln1.scale"
     assert found["blocks.0.mixer.norm.bias"] == "blocks.0.mixer.norm.bias"
     assert found["blocks.1.mixer.norm.bias"] == "last.bias"
     assert found["token_embedding.weight"] == "i.table"
-    assert list(found) == list(ours)
+    assert list(found) == list(arrays)
     assert len(set(found.values())) == len(found)
+    assert list(Names("linear", {}, {}).of(make_case("linear").inputs)) == ["weight", "bias"]
+
+
+def test_names_of_no_parameter_are_refused() -> None:
+    with refused(StateDictError, "got wieght; use x, weight, bias"):
+        Names("linear", {"wieght": "kernel"}, {})
+    Names("block", {"ffn.w1.weight": "gate"}, {"ffn": "swiglu"})
+    with refused(StateDictError, "got ffn.w1.weight; use x, "):
+        Names("block", {"ffn.w1.weight": "gate"}, {})
+
+
+def positional(first, second, third, /):
+    return first, second, third
+
+
+def by_name(x, *, eps, scale=1, **more):
+    return x, eps, scale
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (by_name, ("x", 0.1, 1)),
+        (lambda x, weight=None: (x, weight), ("x", "w")),
+        (lambda x, /, eps: (x, eps), ("x", 0.1)),
+        (lambda whatever: whatever, "alone"),
+        (lambda whatever, more=2: (whatever, more), ("alone", 2)),
+        (lambda *several: several, ("a", "b", "c")),
+        (lambda p, t: (p, t), ("a", "b")),
+        (positional, ("a", "b", "c")),
+        (max, "c"),  # which does not say what it takes
+    ],
+)
+def test_code_is_called_with_what_it_asks_for(function, found) -> None:
+    given = {"x": "x", "weight": "w", "eps": 0.1}
+    assert called(function, given, "alone", ["a", "b", "c"]) == found
+
+
+def test_a_module_is_asked_what_its_forward_takes() -> None:
+    class Module:
+        def forward(self, x, heads=1):
+            return x, heads
+
+        def __call__(self, *args, **named):
+            return self.forward(*args, **named)
+
+    assert called(Module(), {"x": "x", "heads": 3}, None, []) == ("x", 3)
 
 
 def test_what_has_gradients() -> None:
     inputs = make_case("linear").inputs
     assert list(arrays_of(inputs)) == ["x", "weight", "bias"]
-    assert list(parameters_of(inputs)) == ["weight", "bias"]
     assert list(arrays_of(make_case("embedding").inputs)) == ["weight"]
-
-
-def test_an_output_of_another_shape_is_refused() -> None:
-    wanted(np.zeros((2, 3)), (2, 3))
-    with refused(ShapeError, "(3, 2)"):
-        wanted(np.zeros((3, 2)), (2, 3))
 
 
 def test_a_ready_adapter_is_made_with_its_options(monkeypatch) -> None:
@@ -285,7 +414,7 @@ def test_a_ready_adapter_is_made_with_its_options(monkeypatch) -> None:
         load("torch:tf64=on")
 
 
-@pytest.mark.parametrize("module", ["blank", "builtin", "layers", "loading"])
+@pytest.mark.parametrize("module", ["builtin", "combining", "loading", "shared"])
 def test_the_examples(module) -> None:
     found = doctest.testmod(
         importlib.import_module(f"{ADAPTERS}.{module}"),

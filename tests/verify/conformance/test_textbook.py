@@ -48,9 +48,9 @@ def test_what_is_stored_in_between_is_rounded_to_the_format() -> None:
     rounded = Textbook("bfloat16").forward("feed_forward", case.inputs)
     once = form.stored(truth_of(case).output)
     assert not (rounded == once).all()
-    assert Textbook("bfloat16").rounds
-    assert not Textbook("float32").rounds
-    assert Textbook("float32", "float64").rounds  # sums in float64, stored as float32
+    assert Textbook("bfloat16").coarser
+    assert not Textbook("float32").coarser
+    assert Textbook("float32", "float64").coarser  # sums in float64, stored as float32
 
 
 def test_the_gradient_of_storing_is_stored() -> None:

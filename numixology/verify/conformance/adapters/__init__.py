@@ -5,9 +5,9 @@ of their own, :mod:`.adapters.torch`, :mod:`.adapters.jax` and :mod:`.adapters.o
 :func:`load` imports when one is asked for; the first two also wrap a module or a function of yours.
 """
 
-from .blank import template
 from .builtin import Numpy
-from .layers import Sizes
-from .loading import NAMES, load
+from .combining import Combined
+from .loading import NAMES, load, template
+from .shared import Sizes
 
-__all__ = ["NAMES", "Numpy", "Sizes", "load", "template"]
+__all__ = ["NAMES", "Combined", "Numpy", "Sizes", "load", "template"]

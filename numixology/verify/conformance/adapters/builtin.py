@@ -1,18 +1,19 @@
 """The adapter that is always there: this package's own functions, in float64 or in float32."""
 
+from typing import Any
+
 import numpy as np
 
 from ....array import Array, ignoring_fp_errors
 from ....tensors import leaf
 from ....transforms import grad
-from ..formats import format_of
-from ..stages import STAGES, Inputs, stage_of
-from .layers import arrays_of
+from ..stages import Inputs, stage_of
+from .shared import Backend, arrays_of
 
 __all__ = ["Numpy"]
 
 
-class Numpy:
+class Numpy(Backend):
     """This package's functions: forward on arrays, gradients from the tape.
 
     It supports all stages, forms sums in the dtype of their terms, as NumPy does, and declares no
@@ -20,6 +21,7 @@ class Numpy:
 
     Args:
         dtype: ``"float64"`` or ``"float32"``.
+        declares: what else an adapter may say of itself; see :class:`.Adapter`.
 
     Example:
         >>> from numixology.verify.conformance import conform
@@ -28,12 +30,8 @@ class Numpy:
         'pass'
     """
 
-    stages: tuple[str, ...] = tuple(STAGES)
-    profile: tuple[str, ...] = ()
-
-    def __init__(self, dtype: str = "float64") -> None:
-        self.dtype = self.accumulation = format_of(dtype).name
-        self.name = f"numixology, NumPy {np.__version__}"
+    def __init__(self, dtype: str = "float64", **declares: Any) -> None:
+        super().__init__(f"numixology, NumPy {np.__version__}", dtype, (), declares)
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes."""

@@ -1,6 +1,6 @@
 """JAX as a backend: its own functions on the CPU, compiled or not, or a function of yours."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ....array import Array
-from ..formats import format_of
+from ....errors import StateDictError
+from ..adapter import LAYOUTS
+from ..calling import array_of
 from ..networks import Networks
-from ..stages import STAGES, Inputs, stage_of
-from .layers import Sizes, arrays_of, authors_names, sizes_of, wanted
+from ..stages import Inputs, stage_of
+from .shared import Backend, Names, Sizes, arrays_of, called, sizes_of
 
 __all__ = ["PROFILE", "Jax", "JaxFunction", "jax_function"]
 
@@ -26,14 +28,14 @@ PROFILE = {
 }
 
 
-class _OnCpu:
+class _OnCpu(Backend):
     """Arrays to JAX's and back, functions compiled once, and 64 bits where they are needed."""
 
-    def __init__(self, dtype: str, jit: bool) -> None:
-        self.dtype = format_of(dtype).name
-        self.accumulation = "float64" if dtype == "float64" else "float32"
-        self.profile: Sequence[str] = PROFILE[dtype]
-        self.name = f"JAX {jax.__version__} on cpu" + ("" if jit else ", not compiled")
+    lost = LAYOUTS
+
+    def __init__(self, dtype: str, jit: bool, declares: Mapping[str, Any]) -> None:
+        name = f"JAX {jax.__version__} on cpu" + ("" if jit else ", not compiled")
+        super().__init__(name, dtype, PROFILE.get(dtype, ()), declares)
         self.jit = jit
         self.compiled: dict[Any, tuple[Any, Any]] = {}
 
@@ -50,10 +52,6 @@ class _OnCpu:
         with jax.default_device(jax.devices("cpu")[0]):
             return jnp.asarray(array, self.dtype if array.dtype.kind == "f" else None)
 
-    def back(self, array: Any) -> Array:
-        """One of JAX's arrays as NumPy's, bfloat16 in float32."""
-        return np.array(array.astype(jnp.float32) if array.dtype == jnp.bfloat16 else array)
-
     def functions(self, stage: str, inputs: Inputs) -> tuple[Any, Any]:
         """The forward of a dict of arrays, and the pull-back of a cotangent."""
         key = (stage, sizes_of(stage, inputs))
@@ -61,40 +59,35 @@ class _OnCpu:
             fixed = {k: v for k, v in inputs.items() if not isinstance(v, np.ndarray)}
             forward = partial(self.computed, stage, key[1], fixed)
 
-            def pulled(arrays: Any, others: Any, cotangent: Any) -> Any:
-                output, pull = jax.vjp(lambda own: forward(own, others), arrays)
-                wanted(output, cotangent.shape)
-                return pull(cotangent)[0]
+            def pulled(own: Any, others: Any, cotangent: Any) -> Any:
+                return jax.vjp(lambda own: forward(own, others), own)[1](cotangent)[0]
 
             wrap = jax.jit if self.jit else (lambda function: function)
             self.compiled[key] = wrap(forward), wrap(pulled)
         return self.compiled[key]
 
-    def computed(self, stage: str, sizes: Sizes, fixed: Any, arrays: Any, others: Any) -> Any:
-        """A stage on JAX's arrays; for the subclass to write."""
+    def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
+        """A stage on JAX's arrays, those that have gradients and those that have none."""
         raise NotImplementedError
 
     def handed(self, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
         """The floating-point arrays, and the others."""
         found = {k: self.there(v) for k, v in inputs.items() if isinstance(v, np.ndarray)}
-        own = arrays_of(inputs)
-        return (
-            {k: v for k, v in found.items() if k in own},
-            {k: v for k, v in found.items() if k not in own},
-        )
+        own = {name: found.pop(name) for name in arrays_of(inputs)}
+        return own, found
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes."""
         with self.settled():
             forward, _ = self.functions(stage, inputs)
-            return self.back(forward(*self.handed(inputs)))
+            return array_of(forward(*self.handed(inputs)), self.dtype)
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
         with self.settled():
             _, pulled = self.functions(stage, inputs)
             found = pulled(*self.handed(inputs), self.there(cotangent))
-            return {name: self.back(g) for name, g in found.items()}
+            return {name: array_of(g, self.dtype) for name, g in found.items()}
 
 
 class Jax(_OnCpu, Networks[Any]):
@@ -107,6 +100,7 @@ class Jax(_OnCpu, Networks[Any]):
     Args:
         dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         jit: whether XLA compiles every stage as a whole, or JAX calls one operation at a time.
+        declares: what else an adapter may say of itself; see :class:`.Adapter`.
 
     Attributes:
         name: the version.
@@ -125,14 +119,12 @@ class Jax(_OnCpu, Networks[Any]):
         'pass'
     """
 
-    stages: Sequence[str] = tuple(STAGES)
+    def __init__(self, dtype: str = "float32", jit: bool = True, **declares: Any) -> None:
+        super().__init__(dtype, jit, declares)
 
-    def __init__(self, dtype: str = "float32", jit: bool = True) -> None:
-        super().__init__(dtype, jit)
-
-    def computed(self, stage: str, sizes: Sizes, fixed: Any, arrays: Any, others: Any) -> Any:
+    def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
         """A stage on JAX's arrays."""
-        return self.run(stage, {**fixed, **arrays, **others})
+        return self.run(stage, {**fixed, **own, **others})
 
     def embedding(self, ids: Any, weight: Any) -> Any:
         """weight[ids]."""
@@ -179,28 +171,27 @@ class Jax(_OnCpu, Networks[Any]):
 class JaxFunction(_OnCpu):
     """One stage, by a function; made by :func:`jax_function`, which says what the arguments are."""
 
-    def __init__(
-        self,
-        fn: Callable[[Any, Any, Sizes], Any],
-        names: Mapping[str, str],
-        stage: str,
-        dtype: str,
-        jit: bool,
-        profile: Sequence[str] | None,
-    ) -> None:
-        super().__init__(dtype, jit)
-        self.fn, self.names = fn, names
-        self.stages = [stage_of(stage).name]
-        self.name = f"{getattr(fn, '__name__', 'function')}, {self.name}"
-        if profile is not None:
-            self.profile = profile
+    def __init__(self, fn: Any, names: Any, stage: str, *on: Any) -> None:
+        super().__init__(*on)
+        self.fn, self.stages = fn, [stage_of(stage).name]
+        self.names = Names(stage, names, self.options)
+        self.name = f"{getattr(fn, '__name__', type(fn).__name__)}, {self.name}"
 
-    def computed(self, stage: str, sizes: Sizes, fixed: Any, arrays: Any, others: Any) -> Any:
+    def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
         """The function, with the parameters in dicts of the author's names."""
-        ours = {name: value for name, value in arrays.items() if name != "x"}
-        called = authors_names(ours, self.names)
-        params = _nested({called[name]: value for name, value in ours.items()})
-        return self.fn(params, others["ids"] if "ids" in others else arrays["x"], sizes)
+        p = {**fixed, **own, **others}
+        x = p["ids"] if "ids" in p else p["x"]
+        flat = {theirs: own[ours] for ours, theirs in self.names.of(own).items()}
+        params = _nested(flat)
+        try:
+            given = {"params": params, "sizes": sizes, **p}
+            return called(self.fn, given, x, (params, x, sizes))
+        except KeyError as error:
+            raise StateDictError(
+                "names maps each parameter of the stage to one that the function looks up",
+                f"no {error}",
+                f"params has {', '.join(flat) or 'none'}",
+            ) from error
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,37 +207,41 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def jax_function(
-    fn: Callable[[Any, Any, Sizes], Any],
+    fn: Callable[..., Any],
     names: Mapping[str, str] | None = None,
     stage: str = "block",
     *,
     dtype: str = "float32",
     jit: bool = True,
-    profile: Sequence[str] | None = None,
+    **declares: Any,
 ) -> JaxFunction:
     """An adapter for a function of yours, which computes one stage.
 
     Args:
         fn: called with the parameters, with x (or the ids), and with the :class:`.Sizes` of the
-            case. A dot in an author's name opens a dict: ``params["norm"]["scale"]``. Weights have
-            torch's layout, (out, in); a function that wants another one transposes them.
+            case: ``fn(params, x, sizes)``. A dot in an author's name opens a dict:
+            ``params["norm"]["scale"]``. It may take inputs of the stage by their names instead, or
+            x alone. Weights have torch's layout, (out, in); a function that wants another one
+            transposes them.
         names: what the function calls each parameter of the stage, by our name; those left out
             have our name. An ``i`` between dots is the number of a block, on both sides.
         stage: which stage it computes, a key of :data:`.STAGES`.
         dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         jit: whether the function is compiled.
-        profile: which of :data:`.PROFILES` excuse it; by default those of JAX's own functions, and
-            ``()`` for none.
+        declares: what else an adapter may say of itself; see :class:`.Adapter`. ``profile`` is by
+            default that of JAX's own functions, and ``()`` is none. An option of the networks may
+            stand alone, as ``ffn="swiglu"``.
 
     Returns:
         The adapter, for :func:`.conform`.
 
     Raises:
-        ArgumentError: no such stage.
+        ArgumentError: no such stage or option.
         DTypeError: no such format.
+        StateDictError: no such parameter.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax
         >>> from numixology.verify.conformance import conform
         >>> from numixology.verify.conformance.adapters.jax import jax_function
         >>> def dense(params, x, sizes):
@@ -258,5 +253,7 @@ def jax_function(
         ...     return x @ params["kernel"].T
         >>> conform(jax_function(forgetful, names, "linear"), stages=["linear"]).verdict
         'fail'
+        >>> conform(jax_function(jax.nn.silu, stage="silu"), stages=["silu"]).verdict
+        'pass'
     """
-    return JaxFunction(fn, names or {}, stage, dtype, jit, profile)
+    return JaxFunction(fn, names or {}, stage, dtype, jit, declares)

@@ -7,35 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from importlib.resources import files
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....errors import ArgumentError, UnsupportedError
+from ..adapter import declared
 from .builtin import Numpy
 
-__all__ = ["NAMES", "load"]
+__all__ = ["NAMES", "load", "template"]
 
-
-class _Ready(NamedTuple):
-    """Where a ready adapter is, and what it is of."""
-
-    module: str
-    thing: str
-    about: str
-
-
-_OTHERS = {
-    "torch": _Ready("torch", "Torch", "torch on any device: device, dtype, tf32"),
-    "jax": _Ready("jax", "Jax", "JAX on the CPU: dtype, jit"),
-    "onnxruntime": _Ready("onnxruntime", "OnnxRuntime", "ONNX Runtime on the CPU, forward: dtype"),
-}
 
 #: The ready adapters, with what they are of and their options.
-NAMES: dict[str, str] = {
+NAMES = {
     "numpy64": "this package in float64",
     "numpy32": "this package in float32",
-} | {name: one.about for name, one in _OTHERS.items()}
+    "torch": "torch on any device: device, dtype, tf32",
+    "jax": "JAX on the CPU: dtype, jit",
+    "onnxruntime": "ONNX Runtime on the CPU, forward: dtype",
+}
+_CLASSES = {"torch": "Torch", "jax": "Jax", "onnxruntime": "OnnxRuntime"}
 
 #: Those that the ready adapters import.
 _LIBRARIES = ("jax", "jaxlib", "ml_dtypes", "onnx", "onnxruntime", "torch")
@@ -47,8 +39,9 @@ def load(target: str, **options: Any) -> Any:
 
     Args:
         target: one of :data:`NAMES`; or a path ending in ``.py``, of a file in which ``adapter`` is
-            an adapter or makes one; or ``package.module:object``. Options may follow a name or a
-            path: ``"torch:device=cuda,dtype=bfloat16"``, where on and off are True and False.
+            an adapter or makes one; or ``my.py:object`` or ``package.module:object``. Options may
+            follow: ``"torch:device=cuda,dtype=bfloat16"``, ``"my.py:object,dtype=float64"``, where
+            on and off are True and False. What an adapter may say of itself may be among them.
         options: the same as keywords, for what makes the adapter.
 
     Returns:
@@ -57,6 +50,7 @@ def load(target: str, **options: Any) -> Any:
     Raises:
         ArgumentError: no such name, file, module, object or option, or what is found there cannot
             be run.
+        DTypeError: what is found there is no adapter.
         UnsupportedError: a library that the adapter needs is not installed, or has no such device.
 
     Example:
@@ -67,19 +61,22 @@ def load(target: str, **options: Any) -> Any:
         Traceback (most recent call last):
         numixology.errors.ArgumentError: an adapter is a name, a path ending in .py or ...
     """
-    where, written = _split(target)
-    given = {**_read(written, target), **options}
-    if where.endswith(".py"):
-        return _made(_in_file(Path(where)), given, target)
+    match = re.fullmatch(r"(.*\.py)(?::(.*))?", target)  # a path may have a colon of its own
+    where, written = (match[1], match[2] or "") if match else target.partition(":")[::2]
+    thing, _, more = written.partition(",")
+    if "=" in thing or where in NAMES:
+        thing, more = "", written
+    given = {**_read(more, target), **options}
+    if match:
+        return _made(_in_file(Path(where), thing or "adapter"), given, target)
     if where in ("numpy64", "numpy32"):
         return _made(partial(Numpy, where.replace("numpy", "float")), given, target)
-    if where in _OTHERS:
-        ready = _OTHERS[where]
+    if where in NAMES:
         with _importing(f"the adapter {where}"):
-            module = import_module(f".{ready.module}", __package__)
-        return _made(getattr(module, ready.thing), given, target)
-    if "=" not in written and where.replace(".", "").isidentifier() and written:
-        return _made(_in_module(where, written), options, target)
+            module = import_module(f".{where}", __package__)
+        return _made(getattr(module, _CLASSES[where]), given, target)
+    if thing and where.replace(".", "").isidentifier():
+        return _made(_in_module(where, thing), given, target)
     raise ArgumentError(
         "an adapter is a name, a path ending in .py or package.module:object",
         repr(target),
@@ -87,20 +84,27 @@ def load(target: str, **options: Any) -> Any:
     )
 
 
-def _split(target: str) -> tuple[str, str]:
-    """What stands before the colon, and after; a path ending in .py may have one of its own."""
-    if match := re.fullmatch(r"(.*\.py)(?::(.*))?", target):
-        return match[1], match[2] or ""
-    where, _, written = target.partition(":")
-    return where, written
+def template() -> str:
+    """The text of an adapter that works for one stage, to be filled in.
+
+    Returns:
+        A Python file.
+
+    Example:
+        >>> from numixology.verify.conformance import conform
+        >>> from numixology.verify.conformance.adapters import template
+        >>> names = {}
+        >>> exec(template(), names)
+        >>> conform(names["adapter"], stages=["silu"]).verdict
+        'pass'
+    """
+    return (files(__package__) / "starter.txt").read_text("utf-8")
 
 
 def _read(written: str, target: str) -> dict[str, Any]:
-    """``"device=cuda,tf32=on"`` as a dict; nothing if this is no list of options."""
-    if not written or "=" not in written:
-        return {}
+    """``"device=cuda,tf32=on"`` as a dict."""
     found: dict[str, Any] = {}
-    for one in written.split(","):
+    for one in written.split(",") if written else ():
         name, sign, value = one.partition("=")
         if not sign or not name.strip():
             raise ArgumentError(
@@ -122,18 +126,20 @@ def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
         return thing
     make: Callable[..., Any] = thing
     try:
-        inspect.signature(make).bind(**options)
-    except TypeError as error:
-        takes = ", ".join(inspect.signature(make).parameters) or "none"
+        takes = inspect.signature(make)
+        takes.bind(**options)
+    except (TypeError, ValueError) as error:
+        if not options:
+            declared(make)  # it is a function of torch, for instance, and not of options
         raise ArgumentError(
             f"the options are those that {target.partition(':')[0]} takes",
-            f"{', '.join(options) or 'none'} ({error})",
-            f"it takes {takes}",
+            f"{', '.join(options)} ({error})",
+            f"it takes {', '.join(takes.parameters) or 'none'}",
         ) from error
     return make(**options)
 
 
-def _in_file(path: Path) -> Any:
+def _in_file(path: Path, thing: str) -> Any:
     if not path.is_file():
         raise ArgumentError(
             "an adapter's file must exist",
@@ -147,7 +153,7 @@ def _in_file(path: Path) -> Any:
     with _importing(str(path)), _first_on_the_path(path.parent):
         # Not by its loader, which takes bytecode of the same size and second for the file's own.
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-    return _attribute(module, "adapter", str(path))
+    return _attribute(module, thing, str(path))
 
 
 def _in_module(name: str, thing: str) -> Any:

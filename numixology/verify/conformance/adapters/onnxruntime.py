@@ -1,6 +1,5 @@
 """ONNX Runtime as a backend: every stage as a graph of ONNX operators, forward only."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,11 @@ from onnx import TensorProto, helper
 
 from ....array import Array
 from ....errors import UnsupportedError
+from ..adapter import LAYOUTS
 from ..cases import make_case
-from ..formats import format_of
 from ..networks import Networks
-from ..stages import STAGES, Inputs
-from .layers import sizes_of
+from ..stages import Inputs
+from .shared import Backend, sizes_of
 
 __all__ = ["OPSET", "PROFILE", "OnnxRuntime"]
 
@@ -99,7 +98,7 @@ class _Graph(Networks[Any]):
         return self.node("Mul", self.silu(gate), up)
 
 
-class OnnxRuntime:
+class OnnxRuntime(Backend):
     """ONNX Runtime on the CPU: LayerNormalization, MatMul, Gelu, Sigmoid, Softmax, Gather, ...
 
     Graphs have no gradients, so there is no vjp, and gradients are reported as not covered. Stages
@@ -107,6 +106,7 @@ class OnnxRuntime:
 
     Args:
         dtype: ``"float64"``, ``"float32"`` or ``"float16"``.
+        declares: what else an adapter may say of itself; see :class:`.Adapter`.
 
     Attributes:
         name: the version.
@@ -127,20 +127,20 @@ class OnnxRuntime:
         ('pass', ('its gradients are not covered: the adapter has no vjp',))
     """
 
-    def __init__(self, dtype: str = "float32") -> None:
-        self.dtype = format_of(dtype).name
+    lost = LAYOUTS
+
+    def __init__(self, dtype: str = "float32", **declares: Any) -> None:
+        name = f"ONNX Runtime {onnxruntime.__version__} on cpu"
+        super().__init__(name, dtype, PROFILE.get(dtype, ()), declares)
         if dtype not in PROFILE:
             raise UnsupportedError(
                 "ONNX Runtime calculates on the CPU in float64, float32 and float16",
                 dtype,
                 f"use {', '.join(PROFILE)}",
             )
-        self.accumulation = "float64" if dtype == "float64" else "float32"
-        self.profile: Sequence[str] = PROFILE[dtype]
-        self.name = f"ONNX Runtime {onnxruntime.__version__} on cpu"
         self.kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         self.sessions: dict[Any, Any] = {}
-        self.stages = [stage for stage in STAGES if self._runs(stage)]
+        self.stages = [stage for stage in self.stages if self._runs(stage)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "sessions": {}}  # for another process to make again

@@ -1,7 +1,9 @@
-"""torch as a backend: its own functions on any device and in any format, or a module of yours."""
+"""torch as a backend: its own functions on any device and in any format, or code of yours."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,10 @@ import torch.nn.functional as F
 
 from ....array import Array
 from ....errors import StateDictError, UnsupportedError
-from ..formats import format_of
+from ..calling import array_of, in_a_line
 from ..networks import Networks
-from ..stages import STAGES, Inputs, stage_of
-from .layers import Sizes, arrays_of, authors_names, parameters_of, sizes_of, wanted
+from ..stages import Inputs, stage_of
+from .shared import Backend, Names, Sizes, arrays_of, called, sizes_of
 
 __all__ = ["PROFILE", "Torch", "TorchModule", "torch_module"]
 
@@ -28,49 +30,95 @@ PROFILE = {
 }
 
 
-class _OnDevice:
-    """Arrays to tensors of one device and format, and back."""
+class _Memory:
+    """NumPy's memory as torch's: a tensor has the offset and the strides of its array.
 
-    def __init__(self, device: str, dtype: str, tf32: bool) -> None:
-        self.dtype = format_of(dtype).name
-        self.profile: Sequence[str] = PROFILE[dtype]
-        self.accumulation = "float64" if dtype == "float64" else "float32"
-        self.device = _device(device)
-        self.kind = getattr(torch, dtype)
-        self.tf32 = tf32
-        self.name = f"torch {torch.__version__} on {device}"
-        if self.device.type == "cuda":
-            self.name += f" ({torch.cuda.get_device_name(self.device)}), TF32 "
-            self.name += "on" if tf32 else "off"
+    Where device and format are NumPy's, it is the same memory, read-only or not. Elsewhere the
+    whole memory is copied of which the array is a part, and what is written there is written back.
+    """
+
+    def __init__(self, device: Any, kind: Any) -> None:
+        self.device, self.kind = device, kind
+        self.copies: list[tuple[Any, Any, Any]] = []
 
     def tensor(self, array: Array) -> Any:
-        """A tensor with an array's numbers and strides: on its memory if that can be done."""
-        if array.size and 0 in array.strides:
-            once = tuple(slice(0, 1 if step == 0 else None) for step in array.strides)
-            return self.tensor(array[once].copy()).expand(array.shape)
-        if any(step < 0 or step % array.itemsize for step in array.strides):
-            array = array.copy()  # torch has no such strides
-        kind = self.kind if array.dtype.kind == "f" else torch.int64
-        # Of an array that is read-only torch would warn.
-        shared = torch.from_numpy(array if array.flags.writeable else array.copy())
-        if array.flags.writeable and shared.dtype == kind and self.device.type == "cpu":
-            return shared
-        steps = [step // array.itemsize for step in array.strides]
-        made = torch.empty_strided(array.shape, steps, dtype=kind, device=self.device)
-        return made.copy_(shared)
+        """The tensor at the array's place."""
+        owner: Any = array
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        start = array.ctypes.data - owner.ctypes.data if isinstance(owner, np.ndarray) else -1
+        if any(step < 0 or step % array.itemsize for step in (start, *array.strides)):
+            return self.tensor(array.copy())  # torch has no negative strides
+        whole = torch.from_numpy(np.asarray(_Flat(owner, array.dtype)))
+        moved = whole.to(self.device, self.kind if array.dtype.kind == "f" else torch.int64)
+        if moved is not whole:
+            self.copies.append((whole, moved, moved.clone()))
+        strides = [step // array.itemsize for step in array.strides]
+        return moved.as_strided(array.shape, strides, start // array.itemsize)
 
-    def array(self, tensor: Any) -> Array:
-        """A tensor's numbers, bfloat16 in float32."""
-        tensor = tensor.detach().cpu()
-        found: Array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-        return found
+    def tensors(self, inputs: Inputs) -> dict[str, Any]:
+        """All arrays as tensors, and the settings as they are."""
+        return {
+            name: self.tensor(value) if isinstance(value, np.ndarray) else value
+            for name, value in inputs.items()
+        }
 
-    def written(self, arrays: Mapping[str, Array], tensors: Mapping[str, Any]) -> None:
-        """Let whoever looks at the arrays see what was written into copies of them."""
-        for name, array in arrays.items():
-            now = self.array(tensors[name])
-            if array.flags.writeable and not np.array_equal(now, array, equal_nan=True):
-                array[...] = now
+    def written(self) -> None:
+        """Let whoever looks at the arrays see what was written into the copies."""
+        for whole, moved, before in self.copies:
+            changed = ~torch.isclose(moved, before, rtol=0, atol=0, equal_nan=True)
+            whole[changed.cpu()] = moved[changed].to(whole)
+
+
+class _Flat:
+    """All numbers of the memory that an array owns, in a row, though it be read-only."""
+
+    def __init__(self, owner: Array, dtype: Any) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": dtype.str,
+            "shape": (owner.nbytes // dtype.itemsize,),
+            "data": (owner.ctypes.data, False),
+        }
+
+
+class _OnDevice(Backend):
+    """What torch's own functions and those of others have in common: tensors in, autograd."""
+
+    lost = ("negative strides",)
+
+    def __init__(self, device: str, dtype: str, tf32: bool, declares: Mapping[str, Any]) -> None:
+        self.device, self.tf32 = _device(device), tf32
+        name = f"torch {torch.__version__} on {device}"
+        if self.device.type == "cuda":
+            name += f" ({torch.cuda.get_device_name(self.device)}), TF32 {'on' if tf32 else 'off'}"
+        super().__init__(name, dtype, PROFILE.get(dtype, ()), declares)
+
+    def prepared(self, stage: str, inputs: Inputs, p: dict[str, Any]) -> Callable[[Any], Any]:
+        """What calculates the output from the inputs as tensors; p may be changed."""
+        raise NotImplementedError
+
+    def forward(self, stage: str, inputs: Inputs) -> Array:
+        """What a stage computes, without recording anything."""
+        memory = _Memory(self.device, getattr(torch, self.dtype))
+        with torch.no_grad(), self.precision():
+            p = memory.tensors(inputs)
+            output = self.prepared(stage, inputs, p)(p)
+        memory.written()
+        return array_of(output, self.dtype)
+
+    def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
+        """The gradients of ⟨cotangent, output⟩ by the floating-point inputs, under our names."""
+        memory = _Memory(self.device, getattr(torch, self.dtype))
+        with self.precision():
+            p = memory.tensors(inputs)
+            compute = self.prepared(stage, inputs, p)
+            leaves = {name: p[name].requires_grad_() for name in arrays_of(inputs)}
+            output, ct = compute(p), memory.tensor(cotangent)
+            found = torch.autograd.grad(output, list(leaves.values()), ct, materialize_grads=True)
+        memory.written()
+        return {name: array_of(g, self.dtype) for name, g in zip(leaves, found, strict=True)}
 
     @contextmanager
     def precision(self) -> Iterator[None]:
@@ -116,6 +164,8 @@ class Torch(_OnDevice, Networks[Any]):
         dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         tf32: whether products of float32 on CUDA may be of TF32 numbers, which have 11 digits.
             Then the adapter still declares float32, and the kit says what is lost.
+        declares: what else an adapter may say of itself; see :class:`.Adapter`. An option of the
+            networks may stand alone, as ``ffn="swiglu"``.
 
     Attributes:
         name: version and device, and on CUDA also whether TF32 is on.
@@ -125,6 +175,7 @@ class Torch(_OnDevice, Networks[Any]):
         profile: that of :data:`PROFILE`.
 
     Raises:
+        ArgumentError: there is no such option.
         DTypeError: no such format.
         UnsupportedError: torch does not find that device.
 
@@ -136,30 +187,14 @@ class Torch(_OnDevice, Networks[Any]):
         'pass'
     """
 
-    stages: Sequence[str] = tuple(STAGES)
+    def __init__(
+        self, device: str = "cpu", dtype: str = "float32", tf32: bool = False, **declares: Any
+    ) -> None:
+        super().__init__(device, dtype, tf32, declares)
 
-    def __init__(self, device: str = "cpu", dtype: str = "float32", tf32: bool = False) -> None:
-        super().__init__(device, dtype, tf32)
-
-    def forward(self, stage: str, inputs: Inputs) -> Array:
-        """What a stage computes, without recording anything."""
-        with torch.no_grad(), self.precision():
-            return self.array(self.run(stage, self._tensors(inputs)))
-
-    def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
-        """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
-        p = self._tensors(inputs)
-        leaves = {name: p[name].requires_grad_() for name in arrays_of(inputs)}
-        with self.precision():
-            output = self.run(stage, p)
-            found = torch.autograd.grad(output, list(leaves.values()), self.tensor(cotangent))
-        return {name: self.array(g) for name, g in zip(leaves, found, strict=True)}
-
-    def _tensors(self, inputs: Inputs) -> dict[str, Any]:
-        return {
-            name: self.tensor(value) if isinstance(value, np.ndarray) else value
-            for name, value in inputs.items()
-        }
+    def prepared(self, stage: str, inputs: Inputs, p: dict[str, Any]) -> Callable[[Any], Any]:
+        """The stage, by the functions below."""
+        return partial(self.run, stage)
 
     def embedding(self, ids: Any, weight: Any) -> Any:
         """weight[ids]."""
@@ -200,67 +235,79 @@ class Torch(_OnDevice, Networks[Any]):
 
 
 class TorchModule(_OnDevice):
-    """One stage, by a module; made by :func:`torch_module`, which says what the arguments are."""
+    """One stage, by code of yours; made by :func:`torch_module`, which says what is taken."""
 
-    def __init__(
-        self,
-        make: Callable[[Sizes], Any],
-        names: Mapping[str, str],
-        stage: str,
-        device: str,
-        dtype: str,
-        tf32: bool,
-        call: Callable[[Any, Mapping[str, Any]], Any],
-        profile: Sequence[str] | None,
-    ) -> None:
-        super().__init__(device, dtype, tf32)
-        self.make, self.names, self.call = make, names, call
-        self.stages = [stage_of(stage).name]
-        self.name = f"{getattr(make, '__name__', 'module')}, {self.name}"
-        if profile is not None:
-            self.profile = profile
+    def __init__(self, make: Any, names: Any, stage: str, call: Any, *on: Any) -> None:
+        super().__init__(*on)
+        self.stages, self.call, self.title = [stage_of(stage).name], call, _title(make)
+        self.name = f"{self.title}, {self.name}"
+        self.names = Names(stage, names, self.options)
+        function = isinstance(make, type) and issubclass(make, torch.autograd.Function)
+        self.make: Any = make.apply if function else make
+        ready = _computes(self.make, self.names.ours)
+        self.made = (None, self.make) if ready else (Sizes(), None)
 
-    def forward(self, stage: str, inputs: Inputs) -> Array:
-        """What the module computes, without recording anything."""
-        with torch.no_grad(), self.precision():
-            module, p = self._prepared(stage, inputs)
-            output = self.call(module, p)
-        self.written(_arrays(inputs), p)
-        return self.array(output)
+    def prepared(self, stage: str, inputs: Inputs, p: dict[str, Any]) -> Callable[[Any], Any]:
+        """The function, or the module with the case's arrays as its parameters."""
+        sizes = sizes_of(stage, inputs)
+        if self.made[0] not in (None, sizes):
+            self.made = sizes, self._of(sizes)
+        code = self.made[1]
+        if isinstance(code, torch.nn.Module):
+            theirs = dict(
+                code.to(self.device, getattr(torch, self.dtype)).eval().named_parameters()
+            )
+            called_by = self.names.of(arrays_of(inputs))
+            _check(theirs, {name: inputs[ours].shape for ours, name in called_by.items()})
+            for ours, name in called_by.items():
+                theirs[name].data, p[ours] = p[ours], theirs[name]
+        return partial(self._called, code)
 
-    def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
-        """The gradients by x and by the module's parameters, under our names."""
-        with self.precision():
-            module, p = self._prepared(stage, inputs)
-            leaves = {name: p[name].requires_grad_() for name in arrays_of(inputs)}
-            output = self.call(module, p)
-            wanted(output, cotangent.shape)
-            ct = self.tensor(cotangent)
-            found = torch.autograd.grad(output, list(leaves.values()), ct, materialize_grads=True)
-        self.written(_arrays(inputs) | {"": cotangent}, p | {"": ct})
-        return {name: self.array(g) for name, g in zip(leaves, found, strict=True)}
+    def _of(self, sizes: Sizes) -> Any:
+        """A module, or a function, for these sizes."""
+        try:
+            made = called(self.make, sizes._asdict(), sizes, ())
+        except Exception as error:
+            refused = isinstance(error, ValueError | AssertionError | RuntimeError)
+            if refused and sizes.num_heads not in (0, sizes.tokens):
+                raise  # the paper's mixer has as many heads as tokens
+            wrong = in_a_line(error)
+        else:
+            if callable(made):
+                return made
+            wrong = f"it returns {type(made).__name__}"
+        raise StateDictError(
+            f"{self.title} makes a module or a function from the sizes of a case",
+            f"{wrong}, for {sizes}",
+            f"write torch_module(lambda sizes: {self.title}(sizes.hidden_dim), ...), and say what "
+            'sizes it takes, as requires={"D": 64}',
+        )
 
-    def _prepared(self, stage: str, inputs: Inputs) -> tuple[Any, dict[str, Any]]:
-        """The module with the case's parameters, and all inputs, the parameters being its own."""
-        module = self.make(sizes_of(stage, inputs)).to(self.device, self.kind).eval()
-        ours = parameters_of(inputs)
-        called = authors_names(ours, self.names)
-        theirs = dict(module.named_parameters())
-        _check(theirs, {called[name]: array.shape for name, array in ours.items()})
-        p = {
-            name: self.tensor(value)
-            if isinstance(value, np.ndarray) and name not in ours
-            else value
-            for name, value in inputs.items()
-        }
-        with torch.no_grad():
-            for name, array in ours.items():
-                p[name] = theirs[called[name]].copy_(self.tensor(array))
-        return module, p
+    def _called(self, code: Any, p: Mapping[str, Any]) -> Any:
+        if self.call is not None:
+            return self.call(code, p)
+        first = p["ids"] if "ids" in p else p["x"]
+        several = [first] if isinstance(code, torch.nn.Module) else [*p.values()]
+        return called(code, {"input": first, **p}, first, several)
 
 
-def _arrays(inputs: Inputs) -> dict[str, Array]:
-    return {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+def _title(code: Any) -> str:
+    return getattr(code, "__name__", type(code).__name__)
+
+
+def _computes(code: Any, inputs: Mapping[str, Any]) -> bool:
+    """Whether this is what computes a stage: a module, or a function of its inputs."""
+    if isinstance(code, type):
+        return False
+    home = getattr(code, "__module__", None) or type(code).__module__
+    if isinstance(code, torch.nn.Module) or home.startswith("torch"):
+        return True
+    try:
+        takes = signature(code).parameters.values()
+    except ValueError:
+        return True
+    needed = [one.name for one in takes if one.default is one.empty]
+    return bool(needed) and inputs.keys() | {"input"} >= {*needed}
 
 
 def _check(theirs: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -280,46 +327,47 @@ def _check(theirs: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> 
         )
 
 
-def _on_first(module: Any, p: Mapping[str, Any]) -> Any:
-    return module(p["ids"] if "ids" in p else p["x"])
-
-
 def torch_module(
-    make: Callable[[Sizes], Any],
+    make: Any,
     names: Mapping[str, str] | None = None,
     stage: str = "block",
     *,
+    call: Callable[[Any, Mapping[str, Any]], Any] | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     tf32: bool = False,
-    call: Callable[[Any, Mapping[str, Any]], Any] = _on_first,
-    profile: Sequence[str] | None = None,
+    **declares: Any,
 ) -> TorchModule:
-    """An adapter for a module of yours, which computes one stage.
+    """An adapter for a module or a function of yours, which computes one stage.
 
-    For every case the module is made anew, put into evaluation mode, and given the parameters of
-    the case. Its gradients come from autograd, or from what it registers there.
+    A module is put into evaluation mode, and its parameters become those of the case, at their
+    places in memory. Gradients come from autograd, or from what is registered there.
 
     Args:
-        make: makes the module from the :class:`.Sizes` of a case.
+        make: makes a module from the :class:`.Sizes` of a case, or from those of them that it has
+            parameters for. Or it is what computes the stage: a function of torch, of one tensor
+            or of inputs of the stage by their names, a subclass of ``torch.autograd.Function``, or
+            a module that suits all sizes.
         names: what the module calls each parameter of the stage, by our name; those left out have
             our name. An ``i`` between dots is the number of a block, on both sides:
             ``{"blocks.i.mixer.norm.weight": "layers.i.ln1.weight"}``.
         stage: which stage it computes, a key of :data:`.STAGES`.
+        call: calls the module, given it and the inputs by name as tensors; by default
+            ``module(x)``, or ``module(ids)``.
         device: where.
         dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         tf32: whether products of float32 on CUDA may be of TF32 numbers.
-        call: calls the module, given it and the inputs by name as tensors; by default
-            ``module(x)``, or ``module(ids)``.
-        profile: which of :data:`.PROFILES` excuse it; by default those of torch's own functions,
-            and ``()`` for none.
+        declares: what else an adapter may say of itself; see :class:`.Adapter`. ``profile`` is by
+            default that of torch's own functions, and ``()`` is none. An option of the networks
+            may stand alone, as ``ffn="swiglu"``.
 
     Returns:
         The adapter, for :func:`.conform`.
 
     Raises:
-        ArgumentError: no such stage.
+        ArgumentError: no such stage or option.
         DTypeError: no such format.
+        StateDictError: no such parameter.
         UnsupportedError: torch does not find that device.
 
     Example:
@@ -347,4 +395,4 @@ def torch_module(
         >>> conform(torch_module(Gated, names, stage), stages=[stage]).verdict
         'fail'
     """
-    return TorchModule(make, names or {}, stage, device, dtype, tf32, call, profile)
+    return TorchModule(make, names or {}, stage, call, device, dtype, tf32, declares)
