@@ -33,6 +33,15 @@ def test_the_command_writes_and_compares(run, printed, tmp_path) -> None:
     assert "First failing stage: silu" in out
 
 
+def test_sizes_of_your_own(printed, tmp_path) -> None:
+    line = f"vectors write {tmp_path} --stage silu --seeds 0 --shape B=3,D=5 --shape T=2,D=7"
+    assert printed(line).startswith("2 cases with 4 tensors to compare, ")
+    assert [one.case.name for one in read_vectors(tmp_path)] == [
+        "silu/plain/B=3,D=5",
+        "silu/plain/T=2,D=7",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -43,6 +52,7 @@ def test_the_command_writes_and_compares(run, printed, tmp_path) -> None:
             "a stage must be a known one: got 'gelo'; did you mean gelu?",
         ),
         ("write {}/new --seeds 0", "at least one case"),
+        ("write {}/new --shape D", "write such as B=512"),
         ("compare {}", "required: RESULTS"),
         ("compare {} {}", "a folder of vectors has a manifest.json: got"),
     ],

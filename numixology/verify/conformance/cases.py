@@ -402,7 +402,7 @@ def every_case(
     Raises:
         ArgumentError: no seeds, no such stage, or a rule that cannot be read.
     """
-    if seeds < 1:
+    if seeds < 0 or not (seeds or shapes or not quick):
         raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
     requires, letters = requires or {}, letters_of(stage)
 

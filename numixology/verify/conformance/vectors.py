@@ -6,8 +6,9 @@ inputs, what is true, by what errors are measured, and how large those may be.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,8 @@ from ...array import Array
 from ...errors import ArgumentError, DTypeError
 from ...version import __version__
 from . import manifest
-from .bounds import Prepared, prepared
-from .cases import Truth
+from .bounds import Prepared, prepare
+from .cases import Case, Truth, every_case
 from .formats import format_of
 from .manifest import Entry
 from .packing import CONTAINERS, Header, Source, contents, damaged, opened, packed, source_of
@@ -70,6 +71,8 @@ def write_vectors(
     accumulation: str | None = None,
     stages: Sequence[str] | None = None,
     seeds: int = 3,
+    kernel: bool = False,
+    shapes: Sequence[Mapping[str, int]] = (),
 ) -> Written:
     """Write cases, what is true of them, and how far off a backend may be.
 
@@ -84,7 +87,11 @@ def write_vectors(
         dtype: in which the backend calculates, a key of :data:`.FORMATS`.
         accumulation: in which it forms sums; float64 for float64, else float32.
         stages: some of :data:`.STAGES`; by default all.
-        seeds: how many cases of every kind.
+        seeds: how many cases of every kind the quick set has; 0 to leave it out.
+        kernel: write the kernel set too, whose sizes are those at which kernels break. It is a
+            hundred times as large.
+        shapes: sizes of your own, each such as ``{"B": 64, "T": 16, "D": 768}``, of which a stage
+            takes those that it has.
 
     Returns:
         What was written.
@@ -108,16 +115,17 @@ def write_vectors(
     wide = accumulation or ("float64" if format_of(dtype).name == "float64" else "float32")
     if wide not in ("float64", "float32"):
         raise DTypeError("sums are formed in float64 or float32", repr(wide), "use one of them")
-    if seeds < 1:
+    if seeds < 0 or not (seeds or kernel or shapes):
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}
+    asked = partial(every_case, dtype=dtype, seeds=seeds, quick=not kernel, shapes=shapes)
     content: Entry = manifest.head_of(format, dtype, wide, seeds, __version__) | {"cases": []}
     folder, files = Path(directory), {}
     try:
         if folder.exists() and (held := os.listdir(folder)):
             raise FileExistsError(f"{len(held)} files in it")
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in _files(content, [stage for stage in STAGES if stage in chosen]):
+        for name, data in _files(content, [asked(stage) for stage in STAGES if stage in chosen]):
             files[name] = (folder / name).write_bytes(data)
     except OSError as error:
         invariant = "vectors are written to a folder that is empty, or new"
@@ -127,16 +135,20 @@ def write_vectors(
     return Written(folder, list(files), sum(files.values()), len(content["cases"]), judged)
 
 
-def _files(content: Entry, stages: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _files(content: Entry, stages: Sequence[Iterable[Case]]) -> Iterator[tuple[str, bytes]]:
     """Every file by its name; the manifest comes last, since it says that all is there."""
     container, seeds = content["format"], content["seeds"]
-    for stage in stages:
+    for cases in stages:
+        groups: dict[str, dict[str, Case]] = {}  # those of one kind have their bounds in common
+        for case in cases:
+            groups.setdefault(case.name if case.sizes else case.kind, {})[case.name] = case
         tensors: dict[str, Array] = {}
         end = 0
-        for one in prepared(content["dtype"], content["accumulation"], [stage], seeds):
-            content["cases"].append(_laid_out(content, one, end, tensors))
-            end = manifest.end_of(content["cases"][-1]["tensors"])
-        yield f"{stage}{CONTAINERS[container]}", contents(container, tensors)
+        for group in groups.values():
+            for one in prepare([*group.values()], content["accumulation"]):
+                content["cases"].append(_laid_out(content, one, end, tensors))
+                end = manifest.end_of(content["cases"][-1]["tensors"])
+        yield f"{one.case.stage}{CONTAINERS[container]}", contents(container, tensors)
     if container == "raw":
         yield manifest.INDEX, manifest.table(content).encode("ascii")
     if len(text := manifest.text_of(content).encode("ascii")) > manifest.LARGEST:

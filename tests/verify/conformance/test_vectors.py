@@ -29,6 +29,7 @@ from numixology.verify.conformance import (
     KINDS,
     STAGES,
     Textbook,
+    cases,
     compare_vectors,
     manifest,
     packing,
@@ -173,6 +174,32 @@ def test_bfloat16_is_written_as_it_is(vectors) -> None:
     about = json.loads((vectors("npz", "bfloat16") / "manifest.json").read_text())
     dtypes = {one["role"]: one["dtype"] for case in about["cases"] for one in case["tensors"]}
     assert (dtypes["input"], dtypes["output"]) == ("float32", "float64")
+
+
+@pytest.mark.parametrize("container", ["npz", "raw"])
+def test_cases_have_the_sizes_asked_for(tmp_path, monkeypatch, container) -> None:
+    """A stage takes of a shape what it has, and no case is written twice."""
+    monkeypatch.setattr(cases, "kernel_sizes", lambda stage: iter([{"B": 3, "T": 11, "D": 33}]))
+    shapes = [{"B": 4, "T": 5, "D": 6, "H": heads} for heads in (2, 3)]
+    stages = ["silu", "token_mix"]
+    about = {"format": container, "dtype": "float32", "stages": stages, "seeds": 0}
+    folder, mine = tmp_path / "vectors", tmp_path / "mine"
+    write_vectors(folder, kernel=True, shapes=shapes, **about)
+    read = [one.case for one in read_vectors(folder)]
+    own = [case.name for case in read if case.kind == "plain"]
+    assert own == [
+        "token_mix/plain/B=4,T=5,D=6,H=2",
+        "token_mix/plain/B=4,T=5,D=6,H=3",
+        "silu/plain/B=4,T=5,D=6",
+    ]
+    (large,) = [case for case in read if case.name == "silu/kernel/B=3,T=11,D=33"]
+    assert large.inputs["x"].shape == (3, 11, 33)
+    assert large.sizes == {"B": 3, "T": 11, "D": 33}
+    entries = json.loads((folder / "manifest.json").read_text())["cases"]
+    assert {"B": 4, "T": 5, "D": 6, "H": 3} in [case["sizes"] for case in entries]
+    lay(mine, answers(folder, Textbook("float32", order=5)), container=container)
+    report = compare_vectors(folder, mine, profile=["offsets"])
+    assert outcomes(report) == dict.fromkeys(["token_mix", "silu"], "pass"), str(report)
 
 
 @pytest.mark.parametrize("container", FORMATS)
