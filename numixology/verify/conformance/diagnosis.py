@@ -16,13 +16,14 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
 from .bounds import GUARD, Prepared, measured, true_tensors
-from .bugs import Bug, bugs_of
+from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
 from .cases import Case
 from .contracts import contracts_of, most_rows
 from .formats import format_of
+from .relations import related
 from .verdicts import LOADING, Diagnosis
-from .whereabouts import place_of
+from .whereabouts import edges_of, multiples_of, place_of, smallest_failing
 
 __all__ = ["Lineup", "diagnose"]
 
@@ -32,8 +33,10 @@ NEAR = 0.2
 _LIKE = 0.5
 #: On how many cases the bugs are run, and of how many numbers if smaller ones fail.
 _CASES, _SMALL = 12, 20_000
-#: How many bugs are looked at closely though they are not near.
-_FEW = 3
+#: How many bugs are looked at closely though they are not near, and cases for a relation.
+_FEW, _EXAMPLES = 3, 2
+#: A relation leaves no more than this share of the difference unexplained.
+_SAME = 0.01
 
 #: What a stage is made of: if a backend does not offer those, their bugs may be in it.
 _PARTS = {
@@ -147,21 +150,46 @@ def diagnose(
     seen = [
         each for i, results in enumerate(known) for each in _seen(cases[i], i, results, profile)
     ]
-    at = at if at >= 0 else cases.index(most_rows(cases))
     if not any(one.fails for one in seen):
-        return _by_breach(lineup, broken, at, has_vjp) if broken else None
-    chosen = _telling(seen, cases)
-    telling = sorted((one for one in seen if one.i in chosen), key=_severity, reverse=True)
-    shown = next(one for one in telling if one.fails)
-    code = _value_code(cases[shown.i].case, shown, adapter is None)
-    found = _by_value(lineup, _suspects(about, cases[0].case), telling, code)
+        one = cases[at] if at >= 0 else most_rows(cases)
+        return _by_breach(lineup, broken, one.case, has_vjp) if broken else None
+    seen = _telling(seen, cases)
+    shown = next(one for one in seen if one.fails)
+    suspects, least = _suspects(about, cases[0].case), None
+    if about and not shown.inside:
+        least = smallest_failing(adapter, cases[shown.i].case)
+    if least and _numbers(cases[shown.i]) > _SMALL:  # the bugs are run on the smaller one
+        lineup = Lineup([*cases, least.one], lineup.accumulation)
+        smaller = _seen(least.one, len(cases), least.results, profile)
+        seen = [*sorted(smaller, key=_severity, reverse=True), *(o for o in seen if not o.fails)]
+        shown = next(one for one in seen if one.fails)
+    found = _by_value(lineup, suspects, seen)
+    if not found.by and about:
+        found = _by_chance(adapter, about, lineup, seen) or found
+    edges, edge = (least.edges, least.said) if least else ([], "")
+    at_fault = lineup.cases[shown.i]
     if not found.by:
-        found = (
-            (about and _by_chance(adapter, about, lineup, telling, code))
-            or (broken and _by_breach(lineup, broken, at, has_vjp, telling))
-            or found
-        )
-    return found._replace(where=place_of(cases[shown.i], shown.tensor, shown.got))
+        if least and not edges:
+            edges, edge = multiples_of(adapter, least.one.case)
+        edges = [*edges, *edges_of(at_fault, shown.tensor, shown.got)]
+        bugs = [
+            bug
+            for axis, n in dict.fromkeys(edges)
+            for bug in edge_bugs(at_fault.case.stage, axis, n)
+        ]
+        edged = _by_value(lineup, bugs, [one for one in seen if one.i == shown.i])
+        found = edged if edged.by else found
+    if not found.by and (relations := _relations(lineup, seen)):
+        found = found._replace(description="; ".join(relations), by="relation")
+    if broken and found.by in ("", "relation"):
+        breach = _by_breach(lineup, broken, most_rows(cases).case, has_vjp, seen)
+        found = breach if breach.named or not found.by else found
+    return found._replace(
+        code=found.code or _value_code(at_fault.case, shown, adapter is None),
+        where=place_of(at_fault, shown.tensor, shown.got),
+        edge=edge,
+        shape=",".join(f"{k}={n}" for k, n in least.sizes.items()) if least else "",
+    )
 
 
 class _Seen(NamedTuple):
@@ -221,23 +249,29 @@ def _severity(one: _Seen) -> tuple[bool, bool, float]:
     return not one.inside, finite, one.ratio
 
 
-def _telling(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> set[int]:
-    """Of every kind the case that is farthest off, and some that are right though others fail.
+def _telling(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> list[_Seen]:
+    """What shows the bug best, first: of every kind the case that is farthest off.
 
-    Large ones are left out, but for the smallest that fails if no other does.
+    Beside them stand some cases that are right. Large ones are left out, but for the smallest that
+    fails if no other does.
     """
     worst: dict[int, float] = {}
     for one in seen:
         worst[one.i] = max(worst.get(one.i, 0.0), one.ratio)
     failing = {one.i for one in seen if one.fails}
-    sizes = {i: sum(true.size for true in true_tensors(cases[i].truth).values()) for i in worst}
-    least = min(failing, key=lambda i: sizes[i])
-    small = [i for i in worst if sizes[i] <= max(_SMALL, sizes[least])]
+    most = max(_SMALL, min(_numbers(cases[i]) for i in failing))
+    small = [i for i in worst if _numbers(cases[i]) <= most]
     chosen: dict[str, int] = {}
     for i in sorted(small, key=lambda i: -worst[i]):
         chosen.setdefault(cases[i].case.kind, i)
     right = [i for i in small if i not in failing and i not in chosen.values()]
-    return {*chosen.values(), *right[: max(0, _CASES - len(chosen))]}
+    those = {*chosen.values(), *right[: max(0, _CASES - len(chosen))]}
+    return sorted((one for one in seen if one.i in those), key=_severity, reverse=True)
+
+
+def _numbers(one: Prepared) -> int:
+    """How many numbers a backend returns of a case."""
+    return sum(true.size for true in true_tensors(one.truth).values())
 
 
 def _suspects(about: Declaration | None, one: Case) -> list[Bug]:
@@ -267,18 +301,21 @@ class _Left(NamedTuple):
         """Those tensors of which next to nothing is left."""
         return [tensor for tensor in tensors if self.share([tensor]) <= near]
 
+    def ranked(self, tensors: Iterable[str]) -> tuple[float, float]:
+        """What comes first leaves least of these; digits beyond rounding come second."""
+        return round(self.share(tensors), 2), self.share(tensors, raw=True)
+
     @property
     def rank(self) -> tuple[float, float]:
-        """What comes first leaves least of all tensors; digits beyond rounding come second."""
-        everything = {**self.counts, **self.score}
-        return round(self.share(everything), 2), self.share(everything, raw=True)
+        """The same of all tensors, also those in which the bug alone is wrong."""
+        return self.ranked({**self.counts, **self.score})
 
 
-def _by_value(
-    lineup: Lineup, suspects: Sequence[Bug], seen: Sequence[_Seen], code: str
-) -> Diagnosis:
-    failing = [one for one in seen if one.fails]
-    most = {one.tensor: one.i for one in reversed(failing)}  # the case that shows it best
+def _by_value(lineup: Lineup, suspects: Sequence[Bug], seen: Sequence[_Seen]) -> Diagnosis:
+    most: dict[str, int] = {}  # the tensors that fail, and a case that shows each of them well
+    for one in seen:
+        if one.fails and one.tensor not in most:
+            most |= {o.tensor: o.i for o in seen if o.fails and o.i == one.i} | most
     first = [one for one in seen if one.i in most.values()]
     tried = sorted((_unexplained(lineup, bug, first) for bug in suspects), key=lambda one: one.rank)
     near = [one.bug for i, one in enumerate(tried) if i < _FEW or one.explained(most, _LIKE)]
@@ -287,17 +324,17 @@ def _by_value(
     second = found[1].bug.name if len(found) > 1 else ""
     if nearest and nearest.rank[0] <= NEAR:
         bug, raw = nearest.bug, nearest.rank[1]
-        return Diagnosis(bug.name, bug.description, raw, second, code)
-    parts, complete = _by_parts(found, seen, most, code)
+        return Diagnosis(bug.name, bug.description, raw, second, "")
+    parts, complete = _by_parts(found, seen, most)
     if not complete:
         noisy = [bug for bug in suspects if bug.noisy]
         unlike = [_unlike_in_size(lineup, bug, seen) for bug in noisy]
         if noisy and min(unlike) <= _LIKE:
             bug = noisy[int(np.argmin(unlike))]
-            return Diagnosis(bug.name, bug.description, min(unlike), second, code, "size")
+            return Diagnosis(bug.name, bug.description, min(unlike), second, "", "size")
     if parts or not nearest:
-        return parts or Diagnosis("", "", 1.0, "", code, "")
-    return Diagnosis(nearest.bug.name, nearest.bug.description, nearest.rank[1], second, code, "")
+        return parts or Diagnosis("", "", 1.0, "", "", "")
+    return Diagnosis(nearest.bug.name, nearest.bug.description, nearest.rank[1], second, "", "")
 
 
 def _unexplained(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> _Left:
@@ -320,7 +357,7 @@ def _unexplained(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> _Left:
 
 
 def _by_parts(
-    found: Sequence[_Left], seen: Sequence[_Seen], failing: Iterable[str], code: str
+    found: Sequence[_Left], seen: Sequence[_Seen], failing: Iterable[str]
 ) -> tuple[Diagnosis | None, bool]:
     """The fewest bugs that explain what fails, each of them some tensors, and whether all."""
     rest, chosen = list(failing), list[tuple[_Left, list[str]]]()
@@ -328,7 +365,7 @@ def _by_parts(
         covered = [(one, one.explained(rest)) for one in found]
         best, tensors = min(
             ((one, tensors) for one, tensors in covered if tensors),
-            key=lambda each: (-len(each[1]), round(each[0].share(each[1]), 2), each[0].rank),
+            key=lambda each: (-len(each[1]), each[0].ranked(each[1]), each[0].rank),
             default=(None, []),
         )
         if best is None:
@@ -347,7 +384,7 @@ def _by_parts(
     said += ["the output is right"] if "output" in right else []
     said += ["the gradients are right"] if right and {*failing} == {"output"} else []
     bug, raw, by = first.bug, first.share(tensors, raw=True), _called(tensors, failing)
-    found_parts = Diagnosis(bug.name, bug.description, raw, "", code, by, "; ".join(said))
+    found_parts = Diagnosis(bug.name, bug.description, raw, "", "", by, "; ".join(said))
     return found_parts, not rest
 
 
@@ -387,6 +424,23 @@ def _gap(got: Array, other: Array, scale: Array) -> float:
         return float(np.sqrt((gaps * gaps).mean()))
 
 
+def _relations(lineup: Lineup, seen: Sequence[_Seen]) -> list[str]:
+    """What the tensors that fail have to do with the truth."""
+    those = [one for one in seen if one.fails and np.isfinite(one.got).all()]
+    those.sort(key=lambda one: lineup.cases[one.i].case.kind in ("huge", "tiny"))
+    some = [
+        one
+        for i, one in enumerate(those)
+        if sum(other.tensor == one.tensor for other in those[:i]) < _EXAMPLES
+    ]
+    return related(
+        [(lineup.cases[one.i], one.tensor, one.got) for one in some],
+        lambda i, other: (
+            max(0.0, _gap(some[i].got, other, some[i].scale) - some[i].noise) < _SAME * some[i].far
+        ),
+    )
+
+
 # By chance
 
 
@@ -409,7 +463,7 @@ def _changes(
 
 
 def _by_chance(
-    adapter: Any, about: Declaration, lineup: Lineup, seen: Sequence[_Seen], code: str
+    adapter: Any, about: Declaration, lineup: Lineup, seen: Sequence[_Seen]
 ) -> Diagnosis | None:
     """The bug whose results change as much from call to call; nothing if they do not change."""
     changes = [*_changes(adapter, lineup, seen, about.has_vjp)]
@@ -426,22 +480,21 @@ def _by_chance(
             found.append((unlike, bug.name, bug.description))
     found.sort()
     if not found or found[0][0] > _LIKE:
-        return Diagnosis("unsteady", "no two calls agree", 0.0, "", code, "chance")
+        return Diagnosis("unsteady", "no two calls agree", 0.0, "", "", "chance")
     (size, name, description), *others = found
-    return Diagnosis(name, description, size, others[0][1] if others else "", code, "chance")
+    return Diagnosis(name, description, size, others[0][1] if others else "", "", "chance")
 
 
 # By contract
 
 
 def _by_breach(
-    lineup: Lineup, broken: Sequence[str], i: int, has_vjp: bool, seen: Sequence[_Seen] = ()
+    lineup: Lineup, broken: Sequence[str], one: Case, has_vjp: bool, seen: Sequence[_Seen] = ()
 ) -> Diagnosis:
     """The bug that breaks the same contracts, in the same words as far as possible.
 
     Where numbers are wrong too, its errors have to be as large.
     """
-    one = lineup.cases[i].case
     found = sorted(
         (_unlike(lineup.breaches(bug), broken), bug.name, bug.description)
         for bug in bugs_of(one.stage, one.dtype)

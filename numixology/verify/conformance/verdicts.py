@@ -89,9 +89,12 @@ class Diagnosis(NamedTuple):
         by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
             such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
             those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
-            agree; or, if empty, not really.
+            agree; by its ``"relation"`` to the truth, which no known bug has; or, if empty, not
+            really.
         rest: what is to be said of the other tensors.
         where: in which rows and columns it goes wrong.
+        edge: from which size on.
+        shape: the smallest at which it does, such as ``"B=1,T=1,D=1025"``.
 
     Example:
         >>> from numixology.verify.conformance import Diagnosis
@@ -107,11 +110,20 @@ class Diagnosis(NamedTuple):
     by: str = "value"
     rest: str = ""
     where: str = ""
+    edge: str = ""
+    shape: str = ""
+
+    @property
+    def places(self) -> list[str]:
+        """Where it goes wrong, in sentences."""
+        smallest = f"the smallest shape that fails is {self.shape}" if self.shape else ""
+        return [text for text in (self.edge, self.where, smallest) if text]
 
     @property
     def named(self) -> bool:
         """Whether a known bug is the answer, and no more than near it."""
-        return bool(self.by) and self.bug not in ("unsteady", "broken-contract")
+        unknown = self.by in ("", "relation") or self.bug in ("unsteady", "broken-contract")
+        return not unknown
 
     def __str__(self) -> str:
         named = f"{self.description} ({self.bug})"
@@ -119,6 +131,8 @@ class Diagnosis(NamedTuple):
             return f"matches: {named}, all but {100 * self.distance:.2g} % of the difference"
         if self.bug == "broken-contract":
             return f"no known bug does so: {self.description}"
+        if self.by == "relation":
+            return f"no known bug comes near, but {self.description}"
         if self.by in _BY:
             return f"{_BY[self.by]}: {named}"
         if self.by:
@@ -256,8 +270,7 @@ class ConformanceReport(NamedTuple):
         if first := self.first_failure:
             lines += ["", f"First failing stage: {first.stage}"]
             if first.diagnosis:
-                said = filter(None, (str(first.diagnosis), first.diagnosis.where))
-                lines += [*said, "", first.diagnosis.code]
+                lines += [str(first.diagnosis), *first.diagnosis.places, "", first.diagnosis.code]
         return "\n".join(lines)
 
     def loading(self, target: str) -> "ConformanceReport":

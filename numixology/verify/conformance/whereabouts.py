@@ -1,33 +1,70 @@
 """Where does a failing backend go wrong: in which rows and columns, and from which size on?"""
 
+import re
 from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from .bounds import Prepared, true_tensors
-from .cases import Case
+from .adapter import declared
+from .bounds import Prepared, prepare, true_tensors
+from .calling import answered
+from .cases import Case, make_case
 from .formats import format_of
-from .stages import stage_of
+from .sizes import Sizes, fitted
+from .stages import depth_of, inputs_of, stage_of
 
-__all__ = ["letters_of", "place_of", "wrong_entries"]
+__all__ = [
+    "Edge",
+    "Smallest",
+    "axes_of",
+    "called",
+    "edges_of",
+    "multiples_of",
+    "place_of",
+    "sizes_of",
+    "smallest_failing",
+]
+
+#: An axis, in letters, and the first of its indices that goes wrong.
+Edge: TypeAlias = tuple[str, int]
 
 
-def letters_of(case: Case, tensor: str) -> str:
+def axes_of(case: Case, tensor: str) -> str:
     """The axes of a tensor, such as ``"BTD"`` for the output of most stages."""
-    stage = stage_of(case.stage)
-    start, *rest = tensor.split(".")
-    name = ".".join((start, "i", *rest[1:])) if start == "blocks" else tensor
-    return (stage.output if tensor == "output" else stage.inputs[name]).translate(_PUNCTUATION)
+    shape = stage_of(case.stage).output
+    if tensor != "output":
+        shape = inputs_of(case.stage, case.inputs)[re.sub(r"^blocks\.\d+", "blocks.i", tensor)]
+    return re.sub("[^A-Z]", "", shape)
 
 
-_PUNCTUATION = str.maketrans("", "", "(,) ")
+def called(tensor: str) -> str:
+    """What reports call a tensor."""
+    return "the output" if tensor == "output" else f"the gradient of {tensor}"
 
 
-def wrong_entries(one: Prepared, tensor: str, got: Array) -> Array:
-    """Which entries of a tensor are beyond their bound."""
+def sizes_of(case: Case) -> Sizes:
+    """The size of every letter in the shapes of a case."""
+    found: Sizes = {}
+    for name, value in case.inputs.items():
+        if isinstance(value, np.ndarray):
+            found |= dict(zip(axes_of(case, name), value.shape, strict=True))
+    if "num_heads" in case.inputs:
+        found["H"] = case.inputs["num_heads"]
+    if case.stage == "model":
+        found["L"] = depth_of(case.inputs)
+    return found
+
+
+# In an array -----------------------------------------------------------------------------
+
+
+def wrong_entries(one: Prepared, tensor: str, got: Array, profile: Sequence[str] = ()) -> Array:
+    """Which entries of a tensor are beyond their bound, and that of a declared profile."""
     true, form = true_tensors(one.truth)[tensor], format_of(one.case.dtype)
-    allowed = one.bounds[tensor] * form.unit * one.scales[tensor]
+    scale = np.max([one.scales[tensor], *(one.wide(name)[tensor] for name in profile)], axis=0)
+    allowed = one.bounds[tensor] * form.unit * scale
     with ignoring_fp_errors():
         found, held = np.asarray(got, np.float64), form.stored(true)
         right = (found == held) | (np.isnan(found) & np.isnan(true))
@@ -42,10 +79,9 @@ def place_of(one: Prepared, tensor: str, got: Array) -> str:
         tensor: ``"output"``, or whose gradient it is.
         got: what the backend says.
     """
-    wrong, letters = wrong_entries(one, tensor, got), letters_of(one.case, tensor)
-    called = "the output" if tensor == "output" else f"the gradient of {tensor}"
+    wrong, letters = wrong_entries(one, tensor, got), axes_of(one.case, tensor)
     if wrong.all():
-        return f"{called} is wrong everywhere"
+        return f"{called(tensor)} is wrong everywhere"
     sets = [np.flatnonzero(_projected(wrong, axis)) for axis in range(wrong.ndim)]
     box = np.zeros_like(wrong)
     box[np.ix_(*sets)] = True
@@ -61,7 +97,7 @@ def place_of(one: Prepared, tensor: str, got: Array) -> str:
         elif _regular(flat):
             places = [_said("number", flat, wrong.size)]
     places = [place for place in places if place]
-    count = f"{called} is wrong in {int(wrong.sum()):,} of {wrong.size:,} numbers"
+    count = f"{called(tensor)} is wrong in {int(wrong.sum()):,} of {wrong.size:,} numbers"
     return f"{count}: {' of '.join(reversed(places))}" if places else count
 
 
@@ -112,3 +148,175 @@ def _said(word: str, indices: Sequence[int] | Array, length: int) -> str:
 
 def _ordinal(n: int) -> str:
     return {1: "st", 2: "nd", 3: "rd"}.get(n % 10 if n // 10 % 10 != 1 else 0, "th")
+
+
+def edges_of(one: Prepared, tensor: str, got: Array) -> list[Edge]:
+    """The axes along which a tensor is right up to an index, and wrong beyond."""
+    wrong, letters = wrong_entries(one, tensor, got), axes_of(one.case, tensor)
+    sets = {letter: np.moveaxis(wrong, axis, 0) for axis, letter in enumerate(letters)}
+    if letters.startswith("BT"):
+        sets |= {"BT": wrong.reshape(-1, wrong.shape[-1]), letters: wrong.ravel()}
+    found = []
+    for axis, those in sets.items():
+        first = int(np.argmax(those.reshape(len(those), -1).any(axis=1)))
+        if first and those[first:].mean() > 0.9:  # some may be right by chance
+            found.append((axis, first))
+    return found
+
+
+# Among sizes -----------------------------------------------------------------------------
+
+
+class Smallest(NamedTuple):
+    """The smallest sizes at which a backend fails.
+
+    Attributes:
+        sizes: of which none can be smaller.
+        edges: from where on it fails.
+        said: the same in words.
+        one: the case of these sizes.
+        results: what the backend says of it.
+    """
+
+    sizes: Sizes
+    edges: list[Edge]
+    said: str
+    one: Prepared
+    results: dict[str, Array]
+
+
+#: How many cases are tried.
+_TRIALS = 100
+
+
+def smallest_failing(adapter: Any, case: Case) -> Smallest | None:
+    """Make the sizes of a failing case smaller, one after another, while the backend fails.
+
+    Args:
+        adapter: what speaks for the backend.
+        case: one on which it fails; not from inside a network.
+
+    Returns:
+        The smallest sizes; None if it does not fail at the sizes of the case, or cannot be asked.
+    """
+    trials = _Trials(adapter, case)
+    sizes = trials.fitted(sizes_of(case))
+    if not trials.fails(sizes):
+        return None
+    order = sorted(sizes, key=lambda letter: (letter != "H", -sizes[letter]))
+    for letter in order:
+        tiny = {**sizes, letter: 1 + (letter == "V")}  # a single id is no choice
+        sizes = trials.fitted(tiny) if trials.fails(tiny) else sizes
+    for letter in order:
+        sizes = trials.least(sizes, letter)
+    sizes, edges, said = _along(trials, sizes)
+    one, results = trials.made(sizes)
+    return Smallest(sizes, edges, said, one, results)
+
+
+class _Trials:
+    """A backend asked at several sizes."""
+
+    def __init__(self, adapter: Any, case: Case) -> None:
+        self.adapter, self.case, self.about = adapter, case, declared(adapter)
+        self.known: dict[tuple[tuple[str, int], ...], bool] = {}
+
+    def fitted(self, sizes: Sizes) -> Sizes:
+        """The nearest sizes that the backend supports."""
+        return fitted(sizes, self.about.requires)
+
+    def made(self, sizes: Sizes) -> tuple[Prepared, dict[str, Array]]:
+        """The case of these sizes, and what the backend says of it."""
+        case = self.case
+        again = make_case(case.stage, case.kind, case.seed, case.dtype, sizes, self.about.options)
+        (one,) = prepare([again], self.about.accumulation)
+        return one, answered(self.adapter, again, self.about.has_vjp).results
+
+    def fails(self, sizes: Sizes) -> bool:
+        """Whether it fails at these sizes, or at the nearest that it supports."""
+        sizes = self.fitted(sizes)
+        key = tuple(sorted(sizes.items()))
+        if key not in self.known:
+            if len(self.known) >= _TRIALS:
+                return False
+            one, results = self.made(sizes)
+            self.known[key] = any(
+                wrong_entries(one, tensor, got, self.about.profile).any()
+                for tensor, got in results.items()
+            )
+        return self.known[key]
+
+    def least(self, sizes: Sizes, letter: str) -> Sizes:
+        """The smallest size of a letter at which it fails, if it does so from there on."""
+        low, high = int(letter == "V"), sizes[letter]
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.fails({**sizes, letter: middle}):
+                high = middle
+            else:
+                low = middle
+        return self.fitted({**sizes, letter: high})
+
+    def below(self, sizes: Sizes, letter: str) -> int:
+        """The largest size of a letter, below the present one, that the backend supports."""
+        for n in range(sizes[letter] - 1, 0, -1):
+            if (found := self.fitted({**sizes, letter: n})[letter]) < sizes[letter]:
+                return found
+        return 0
+
+
+def _along(trials: _Trials, sizes: Sizes) -> tuple[Sizes, list[Edge], str]:
+    """Along which axes a backend fails from a size on."""
+    sizes, flat = _flattened(trials, sizes)
+    edges, said = list[Edge](), list[str]()
+    for letter, size in sizes.items():
+        if size < 3:
+            continue
+        axis = flat if letter == "B" and flat else letter
+        below = trials.below(sizes, letter)
+        if not below:
+            continue
+        right = [n for n in (size + 1, 2 * size + 1) if not trials.fails({**sizes, letter: n})]
+        at, before = _NAMES[axis].format(size), _NAMES[axis].format(below)
+        edges.append((axis, below))
+        if right:
+            said.append(f"wrong at {at}, right at {before} and {_NAMES[axis].format(right[0])}")
+        else:
+            said.append(f"right up to {before}, wrong from {at} on")
+    return sizes, edges, " and ".join(said)
+
+
+_NAMES = {"B": "B = {:,}", "BT": "{:,} rows (B·T)", "BTD": "{:,} numbers (B·T·D)"}
+_NAMES |= {letter: f"{letter} = {{:,}}" for letter in "TDHFVL"}
+
+
+def _flattened(trials: _Trials, sizes: Sizes) -> tuple[Sizes, str]:
+    """Sizes with all rows, or all numbers, along B, if it is their product that matters."""
+    flat, found = "", sizes
+    for axes, letters in (("BT", "T"), ("BTD", "TD")):
+        if not {*axes} <= {*sizes} or found["B"] * max(found[k] for k in letters) < 3:
+            continue
+        ones = dict.fromkeys([*letters, *("H" if "D" in letters else "")], 1)
+        there = {**found, **{k: n for k, n in ones.items() if k in found}}
+        there["B"] = int(np.prod([found[k] for k in axes]))
+        turned = {**there, "B": 1, letters[-1]: there["B"]}
+        if trials.fitted(there) == there and trials.fails(there) and trials.fails(turned):
+            found, flat = trials.least(there, "B"), axes
+    return found, flat
+
+
+def multiples_of(adapter: Any, case: Case) -> tuple[list[Edge], str]:
+    """The axis whose size has to be a multiple of some number for a backend to be right.
+
+    Args:
+        adapter: what speaks for the backend.
+        case: the smallest on which it fails.
+    """
+    trials, sizes = _Trials(adapter, case), sizes_of(case)
+    for letter in sizes:
+        for n in (4, 8, 16, 32, 64, 128):
+            those = [{**sizes, letter: m} for m in (n, 2 * n, 3 * n)]
+            if all(trials.fitted(one) == one and not trials.fails(one) for one in those):
+                said = f"right where {letter} is a multiple of {n}, wrong elsewhere"
+                return [(letter, n)], said
+    return [], ""

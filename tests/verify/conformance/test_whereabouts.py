@@ -1,11 +1,18 @@
-"""Where a failing backend goes wrong is said in a sentence."""
+"""Where a failing backend goes wrong, and from which size on."""
 
 import numpy as np
 import pytest
 
-from numixology.verify.conformance import make_case
-from numixology.verify.conformance.bounds import prepare, true_tensors
-from numixology.verify.conformance.whereabouts import letters_of, place_of
+from numixology.verify.conformance import BUGS, Textbook, diagnose, make_case, whereabouts
+from numixology.verify.conformance.bounds import prepare, prepared, true_tensors
+from numixology.verify.conformance.whereabouts import (
+    axes_of,
+    edges_of,
+    multiples_of,
+    place_of,
+    sizes_of,
+    smallest_failing,
+)
 
 
 def said(stage, sizes, at, tensor="output"):
@@ -75,5 +82,235 @@ def test_heads_and_ids_and_rows_of_a_matrix() -> None:
 
 def test_the_axes_of_a_tensor() -> None:
     case = make_case("model")
-    assert letters_of(case, "output") == "BTD"
-    assert letters_of(case, "blocks.1.ffn.linear1.weight") == "FD"
+    assert axes_of(case, "output") == "BTD"
+    assert axes_of(case, "blocks.1.ffn.linear1.weight") == "FD"
+
+
+# Sizes ------------------------------------------------------------------------------------
+
+
+class Planted(Textbook):
+    """The textbook, whose results are spoiled."""
+
+    def __init__(self, spoil, dtype="float32", **also) -> None:
+        super().__init__(dtype)
+        self.spoil = spoil
+        self.__dict__.update(also)
+
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs)
+        self.spoil(self, inputs, None, {"output": y})
+        return y
+
+    def vjp(self, stage, inputs, cotangent):
+        found = {name: one.copy() for name, one in super().vjp(stage, inputs, cotangent).items()}
+        self.spoil(self, inputs, cotangent, found)
+        return found
+
+
+def rows(y):
+    return y.reshape(-1, y.shape[-1])
+
+
+def columns_beyond_1024(backend, inputs, ct, results):
+    if ct is None:
+        results["output"][..., 1024:] = 0
+
+
+def rows_beyond_64(backend, inputs, ct, results):
+    if ct is None:
+        rows(results["output"])[64:] = 0
+
+
+def numbers_beyond_whole_256(backend, inputs, ct, results):
+    if ct is None and results["output"].size > 256:
+        y = results["output"].reshape(-1)
+        y[y.size // 256 * 256 :] = 0
+
+
+def batch_entries_beyond_8(backend, inputs, ct, results):
+    if ct is None:
+        results["output"][8:] = 0
+
+
+def rows_beyond_64_not_in_gradients(backend, inputs, ct, results):
+    B, T, _ = inputs["x"].shape
+    if ct is not None and B * T > 64:
+        part = {**inputs, "x": rows(inputs["x"])[None, :64]}
+        results |= Textbook("float32").vjp("layer_norm", part, rows(ct)[None, :64]) | {
+            "x": results["x"]
+        }
+
+
+def whole_tiles_of_32(backend, inputs, ct, results):
+    k = inputs["x"].shape[-1] // 32 * 32
+    if ct is None:
+        x, weight = inputs["x"][..., :k], inputs["weight"][:, :k]
+        results["output"][...] = x @ weight.T + inputs["bias"]
+
+
+def wrong_only_at_33(backend, inputs, ct, results):
+    if ct is None and inputs["x"].shape[-1] == 33:
+        results["output"][...] += 1
+
+
+def more_than_two_blocks(backend, inputs, ct, results):
+    if ct is None and "blocks.2.mixer.norm.weight" in inputs:
+        results["output"][...] = 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "spoil", "sizes", "edges", "said", "smallest"),
+    [
+        (
+            "layer_norm",
+            columns_beyond_1024,
+            {"B": 3, "T": 5, "D": 2049},
+            [("D", 1024)],
+            "right up to D = 1,024, wrong from D = 1,025 on",
+            {"B": 1, "T": 1, "D": 1025},
+        ),
+        (
+            "layer_norm",
+            rows_beyond_64,
+            {"B": 13, "T": 5, "D": 9},
+            [("BT", 64)],
+            "right up to 64 rows (B·T), wrong from 65 rows (B·T) on",
+            {"B": 65, "T": 1, "D": 1},
+        ),
+        (
+            "gelu",
+            numbers_beyond_whole_256,
+            {"B": 7, "T": 5, "D": 10},
+            [("BTD", 256)],
+            "right up to 256 numbers (B·T·D), wrong from 257 numbers (B·T·D) on",
+            {"B": 257, "T": 1, "D": 1},
+        ),
+        (
+            "softmax",
+            batch_entries_beyond_8,
+            {"B": 12, "T": 5, "D": 3},
+            [("B", 8)],
+            "right up to B = 8, wrong from B = 9 on",
+            {"B": 9, "T": 1, "D": 1},
+        ),
+        (
+            "layer_norm",
+            wrong_only_at_33,
+            {"B": 2, "T": 2, "D": 33},
+            [("D", 32)],
+            "wrong at D = 33, right at D = 32 and D = 34",
+            {"B": 1, "T": 1, "D": 33},
+        ),
+        (
+            "model",
+            more_than_two_blocks,
+            {"B": 2, "T": 2, "D": 4, "H": 2, "F": 3, "V": 5, "L": 4},
+            [("L", 2)],
+            "right up to L = 2, wrong from L = 3 on",
+            {"B": 1, "T": 1, "D": 1, "H": 1, "F": 1, "V": 2, "L": 3},
+        ),
+        ("linear", whole_tiles_of_32, {"D": 70, "F": 3}, [], "", {"B": 1, "T": 1, "D": 1, "F": 1}),
+    ],
+)
+def test_sizes_shrink_to_where_the_failure_begins(stage, spoil, sizes, edges, said, smallest):
+    case = make_case(stage, "plain", 0, "float32", sizes)
+    found = smallest_failing(Planted(spoil), case)
+    assert (found.edges, found.said) == (edges, said)
+    assert found.sizes == smallest
+    assert found.one.case.sizes == smallest
+    assert sizes_of(found.one.case) == smallest
+
+
+def test_what_a_backend_requires_is_obeyed() -> None:
+    asked = []
+
+    def noted(backend, inputs, ct, results):
+        asked.append(inputs["x"].shape)
+        columns_beyond_1024(backend, inputs, ct, results)
+
+    case = make_case("layer_norm", "plain", 0, "float32", {"B": 2, "T": 16, "D": 2048})
+    found = smallest_failing(Planted(noted, requires={"D": 64, "T": ">=16"}), case)
+    assert found.edges == [("D", 1024)]
+    assert found.said == "right up to D = 1,024, wrong from D = 1,088 on"
+    assert all(shape[1] >= 16 and shape[2] % 64 == 0 for shape in asked)
+    assert len(asked) < 100
+
+
+def test_a_backend_that_is_right_has_no_smallest_shape() -> None:
+    assert smallest_failing(Textbook("float32"), make_case("gelu", "plain", 0, "float32")) is None
+
+
+def test_no_more_than_so_many_cases_are_tried(monkeypatch) -> None:
+    monkeypatch.setattr(whereabouts, "_TRIALS", 3)
+    case = make_case("layer_norm", "plain", 0, "float32", {"B": 3, "T": 5, "D": 2049})
+    found = smallest_failing(Planted(columns_beyond_1024), case)
+    assert found.sizes["D"] == 2049
+
+
+def test_multiples_of_a_tile() -> None:
+    case = make_case("linear", "plain", 0, "float32", {"B": 1, "T": 1, "D": 1, "F": 1})
+    assert multiples_of(Planted(whole_tiles_of_32), case) == (
+        [("D", 32)],
+        "right where D is a multiple of 32, wrong elsewhere",
+    )
+    assert multiples_of(BUGS["quick-gelu"].make("float32"), make_case("gelu", dtype="float32")) == (
+        [],
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "spoil", "sizes", "bug", "edge"),
+    [
+        (
+            "layer_norm",
+            columns_beyond_1024,
+            {"B": 3, "T": 5, "D": 1025},
+            "columns-from-1024-zero",
+            "right up to D = 1,024, wrong from D = 1,025 on",
+        ),
+        (
+            "layer_norm",
+            rows_beyond_64_not_in_gradients,
+            {"B": 13, "T": 5, "D": 9},
+            "rows-from-64-not-in-parameters",
+            "right up to 64 rows (B·T), wrong from 65 rows (B·T) on",
+        ),
+        (
+            "linear",
+            whole_tiles_of_32,
+            {"B": 2, "T": 3, "D": 64, "F": 5},
+            "columns-beyond-tiles-of-32-weight-zero",
+            "right where D is a multiple of 32, wrong elsewhere",
+        ),
+        (
+            "layer_norm",
+            columns_beyond_1024,
+            {"B": 7, "T": 9, "D": 1025},
+            "columns-from-1024-zero",
+            "right up to D = 1,024, wrong from D = 1,025 on",
+        ),
+    ],
+)
+def test_a_bug_of_size_is_named_with_its_edge(stage, spoil, sizes, bug, edge) -> None:
+    cases = prepared("float32", "float32", [stage], 1)
+    cases += prepare([make_case(stage, "plain", 0, "float32", sizes)], "float32")
+    found = diagnose(Planted(spoil), cases)
+    assert (found.bug, found.edge) == (bug, edge)
+    assert found.distance < 1e-3
+    assert found.places[-1].startswith("the smallest shape that fails is B=")
+
+
+def test_the_edges_that_show_in_an_array() -> None:
+    (one,) = prepare(
+        [make_case("gelu", "plain", 0, "float32", {"B": 3, "T": 4, "D": 5})], "float32"
+    )
+    got = one.truth.output.copy()
+    got[:, :, 3:] += 1
+    assert edges_of(one, "output", got) == [("D", 3)]
+    got = one.truth.output.copy()
+    rows(got)[7:] += 1
+    assert edges_of(one, "output", got) == [("BT", 7), ("BTD", 35)]
+    got[0, 0, 0] += 1
+    assert edges_of(one, "output", got) == []
