@@ -2,9 +2,10 @@
 
 Other orders of summation, other formulas, other places to round: none of them is a bug. Each is the
 right backend of ``kernels`` with one step written otherwise; torch, JAX and ONNX Runtime come with
-their ready adapters. Every alarm is shown with the tensor and by how much it is outside its bound::
+their ready adapters. Each gets a default run or, with ``--sizes``, the cases of LARGE, at sizes of
+this file's own. Every alarm is shown with the tensor and by how much it is outside its bound::
 
-    PYTHONPATH=.:tests python -m sweeps.large_rewrites [--format float32] [--only NAME]
+    PYTHONPATH=.:tests python -m sweeps.large_rewrites [--sizes] [--format float32] [--only NAME]
 """
 
 import argparse
@@ -19,11 +20,57 @@ import numpy as np
 from sweeps.kernels import SLOPE, Array, Inputs, Kernels, Saved, slices
 
 import numixology.functional as F
-from numixology.verify.conformance import conform
+from numixology.verify.conformance import STAGES, conform, make_case
+from numixology.verify.conformance.bounds import Prepared, prepare
+from numixology.verify.conformance.kit import judged
 
 FORMATS = ("float64", "float32", "bfloat16", "float16")
 SUMS = "layer_norm softmax linear feed_forward"
 FRAMEWORKS = {"torch": "Torch", "jax": "Jax", "onnxruntime": "OnnxRuntime"}
+
+KINDS = ("plain", "offset", "saturated", "huge", "tiny")
+#: Large sizes of each stage, which straddle the edges of tiles.
+LARGE: dict[str, list[dict[str, int]]] = {
+    "embedding": [
+        {"B": 70, "T": 50, "D": 40, "V": 9},
+        {"B": 40, "T": 9, "D": 1100, "V": 70},
+        {"B": 300, "T": 9, "D": 3, "V": 70000},
+    ],
+    "token_mix": [{"B": 3, "T": 130, "D": 340, "H": 17}, {"B": 9, "T": 33, "D": 66, "H": 33}],
+    "layer_norm": [
+        {"B": 3, "T": 5, "D": 5000},
+        {"B": 2, "T": 60, "D": 1030},
+        {"B": 3000, "T": 3, "D": 33},
+        {"B": 66000, "T": 1, "D": 3},
+    ],
+    "linear": [
+        {"B": 3, "T": 21, "D": 4100, "F": 130},
+        {"B": 4, "T": 300, "D": 257, "F": 65},
+        {"B": 20000, "T": 1, "D": 9, "F": 7},
+    ],
+    "gelu": [{"B": 3, "T": 300, "D": 301}],
+    "gelu_tanh": [{"B": 3, "T": 300, "D": 301}],
+    "silu": [{"B": 3, "T": 300, "D": 301}],
+    "softmax": [{"B": 3, "T": 5, "D": 5000}, {"B": 20, "T": 30, "D": 257}],
+    "mixer": [{"B": 3, "T": 65, "D": 260, "H": 13}, {"B": 70, "T": 16, "D": 64, "H": 16}],
+    "feed_forward": [
+        {"B": 2, "T": 40, "D": 130, "F": 2100},
+        {"B": 3, "T": 33, "D": 1030, "F": 65},
+        {"B": 1000, "T": 3, "D": 12, "F": 20},
+    ],
+    "swiglu_feed_forward": [
+        {"B": 2, "T": 40, "D": 130, "F": 1100},
+        {"B": 1000, "T": 3, "D": 12, "F": 20},
+    ],
+    "block": [
+        {"B": 3, "T": 34, "D": 340, "H": 34, "F": 300},
+        {"B": 300, "T": 4, "D": 20, "H": 5, "F": 33},
+    ],
+    "model": [
+        {"B": 40, "T": 17, "D": 66, "H": 6, "F": 90, "L": 5, "V": 300},
+        {"B": 3, "T": 70, "D": 140, "H": 35, "F": 65, "L": 3, "V": 70},
+    ],
+}
 
 REWRITES: dict[str, type[Kernels]] = {}
 
@@ -192,11 +239,8 @@ class OneByOne(Parts):
 class OneBuffer(Kernels):
     """Gradients of parameters are added row after row in one buffer."""
 
-    def row_tiles(self, rows: int) -> list[slice]:
-        return slices(rows, 1)
-
-    def reduced(self, buffers: Array) -> Array:
-        return np.add.accumulate(buffers, axis=0)[-1] if len(buffers) else buffers.sum(axis=0)
+    def column_sum(self, x: Array) -> Array:
+        return np.add.accumulate(x, axis=0)[-1] if len(x) else super().column_sum(x)
 
 
 @same("layer_norm linear model")
@@ -268,14 +312,32 @@ class TwoPasses(Kernels):
 
 @same("layer_norm", "offsets")
 class Welford(Kernels):
-    """Mean and squares are updated with every column."""
+    """32 lanes update a mean and a sum of squares with every column, and are merged in pairs."""
 
     def moments(self, x: Array) -> tuple[Array, Array]:
-        mean, squares = x[..., :1].copy(), np.zeros_like(x[..., :1])
-        for i in range(1, x.shape[-1]):
-            d = x[..., i : i + 1] - mean
-            mean = mean + d / (i + 1)
-            squares = squares + d * (x[..., i : i + 1] - mean)
+        lanes = min(32, x.shape[-1])
+        mean = x[..., :lanes].copy()
+        squares, count = np.zeros_like(mean), np.ones(lanes, self.wide)
+        for start in range(lanes, x.shape[-1], lanes):
+            part = x[..., start : start + lanes]
+            n = part.shape[-1]
+            count[:n] += 1
+            d = part - mean[..., :n]
+            mean[..., :n] += d / count[:n]
+            squares[..., :n] += d * (part - mean[..., :n])
+        while len(count) > 1:
+            half = len(count) // 2
+            left, right = slice(0, half), slice(half, 2 * half)
+            total = count[left] + count[right]
+            d = mean[..., right] - mean[..., left]
+            merged = mean[..., left] + d * (count[right] / total)
+            cross = d * d * (count[left] * count[right] / total)
+            rest = slice(2 * half, None)
+            squares = np.concatenate(
+                [squares[..., left] + squares[..., right] + cross, squares[..., rest]], -1
+            )
+            mean = np.concatenate([merged, mean[..., rest]], -1)
+            count = np.concatenate([total, count[rest]])
         return x - mean, squares / x.shape[-1]
 
 
@@ -657,6 +719,21 @@ def is_large(case: str) -> bool:
     return "=" in case
 
 
+def shown(found: list[Any]) -> list[str]:
+    """Every tensor beyond its bound."""
+    return [
+        f"{one.case} {one.tensor}: {one.error:.3g} of {one.bound:.3g} roundings"
+        for one in found
+        if one.outcome == "fail"
+    ]
+
+
+def worst_of(found: list[Any]) -> float:
+    """The largest error of a tensor that passes without a profile, in parts of its bound."""
+    right = [one for one in found if one.outcome == "pass" and one.bound]
+    return max((one.error / one.bound for one in right), default=0.0)
+
+
 def outcome(name: str, adapter: Any, stages: list[str] | None = None, **options: Any) -> Outcome:
     """What a default run says."""
     begun, alarms = time.monotonic(), []
@@ -669,18 +746,50 @@ def outcome(name: str, adapter: Any, stages: list[str] | None = None, **options:
             if stage.outcome in ("fail", "inconclusive"):
                 said = [*map(str, stage.broken), str(stage.diagnosis or stage.blind_spots)]
                 alarms.append(f"{stage.stage} {stage.outcome}: {'; '.join(said)}")
-        alarms += [
-            f"{one.case} {one.tensor}: {one.error:.3g} of {one.bound:.3g} roundings"
-            for one in found
-            if one.outcome == "fail"
-        ]
+        alarms += shown(found)
     except Exception as error:
         verdict, alarms = "error", [f"{type(error).__name__}: {error}"]
-    ratios = [one.error / one.bound for one in found if one.outcome == "pass" and one.bound > 0]
     seconds = time.monotonic() - begun
     large = sum(is_large(one.case) for one in found)
-    worst = max(ratios, default=0.0)
-    return Outcome(name, adapter.dtype, verdict, len(found), large, worst, alarms, seconds)
+    return Outcome(
+        name, adapter.dtype, verdict, len(found), large, worst_of(found), alarms, seconds
+    )
+
+
+PREPARED: dict[tuple[str, str, str], list[Prepared]] = {}
+
+
+def prepared(stage: str, dtype: str, accumulation: str) -> list[Prepared]:
+    """The cases of LARGE, with truth and bounds; networks have plain ones alone."""
+    key = stage, dtype, accumulation
+    if key not in PREPARED:
+        kinds = KINDS if stage in ("layer_norm", "linear", "softmax") else KINDS[:1]
+        cases = [
+            make_case(stage, kind, seed, dtype, sizes)
+            for sizes in LARGE[stage]
+            for kind in kinds
+            for seed in range(2 if kind == "plain" else 1)
+        ]
+        PREPARED[key] = prepare(cases, accumulation)
+    return PREPARED[key]
+
+
+def at_sizes(name: str, adapter: Any, stages: list[str]) -> Outcome:
+    """What is found at the sizes of LARGE."""
+    begun, found, alarms = time.monotonic(), [], []
+    for stage in stages:
+        for one in prepared(stage, adapter.dtype, adapter.accumulation):
+            try:
+                compared, wrong = judged(adapter, one)
+            except Exception as error:
+                compared, wrong = [], f"{type(error).__name__}: {error}"
+            found += compared
+            alarms += [f"{one.case.name}: {wrong}"] * bool(wrong)
+    alarms += shown(found)
+    verdict = "fail" if alarms else "pass"
+    count, worst, seconds = len(found), worst_of(found), time.monotonic() - begun
+    name += ", sizes"
+    return Outcome(name, adapter.dtype, verdict, count, count, worst, alarms, seconds)
 
 
 def libraries(dtype: str) -> Iterator[tuple[str, Any]]:
@@ -693,19 +802,35 @@ def libraries(dtype: str) -> Iterator[tuple[str, Any]]:
             print(f"{module} {dtype}: not run, {type(error).__name__}: {error}", flush=True)
 
 
+def backends(names: list[str], dtype: str) -> Iterator[tuple[str, Any, list[str]]]:
+    """Rewrites and libraries in a format, and the stages in which each is worth a run."""
+    for name, make in REWRITES.items():
+        if not names or name in names:
+            adapter = make(dtype)
+            adapter.stages = tuple(one for one in make.stages or () if one in STAGES)
+            yield name, adapter, [*adapter.stages]
+    if not names or set(names) & set(FRAMEWORKS):
+        for name, adapter in libraries(dtype):
+            if not names or name in names:
+                yield name, adapter, [*(getattr(adapter, "stages", None) or STAGES)]
+
+
 def outcomes(
-    names: list[str], formats: tuple[str, ...], stages: list[str] | None = None, **options: Any
+    names: list[str],
+    formats: tuple[str, ...],
+    stages: list[str] | None = None,
+    sizes: bool = False,
+    **options: Any,
 ) -> Iterator[Outcome]:
     """Every rewrite and every library in every format."""
     for dtype in formats:
-        for name, make in REWRITES.items():
-            wanted = [one for one in make.stages or () if not stages or one in stages]
-            if wanted and (not names or name in names):
-                yield outcome(name, make(dtype), wanted, **options)
-        if not names or set(names) & set(FRAMEWORKS):
-            for name, adapter in libraries(dtype):
-                if not names or name in names:
-                    yield outcome(name, adapter, stages, **options)
+        PREPARED.clear()
+        for name, adapter, own in backends(names, dtype):
+            wanted = [one for one in own if not stages or one in stages]
+            if wanted and sizes:
+                yield at_sizes(name, adapter, wanted)
+            elif wanted:
+                yield outcome(name, adapter, wanted, **options)
 
 
 def main() -> int:
@@ -713,11 +838,12 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="rewrites or libraries (all)")
     parser.add_argument("--format", action="append", choices=FORMATS, help="in these (all)")
     parser.add_argument("--stage", action="append", help="in these stages (where it matters)")
+    parser.add_argument("--sizes", action="store_true", help="at sizes of this file's own")
     parser.add_argument("--seeds", type=int, default=3, help="how many cases of each kind (3)")
     options = parser.parse_args()
     formats = tuple(options.format or FORMATS)
     done: list[Outcome] = []
-    for one in outcomes(options.only, formats, options.stage, seeds=options.seeds):
+    for one in outcomes(options.only, formats, options.stage, options.sizes, seeds=options.seeds):
         done.append(one)
         print(
             f"{one.verdict:6} {one.dtype:8} {one.name:26} {one.comparisons:6} comparisons, "
