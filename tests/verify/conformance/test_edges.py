@@ -58,6 +58,29 @@ def test_forms_have_names_of_their_own_and_say_where_they_begin(stage, axis) -> 
         assert " " not in bug.name
 
 
+@pytest.mark.parametrize(("stage", "axis"), [one for one in TRIED if one[0] != "model"])
+def test_a_wrong_value_has_the_gradient_of_what_is_computed(stage, axis) -> None:
+    case = make_case(stage, "plain", 0, sizes=SIZES)
+    along = {
+        k: np.random.default_rng(0).standard_normal(case.inputs[k].shape)
+        for k in case.differentiable
+    }
+
+    def moved(backend, by: float) -> float:
+        shifted = {k: case.inputs[k] + by * way for k, way in along.items()}
+        return float((backend.forward(stage, {**case.inputs, **shifted}) * case.cotangent).sum())
+
+    for bug in edge_bugs(stage, axis, max(1, LENGTHS[axis] // 2)):
+        backend = bug.make()
+        by_formula = bug.name.startswith("not-rescaled")  # whose backward starts from its result
+        if "output" in differ(case, answers(backend, case)) and not by_formula:
+            slope = (moved(backend, 1e-6) - moved(backend, -1e-6)) / 2e-6
+            gradients = backend.vjp(stage, case.inputs, case.cotangent)
+            terms = [gradients[k] * way for k, way in along.items()]
+            size = sum(float(np.abs(one).sum()) for one in terms)
+            assert abs(slope - sum(float(one.sum()) for one in terms)) <= 1e-6 * size, bug.name
+
+
 def test_what_is_beyond_an_edge_and_beyond_whole_tiles() -> None:
     case = make_case("gelu", "plain", 0, sizes={"B": 1, "T": 1, "D": 10, "H": 1})
     zero = {bug.name: bug for bug in edge_bugs("gelu", "D", 4) if bug.name.endswith("-zero")}

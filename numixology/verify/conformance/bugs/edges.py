@@ -15,9 +15,9 @@ from ....array import Array
 from ....errors import ArgumentError
 from ....tensors import Tensor
 from ..stages import NETWORKS, Inputs, Stage, stage_of
-from ..textbook import Textbook
+from ..textbook import Textbook, straight_through
 from .registry import Bug, Override, Row, table
-from .steps import exponentials
+from .steps import constant, exponentials
 
 __all__ = ["AXES", "edge_bugs"]
 
@@ -67,74 +67,168 @@ def edge_bugs(stage: str, axis: str, edge: int) -> list[Bug]:
     there = stage_of(stage)
     if axis not in AXES:
         raise ArgumentError("an axis is one of those known", repr(axis), f"use {', '.join(AXES)}")
-    what = AXES[axis]
+    what, kebab = AXES[axis], AXES[axis].replace(" ", "-").lower()
     begins: Sequence[tuple[str, str, _Start]] = (
         (f"from-{edge}", f"from {edge:,} on", lambda n: min(edge, n)),
         (f"beyond-tiles-of-{edge}", f"beyond whole tiles of {edge:,}", lambda n: n // edge * edge),
     )
-    rows: list[Row] = [
-        (f"{what} {name} {form}".replace(" ", "-").lower(), f"{what} {words} {text}", steps)
-        for name, words, start in begins
-        for form, text, steps in _forms(there, axis, start)
-    ]
-    rows += [
-        (f"{form}-tile-of-{edge}", f"{text} tile of {edge:,} {what}", steps)
-        for form, text, steps in _of_tiles(there, axis, edge)
-    ]
-    return table("edges", stage, stage, rows)
+    return table(
+        "edges",
+        [
+            (stage, stage),
+            *(
+                (f"{kebab}-{name}-{form}", how, f"{what} {words} {text}")
+                for name, words, start in begins
+                for form, how, text in _forms(there, axis, start)
+            ),
+            *(
+                (f"{form}-tile-of-{edge}", how, f"{text} tile of {edge:,} {what}")
+                for form, how, text in _of_tiles(there, axis, edge)
+            ),
+        ],
+    )
 
 
 def _forms(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
-    """What may happen beyond the start: a name, what follows the words for the place, and how."""
-    at = partial(_At, axis=axis, start=start)
-    output = at(there.output)
-    around = partial(_around, there)
+    """What may happen beyond the start: a name, how, and what follows the words for the place."""
+    at, around = partial(_At, axis=axis, start=start), partial(_around, there)
+    output, x = at(there.output), at(there.inputs.get("x", "()"))
     if output.there:
-        yield "zero", "stay zero", around(lambda f, p: output.zero(f(p)))
-        yield "wrapped", "are the first ones again", around(lambda f, p: output.wrapped(f(p)))
-        yield "clamped", "are the last one before", around(lambda f, p: output.clamped(f(p)))
+        yield "zero", around(lambda f, p: output.zero(f(p))), "stay zero"
+        yield "wrapped", around(lambda f, p: output.wrapped(f(p))), "are the first ones again"
+        yield "clamped", around(lambda f, p: output.clamped(f(p))), "are the last one before"
     if output.there and _trained(there):
-        fixed = around(lambda f, p: output.where(f(_fixed(p)), f(p)))
-        yield "not-in-parameters", "do not count in the gradients of the parameters", fixed
-    x = at(there.inputs.get("x", "()"))
+        how = around(lambda f, p: output.where(f(_fixed(p)), f(p)))
+        yield "not-in-parameters", how, "do not count in the gradients of the parameters"
+    if output.there and x.there and there.inputs["x"] == there.output:
+        yield "kept", around(lambda f, p: output.where(p["x"], f(p))), "are those of the input"
     if x.there:
-        fixed = around(partial(_with, "x", x.fixed))
-        yield "gradient-zero", "of the input's gradient stay zero", fixed
-    if output.there and there.inputs.get("x") == there.output:
-        yield "kept", "are those of the input", around(lambda f, p: output.where(p["x"], f(p)))
-    if output.there and not x.there and "x" in there.inputs:
-        fixed = around(lambda f, p: output.where(f({**p, "x": p["x"].detach()}), f(p)))
-        yield "not-in-gradient", "do not count in the input's gradient", fixed
-    for name, shape in there.inputs.items():
-        here = at(shape)
-        if here.there and name in _trained(there) and (there.name not in NETWORKS or axis in "TV"):
-            for form, text, change in (
-                ("zero", "taken for zero", here.zero),
-                ("wrapped", "the first ones again", here.wrapped),
-                ("clamped", "the last one before", here.clamped),
-                ("not-trained", "given no gradient", here.fixed),
+        how = around(partial(_with, "x", x.fixed))
+        yield "gradient-zero", how, "of the input's gradient stay zero"
+    elif output.there and "x" in there.inputs:
+        how = around(lambda f, p: output.where(f({**p, "x": p["x"].detach()}), f(p)))
+        yield "not-in-gradient", how, "do not count in the input's gradient"
+    for name in _trained(there):
+        own = at(there.inputs[name])
+        if own.there and (there.name not in NETWORKS or axis in "TV"):
+            for form, change, text in (
+                ("zero", own.zero, "taken for zero"),
+                ("wrapped", own.wrapped, "the first ones again"),
+                ("clamped", own.clamped, "the last one before"),
+                ("not-trained", own.fixed, "given no gradient"),
             ):
-                key = re.sub("[_.]", "-", f"{name}-{form}")
-                yield key, f"of {name} are {text}", around(partial(_with, name, change))
-    yield from _of_sums(there.name, axis, start)
+                how = around(partial(_with, name, change))
+                yield re.sub("[_.]", "-", f"{name}-{form}"), how, f"of {name} are {text}"
+    yield from _of_steps(axis, start).get((there.name, axis), [])
+
+
+def _of_steps(axis: str, start: _Start) -> dict[tuple[str, str], Sequence[Row]]:
+    """The forms inside a stage, by stage and axis: sums that leave out terms, and the like."""
+
+    def left_out(**steps: Override) -> Sequence[Row]:
+        return [("not-summed", steps, "are not in the sums")]
+
+    def before(x: Any) -> Any:
+        return x[..., : start(x.shape[-1])]
+
+    inner = _At("(B, T, F)", axis="F", start=start)
+    heads = _At("(B, T, H, d)", axis=axis, start=start)
+    read = [
+        ("read-zero", {"permute": lambda s, f, x: f(heads.zero(x))}, "are read as zero"),
+        ("read-wrapped", {"permute": lambda s, f, x: f(heads.wrapped(x))}, "are read as the first"),
+        ("read-clamped", {"permute": lambda s, f, x: f(heads.clamped(x))}, "are read as the last"),
+    ]
+    return {
+        ("layer_norm", "D"): [
+            *left_out(
+                center=lambda s, f, x: x - s.total(before(x)) / x.shape[-1],
+                variance=lambda s, f, x, h: s.total(before(h * h)) / x.shape[-1],
+            ),
+            (
+                "not-in-statistics",
+                {
+                    "mean": lambda s, f, x: f(before(x)),
+                    "variance": lambda s, f, x, h: s.mean(h * h),
+                },
+                "are left out of the mean and the variance",
+            ),
+        ],
+        ("softmax", "D"): left_out(total=lambda s, f, x: f(before(x))),
+        ("linear", "D"): left_out(product=lambda s, f, x, w: f(before(x), before(w))),
+        ("feed_forward", "F"): left_out(activation=lambda s, f, x: inner.zero(f(x))),
+        ("swiglu_feed_forward", "F"): left_out(gated=lambda s, f, g, u: inner.zero(f(g, u))),
+        ("token_mix", "T"): read,
+        ("token_mix", "H"): read,
+        ("block", "H"): read,
+        ("model", "H"): read,
+        ("model", "L"): [
+            ("left-out", {"layers": lambda s, f, depth: range(start(depth))}, "are left out"),
+            (
+                "wrapped",
+                {"layers": lambda s, f, depth: np.arange(depth) % max(start(depth), 1)},
+                "have the parameters of the first again",
+            ),
+        ],
+    }
+
+
+def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
+    """What happens to tiles: a name and words, which both end in their length, and how."""
+
+    def tiles(x: Tensor) -> list[Tensor]:
+        return [x[..., i : i + edge] for i in range(0, x.shape[-1], edge)]
+
+    def joined(s: Textbook, f: Override, x: Tensor, *args: Any) -> Tensor:
+        parts: list[Tensor] = [f(tile, *args) for tile in tiles(x)]
+        return F.concatenate(parts, axis=-1)
+
+    def within(s: Textbook, f: Override, x: Tensor, h: Tensor) -> Tensor:
+        own = [tile - s.mean(tile) for tile in tiles(x)]
+        return s.total(F.concatenate([one * one for one in own], axis=-1)) / x.shape[-1]
+
+    def unscaled(s: Textbook, f: Override, x: Tensor) -> Tensor:
+        total = sum(s.total(exponentials(tile)) for tile in tiles(x))
+        y = s.store(exponentials(x) / total).detach()
+        return straight_through(y, s.store(y * (x - s.total(x * y))))  # as a backward has it from y
+
+    last = _At(there.output, axis=axis, start=lambda n: (n - 1) // edge * edge)
+    if last.there and axis in ("B", "T", "BT") and _trained(there):
+        how = _around(there, lambda f, p: last.where(f(p), f(_fixed(p))))
+        yield "gradients-of-last", how, "the gradients of the parameters are those of the last"
+    sums = {
+        "layer_norm": {
+            "center": lambda s, f, x: x - s.total(tiles(x)[-1]) / x.shape[-1],
+            "variance": lambda s, f, x, h: s.total(tiles(h * h)[-1]) / x.shape[-1],
+        },
+        "softmax": {"total": lambda s, f, x: f(tiles(x)[-1])},
+        "linear": {"product": lambda s, f, x, w: f(tiles(x)[-1], tiles(w)[-1])},
+    }
+    if axis == "D" and there.name in sums:
+        yield "sums-of-last", sums[there.name], "the sums are those of the last"
+    if (there.name, axis) == ("layer_norm", "D"):
+        words = "the mean and the variance are those of each"
+        yield "statistics-of-each", {"normalized": joined}, words
+        yield "variance-within", {"variance": within}, "the variance is that within each"
+    if (there.name, axis) == ("softmax", "D"):
+        yield "softmax-of-each", joined, "the softmax is that of each"
+        yield "not-rescaled", unscaled, "the sums are not rescaled to one maximum over each"
 
 
 def _around(there: Stage, change: Callable[..., Tensor]) -> Override:
     """An override of a stage by what ``change`` makes of it, a function of inputs, and of them."""
 
-    def stage(s: Textbook, right: Callable[..., Tensor], *args: Any, **named: Any) -> Tensor:
+    def stage(s: Textbook, f: Override, *args: Any) -> Tensor:
         if there.name in NETWORKS:
-            return change(right, *args)
-        inputs = dict(zip(there.inputs, args, strict=False)) | named
-        return change(lambda p: right(**p), inputs)
+            return change(f, *args)
+        return change(lambda p: f(*p.values()), dict(zip(there.inputs, args, strict=True)))
 
     return stage
 
 
-def _with(
-    name: str, change: Callable[[Tensor], Tensor], right: Callable[[Inputs], Tensor], p: Inputs
-) -> Tensor:
-    return right(p if p.get(name) is None else {**p, name: change(p[name])})
+def _with(name: str, change: Callable[[Tensor], Tensor], f: Override, p: Inputs) -> Tensor:
+    """A stage with one input changed; a linear layer may lack its bias."""
+    y: Tensor = f(p if p[name] is None else {**p, name: change(p[name])})
+    return y
 
 
 def _trained(there: Stage) -> list[str]:
@@ -144,7 +238,7 @@ def _trained(there: Stage) -> list[str]:
 
 def _fixed(p: Inputs) -> Inputs:
     """The inputs, with constants for parameters."""
-    return {k: v.detach() if isinstance(v, Tensor) and k != "x" else v for k, v in p.items()}
+    return {name: x if name == "x" else constant(x) for name, x in p.items()}
 
 
 class _At:
@@ -186,89 +280,3 @@ class _At:
         length = flat.shape[self.axes.start]
         moved = places(np.arange(length), max(self.start(length), 1))
         return flat[(*[slice(None)] * self.axes.start, moved)].reshape(x.shape)
-
-
-def _of_sums(stage: str, axis: str, start: _Start) -> Sequence[Row]:
-    """The forms inside a stage: its sums leave out what lies beyond the start, and the like."""
-
-    def before(x: Any) -> Any:
-        return x[..., : start(x.shape[-1])]
-
-    def left_out(**steps: Callable[..., Any]) -> Row:
-        return "not-summed", "are not in the sums", steps
-
-    inner = _At("(B, T, F)", axis="F", start=start)
-    statistics = {
-        "mean": lambda s, right, x: right(before(x)),
-        "variance": lambda s, right, x, h: s.mean(h * h),
-    }
-    heads = _At("(B, T, H, d)", axis=axis, start=start)
-    read: Sequence[Row] = [
-        (f"read-{form}", f"are read {text}", {"permute": lambda s, right, x, c=c: right(c(x))})
-        for form, text, c in (
-            ("zero", "as zero", heads.zero),
-            ("wrapped", "from the first on again", heads.wrapped),
-            ("clamped", "as the last one before", heads.clamped),
-        )
-    ]
-    known: dict[tuple[str, str], Sequence[Row]] = {
-        ("layer_norm", "D"): [
-            left_out(total=lambda s, right, x: right(before(x))),
-            ("not-in-statistics", "are left out of the mean and the variance", statistics),
-        ],
-        ("softmax", "D"): [left_out(total=lambda s, right, x: right(before(x)))],
-        ("linear", "D"): [left_out(product=lambda s, right, x, w: right(before(x), before(w)))],
-        ("feed_forward", "F"): [left_out(activation=lambda s, right, x: inner.zero(right(x)))],
-        ("swiglu_feed_forward", "F"): [
-            left_out(gated=lambda s, right, gate, up: inner.zero(right(gate, up)))
-        ],
-        ("token_mix", "T"): read,
-        **{(one, "H"): read for one in ("token_mix", "block", "model")},
-        ("model", "L"): [
-            ("left-out", "are left out", {"layers": lambda s, right, L: range(start(L))}),
-            (
-                "wrapped",
-                "have the parameters of the first again",
-                {"layers": lambda s, right, L: [i % max(start(L), 1) for i in range(L)]},
-            ),
-        ],
-    }
-    return known.get((stage, axis), [])
-
-
-def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
-    """What happens to tiles: a name and words, which both end in their length, and how."""
-
-    def tiles(x: Tensor) -> list[Tensor]:
-        return [x[..., i : i + edge] for i in range(0, x.shape[-1], edge)]
-
-    def joined(s: Textbook, right: Callable[..., Tensor], x: Tensor, *args: Any) -> Tensor:
-        return F.concatenate([right(tile, *args) for tile in tiles(x)], axis=-1)
-
-    def within(s: Textbook, right: object, x: Tensor, h: Tensor) -> Tensor:
-        own = [tile - s.mean(tile) for tile in tiles(x)]
-        return s.total(F.concatenate([one * one for one in own], axis=-1)) / x.shape[-1]
-
-    def unscaled(s: Textbook, right: object, x: Tensor) -> Tensor:
-        return s.store(exponentials(x) / sum(s.total(exponentials(tile)) for tile in tiles(x)))
-
-    name, last = there.name, _At(there.output, axis=axis, start=lambda n: (n - 1) // edge * edge)
-    if last.there and axis in ("B", "T", "BT") and _trained(there):
-        of_last = _around(there, lambda f, p: last.where(f(p), f(_fixed(p))))
-        yield "gradients-of-last", "the gradients of the parameters are those of the last", of_last
-    if (name, axis) in (("layer_norm", "D"), ("softmax", "D")):
-        total = {"total": lambda s, right, x: right(tiles(x)[-1])}
-        yield "sums-of-last", "the sums are those of the last", total
-    if (name, axis) == ("layer_norm", "D"):
-        yield (
-            "statistics-of-each",
-            "the mean and the variance are those of each",
-            {"normalized": joined},
-        )
-        yield "variance-within", "the variance is that within", {"variance": within}
-    if (name, axis) == ("softmax", "D"):
-        yield "softmax-of-each", "the softmax is that of each", {"softmax": joined}
-        yield "not-rescaled", "the sums are not rescaled to one maximum over", {"softmax": unscaled}
-    if (name, axis) == ("linear", "D"):
-        product = {"product": lambda s, right, x, w: right(tiles(x)[-1], tiles(w)[-1])}
-        yield "sums-of-last", "the sums are those of the last", product

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple, TypeAlias
 
 from ..formats import FORMATS
 from ..textbook import Textbook
 
-__all__ = ["Bug", "Override", "Row", "but", "table", "variation"]
+__all__ = ["Bug", "Override", "Row", "but", "table"]
 
 #: What takes the place of a step: a function of the textbook, the step as it should be, and the
-#: step's arguments; or several, by the names of their steps.
-Override: TypeAlias = Callable[..., Any] | dict[str, Callable[..., Any]]
-#: A name, a description, an override, and the formats in which it is a bug, if not in all.
+#: step's arguments.
+Override: TypeAlias = Callable[..., Any]
 Row: TypeAlias = tuple[Any, ...]
 
 
@@ -44,9 +44,9 @@ class Bug(NamedTuple):
     family: str
     stages: tuple[str, ...]
     kind: type[Textbook]
-    dtypes: tuple[str, ...] = tuple(FORMATS)
-    noisy: bool = False
-    unsteady: bool = False
+    dtypes: tuple[str, ...]
+    noisy: bool
+    unsteady: bool
 
     def make(
         self, dtype: str = "float64", accumulation: str | None = None, order: int | None = None
@@ -69,51 +69,39 @@ def but(*without: str) -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name not in without)
 
 
-def table(
-    family: str,
-    stages: str,
-    step: str,
-    rows: Sequence[Row],
-    *,
-    wrap: Callable[..., Override] | None = None,
-    base: type[Textbook] = Textbook,
-    noisy: bool = False,
-    unsteady: bool = False,
-) -> list[Bug]:
+def table(family: str, rows: Sequence[Row]) -> list[Bug]:
     """The bugs of a table.
+
+    A heading is the stages where the bugs below it show first, with spaces between, and the step of
+    the textbook that they get wrong; and perhaps what makes an override of what stands in a row. A
+    bug is its name, an override, or several in a dict by their steps, and its description; and
+    perhaps the formats in which it is one, and that it is "noisy" or "unsteady".
 
     Args:
         family: the module that it is in.
-        stages: where they show first, with spaces between.
-        step: the step of the textbook that they get wrong.
-        rows: a name, a description, an override, and formats if it is no bug in every one.
-        wrap: what makes the override of what stands in its place in a row.
-        base: what they are variations of.
-        noisy: see :class:`Bug`.
-        unsteady: see :class:`Bug`.
+        rows: headings, each with its bugs below it.
     """
     bugs = []
-    for name, description, override, *dtypes in rows:
-        wrapped = wrap(override) if wrap else override
-        steps = wrapped if isinstance(wrapped, dict) else {step: wrapped}
-        kind = variation(name, steps, base)
-        formats = tuple(dtypes) or tuple(FORMATS)
-        bugs.append(
-            Bug(name, description, family, tuple(stages.split()), kind, formats, noisy, unsteady)
-        )
+    for first, second, *more in rows:
+        if isinstance(second, str):
+            stages, step, wrap = tuple(first.split()), second, more[0] if more else lambda x: x
+            continue
+        steps = second if isinstance(second, dict) else {step: wrap(second)}
+        methods = {name: _method(getattr(Textbook, name), how) for name, how in steps.items()}
+        kind = type(first, (Textbook,), {"name": first, **methods})
+        description, *words = more
+        formats = tuple(word for word in words if word in FORMATS) or tuple(FORMATS)
+        flags = "noisy" in words, "unsteady" in words
+        bugs.append(Bug(first, description, family, stages, kind, formats, *flags))
     return bugs
 
 
-def variation(
-    name: str, steps: dict[str, Callable[..., Any]], base: type[Textbook] = Textbook
-) -> type[Textbook]:
-    """A textbook of that name, some steps of which are overridden."""
-    methods = {step: _method(getattr(base, step), override) for step, override in steps.items()}
-    return type(name, (base,), {"name": name, **methods})
+def _method(right: Callable[..., Any], override: Override) -> Callable[..., Any]:
+    arguments = signature(right)
 
-
-def _method(right: Callable[..., Any], override: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Textbook, *args: Any, **named: Any) -> Any:
-        return override(self, partial(right, self), *args, **named)
+        bound = arguments.bind(self, *args, **named)
+        bound.apply_defaults()
+        return override(self, partial(right, self), *bound.args[1:])
 
     return method

@@ -1,6 +1,7 @@
 """What several bugs are made of: fewer digits, and gradients that count only in part."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,19 +9,26 @@ from .... import functional as F
 from ....array import Array, ignoring_fp_errors
 from ....tensors import Tensor, leaf
 from ..formats import format_of
-from ..textbook import straight_through
+from ..textbook import Textbook, straight_through
 from .registry import Override
 
 __all__ = [
+    "averaged",
+    "chance",
+    "constant",
     "exponentials",
     "first_row",
+    "gradient_by",
     "gradient_of",
     "in_digits",
     "in_format",
     "instead",
     "last_row",
     "last_token",
+    "nothing",
+    "of_output",
     "only",
+    "part_of",
     "rounded_up",
     "scaled_gradient",
     "whole",
@@ -29,13 +37,50 @@ __all__ = [
 
 
 def instead(compute: Callable[..., Tensor]) -> Override:
-    """An override that computes something else of x, and stores it."""
-    return lambda s, right, x: s.store(compute(x))
+    """An override that computes something else of the arguments, and stores it."""
+    return lambda s, f, *args: s.store(compute(*args))
+
+
+def of_output(change: Callable[..., Any]) -> Override:
+    """An override that changes what comes out."""
+    return lambda s, f, *args: change(f(*args))
 
 
 def gradient_of(compute: Callable[..., Tensor]) -> Override:
-    """An override with the right value, and the gradient of something else of x."""
-    return lambda s, right, x: straight_through(right(x), s.store(compute(x)))
+    """The right value, with the gradient of something else of the arguments."""
+    return lambda s, f, *args: straight_through(f(*args), s.store(compute(*args)))
+
+
+def gradient_by(place: int) -> Callable[[Override], Override]:
+    """The right value, with another gradient of one argument: that of what an override computes."""
+
+    def wrap(like: Override) -> Override:
+        def override(s: Textbook, f: Callable[..., Tensor], *args: Any) -> Tensor:
+            if args[place] is None:
+                return f(*args)
+            others = [constant(x) if i == place else x for i, x in enumerate(args)]
+            alone = [x if i == place else constant(x) for i, x in enumerate(args)]
+            return straight_through(f(*args), f(*others) + s.store(like(s, f, *alone)))
+
+        return override
+
+    return wrap
+
+
+def part_of(place: int) -> Callable[[Callable[[Tensor], Tensor]], Override]:
+    """The right value, with the gradient of one argument by a part of the output."""
+    return lambda part: gradient_by(place)(lambda s, f, *args: part(f(*args)))
+
+
+def constant(x: Any) -> Any:
+    """A tensor without a gradient, and anything else as it is."""
+    return x.detach() if isinstance(x, Tensor) else x
+
+
+def chance(s: Textbook) -> np.random.Generator:
+    """Numbers that are others at every call, but the same for every new backend."""
+    calls = s.__dict__["calls"] = s.__dict__.get("calls", 0) + 1
+    return np.random.default_rng(calls)
 
 
 def exponentials(x: Tensor) -> Tensor:
@@ -83,6 +128,16 @@ def last_token(x: Tensor) -> Tensor:
     return only(x, _at(x, (slice(-1, None), slice(-1, None))))
 
 
+def averaged(x: Tensor) -> Tensor:
+    """``x`` by the number of tokens."""
+    return x / (x.size // x.shape[-1])
+
+
+def nothing(x: Tensor) -> Tensor:
+    """What has no gradient."""
+    return x.detach()
+
+
 def _at(x: Tensor, index: slice | tuple[slice, slice]) -> Array:
     mask = np.zeros(x.shape, np.bool_)
     mask[index] = True
@@ -99,7 +154,7 @@ def whole(length: int) -> int:
     return length // 4 * 4 or length
 
 
-def whole_rows(y: Tensor) -> Array:
-    """Which of the tokens, all rows of the batch in one, lie below a multiple of four."""
+def whole_rows(y: Tensor) -> Tensor:
+    """The tokens below a multiple of four, all rows of the batch in one, the others zero."""
     rows = y.size // y.shape[-1]
-    return (np.arange(rows) < whole(rows)).reshape(*y.shape[:-1], 1)
+    return only(y, (np.arange(rows) < whole(rows)).reshape(*y.shape[:-1], 1))
