@@ -14,7 +14,7 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from .cases import Case, Truth, every_case, truth_of
 from .formats import format_of
-from .scales import Scales, scales_of
+from .scales import GUARD, Scales, scales_of
 from .stages import NETWORKS, STAGES
 from .textbook import Textbook
 
@@ -28,8 +28,6 @@ __all__ = [
     "prepared",
 ]
 
-#: How many times the reference's own error a backend may be off.
-GUARD = 8.0
 #: Rounding in any order of at least this much is allowed, in roundings of the scale.
 _LEAST = 1.0
 
@@ -71,16 +69,20 @@ class Prepared(NamedTuple):
         truth: what the reference says.
         scales: by what errors are measured.
         bounds: in roundings of the scale, by tensor.
+        accumulation: the dtype in which sums are formed; by default the format's wide one.
+        once: whether the backend says that it rounds its result once, and nothing else.
     """
 
     case: Case
     truth: Truth
     scales: Scales
     bounds: Mapping[str, float]
+    accumulation: str = ""
+    once: bool = False
 
     def wide(self, profile: str) -> Scales:
         """The scales under a profile."""
-        return scales_of(self.case, self.truth, [profile])
+        return scales_of(self.case, self.truth, [profile], self.accumulation, self.once)
 
 
 def true_tensors(truth: Truth) -> dict[str, Array]:
@@ -102,29 +104,31 @@ def prepared(
     return found
 
 
-def prepare(cases: Sequence[Case], accumulation: str) -> list[Prepared]:
+def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> list[Prepared]:
     """Cases of one stage and kind, which have their bounds in common; often it is one alone.
 
     Args:
         cases: of one format too.
         accumulation: the dtype in which a backend forms sums.
+        once: whether it says that it rounds the result of a layer once, and nothing else.
     """
-    dtype = cases[0].dtype
-    exact = EXACT.get(cases[0].stage, ())
+    stage, dtype = cases[0].stage, cases[0].dtype
+    once = once and stage not in NETWORKS
     textbook = Textbook(dtype, accumulation)
     errors: dict[str, float] = {}
     found = []
     for case in cases:
         truth = truth_of(case)
-        scales = scales_of(case, truth)
-        results = textbook.vjp(case.stage, case.inputs, case.cotangent)
-        results["output"] = textbook.forward(case.stage, case.inputs)
+        scales = scales_of(case, truth, (), accumulation, once)
+        results = textbook.vjp(stage, case.inputs, case.cotangent)
+        results["output"] = textbook.forward(stage, case.inputs)
         for name, true in true_tensors(truth).items():
-            error = measured(results[name], true, scales[name], dtype).error
+            error = _LEAST if once else measured(results[name], true, scales[name], dtype).error
             errors[name] = max(errors.get(name, _LEAST), error)
         found.append((case, truth, scales))
     # The same roundings reach every tensor of a network. In a few numbers they may happen not to
     # show, so no tensor is allowed less than the average one.
-    least = float(np.mean([*errors.values()])) if cases[0].stage in NETWORKS else _LEAST
+    least = float(np.mean([*errors.values()])) if stage in NETWORKS else _LEAST
+    exact = EXACT.get(stage, ())
     bounds = {n: 0.0 if n in exact else GUARD * max(error, least) for n, error in errors.items()}
-    return [Prepared(*one, bounds) for one in found]
+    return [Prepared(*one, bounds, accumulation, once) for one in found]

@@ -1,29 +1,40 @@
-"""By what an error is measured: the size of the terms that were added up to make each number.
+"""By what an error is measured: the size of what is rounded on the way to each number.
 
 An error of one rounding means little by itself: relative to a result that came about by canceling
-it may be everything. So each number has a scale, the size of what went into it, and errors are
-given in roundings of that scale.
+it may be everything. So each number has a scale, and errors are given in roundings of it. A kernel
+rounds twice: what it stores, to its format, and what it adds up before, to the accumulation::
+
+    scale = the larger of stored and finer · (terms + √n/5 · stored)
+
+``stored`` is |result|, or what else may be stored on the way, ``terms`` the sum of the sizes of
+all n terms, and ``finer`` one rounding of the accumulation in roundings of the format. n roundings
+of sums that wander, the signs of the terms being mixed, come to less than one of ``terms``, in any
+order. Sums of positive terms grow to the result; n roundings of them come to √n/6 of one of it.
 
 A backend may say that it does less than the reference. Its profiles widen the scales: where it
 passes only so, that is listed as a known difference.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ... import functional as F
 from ...array import Array, ignoring_fp_errors
 from .cases import Case, Truth, in_float64
-from .formats import Format, format_of
+from .formats import format_of
 
-__all__ = ["PROFILES", "Scales", "scales_of"]
+__all__ = ["GUARD", "PROFILES", "Scales", "scales_of"]
+
+#: How many roundings of the scale a backend may take where the reference takes one.
+GUARD = 8.0
 
 #: What a backend may declare, and what that means.
 PROFILES = {
     "tails": "activations are accurate relative to their input, not to tiny results in the tails",
     "steps": "activations are calculated step by step, and every step is rounded to the format",
+    "sums": "sums are rounded to the format at every term",
     "offsets": "LayerNorm loses to an offset of its rows that offset's share of its digits",
     "constants": "eps and the constants of the tanh GELU are rounded to float32",
     "subnormals": "results below the smallest normal number may come out as zero",
@@ -34,129 +45,151 @@ Scales: TypeAlias = dict[str, Array]
 Settings: TypeAlias = Mapping[str, Any]
 
 
-def scales_of(case: Case, truth: Truth, profile: Profile = ()) -> Scales:
+class Sum(NamedTuple):
+    """What is stored if not the result alone, the sizes of the terms, and how many there are."""
+
+    stored: Array | float = 0.0
+    terms: Array | float = 0.0
+    n: int = 0
+
+
+Sums: TypeAlias = dict[str, Sum]
+Rule: TypeAlias = Callable[[Settings, Array, Truth, Profile], Sums]
+
+
+def scales_of(
+    case: Case, truth: Truth, profile: Profile = (), accumulation: str = "", once: bool = False
+) -> Scales:
     """The scale of every number of the output and of every gradient.
 
     Args:
         case: what was computed.
         truth: what is true of it.
         profile: some of :data:`PROFILES`.
+        accumulation: the dtype in which sums are formed; by default the format's wide one.
+        once: whether nothing but the result is stored, so that it is rounded to the format once.
 
     Returns:
         Arrays of the shapes of the output and the gradients, under ``"output"`` and their names.
     """
-    p, ct = in_float64(case.inputs), np.abs(case.cotangent.astype(np.float64))
-    form = format_of(case.dtype)
-    least = 2.0**form.lowest  # smaller numbers have fewer digits
+    p, ct = in_float64(case.inputs), case.cotangent.astype(np.float64)
+    form, (rule, coarse) = format_of(case.dtype), _RULES.get(case.stage, (_network, _BOTH))
+    wide = format_of(accumulation or np.dtype(form.wide).name)
+    finer = 1.0 if any(name in profile for name in coarse) else wide.unit / form.unit
+    more = 1.0
+    if "constants" in profile and (case.stage == "gelu_tanh" or "eps" in p):
+        more += format_of("float32").unit / form.unit
+    least: Any = 2.0**form.lowest  # smaller numbers have fewer digits
     if "subnormals" in profile:
-        least /= 8 * form.unit  # a bound is of 8 roundings at least: so much is 2**lowest
+        least /= GUARD * form.unit  # all of the smallest normal number
+    found = {}
     with ignoring_fp_errors():
-        rule: Callable[..., Scales] = _RULES.get(case.stage, _network)
-        found = rule(p, ct, truth, profile, form)
-        if "constants" in profile:
-            found = _with_constants(found, p, ct, case.stage, form)
         if case.stage in _ACTIVATIONS:
-            least = least * (1 + np.abs(p["x"])) * (1 + ct)
-    shapes = {"output": truth.output.shape} | {k: g.shape for k, g in truth.gradients.items()}
-    return {name: np.broadcast_to(found[name] + least, shape) for name, shape in shapes.items()}
-
-
-def _exact(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-    return {"output": np.abs(truth.output), "x": ct.max(initial=0.0)}
-
-
-def _embedding(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-    sizes = np.zeros_like(p["weight"])
-    np.add.at(sizes, p["ids"], ct)
-    return {"output": np.abs(truth.output), "weight": sizes}
-
-
-def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-    x, weight = p["x"], np.abs(p["weight"])
-    h = np.abs(F.layer_norm(x, eps=p["eps"]))
-    rstd = 1 / _deviation(x, p["eps"])
-    worse = 1 + _offset(x, p["eps"], form) if "offsets" in profile else 1.0
-    rows = tuple(range(x.ndim - 1))
-    return {
-        "output": worse * (h * weight + np.abs(p["bias"])).max(axis=-1, keepdims=True),
-        "x": worse * (ct * weight).max(axis=-1, keepdims=True) * rstd,
-        "weight": (worse * ct * (1 + h)).sum(axis=rows),
-        "bias": ct.sum(axis=rows),
-    }
-
-
-def _deviation(x: Array, eps: float) -> Array:
-    h = x - x.mean(axis=-1, keepdims=True)
-    deviation: Array = np.sqrt((h * h).mean(axis=-1, keepdims=True) + eps)
-    return deviation
-
-
-def _finer(form: Format) -> float:
-    """One rounding of the dtype in which a kernel calculates, in roundings of the format."""
-    return format_of(np.dtype(form.wide).name).unit / form.unit
-
-
-def _offset(x: Array, eps: float, form: Format) -> Array:
-    """How many deviations a row's mean is from zero: so much larger a kernel's roundings are."""
-    found: Array = _finer(form) * np.abs(x.mean(axis=-1, keepdims=True)) / _deviation(x, eps)
+            least = least * (1 + np.abs(p["x"])) * (1 + np.abs(ct))
+        sums = rule(p, ct, truth, profile)
+        for name, result in ({"output": truth.output} | truth.gradients).items():
+            one = sums.get(name, Sum())
+            stored = np.maximum(np.abs(result), one.stored)
+            calculated = finer * (one.terms + np.sqrt(one.n) / 5 * stored)
+            scale = np.abs(result) / GUARD + calculated if once else np.maximum(stored, calculated)
+            scale = np.where(np.isnan(scale), 0.0, more * scale)
+            found[name] = np.broadcast_to(scale + least, result.shape)
     return found
 
 
-def _with_constants(found: Scales, p: Settings, ct: Array, stage: str, form: Format) -> Scales:
-    """What it makes of a result that eps, or the factors of x and x³, are off by a rounding."""
-    single = format_of("float32").unit / form.unit
-    if stage == "gelu_tanh":
-        value, slope, exponent = _tanh_gate(p["x"])
-        moved = np.abs(p["x"]) * slope * exponent
-        by_x = ct * (value + np.abs(p["x"]) * slope) * (1 + exponent)
-        return {"output": found["output"] + single * moved, "x": found["x"] + single * by_x}
-    if "eps" not in p:
-        return found
-    if stage != "layer_norm":  # eps is all of var + eps at most
-        return {name: scale * (1 + single) for name, scale in found.items()}
-    x = p["x"]
-    share = single * p["eps"] / _deviation(x, p["eps"]) ** 2  # by which 1 / √(var + eps) moves
-    moved = share * np.abs(F.layer_norm(x, eps=p["eps"]))
+def _nothing(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    return {}
+
+
+def _embedding(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    terms = np.zeros_like(p["weight"])
+    np.add.at(terms, p["ids"], np.abs(ct))
+    return {"weight": Sum(0.0, terms, int(np.bincount(p["ids"].ravel()).max(initial=0)))}
+
+
+def _linear(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    """x weightᵀ may be stored before the bias is added."""
+    x, weight, bias = np.abs(p["x"]), np.abs(p["weight"]), np.abs(p["bias"])
+    outputs, features = weight.shape
+    rows = np.abs(ct).reshape(-1, outputs)
     return {
-        "output": found["output"] + moved * np.abs(p["weight"]),
-        "x": found["x"] * (1 + share),
-        "weight": found["weight"] + (ct * moved).sum(axis=tuple(range(x.ndim - 1))),
-        "bias": found["bias"],
+        "output": Sum(bias, x @ weight.T + bias, features),
+        "x": Sum(0.0, np.abs(ct) @ weight, outputs),
+        "weight": Sum(0.0, rows.T @ x.reshape(-1, features), len(rows)),
+        "bias": Sum(0.0, rows.sum(axis=0), len(rows)),
     }
 
 
-def _linear(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-    x, weight = np.abs(p["x"]), np.abs(p["weight"])
-    rows = ct.reshape(-1, ct.shape[-1])
+def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    """dx = rstd (c - mean(c) - h mean(c h)), where c = ct · weight; h may be stored for it.
+
+    Of an offset, the forward loses the digits of what calculates; the backward, for which the mean
+    may be stored, those of the format.
+    """
+    x, c = p["x"], ct * p["weight"]
+    rows, features = tuple(range(x.ndim - 1)), x.shape[-1]
+    n = x.size // max(features, 1)
+    h, rstd = F.layer_norm(x, eps=p["eps"]), _rstd(x, p["eps"])
+    offset = _offset(x, p["eps"]) if "offsets" in profile else 0.0
+    y = np.abs(h * p["weight"]) + np.abs(p["bias"])
+    moved = np.abs(c) + np.abs(_mean(c)) + np.abs(h * _mean(c * h))
+    largest, ct = np.abs(c).max(axis=-1, keepdims=True), np.abs(ct)
+    terms = ct * (1 + np.abs(h))
+    length = np.sqrt(np.square(ct * h).sum(axis=rows))  # n roundings of random sign come to this
     return {
-        "output": x @ weight.T + np.abs(p["bias"]),
-        "x": ct @ weight,
-        "weight": rows.T @ x.reshape(-1, x.shape[-1]),
-        "bias": rows.sum(axis=0),
+        "output": Sum(y, (1 + offset) * y.max(axis=-1, keepdims=True), features),
+        "x": Sum(rstd * (moved + offset * largest), rstd * largest, features),
+        "weight": Sum(length + (offset * terms).sum(axis=rows), terms.sum(axis=rows), n),
+        "bias": Sum(0.0, ct.sum(axis=rows), n),
     }
 
 
-def _softmax(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-    """A difference that is off by a rounding moves its exponential by as many as it is large."""
+def _mean(x: Array) -> Array:
+    found: Array = x.mean(axis=-1, keepdims=True)
+    return found
+
+
+def _rstd(x: Array, eps: float) -> Array:
+    found: Array = 1 / np.sqrt(_mean(np.square(x - _mean(x))) + eps)
+    return found
+
+
+def _offset(x: Array, eps: float) -> Array:
+    """How many deviations a row's mean is from zero: so much larger are the roundings of x."""
+    return np.abs(_mean(x)) * _rstd(x, eps)
+
+
+def _softmax(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    """dx = y (ct - Σ ct y), where y may be stored; each of these is off by a rounding of its own.
+
+    A difference x - max that is off by a rounding moves its exponential by as many as it is large.
+    """
     x, y = p["x"], truth.output
-    amplified = y * (1 + x.max(axis=-1, keepdims=True) - x)
-    return {"output": amplified, "x": amplified * (ct + (ct * y).sum(axis=-1, keepdims=True))}
+    total = (ct * y).sum(axis=-1, keepdims=True)
+    length = np.sqrt(np.square(ct * y).sum(axis=-1, keepdims=True))
+    amplified = y * (1 + np.where(y > 0, x.max(axis=-1, keepdims=True) - x, 0))
+    larger = np.abs(ct) + (np.abs(ct) * y).sum(axis=-1, keepdims=True)
+    return {
+        "output": Sum(0.0, amplified, x.shape[-1]),
+        "x": Sum(y * (np.abs(total) + length), amplified * larger, x.shape[-1]),
+    }
 
 
-def _activation(gate: Callable[[Array], tuple[Array, Array, Array]]) -> Callable[..., Scales]:
-    """x g(x), where far to the left g(x) is an exponential whose exponent is off by a rounding."""
+def _activation(gate: Callable[[Array], tuple[Array, Array, Array]]) -> Rule:
+    """x g(x), where far to the left g(x) is an exponential whose exponent is off by a rounding.
 
-    def rule(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-        x = p["x"]
+    Far to the right a slope such as σ(x) (1 + x (1 - σ(x))) loses x roundings of 1.
+    """
+
+    def rule(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+        x, ct = p["x"], np.abs(ct)
         value, slope, exponent = gate(x)
         left = 1 + np.where(x < 0, exponent, 0)
-        output = np.abs(x) * value * left
-        by_x = ct * (value * left + np.abs(x) * slope * (1 + exponent))
-        coarse = 1.0 if "steps" in profile else _finer(form) if "tails" in profile else 0.0
-        # σ(x) (1 + x (1 - σ(x))) loses x roundings where σ(x) is nearly 1
+        size, coarse = np.abs(x), float("steps" in profile or "tails" in profile)
+        by_x = value * (left + size) + size * slope * (1 + exponent)
         return {
-            "output": output + coarse * np.abs(x),
-            "x": by_x + coarse * ct * (1 + np.abs(x)),
+            "output": Sum(0.0, size * value * left + coarse * size),
+            "x": Sum(0.0, ct * (by_x + coarse * (1 + size))),
         }
 
     return rule
@@ -177,32 +210,38 @@ def _tanh_gate(x: Array) -> tuple[Array, Array, Array]:
     return F.sigmoid(u), F.sigmoid(u) * F.sigmoid(-u) * du, np.abs(u)
 
 
-def _network(p: Settings, ct: Array, truth: Truth, profile: Profile, form: Format) -> Scales:
-    """The largest entry of each: what went into one number of a network is in all of them."""
-    eps = p["eps"]
-    worse = 1.0
-    if "offsets" in profile:
-        x = p["x"] if "x" in p else p["token_embedding.weight"]
-        worse += float(_offset(x, eps, form).max())
+def _network(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    """The largest entry of each: what went into one number of a network is in all of them.
+
+    A profile of its activations or sums counts as if all of a tensor were made in its way.
+    """
     largest = {"output": np.abs(truth.output).max(initial=0.0)}
     largest |= {name: np.abs(one).max(initial=0.0) for name, one in truth.gradients.items()}
-    if "offsets" in profile:  # h is 0 in constant rows, and may be anything up to 1 for a backend
+    n = max(ct.size // ct.shape[-1], *(x.shape[-1] for x in truth.gradients.values()))
+    offset = 0.0
+    if "offsets" in profile:
+        x = p["x"] if "x" in p else p["token_embedding.weight"]
+        offset = float(_offset(x, p["eps"]).max())
+        # h is 0 in constant rows, and may be anything up to 1 for a backend
         largest |= {
             name: max(size, largest[name.replace("weight", "bias")])
             for name, size in largest.items()
             if name.endswith("norm.weight")
         }
-    return {name: worse * size for name, size in largest.items()}
+    coarse = float("steps" in profile or "tails" in profile)
+    return {k: Sum((1 + offset) * size, (1 + coarse) * size, n) for k, size in largest.items()}
 
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "silu")
-_RULES: dict[str, Callable[..., Scales]] = {
-    "embedding": _embedding,
-    "token_mix": _exact,
-    "layer_norm": _layer_norm,
-    "linear": _linear,
-    "softmax": _softmax,
-    "gelu": _activation(_normal_gate),
-    "gelu_tanh": _activation(_tanh_gate),
-    "silu": _activation(_sigmoid_gate),
+_BOTH = ("steps", "sums")
+#: By stage: what went into it, and under which profiles it calculates in the format itself.
+_RULES: dict[str, tuple[Rule, Collection[str]]] = {
+    "embedding": (_embedding, ("sums",)),
+    "token_mix": (_nothing, ()),
+    "layer_norm": (_layer_norm, ("sums",)),
+    "linear": (_linear, ("sums",)),
+    "softmax": (_softmax, _BOTH),
+    "gelu": (_activation(_normal_gate), ("steps",)),
+    "gelu_tanh": (_activation(_tanh_gate), ("steps",)),
+    "silu": (_activation(_sigmoid_gate), ("steps",)),
 }

@@ -22,11 +22,12 @@ __all__ = ["PROFILE", "Torch", "TorchModule", "torch_module"]
 #: What torch is known to do otherwise than the reference, by format. Its LayerNorm calculates
 #: x / deviation - mean / deviation, which loses an offset's digits. Its GELU calculates 1 + erf(x),
 #: which is 0 in the left tail; in float16 that is below the smallest normal number anyway.
+#: Gradients of an embedding and of LayerNorm's bias are added up in a format of 16 bits itself.
 PROFILE = {
     "float64": ("tails", "offsets"),
     "float32": ("tails", "offsets"),
-    "bfloat16": ("tails", "offsets"),
-    "float16": ("offsets",),
+    "bfloat16": ("tails", "offsets", "sums"),
+    "float16": ("offsets", "sums"),
 }
 
 
