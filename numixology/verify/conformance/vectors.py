@@ -260,7 +260,7 @@ def _case(content: Entry, given: Entry, path: Path, source: Source) -> Prepared:
     inputs = {**found["input"], **case.inputs}
     truth = Truth(found["output"][""], found.get("gradient", {}))
     case = case._replace(inputs=inputs, cotangent=found["cotangent"][""])
-    return Prepared(case, truth, found["scale"], bounds)
+    return Prepared(case, truth, found["scale"], bounds, content["accumulation"])
 
 
 def _sha256(array: Array) -> str:
