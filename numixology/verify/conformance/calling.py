@@ -14,7 +14,7 @@ from ...errors import StateDictError, UnsupportedError, shortened
 from .cases import Case, fresh
 from .formats import format_of
 
-__all__ = ["Answer", "answered", "array_of", "gradients_of", "in_a_line", "output_of"]
+__all__ = ["Answer", "answered", "array_of", "asked", "gradients_of", "in_a_line", "output_of"]
 
 
 class Answer(NamedTuple):
@@ -36,13 +36,11 @@ class Answer(NamedTuple):
 
 def output_of(adapter: Any, case: Case) -> Any:
     """What the backend's forward returns, as it is."""
-    case = fresh(case)
     return adapter.forward(case.stage, case.inputs)
 
 
 def gradients_of(adapter: Any, case: Case) -> Any:
     """What the backend's vjp returns, as it is."""
-    case = fresh(case)  # what forward has written is its own affair, and is found out apart
     return adapter.vjp(case.stage, case.inputs, case.cotangent)
 
 
@@ -52,15 +50,23 @@ def answered(adapter: Any, case: Case, backward: bool) -> Answer:
     Raises:
         StateDictError: a wrapped module lacks a parameter; nothing can be said of any case.
     """
-    forward = _answer(adapter, case, "forward")
+    forward = _copied(asked(adapter, fresh(case), "forward"))
     if not backward or not forward.results:
         return forward
-    vjp = _answer(adapter, case, "vjp")
+    vjp = _copied(asked(adapter, fresh(case), "vjp"))  # forward may have written into its inputs
     return vjp._replace(results=vjp.results | forward.results)
 
 
-def _answer(adapter: Any, case: Case, function: str) -> Answer:
-    """What one of the two functions says, copied before anything else is called."""
+def _copied(answer: Answer) -> Answer:
+    return answer._replace(results={name: np.array(one) for name, one in answer.results.items()})
+
+
+def asked(adapter: Any, case: Case, function: str) -> Answer:
+    """What ``"forward"`` or ``"vjp"`` says of a case's own arrays, in arrays that it may hold.
+
+    Raises:
+        StateDictError: see :func:`answered`.
+    """
     try:
         if function == "forward":
             returned = {"output": output_of(adapter, case)}
@@ -102,7 +108,7 @@ def _named(gradients: Any, names: list[str]) -> dict[str, Any]:
 
 
 def _checked(results: Mapping[str, Any], name: str, case: Case) -> Array:
-    """A result as an array of its own, of the shape and the dtype that it should have."""
+    """A result as an array of NumPy, of the shape and the dtype that it should have."""
     called = "the output" if name == "output" else f"the gradient of {name}"
     if name not in results:
         others = [other for other in results if other not in case.inputs]
@@ -113,7 +119,7 @@ def _checked(results: Mapping[str, Any], name: str, case: Case) -> Array:
         raise _Unclear(f"{called} has shape {got.shape}, not {shape}")
     if got.dtype != dtype:
         raise _Unclear(f"{called} has dtype {got.dtype}, not {np.dtype(dtype)}")
-    return np.array(got)
+    return got
 
 
 def array_of(value: Any, dtype: str, called: str = "the output") -> Array:

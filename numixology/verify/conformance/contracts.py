@@ -1,127 +1,226 @@
 """What a backend promises besides its numbers.
 
-It leaves its inputs and cotangents alone, and earlier results too, keeps the rows of a batch apart,
-hands NaN on, says the same when it is asked again, and returns results of the right shape and
-dtype.
+It leaves alone what it is given and what it has returned, reads arrays wherever they lie, remembers
+nothing from call to call, keeps the rows of a batch apart, hands NaN on, is linear in its
+cotangent, and says the same when it is asked again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array import Array, ignoring_fp_errors
-from .bounds import Prepared, measured
-from .calling import answered
-from .cases import truth_of
+from ...array import ignoring_fp_errors
+from .adapter import declared
+from .arithmetic import linear, masked, sums, tiny_results
+from .bench import (
+    COTANGENT,
+    Bench,
+    Fault,
+    Raised,
+    Refused,
+    Results,
+    Trial,
+    arrays_of,
+    called,
+    with_arrays,
+)
+from .bounds import Prepared
+from .cases import Case, truth_of
+from .memory import LAYOUTS, REPEATING, held
+from .state import first_rows, remembered
 
-__all__ = [
-    "Contracts",
-    "contracts_of",
-    "most_rows",
-]
+__all__ = ["PROMISES", "Contracts", "contracts_of", "most_rows"]
 
 
 class Contracts(NamedTuple):
-    """Which promises were broken, and what else there is to say."""
+    """What came of the promises.
 
-    broken: tuple[str, ...]
-    remarks: tuple[str, ...]
+    Attributes:
+        broken: those that are broken, in sentences.
+        remarks: what was not covered, and what differs within the bounds.
+        properties: what was measured, and is neither right nor wrong.
+    """
+
+    broken: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
 
 
 def most_rows(cases: Sequence[Prepared]) -> Prepared:
     """The case for the contracts, with several rows in its batch."""
-    return max(cases[:7], key=lambda one: len(one.truth.output) if one.case.kind == "plain" else 0)
+    return max(cases, key=lambda one: len(one.truth.output) if one.case.kind == "plain" else 0)
 
 
-def contracts_of(adapter: Any, one: Prepared, backward: bool) -> Contracts:
-    """Try every promise on one case."""
-    broken = [
-        found
-        for found in (
-            _changed(adapter, one, backward),
-            _mixed_batch(adapter, one),
-            _lost_nan(adapter, one),
-            _overwritten(adapter, one),
-        )
-        if found
-    ]
-    return Contracts(tuple(broken), _unsteady(adapter, one, backward))
+def contracts_of(
+    adapter: Any, cases: Sequence[Prepared], backward: bool, repeat: int = 1
+) -> Contracts:
+    """Try every promise on small cases of one stage.
 
-
-def _copies(one: Prepared) -> tuple[dict[str, Any], Array]:
-    inputs = {
-        name: value.copy() if isinstance(value, np.ndarray) else value
-        for name, value in one.case.inputs.items()
-    }
-    return inputs, one.case.cotangent.copy()
-
-
-def _changed(adapter: Any, one: Prepared, backward: bool) -> str:
-    inputs, cotangent = _copies(one)
-    adapter.forward(one.case.stage, inputs)
-    if backward:
-        adapter.vjp(one.case.stage, inputs, cotangent)
-    names = [
-        name
-        for name, kept in one.case.inputs.items()
-        if isinstance(kept, np.ndarray) and not np.array_equal(inputs[name], kept)
-    ]
-    if not np.array_equal(cotangent, one.case.cotangent):
-        names.append("its cotangent")
-    return f"it writes into {' and '.join(names)}" if names else ""
-
-
-def _mixed_batch(adapter: Any, one: Prepared) -> str:
-    """Change the last row of the batch, and look at the others."""
-    inputs, _ = _copies(one)
-    name = "ids" if "ids" in inputs else "x"
-    if len(inputs[name]) < 2:
-        return ""
-    before = np.array(adapter.forward(one.case.stage, inputs), np.float64)
-    inputs[name][-1] = inputs[name][-1][::-1] if name == "ids" else -inputs[name][-1] / 2
-    after = np.asarray(adapter.forward(one.case.stage, inputs), np.float64)
-    scale = one.scales["output"][:-1]
-    error = measured(after[:-1], before[:-1], scale, one.case.dtype).error
-    return "a row of the batch depends on the others" if error > one.bounds["output"] else ""
-
-
-def _lost_nan(adapter: Any, one: Prepared) -> str:
-    inputs, _ = _copies(one)
-    if "x" not in inputs:
-        return ""
-    inputs["x"][0, 0, 0] = np.nan
-    true = np.isnan(truth_of(one.case._replace(inputs=inputs)).output)
+    Args:
+        adapter: what speaks for the backend.
+        cases: all of the stage.
+        backward: whether its gradients are tried.
+        repeat: how many times it is asked the same again.
+    """
+    about = declared(adapter)
+    bench = Bench(adapter, about, most_rows(cases), backward)
+    many = bench
+    if repeat > 1:
+        many = Bench(adapter, about, max(cases, key=lambda one: one.truth.output.size), backward)
     with ignoring_fp_errors():
-        found = np.isnan(np.asarray(adapter.forward(one.case.stage, inputs), np.float64))
+        try:
+            base = bench.ask()
+            broken, remarks, properties = _repeated(many, repeat)
+        except (Fault, Refused):
+            return Contracts()  # which the comparisons have said
+        for promise in () if broken else PROMISES:
+            try:
+                broken += _broken(bench, base, promise(bench, base, cases))
+            except (Fault, Refused):
+                continue  # of a call that another promise is about
+        for measure in (sums, tiny_results):
+            try:
+                found = measure(bench)
+            except (Fault, Refused):
+                continue  # so nothing is known of it
+            (broken if found.untrue else properties).append(found.text)
+    if lost := [layout for layout in LAYOUTS if layout in about.lost]:
+        remarks.append(f"{_listed(lost)} do not reach this backend")
+    texts = (*bench.noted, *many.noted, *broken), (*remarks, *bench.refusals), properties
+    return Contracts(*(tuple(dict.fromkeys(filter(None, each))) for each in texts))
+
+
+def _repeated(bench: Bench, repeat: int) -> tuple[list[str], list[str], list[str]]:
+    """Whether it says the same again: what is broken, remarks, and what was seen."""
+    base = bench.ask()
+    differing: dict[str, int] = {}
+    for _ in range(repeat):
+        again = bench.ask()
+        if sentence := bench.tried(_same_again(lambda again=again: again, base)):
+            return [sentence], [], []
+        for name, a in base.items():
+            count = int((~((a == again[name]) | (np.isnan(a) & np.isnan(again[name])))).sum())
+            differing[name] = max(count, differing.get(name, 0))
+    remarks = [
+        f"two calls differ in {count} of {base[name].size} numbers of the {called(name)}"
+        for name, count in differing.items()
+        if count
+    ]
+    seen = (
+        f"{repeat} more calls on {bench.case.name} agree; of a race that shows once in a thousand "
+        f"calls so many see nothing with a chance of {0.999**repeat:.0%}"
+    )
+    return [], remarks, [seen] if repeat > 1 else []
+
+
+def _same_again(call: Callable[[], Results], base: Results) -> Trial:
+    return Trial("asked the same again", call, base, "before")
+
+
+def _broken(bench: Bench, base: Results, trials: Iterable[Trial | str]) -> Iterator[str]:
+    """What is wrong, each thing once; after a call that is not steady nothing else is said."""
+    failed = set()
+    for trial in trials:
+        if isinstance(trial, str):
+            yield trial
+        elif trial.when not in failed and (sentence := bench.tried(trial)):
+            failed.add(trial.when)
+            if unsteady := bench.tried(_same_again(bench.ask, base)):
+                yield unsteady
+                return
+            yield from [*filter(None, map(bench.tried, trial.narrower))] or [sentence]
+
+
+# Promises -----------------------------------------------------------------------------
+
+
+def laid(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+    """Arrays that lie elsewhere in memory have the same numbers."""
+    arrays = arrays_of(bench.case, bench.functions)
+    for layout in LAYOUTS:
+        ours = [COTANGENT] if layout == "one number repeated" else [*arrays]
+        if layout in bench.about.lost or not {*ours} <= {*arrays}:
+            continue
+        case, wanted = bench.case, base
+        if layout in REPEATING:
+            repeated = {name: held(arrays[name], layout).array.copy() for name in ours}
+            case = with_arrays(case, repeated)
+            wanted = bench.ask(case)
+
+        def trial(
+            names: Sequence[str], layout: str = layout, case: Case = case, wanted: Results = wanted
+        ) -> Trial:
+            call = partial(bench.ask, case, (), layout, names)
+            return Trial(f"with {layout} in {_listed(names)}", call, wanted, "without", case)
+
+        yield trial(ours)._replace(narrower=[trial([name]) for name in ours])
+
+
+def apart(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+    """What happens in one row of a batch, or at one token, does not happen in the others."""
+    name = "ids" if "ids" in bench.case.inputs else "x"
+    value = bench.case.inputs[name]
+    places = [(np.s_[-1], np.s_[:-1], "a row of the batch depends on the others")]
+    if bench.case.stage not in MIXING:
+        places.append((np.s_[:, -1], np.s_[:, :-1], "a token depends on the others"))
+    wanted = {k: one for k, one in base.items() if k in ("output", "x")}
+    for place, others, says in places:
+        changed = value.copy()
+        changed[place] = np.roll(value[place], 1) if name == "ids" else value[place] / -2
+        call = partial(bench.ask, with_arrays(bench.case, {name: changed}))
+        yield Trial(says, call, wanted, "", part=others, says=says)
+
+
+def not_a_number(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
+    """NaN reaches what depends on it, and nothing else."""
+    if "x" not in bench.case.inputs:
+        return
+    x = bench.case.inputs["x"].copy()
+    x[0, 0, 0] = np.nan
+    case = with_arrays(bench.case, {"x": x})
+    true = np.isnan(truth_of(case).output)
+    try:
+        found = np.isnan(bench.ask(case, ["forward"])["output"])
+    except Fault as fault:
+        yield f"with NaN in x {fault}"
+        return
     if (true & ~found).any():
-        return "NaN in its input does not reach its output"
+        yield "NaN in its input does not reach its output"
     if (found & ~true).any():
-        return "NaN reaches more of its output than it should"
-    return ""
+        yield "NaN reaches more of its output than it should"
 
 
-def _overwritten(adapter: Any, one: Prepared) -> str:
-    """Call it again with other numbers, and look at the first result."""
-    inputs, _ = _copies(one)
-    first = np.asarray(adapter.forward(one.case.stage, inputs))
-    kept = first.copy()
-    name = "ids" if "ids" in inputs else "x"
-    adapter.forward(one.case.stage, {**inputs, name: inputs[name][:, ::-1] // 2})
-    same = np.array_equal(first, kept, equal_nan=True)
-    return "" if same else "a call overwrites earlier results"
+def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
+    """A batch of nothing has an output of nothing, and gradients of zero."""
+    try:
+        got = bench.ask(first_rows(bench.case, 0))
+    except (Raised, Refused) as why:
+        bench.refusals.append(f"an empty batch is not covered: {why}")
+        return
+    except Fault as fault:
+        yield f"with an empty batch {fault}"
+        return
+    for name, one in got.items():
+        if one.any():  # NaN too
+            yield f"with an empty batch its {called(name)} is not zero"
 
 
-def _unsteady(adapter: Any, one: Prepared, backward: bool) -> tuple[str, ...]:
-    first = answered(adapter, one.case, backward).results
-    second = answered(adapter, one.case, backward).results
-    remarks = []
-    for name, a in first.items():
-        b = second[name]
-        differing = ~((a == b) | (np.isnan(a) & np.isnan(b)))
-        if differing.any():
-            called = "output" if name == "output" else f"gradient of {name}"
-            remarks.append(
-                f"two calls differ in {int(differing.sum())} of {a.size} numbers of the {called}"
-            )
-    return tuple(remarks)
+#: Every promise, as a generator of what is tried, or of what is wrong.
+PROMISES: tuple[Callable[[Bench, Results, Sequence[Prepared]], Iterable[Trial | str]], ...] = (
+    laid,
+    apart,
+    not_a_number,
+    empty,
+    linear,
+    masked,
+    remembered,
+)
+
+#: The stages in which tokens depend on each other.
+MIXING = ("token_mix", "mixer", "block", "model")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

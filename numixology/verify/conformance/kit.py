@@ -9,8 +9,8 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
 from .bounds import Measured, Prepared, measured, prepared, true_tensors
-from .calling import answered, in_a_line
-from .contracts import contracts_of, most_rows
+from .calling import answered
+from .contracts import contracts_of
 from .diagnosis import Lineup, diagnose
 from .scales import PROFILES
 from .stages import STAGES, stage_of
@@ -119,10 +119,7 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
             return StageReport(stage, "fail", comparisons, (fault,), diagnosis=found)
         answers.append(results)
         comparisons += _every_tensor(one, results, about)
-    try:
-        broken, remarks = contracts_of(adapter, most_rows(cases), backward)
-    except Exception as error:
-        broken, remarks = (f"it raised {in_a_line(error)}",), ()
+    broken, remarks, properties = contracts_of(adapter, cases, backward)
     remarks = (*remarks, *refusals)
     if not about.has_vjp:
         remarks = (*remarks, "its gradients are not covered: the adapter has no vjp")
@@ -140,6 +137,7 @@ def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = No
         ", ".join(blind),
         detectable_in(comparisons),
         found,
+        properties,
     )
 
 

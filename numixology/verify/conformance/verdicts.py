@@ -165,6 +165,7 @@ class StageReport(NamedTuple):
         blind: which wrong results would have been accepted by every case.
         detectable: what would have been caught in every tensor, relative to its largest entry.
         diagnosis: the known bug that comes nearest, if the stage fails and one does.
+        properties: what was measured of it, and is neither right nor wrong.
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
@@ -181,6 +182,7 @@ class StageReport(NamedTuple):
     blind: str = ""
     detectable: float = math.nan
     diagnosis: Diagnosis | None = None
+    properties: Sequence[str] = ()
 
     @property
     def worst(self) -> Comparison | None:

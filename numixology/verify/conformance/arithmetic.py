@@ -1,0 +1,172 @@
+"""Promises about numbers, and properties of them that are neither right nor wrong.
+
+A gradient is linear in its cotangent, -inf is an entry like others for a softmax, and sums have as
+many digits as a backend says.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from ...array import Array
+from .bench import Bench, Results, Trial, called
+from .bounds import Prepared, true_tensors
+from .cases import Case, make_case, truth_of
+from .formats import FORMATS, format_of
+from .scales import PROFILES
+
+__all__ = ["linear", "masked", "sums", "tiny_results"]
+
+
+def linear(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+    """Cotangents of zeros, larger and smaller ones, and two that add up to a third."""
+    if "vjp" not in bench.functions:
+        return
+    case, form = bench.case, format_of(bench.case.dtype)
+    gradients = {name: one.astype(np.float64) for name, one in base.items() if name != "output"}
+
+    def scaled(factor: float) -> Results:
+        ct = form.stored(factor * case.cotangent.astype(np.float64))
+        return bench.ask(case._replace(cotangent=ct), ["vjp"])
+
+    def summed() -> Results:
+        odd = np.indices(case.cotangent.shape).sum(axis=0) % 2
+        parts = [case.cotangent * one.astype(case.cotangent.dtype) for one in (odd, 1 - odd)]
+        first, second = (bench.ask(case._replace(cotangent=ct), ["vjp"]) for ct in parts)
+        return {name: first[name].astype(np.float64) + second[name] for name in first}
+
+    largest = max(float(scale.max(initial=0.0)) for scale in bench.scales().values())
+    for factor in (0.0, 2.0**10, 2.0**-10, 1e4, 1e-4):
+        if largest * factor < 2.0 ** (form.highest - 2):
+            wanted = {name: form.stored(factor * one) for name, one in gradients.items()}
+            when = f"with a cotangent {factor:g} times as large"
+            than = f"{factor:g} times the first"
+            yield Trial(when, partial(scaled, factor), wanted, than, slack=3, factor=factor)
+    when = "with the parts of a cotangent one after the other"
+    yield Trial(when, summed, gradients, "that of the whole", slack=4)
+
+
+def masked(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+    """Scores of -inf, of which the exponential is 0; where all are, 0 and NaN are both right."""
+    if bench.case.stage != "softmax":
+        return
+
+    def case(score: float) -> Case:
+        x = bench.case.inputs["x"].copy()
+        x[..., 1::2] = x[0, 0] = score
+        return bench.case._replace(inputs={"x": x})
+
+    wanted = bench.ask(case(-1e4))
+
+    def infinite() -> Results:
+        got = bench.ask(case(-np.inf))
+        for name, one in got.items():
+            if np.isnan(one[0, 0]).all() or not one[0, 0].any():
+                one[0, 0] = wanted[name][0, 0]
+        return got
+
+    yield Trial("with scores of -inf", infinite, wanted, "with scores of -1e4", case(-1e4))
+
+
+# Properties ---------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """A property in a sentence, and whether the backend says otherwise of itself."""
+
+    text: str = ""
+    untrue: bool = False
+
+
+#: What three numbers among zeros add up to, of which two cancel. It is small, so that those two
+#: may be as many times larger as a format has digits.
+_ONE = 2.0**-9
+#: As many rows, or features, as sums are tried.
+_LANES = 64
+
+
+def sums(bench: Bench) -> Found:
+    """How many digits its sums keep: 2ᵖ⁻¹ + 1 - 2ᵖ⁻¹ is 1 with p of them, and 0 with fewer."""
+    about, form = bench.about, format_of(bench.case.dtype)
+    names = {one.digits: one.name for one in FORMATS.values() if one.digits - 10 < form.highest}
+    digits = np.resize(sorted(names), _LANES)
+    kept: dict[str, int] = {}
+    for case, function, lanes in _with_sums(bench, digits):
+        truth = true_tensors(truth_of(case))
+        for tensor, got in bench.ask(case, [function]).items():
+            seen = truth[tensor] == _ONE
+            right = np.abs(got - _ONE) < _ONE / 4
+            if tensor != "x" and seen.any():
+                lost = np.broadcast_to(lanes, seen.shape)[seen & ~right]
+                kept[tensor] = max((p for p in names if p < lost.min(initial=99)), default=0)
+    if not kept:
+        return Found()
+    least = min(kept.values())
+    where = " and the ".join(called(tensor) for tensor, p in kept.items() if p == least)
+    text = f"sums in the {where} keep {least} digits, as in {names.get(least, 'none of these')}"
+    declared = min(format_of(about.accumulation).digits, max(names))
+    if least >= declared or "sums" in about.profile or "sums" not in PROFILES:
+        return Found(text)
+    return Found(f"{text}; it declares {about.accumulation}, which has {declared}", True)
+
+
+def _with_sums(bench: Bench, digits: Array) -> Iterator[tuple[Case, str, Array]]:
+    """Cases with sums of three numbers, what to call, and the digits that each sum needs."""
+    stage, form = bench.case.stage, format_of(bench.case.dtype)
+    sizes = {"B": 32, "T": 16, "D": _LANES, "F": _LANES, "H": 16}
+    if stage == "linear":  # over the features
+        wide = make_case(stage, "plain", 0, form.name, sizes | {"B": 4, "D": 4096})
+        x = form.stored(_sparse(digits, 4096)).reshape(4, 16, 4096)
+        weight, bias = (wide.inputs[name] * 0 for name in ("weight", "bias"))
+        inputs = {"x": x, "weight": weight + 1, "bias": bias}
+        yield wide._replace(inputs=inputs), "forward", digits.reshape(4, 16, 1)
+    if "vjp" in bench.functions:  # over the rows
+        case = make_case(stage, "plain", 0, form.name, sizes)
+        ids = {"ids": case.inputs["ids"] * 0} if stage == "embedding" else {}
+        cotangent = form.stored(_sparse(digits, 512).T).reshape(32, 16, _LANES)
+        yield case._replace(inputs={**case.inputs, **ids}, cotangent=cotangent), "vjp", digits
+
+
+def _sparse(digits: Array, length: int) -> Array:
+    """Rows of zeros, but for 2ᵖ⁻¹, 1 and -2ᵖ⁻¹ at random places."""
+    rng, found = np.random.default_rng(length), np.zeros((len(digits), length))
+    for p, row in zip(digits, found, strict=True):
+        row[rng.permutation(length)[:3]] = 2.0 ** (p - 1), 1.0, -(2.0 ** (p - 1))
+    return _ONE * found
+
+
+#: By stage, the inputs in which its output is linear, or as good as where they are tiny.
+_LINEAR_IN = {
+    "embedding": ("weight",),
+    "layer_norm": ("weight", "bias"),
+    "linear": ("weight", "bias"),
+    **dict.fromkeys(("token_mix", "gelu", "gelu_tanh", "silu"), ("x",)),
+}
+
+
+def tiny_results(bench: Bench) -> Found:
+    """Whether results below the smallest normal number are kept, or come out as zero."""
+    case, form = bench.case, format_of(bench.case.dtype)
+    tiny = 2.0 ** (form.lowest - 2)
+    names = _LINEAR_IN.get(case.stage, ())
+    small = {name: form.stored(case.inputs[name] * tiny) for name in names}
+    cases = {
+        "forward": case._replace(inputs={**case.inputs, **small}),
+        "vjp": case._replace(cotangent=form.stored(case.cotangent * tiny)),
+    }
+    zero: list[bool] = []
+    for function in bench.functions if names else bench.functions[1:]:
+        truth = true_tensors(truth_of(cases[function]))
+        for tensor, got in bench.ask(cases[function], [function]).items():
+            true = np.abs(truth[tensor])
+            zero += (got == 0)[(true > 4 * form.smallest) & (true < 2.0**form.lowest)].tolist()
+    if not zero:
+        return Found()
+    become = "come out as zero" if all(zero) else "come out as zero at times"
+    text = f"results below the smallest normal number {become if any(zero) else 'are kept'}"
+    declared = bench.about.subnormals
+    if declared not in (None, "flushed" if any(zero) else "kept"):
+        text += f"; it declares that they are {declared}"
+    return Found(text, declared == "kept" and any(zero))

@@ -1,0 +1,203 @@
+"""A backend on the bench: every call of it is watched, and two answers of it can be compared.
+
+Whatever a backend is called for, it must leave alone what it is given, return memory that nobody
+else has, and not touch it later.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...array import Array
+from .adapter import Declaration
+from .bounds import Measured, Prepared, measured
+from .calling import asked
+from .cases import Case, truth_of
+from .formats import format_of
+from .memory import Held, held, intruders
+from .scales import Scales, scales_of
+
+__all__ = [
+    "COTANGENT",
+    "Bench",
+    "Fault",
+    "Raised",
+    "Refused",
+    "Results",
+    "Trial",
+    "arrays_of",
+    "called",
+    "with_arrays",
+]
+
+Results = dict[str, Array]
+
+#: What the cotangent is called among the arrays.
+COTANGENT = "its cotangent"
+
+
+class Fault(Exception):
+    """What the backend returns cannot be compared."""
+
+
+class Raised(Fault):
+    """The backend has raised something."""
+
+
+class Refused(Exception):
+    """The backend does not cover a case."""
+
+
+class Trial(NamedTuple):
+    """A promise: what is done, and what must come of it.
+
+    Attributes:
+        when: what is done, in words.
+        call: does it.
+        wanted: what must come, by tensor; what else comes does not matter.
+        than: what that is, in words.
+        case: whose scales apply; by default those of the bench's own.
+        slack: how many bounds it may be off.
+        factor: how many times larger than usual everything is.
+        part: which part of the output and of the gradient of x is meant.
+        says: what to say instead, if it fails.
+        narrower: what to try if it fails, to say more.
+    """
+
+    when: str
+    call: Callable[[], Results]
+    wanted: Results
+    than: str
+    case: Case | None = None
+    slack: float = 2.0
+    factor: float = 1.0
+    part: Any = ...
+    says: str = ""
+    narrower: Sequence["Trial"] = ()
+
+
+def arrays_of(case: Case, functions: Collection[str]) -> Results:
+    """The arrays with which forward or vjp is called, by name."""
+    arrays = {name: one for name, one in case.inputs.items() if isinstance(one, np.ndarray)}
+    return arrays | {COTANGENT: case.cotangent} if "vjp" in functions else arrays
+
+
+def with_arrays(case: Case, arrays: Mapping[str, Array]) -> Case:
+    """A case with some of its arrays replaced."""
+    inputs = {**case.inputs, **arrays}
+    return case._replace(cotangent=inputs.pop(COTANGENT, case.cotangent), inputs=inputs)
+
+
+def called(tensor: str) -> str:
+    """A tensor in a sentence."""
+    return "output" if tensor == "output" else f"gradient of {tensor}"
+
+
+class Bench:
+    """A backend, with the case on which its promises are tried.
+
+    Args:
+        adapter: what speaks for the backend.
+        about: what it says of itself.
+        one: a case with several rows in its batch.
+        backward: whether its gradients are tried.
+    """
+
+    def __init__(self, adapter: Any, about: Declaration, one: Prepared, backward: bool) -> None:
+        self.adapter, self.about, self.one, self.case = adapter, about, one, one.case
+        self.functions = ("forward", "vjp") if backward else ("forward",)
+        self.noted: dict[str, None] = {}
+        self.refusals: list[str] = []
+        self._earlier: list[tuple[str, Array, Array]] = []
+
+    def ask(
+        self,
+        case: Case | None = None,
+        functions: Collection[str] = (),
+        layout: str = "",
+        names: Collection[str] = (),
+        as_it_is: bool = False,
+    ) -> Results:
+        """What the backend says of a case, where the arrays of these names have that layout.
+
+        It gets arrays of its own, or if asked for the case's, ``as_it_is``.
+
+        Raises:
+            Fault: what it says cannot be compared.
+            Raised: it raises something.
+            Refused: it does not cover the case.
+        """
+        case = case or self.case
+        results: Results = {}
+        for function in functions or self.functions:
+            given = {
+                name: Held(one, one, one.copy())
+                if as_it_is
+                else held(one, layout if name in names else "")
+                for name, one in arrays_of(case, [function]).items()
+            }
+            laid = with_arrays(case, {name: one.array for name, one in given.items()})
+            returned, fault, refused, error = asked(self.adapter, laid, function)
+            self.noted |= dict.fromkeys(intruders(given))
+            if refused:
+                raise Refused(refused)
+            if fault:
+                raise (Raised if error else Fault)(fault)
+            self._watch(returned, {name: one.memory for name, one in given.items()})
+            results |= {name: np.array(one) for name, one in returned.items()}
+        return results
+
+    def _watch(self, returned: Results, given: Mapping[str, Array]) -> None:
+        """Note whose memory the results are in, and whether those of earlier calls have changed."""
+        shared, seen = [], list(given.items())
+        for tensor, array in returned.items():
+            shared += [
+                f"its {called(tensor)} shares memory with {name}"
+                for name, memory in seen
+                if np.shares_memory(array, memory)
+            ]
+            seen.append((f"its {called(tensor)}", array))
+        for tensor, array, kept in self._earlier:
+            again = any(np.shares_memory(array, one) for one in returned.values())
+            if again or not np.array_equal(array, kept, equal_nan=True):
+                shared.append(f"a later call overwrites its {called(tensor)}")
+        self.noted |= dict.fromkeys(shared)
+        latest = [(tensor, array, array.copy()) for tensor, array in returned.items()]
+        self._earlier = (latest + self._earlier)[:40]
+
+    def scales(self, case: Case | None = None) -> Scales:
+        """By what errors are measured, under what the backend declares."""
+        truth = self.one.truth if case is None else truth_of(case)
+        return scales_of(case or self.case, truth, self.about.profile)
+
+    def beyond(self, got: Results, trial: Trial) -> dict[str, Measured]:
+        """The tensors that are not what they must be, and where each differs most."""
+        dtype, scales, found = self.case.dtype, self.scales(trial.case), {}
+        form = format_of(dtype)
+        # Whoever flushes subnormals to zero is no less linear.
+        least = 2.0**form.lowest / (8 * form.unit) if trial.factor != 1 else 0.0
+        for name, true in trial.wanted.items():
+            part = trial.part if name in ("output", "x") else ...
+            scale = trial.factor * np.broadcast_to(scales[name], true.shape)[part] + least
+            error = measured(got[name][part], true[part].astype(np.float64), scale, dtype)
+            if error.error > trial.slack * self.one.bounds[name]:
+                found[name] = error
+        return found
+
+    def tried(self, trial: Trial) -> str:
+        """What is wrong, in a sentence; empty if nothing is, and if the backend refuses."""
+        try:
+            found = self.beyond(trial.call(), trial)
+        except Fault as fault:
+            return f"{trial.when} {fault}" if trial.wanted else ""
+        except Refused as why:
+            self.refusals += [f"not covered {trial.when}: {why}"] if trial.wanted else []
+            return ""
+        if not found or trial.says:
+            return trial.says if found else ""
+        wrong = " and another ".join(map(called, found))
+        name, worst = next(iter(found.items()))
+        label = name if name == "output" else f"{name}.grad"
+        where = f"{label}{list(worst.place)} is {worst.got:.6g}, not {worst.true:.6g}"
+        return f"{trial.when} it returns another {wrong} than {trial.than}: {where}"
