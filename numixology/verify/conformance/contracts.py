@@ -73,8 +73,10 @@ def contracts_of(
         try:
             base = bench.ask()
             broken, remarks, properties = _repeated(many, repeat)
-        except (Fault, Refused):
-            return Contracts()  # which the comparisons have said
+        except Fault as fault:
+            return Contracts((str(fault),))
+        except Refused as why:
+            return Contracts(remarks=(f"not covered: {why}",))
         for promise in () if broken else PROMISES:
             try:
                 broken += _broken(bench, base, promise(bench, base, cases))
