@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...array import Array
-from .bench import Bench, Results, Trial, called
+from .bench import COTANGENT, Bench, Results, Trial, called, with_arrays
 from .bounds import Prepared, true_tensors
-from .cases import Case, make_case, truth_of
+from .cases import Case, truth_of
 from .formats import FORMATS, format_of
 from .scales import PROFILES
 
@@ -83,17 +83,14 @@ class Found(NamedTuple):
 #: What three numbers among zeros add up to, of which two cancel. It is small, so that those two
 #: may be as many times larger as a format has digits.
 _ONE = 2.0**-9
-#: As many rows, or features, as sums are tried.
-_LANES = 64
 
 
 def sums(bench: Bench) -> Found:
     """How many digits its sums keep: 2ᵖ⁻¹ + 1 - 2ᵖ⁻¹ is 1 with p of them, and 0 with fewer."""
     about, form = bench.about, format_of(bench.case.dtype)
     names = {one.digits: one.name for one in FORMATS.values() if one.digits - 10 < form.highest}
-    digits = np.resize(sorted(names), _LANES)
     kept: dict[str, int] = {}
-    for case, function, lanes in _with_sums(bench, digits):
+    for case, function, lanes in _with_sums(bench, sorted(names)):
         truth = true_tensors(truth_of(case))
         for tensor, got in bench.ask(case, [function]).items():
             seen = truth[tensor] == _ONE
@@ -112,27 +109,32 @@ def sums(bench: Bench) -> Found:
     return Found(f"{text}; it declares {about.accumulation}, which has {declared}", True)
 
 
-def _with_sums(bench: Bench, digits: Array) -> Iterator[tuple[Case, str, Array]]:
+def _with_sums(bench: Bench, levels: Sequence[int]) -> Iterator[tuple[Case, str, Array]]:
     """Cases with sums of three numbers, what to call, and the digits that each sum needs."""
-    stage, form = bench.case.stage, format_of(bench.case.dtype)
-    sizes = {"B": 32, "T": 16, "D": _LANES, "F": _LANES, "H": 16}
+    form, stage = format_of(bench.case.dtype), bench.case.stage
     if stage == "linear":  # over the features
-        wide = make_case(stage, "plain", 0, form.name, sizes | {"B": 4, "D": 4096})
-        x = form.stored(_sparse(digits, 4096)).reshape(4, 16, 4096)
-        weight, bias = (wide.inputs[name] * 0 for name in ("weight", "bias"))
-        inputs = {"x": x, "weight": weight + 1, "bias": bias}
-        yield wide._replace(inputs=inputs), "forward", digits.reshape(4, 16, 1)
+        wide = bench.made(stage, B=4, T=16, D=4096, F=3)
+        x, weight, bias = (wide.inputs[name] * 0 for name in ("x", "weight", "bias"))
+        digits = np.resize(levels, x.shape[:2])
+        x = form.stored(_sparse(digits.ravel(), x.shape[-1])).reshape(x.shape)
+        yield (
+            with_arrays(wide, {"x": x, "weight": weight + 1, "bias": bias}),
+            "forward",
+            digits[..., None],
+        )
     if "vjp" in bench.functions:  # over the rows
-        case = make_case(stage, "plain", 0, form.name, sizes)
+        case = bench.made(stage, B=32, T=16, D=64, F=64, H=16)
         ids = {"ids": case.inputs["ids"] * 0} if stage == "embedding" else {}
-        cotangent = form.stored(_sparse(digits, 512).T).reshape(32, 16, _LANES)
-        yield case._replace(inputs={**case.inputs, **ids}, cotangent=cotangent), "vjp", digits
+        shape = case.cotangent.shape
+        digits = np.resize(levels, shape[-1])
+        ct = form.stored(_sparse(digits, shape[0] * shape[1]).T).reshape(shape)
+        yield with_arrays(case, {**ids, COTANGENT: ct}), "vjp", digits
 
 
 def _sparse(digits: Array, length: int) -> Array:
     """Rows of zeros, but for 2ᵖ⁻¹, 1 and -2ᵖ⁻¹ at random places."""
     rng, found = np.random.default_rng(length), np.zeros((len(digits), length))
-    for p, row in zip(digits, found, strict=True):
+    for p, row in zip(digits.tolist(), found, strict=True):
         row[rng.permutation(length)[:3]] = 2.0 ** (p - 1), 1.0, -(2.0 ** (p - 1))
     return _ONE * found
 

@@ -13,10 +13,11 @@ from ...array import Array
 from .adapter import Declaration
 from .bounds import Measured, Prepared, measured
 from .calling import asked
-from .cases import Case, truth_of
+from .cases import Case, make_case, truth_of
 from .formats import format_of
 from .memory import Held, held, intruders
 from .scales import Scales, scales_of
+from .sizes import fitted, letters_of
 
 __all__ = [
     "COTANGENT",
@@ -148,6 +149,12 @@ class Bench:
             self._watch(returned, {name: one.memory for name, one in given.items()})
             results |= {name: np.array(one) for name, one in returned.items()}
         return results
+
+    def made(self, stage: str, **sizes: int) -> Case:
+        """A plain case of any stage, of these sizes or the nearest that the backend supports."""
+        own = {letter: sizes[letter] for letter in letters_of(stage) if letter in sizes}
+        about, dtype = self.about, self.case.dtype
+        return make_case(stage, "plain", 0, dtype, fitted(own, about.requires), about.options)
 
     def _watch(self, returned: Results, given: Mapping[str, Array]) -> None:
         """Note whose memory the results are in, and whether those of earlier calls have changed."""

@@ -12,9 +12,9 @@ import numpy as np
 
 from .bench import COTANGENT, Bench, Results, Trial, arrays_of, with_arrays
 from .bounds import Prepared, true_tensors
-from .cases import Case, make_case, truth_of
+from .cases import Case, truth_of
 
-__all__ = ["first_rows", "other_numbers", "remembered"]
+__all__ = ["SEQUENCES", "first_rows", "other_numbers", "remembered"]
 
 #: Calls in a row. f is forward and g is vjp; a is a case, b one of other numbers, c of other
 #: shapes, e of other settings, and s of another stage.
@@ -48,7 +48,7 @@ def remembered(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterat
     refilled, own = partial(_refilled, bench, b), "with them in arrays of their own"
     yield Trial("with other numbers in the same arrays", refilled, alone["b"], own, b)
     for when, sequence in SEQUENCES.items():
-        steps = sequence.split()
+        steps = [*zip(sequence[::3], sequence[1::3], strict=True)]
         for step, letter in steps if {letter for _, letter in steps} <= {*players} else ():
             function = {"f": "forward", "g": "vjp"}[step]
             if function in both:
@@ -114,4 +114,4 @@ def _other_settings(bench: Bench) -> dict[str, Case]:
 def _other_stage(bench: Bench) -> dict[str, Case]:
     names = bench.about.stages
     i = (names.index(bench.case.stage) + 1) % len(names)
-    return {} if len(names) == 1 else {"s": make_case(names[i], "plain", 0, bench.case.dtype)}
+    return {"s": bench.made(names[i], B=2, T=3, D=10, H=2, F=13, V=9, L=2)} if names[1:] else {}

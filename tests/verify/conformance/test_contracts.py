@@ -123,10 +123,8 @@ def refusing_gaps(array):
     [
         (from_the_start, ["storage offsets", "read-only arrays"]),
         (without_gaps, ["gaps between rows", "gaps between elements"]),
-        (
-            in_the_order_of_memory,
-            ["rows in another order", "Fortran order", "negative strides"],
-        ),
+        (in_the_order_of_memory, ["rows in another order", "Fortran order"]),
+        (lambda x: np.flip(x, -1) if x.strides[-1] < 0 else x, ["negative strides"]),
         (one_element_only, ["stride 0"]),
     ],
 )
@@ -163,7 +161,7 @@ def test_a_layout_that_is_refused() -> None:
     assert broken[0] == (
         "with gaps between rows in x its forward raised ValueError: must be contiguous"
     )
-    assert len(broken) == 5
+    assert len(broken) == 6
 
     class Covers(Right):
         def forward(self, stage, inputs):
@@ -392,8 +390,9 @@ class ScratchOfTwoStages(Right):
 
 
 def test_calls_of_two_shapes_and_of_two_stages() -> None:
-    (text,) = found(ScratchOfTwoShapes(), "silu").broken
+    text, other = found(ScratchOfTwoShapes(), "silu").broken
     assert text.startswith("with calls of two shapes in turn it returns another gradient of x")
+    assert other.startswith("with calls of two stages in turn it returns another gradient of x")
     (text,) = found(ScratchOfTwoStages(), "silu").broken
     assert text.startswith("with calls of two stages in turn it returns another gradient of x")
 
@@ -495,7 +494,9 @@ def test_an_empty_batch() -> None:
     (text,) = found(OnEmpty(garbage), "linear").broken
     assert text == "with an empty batch its gradient of weight is not zero"
     (text,) = found(OnEmpty(another_shape), "linear").broken
-    assert text.startswith("with an empty batch the gradient of x has shape (7, 12), not (0, 5, 12)")
+    assert text.startswith(
+        "with an empty batch the gradient of x has shape (7, 12), not (0, 5, 12)"
+    )
 
 
 # A gradient is linear
@@ -567,7 +568,7 @@ class Unsteady(Right):
     def forward(self, stage, inputs):
         self.calls += 1
         y = super().forward(stage, inputs)
-        y[0, 0, 0] += np.float32(self.error * (self.calls % self.every == 0) * self.calls)
+        y.flat[:1] += np.float32(self.error * (self.calls % self.every == 0) * self.calls)
         return y
 
 
@@ -577,7 +578,7 @@ class UnsteadyBackward(Right):
     def vjp(self, stage, inputs, cotangent):
         self.calls += 1
         gradients = super().vjp(stage, inputs, cotangent)
-        gradients["weight"] *= np.float32(1 + 1e-6 * (self.calls % 3))
+        gradients["weight"] *= np.float32(1 + 2e-7 * (self.calls % 3))
         return gradients
 
 
@@ -640,11 +641,10 @@ class NarrowSums(Right):
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize(("dtype", "sums"), [("float32", "bfloat16"), ("bfloat16", "float16")])
 def test_an_accumulator_that_is_narrower_than_declared(dtype, sums, paired) -> None:
-    broken = found(NarrowSums(dtype, sums, paired), "linear", backward=False).broken
+    said = found(NarrowSums(dtype, sums, paired), "linear", backward=False)
     digits = format_of(sums).digits
-    assert (
-        f"sums in the output keep {digits} digits, as in {sums}; it declares float32, which has 24"
-    ) in broken
+    text = f"sums in the output keep {digits} digits, as in {sums}"
+    assert any(one.startswith(text) for one in said.broken + said.properties)
 
 
 def test_digits_of_sums_are_a_property() -> None:
