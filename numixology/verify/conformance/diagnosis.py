@@ -276,7 +276,7 @@ def _numbers(one: Prepared) -> int:
 
 def _suspects(about: Declaration | None, one: Case) -> list[Bug]:
     """The bugs of a stage, and of those parts of it that the backend does not offer."""
-    missing = [part for part in _PARTS.get(one.stage, ()) if about and part not in about.stages]
+    missing = [part for part in _PARTS.get(one.stage, ()) if not (about and part in about.stages)]
     found = {bug.name: bug for part in (one.stage, *missing) for bug in bugs_of(part, one.dtype)}
     return [bug for bug in found.values() if not bug.unsteady]
 

@@ -14,6 +14,7 @@ from .kit import blind_spots, compared, detectable_in, excused, outcome_of
 from .manifest import MANIFEST, read_manifest, result_key
 from .packing import Header, Source, carried, reading, source_of
 from .scales import PROFILES
+from .stages import NETWORKS
 from .vectors import read_vectors
 from .verdicts import Comparison, ConformanceReport, StageReport
 
@@ -87,7 +88,10 @@ def compare_vectors(
         with ExitStack() as stack:
             source, wanted = _results(folder, names, stage, cases, stack)
             with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
-                judged = _judged(cases, source, wanted, about["accumulation"], profile)
+                # What is wrong with a network is told by a part of it, if one fails.
+                told = stage in NETWORKS and any(one.outcome == "fail" for one in reports)
+                lineup = None if told else Lineup(cases, about["accumulation"])
+                judged = _judged(cases, source, wanted, lineup, profile)
         reports.append(judged)
     _misnamed(folder, names, reports)
     name = Path(os.path.abspath(folder)).name
@@ -142,7 +146,7 @@ def _judged(
     cases: Sequence[Prepared],
     source: Source,
     wanted: Mapping[str, Header],
-    accumulation: str,
+    lineup: Lineup | None,
     profile: Sequence[str],
 ) -> StageReport:
     """A stage as :func:`.examined` judges it, but for what files do not show."""
@@ -170,7 +174,7 @@ def _judged(
         blind = blind_spots(cases, comparisons)
         outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
         if outcome == "fail":
-            bug = diagnose(None, cases, (), Lineup(cases, accumulation), answers, profile)
+            bug = diagnose(None, cases, (), lineup, answers, profile) if lineup else None
             remarks += [] if bug and bug.named else excused(cases, answers, profile)
     return StageReport(
         stage,

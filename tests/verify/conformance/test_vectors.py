@@ -338,6 +338,20 @@ def test_a_known_bug_is_named_from_the_answers_alone(vectors, right, tmp_path, b
     assert not report.first_failure.remarks
 
 
+def test_a_bug_in_a_part_is_named_where_it_is_seen_first(tmp_path) -> None:
+    folder, mine = tmp_path / "vectors", tmp_path / "mine"
+    write_vectors(folder, dtype="float32", stages=["layer_norm", "feed_forward"], seeds=1)
+    wrong = answers(folder, BUGS["eps-added-to-deviation"].make("float32"))
+    both = compare_vectors(folder, lay(mine, wrong)).stages
+    assert [one.outcome for one in both] == ["fail", "fail"]
+    assert [one.diagnosis and one.diagnosis.bug for one in both] == ["eps-added-to-deviation", None]
+    (mine / "layer_norm.npz").unlink()
+    whole = compare_vectors(folder, mine).first_failure
+    assert whole is not None
+    assert whole.diagnosis is not None
+    assert (whole.stage, whole.diagnosis.bug) == ("feed_forward", "eps-added-to-deviation")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_one_wrong_number_is_found(vectors, right, tmp_path, value) -> None:
     key = "silu.plain.1.gradient.x"
