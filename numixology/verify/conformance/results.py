@@ -82,7 +82,7 @@ def compare_vectors(
     if MANIFEST in names:
         found = f"a folder of vectors, with {MANIFEST}"
         raise VectorError(f"{folder} holds results", found, "name another")
-    reports = []
+    reports: list[StageReport] = []
     for stage, group in groupby(read_vectors(directory), lambda one: one.case.stage):
         cases = list(group)
         with ExitStack() as stack:
