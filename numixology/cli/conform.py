@@ -8,8 +8,9 @@ from pathlib import Path
 from ..errors import ArgumentError
 from ..verify import conformance as kit
 from ..verify.conformance import adapters
+from ..verify.conformance.sizes import read_shape
 from .parsing import add_cases
-from .printing import counter, progress, say, show, write
+from .printing import bar, progress, say, show, write
 
 _BACKENDS = "numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)"
 
@@ -18,6 +19,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
     parser.add_argument("backend", nargs="?", metavar="BACKEND", help=_BACKENDS)
     add_cases(parser)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="leave out the large cases")
+    shape = "run every stage in these sizes too, such as B=64,T=16,D=768,H=16,F=3072; repeatable"
+    add("--shape", action="append", dest="shapes", metavar="SIZES", help=shape)
+    add("--repeat", type=int, default=1, metavar="N", help="calls of a case to find races")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of text")
     form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
@@ -47,8 +53,16 @@ def _judge(options: argparse.Namespace) -> int:
     if options.html and (options.html.is_dir() or not options.html.parent.is_dir()):
         raise ArgumentError("--html names a file in a folder", str(options.html), "choose another")
     backend, stages = options.backend or "numpy64", {*(options.stages or kit.STAGES)}
-    adapter, done = adapters.load(backend), counter(f"of {len(stages)} stages")
-    report = kit.conform(adapter, stages=[*stages], seeds=options.seeds, progress=done)
+    adapter = adapters.load(backend)
+    report = kit.conform(
+        adapter,
+        stages=[*stages],
+        seeds=options.seeds,
+        quick=options.quick,
+        shapes=[read_shape(text) for text in options.shapes or ()],
+        repeat=options.repeat,
+        progress=bar,
+    )
     report = report.loading(backend)
     if options.html:
         write(options.html, kit.html_report(report))

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ArgumentError
 from ..version import __version__
 
-__all__ = ["counter", "progress", "say", "show", "write"]
+__all__ = ["bar", "counter", "progress", "say", "show", "write"]
 
 
 def show(report: Any, *, as_json: bool) -> int:
@@ -41,6 +41,12 @@ def counter(of: str) -> Callable[[str], None]:
     """Progress that says how many are done, and which was the last."""
     numbers = count(1)
     return lambda name: progress(f"{next(numbers)} {of}, {name}")
+
+
+def bar(name: str, share: float) -> None:
+    """Progress as a bar, and at what."""
+    full = int(40 * share)
+    progress(f"{'█' * full}{'·' * (40 - full)} {share:4.0%} {name}")
 
 
 def write(path: Path, text: str, mode: str = "w") -> None:

@@ -68,6 +68,7 @@ KERNEL_KINDS = {
     "wide": "numbers up to ±90, beyond which exp overflows in float32",
     "loud": "a cotangent of size 1e4",
     "faint": "a cotangent of size 1e-4",
+    "shape": "normal numbers in sizes of the author's own",
 }
 # Which stages have cases of a kind at the sizes of the quick set; those not listed all have.
 _OF_KIND = {
@@ -416,8 +417,8 @@ def every_case(
     for kind in KINDS:
         yield from (made(stage, kind, seed) for seed in range(seeds))
     if stage not in ("block", "model"):
-        for seed in range(seeds):
-            for network in ("block", "model"):
+        for network in ("block", "model"):
+            for seed in range(seeds):
                 found = inside(made(network, "plain", seed))
                 yield from (case for case in found if case.stage == stage)
     if not quick:
@@ -430,7 +431,7 @@ def every_case(
             yield made(stage, "positive", i, sizes)
     for shape in shapes:
         own = {letter: shape[letter] for letter in letters if letter in shape}
-        yield make_case(stage, "plain", 0, dtype, own, options)
+        yield make_case(stage, "shape", 0, dtype, own, options)
 
 
 def _within(sizes: Sizes, requires: Mapping[str, Any]) -> Sizes:

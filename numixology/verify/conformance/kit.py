@@ -1,18 +1,21 @@
 """The kit: every case to the backend, every answer beside the truth, and a verdict."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
-from .bounds import Measured, Prepared, measured, prepared, true_tensors
-from .calling import answered
-from .contracts import contracts_of
+from .bounds import Measured, Prepared, measured, prepare, true_tensors
+from .calling import Answer, answered
+from .cases import KERNEL_KINDS, Case, every_case
+from .contracts import Contracts, contracts_of
 from .diagnosis import Lineup, diagnose
 from .scales import PROFILES
+from .sizes import LETTERS, Sizes, sizes_in
 from .stages import STAGES, stage_of
 from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
 
@@ -27,7 +30,26 @@ __all__ = [
     "outcome_of",
 ]
 
-Progress = Callable[[str], None]
+#: Called with a stage and the share of the run that is done.
+Progress = Callable[[str, float], None]
+#: Cases of so few numbers, and those that fail, are kept for the contracts and the diagnosis.
+_SMALL = 4096
+
+
+class Plan(NamedTuple):
+    """Which cases a backend is asked, and how often.
+
+    Attributes:
+        seeds: how many cases of every kind the quick set has.
+        quick: leave out the kernel set.
+        shapes: sizes of the author's own.
+        repeat: how often the calls are repeated that look for races.
+    """
+
+    seeds: int = 3
+    quick: bool = False
+    shapes: Sequence[Mapping[str, int]] = ()
+    repeat: int = 1
 
 
 def conform(
@@ -35,6 +57,9 @@ def conform(
     *,
     stages: Sequence[str] | None = None,
     seeds: int = 3,
+    quick: bool = False,
+    shapes: Sequence[Mapping[str, int]] = (),
+    repeat: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> ConformanceReport:
@@ -44,10 +69,14 @@ def conform(
         adapter: what speaks for the backend; see :class:`.Adapter`.
         stages: which to look at; by default all. Those that the adapter does not support are
             reported as not covered.
-        seeds: how many cases of every kind.
+        seeds: how many cases of every kind the quick set has.
+        quick: leave out the kernel set, the large cases at the sizes where kernels break.
+        shapes: sizes of your own, such as ``{"B": 64, "T": 16, "D": 768, "H": 16, "F": 3072}``;
+            every stage is run at them, beside those that the adapter lists.
+        repeat: how often one case is called to look for races.
         executor: over which the stages are spread; the adapter must be picklable for one of
             processes.
-        progress: called with the name of every stage when it is done.
+        progress: called with a stage and the share of the run that is done.
 
     Returns:
         A :class:`.ConformanceReport`: ``verdict``, ``stages``, ``first_failure``, ``exit_code``.
@@ -58,87 +87,187 @@ def conform(
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
-        >>> report = conform(Textbook("float32"), stages=["token_mix", "gelu"], seeds=1)
+        >>> report = conform(Textbook("float32"), stages=["token_mix", "gelu"], quick=True)
         >>> report.verdict, [one.outcome for one in report.stages]
         ('pass', ['pass', 'pass'])
     """
     about = declared(adapter)
-    names = [stage_of(name).name for name in stages or STAGES]
-    names = [name for name in STAGES if name in names]
+    wanted = {stage_of(name).name for name in stages or STAGES}
+    names = [name for name in STAGES if name in wanted]
+    plan = Plan(seeds, quick, (*shapes, *about.shapes), repeat)
     reports: list[StageReport] = []
-    for one in _each(adapter, about, names, seeds, executor):
-        reports.append(one)
-        if progress is not None:
-            progress(one.stage)
+    if executor is None:
+        for i, name in enumerate(names):
+
+            def tick(share: float, i: int = i, name: str = name) -> None:
+                if progress is not None:
+                    progress(name, (i + share) / len(names))
+
+            reports.append(_stage(adapter, name, plan, tick))
+    else:
+        futures = [executor.submit(_stage, adapter, name, plan) for name in names]
+        for i, (name, future) in enumerate(zip(names, futures, strict=True)):
+            reports.append(future.result())
+            if progress is not None:
+                progress(name, (i + 1) / len(names))
     return ConformanceReport(about.name, about.dtype, about.accumulation, about.profile, reports)
 
 
-def _each(
-    adapter: Any, about: Declaration, names: Sequence[str], seeds: int, executor: Executor | None
-) -> Iterator[StageReport]:
-    if executor is None:
-        for name in names:
-            yield _stage(adapter, name, seeds)
-        return
-    futures = [executor.submit(_stage, adapter, name, seeds) for name in names]
-    for future in futures:
-        yield future.result()
-
-
-def _stage(adapter: Any, name: str, seeds: int) -> StageReport:
+def _stage(
+    adapter: Any, name: str, plan: Plan, tick: Callable[[float], None] = lambda share: None
+) -> StageReport:
     about = declared(adapter)
     if name not in about.stages:
         return StageReport(name, "not covered")
-    return examined(adapter, prepared(about.dtype, about.accumulation, [name], seeds))
+    cases = [
+        *every_case(
+            name,
+            about.dtype,
+            plan.seeds,
+            quick=plan.quick,
+            shapes=plan.shapes,
+            requires=about.requires,
+            options=about.options,
+        )
+    ]
+
+    def judged() -> Iterator[Prepared]:
+        for i, one in enumerate(_prepared(cases, about.accumulation), 1):
+            yield one
+            tick(i / len(cases))
+
+    report = examined(adapter, judged(), repeat=plan.repeat)
+    if about.requires:
+        rules = ", ".join(f"{letter}: {rule}" for letter, rule in about.requires.items())
+        report = report._replace(refused=(f"only sizes with {rules} are covered", *report.refused))
+    return report
 
 
-def examined(adapter: Any, cases: Sequence[Prepared], lineup: Lineup | None = None) -> StageReport:
+def _prepared(cases: Iterable[Case], accumulation: str) -> Iterator[Prepared]:
+    """Cases with their truth and bounds; those of one kind of the quick set share their bounds."""
+
+    def bounds(case: Case) -> str:
+        return case.name if case.kind in KERNEL_KINDS else case.kind
+
+    for _, group in groupby(cases, key=bounds):
+        yield from prepare([*group], accumulation)
+
+
+def examined(
+    adapter: Any, cases: Iterable[Prepared], lineup: Lineup | None = None, repeat: int = 1
+) -> StageReport:
     """One stage: every case and every contract, and if it fails, the known bug that it has.
 
     Args:
         adapter: what speaks for the backend.
         cases: all of one stage.
         lineup: what known bugs make of these cases, if several backends are examined on them.
+        repeat: how often one case is called to look for races.
     """
     about = declared(adapter)
-    stage = cases[0].case.stage
-    comparisons: list[Comparison] = []
-    answers: list[dict[str, Array]] = []
-    refusals: tuple[str, ...] = ()
-    backward = about.has_vjp
+    found = _Found(about)
     for one in cases:
-        results, fault, refused, _ = answered(adapter, one.case, backward)
-        if refused and not results:
-            return StageReport(stage, "not covered", remarks=(refused,))
-        if refused:
-            backward, refusals = False, (f"its gradients are not covered: {refused}",)
-        if fault:
-            comparisons += _every_tensor(one, results, about)
-            fault = f"{fault} (on {one.case.name})"
-            found = diagnose(adapter, cases, (fault,), lineup)  # the other cases too
-            return StageReport(stage, "fail", comparisons, (fault,), diagnosis=found)
-        answers.append(results)
-        comparisons += _every_tensor(one, results, about)
-    broken, remarks, properties = contracts_of(adapter, cases, backward)
-    remarks = (*remarks, *refusals)
-    if not about.has_vjp:
-        remarks = (*remarks, "its gradients are not covered: the adapter has no vjp")
-    blind = blind_spots(cases, comparisons)
-    outcome = outcome_of(comparisons, broken=bool(broken), unproved=bool(blind))
-    found = diagnose(adapter, cases, broken, lineup, answers) if outcome == "fail" else None
-    if found and not found.named:
-        remarks = (*remarks, *excused(cases, answers, about.profile))
-    return StageReport(
-        stage,
-        outcome,
-        comparisons,
-        broken,
-        remarks,
-        ", ".join(blind),
-        detectable_in(comparisons),
-        found,
-        properties,
-    )
+        found.add(one, answered(adapter, one.case, about.has_vjp))
+    return found.report(adapter, lineup, repeat)
+
+
+class _Found:
+    """What was found of a stage, case by case."""
+
+    def __init__(self, about: Declaration) -> None:
+        self.about = about
+        self.stage = ""
+        self.kept: list[Prepared] = []
+        self.answers: list[dict[str, Array]] = []
+        self.comparisons: list[Comparison] = []
+        self.accepted: dict[tuple[str, str], bool] = {}
+        self.faults: list[tuple[Case, str]] = []
+        self.refused: dict[str, int] = {}
+        self.sizes: list[Sizes] = []
+        self.right = {True: 0, False: 0}  # where T = H, and where not
+        self.wrong = {True: 0, False: 0}
+
+    def add(self, one: Prepared, answer: Answer) -> None:
+        """Judge an answer."""
+        self.stage, sizes = one.case.stage, sizes_in(one.case.stage, one.case.inputs)
+        if answer.refused:
+            what = "its gradients are" if answer.results else "cases are"
+            text = f"{what} not covered: {answer.refused}"
+            self.refused[text] = self.refused.get(text, 0) + 1
+        elif answer.fault:
+            self.faults.append((one.case, answer.fault))
+        compared = _every_tensor(one, answer.results, self.about)
+        if not compared:
+            return
+        for comparison in compared:
+            _try_nulls(one, comparison, self.accepted)
+        fails = any(comparison.outcome == "fail" for comparison in compared)
+        self.comparisons += compared
+        self.sizes.append(sizes)
+        (self.wrong if fails else self.right)[sizes.get("H") == sizes["T"]] += 1
+        if fails or one.truth.output.size <= _SMALL:
+            self.kept.append(one)
+            self.answers.append(answer.results)
+
+    def report(self, adapter: Any, lineup: Lineup | None, repeat: int) -> StageReport:
+        """The verdict on the stage."""
+        refused = [f"{n} {text}" if "cases" in text else text for text, n in self.refused.items()]
+        if self.faults and self._refuses_other_heads():
+            case, fault = self.faults[0]
+            refused.append(f"T other than H is not covered: {fault}")
+            self.faults = []
+        if not self.comparisons and not self.faults:
+            return StageReport(self.stage, "not covered", refused=refused)
+        if self.faults:
+            case, fault = self.faults[0]
+            broken, more, properties = Contracts((f"{fault} (on {case.name})",))
+        else:
+            gradients = any(one.tensor != "output" for one in self.comparisons)
+            broken, more, properties = contracts_of(adapter, self.kept, gradients, repeat)
+        remarks = (*self._remarks(), *more)
+        blind = [f"a {null} {tensor}" for (tensor, null), always in self.accepted.items() if always]
+        outcome = outcome_of(self.comparisons, broken=bool(broken), unproved=bool(blind))
+        diagnosis = None
+        if outcome == "fail" and self.kept:
+            answers = () if self.faults else self.answers
+            diagnosis = diagnose(adapter, self.kept, broken, lineup, answers)
+            if diagnosis and not diagnosis.named and answers:
+                remarks = (*remarks, *excused(self.kept, answers, self.about.profile))
+        return StageReport(
+            self.stage,
+            outcome,
+            self.comparisons,
+            broken,
+            remarks,
+            ", ".join(blind),
+            detectable_in(self.comparisons),
+            diagnosis,
+            {
+                letter: (min(each), max(each))
+                for letter in LETTERS
+                if (each := [sizes[letter] for sizes in self.sizes if letter in sizes])
+            },
+            refused,
+            properties,
+        )
+
+    def _refuses_other_heads(self) -> bool:
+        """Whether all that cannot be compared is where T ≠ H, and the rest is right."""
+        refusing = [sizes_in(case.stage, case.inputs) for case, _ in self.faults]
+        return bool(self.right[True]) and all(
+            "H" in sizes and sizes["H"] != sizes["T"] for sizes in refusing
+        )
+
+    def _remarks(self) -> tuple[str, ...]:
+        remarks = []
+        if not self.about.has_vjp:
+            remarks.append("its gradients are not covered: the adapter has no vjp")
+        if self.wrong[False] and self.right[True] and not self.wrong[True]:
+            remarks.append(
+                "it is right wherever T = H: if it has as many heads as tokens, let the adapter "
+                'say heads = "tokens"'
+            )
+        return tuple(remarks)
 
 
 def excused(
@@ -235,10 +364,11 @@ def _smallest(one: Prepared, tensor: str, found: Measured, true: Array) -> float
     if not true.size or not np.abs(true).max():
         return np.inf
     j = np.unravel_index(int(np.argmax(np.abs(true))), true.shape)
-    unit = measured(true + one.scales[tensor], true, one.scales[tensor], one.case.dtype).error
+    most, scale = true[j], one.scales[tensor][j]
+    unit = measured(most + scale, most, scale, one.case.dtype).error
     with ignoring_fp_errors():  # what is far off on huge numbers is infinitely far off
         allowed = (one.bounds[tensor] + found.error) / unit if unit else 0.0
-        return float(max(allowed * one.scales[tensor][j] / abs(true[j]), 2**-53))
+        return float(max(allowed * scale / abs(most), 2**-53))
 
 
 def blind_spots(cases: Sequence[Prepared], comparisons: Sequence[Comparison]) -> list[str]:
@@ -250,20 +380,27 @@ def blind_spots(cases: Sequence[Prepared], comparisons: Sequence[Comparison]) ->
     return [f"a {null} {tensor}" for (tensor, null), always in accepted.items() if always]
 
 
+#: Wrong results, made from the right one and the smallest error that is caught.
+_NULLS: dict[str, Callable[[Array, float], Array]] = {
+    "zero": lambda true, least: 0 * true,
+    "negated": lambda true, least: -true,
+    "rolled": lambda true, least: np.roll(true, 1),
+    "scaled": lambda true, least: true * (1 + 10 * min(least, 1.0)),
+}
+
+
 def _try_nulls(
     one: Prepared, comparison: Comparison, accepted: dict[tuple[str, str], bool]
 ) -> None:
-    """Note which wrong results, made from the right one, no case has rejected so far."""
+    """Note which wrong results no case has rejected so far."""
     tensor = comparison.tensor
     true = true_tensors(one.truth)[tensor]
-    finite = true if np.isfinite(true).all() else np.zeros_like(true)  # which tells nothing
-    with ignoring_fp_errors():
-        scaled = finite * (1 + 10 * min(comparison.detectable, 1.0))
-    nulls = {"zero": 0 * finite, "negated": -finite, "rolled": np.roll(finite, 1), "scaled": scaled}
-    for name, null in nulls.items():
-        error = measured(null, finite, one.scales[tensor], one.case.dtype).error
-        rejected = error > comparison.bound
-        accepted[tensor, name] = accepted.get((tensor, name), True) and not rejected
+    for name, null in _NULLS.items():
+        if accepted.setdefault((tensor, name), True) and np.isfinite(true).all():
+            with ignoring_fp_errors():
+                wrong = null(true, comparison.detectable)
+            error = measured(wrong, true, one.scales[tensor], one.case.dtype).error
+            accepted[tensor, name] = not error > comparison.bound
 
 
 def detectable_in(comparisons: Sequence[Comparison]) -> float:

@@ -13,9 +13,18 @@ from itertools import cycle
 from typing import Any, TypeAlias
 
 from ...errors import ArgumentError, shown
-from .stages import inputs_of
+from .stages import Inputs, depth_of, inputs_of
 
-__all__ = ["EDGES", "LETTERS", "Sizes", "fitted", "kernel_sizes", "letters_of", "read_shape"]
+__all__ = [
+    "EDGES",
+    "LETTERS",
+    "Sizes",
+    "fitted",
+    "kernel_sizes",
+    "letters_of",
+    "read_shape",
+    "sizes_in",
+]
 
 Sizes: TypeAlias = dict[str, int]
 
@@ -64,6 +73,18 @@ def letters_of(stage: str) -> str:
     for axes in inputs.values():
         found |= {letter for letter in axes if letter in LETTERS}
     return "".join(letter for letter in LETTERS if letter in found)
+
+
+def sizes_in(stage: str, inputs: Inputs) -> Sizes:
+    """The sizes of a case, from its arrays."""
+    found = {"H": inputs["num_heads"]} if "num_heads" in inputs else {}
+    if stage == "model":
+        found["L"] = depth_of(inputs)
+    for name, axes in inputs_of(stage, inputs).items():
+        if axes != "()":
+            shape = inputs[name.replace(".i.", ".0.")].shape
+            found |= zip(axes.strip("(,)").split(", "), shape, strict=True)
+    return {letter: found[letter] for letter in LETTERS if letter in found}
 
 
 def kernel_sizes(stage: str) -> Iterator[Sizes]:

@@ -3,7 +3,8 @@
 import json
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import EXIT_CODES
@@ -165,7 +166,9 @@ class StageReport(NamedTuple):
         blind: which wrong results would have been accepted by every case.
         detectable: what would have been caught in every tensor, relative to its largest entry.
         diagnosis: the known bug that comes nearest, if the stage fails and one does.
-        properties: what was measured of it, and is neither right nor wrong.
+        sizes: the smallest and the largest of each letter that was judged.
+        refused: what the backend does not cover, and why.
+        properties: what it was measured to do, which is no fault.
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
@@ -182,6 +185,8 @@ class StageReport(NamedTuple):
     blind: str = ""
     detectable: float = math.nan
     diagnosis: Diagnosis | None = None
+    sizes: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    refused: Sequence[str] = ()
     properties: Sequence[str] = ()
 
     @property
@@ -368,7 +373,8 @@ def _row(one: StageReport) -> tuple[str, ...]:
 
 
 def _notes(one: StageReport) -> list[str]:
-    lines = [f"  {one.stage}: {text}" for text in (*one.broken, *one.remarks)]
+    said = (*one.broken, *one.remarks, *one.refused, *one.properties)
+    lines = [f"  {one.stage}: {text}" for text in said]
     if one.blind:
         lines.append(f"  {one.stage}: {one.blind} would have passed too")
     profiles = sorted({c.profile for c in one.comparisons if c.profile})

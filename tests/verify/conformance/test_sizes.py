@@ -53,7 +53,7 @@ def test_some_have_as_many_heads_as_tokens_and_some_have_not(stage) -> None:
 def test_sizes_in_cases_are_those_of_the_arrays() -> None:
     sizes = {"B": 2, "T": 3, "D": 8, "H": 4, "F": 5, "V": 300, "L": 3}
     (*_, case) = every_case("model", "float32", 1, shapes=[sizes])
-    assert case.name == "model/plain/B=2,T=3,D=8,H=4,F=5,V=300,L=3"
+    assert case.name == "model/shape/B=2,T=3,D=8,H=4,F=5,V=300,L=3"
     assert case.inputs["ids"].shape == (2, 3)
     assert case.inputs["token_embedding.weight"].shape == (300, 8)
     assert case.inputs["blocks.2.ffn.linear1.weight"].shape == (5, 8)
