@@ -21,6 +21,7 @@ from .calling import answered
 from .cases import Case
 from .contracts import contracts_of, most_rows
 from .formats import format_of
+from .parts import part_bugs
 from .relations import related
 from .verdicts import LOADING, Diagnosis
 from .whereabouts import edges_of, multiples_of, place_of, smallest_failing
@@ -163,11 +164,16 @@ def diagnose(
         smaller = _seen(least.one, len(cases), least.results, profile)
         seen = [*sorted(smaller, key=_severity, reverse=True), *(o for o in seen if not o.fails)]
         shown = next(one for one in seen if one.fails)
-    found = _by_value(lineup, suspects, seen)
+    at_fault = lineup.cases[shown.i]
+    parts = part_bugs(adapter, at_fault.case.stage, about.stages) if about else []
+    found = _by_value(lineup, parts, seen)
+    if found.by == "value":
+        found = found._replace(by="part")
+    else:
+        found = _by_value(lineup, suspects, seen)
     if not found.by and about:
         found = _by_chance(adapter, about, lineup, seen) or found
     edges, edge = (least.edges, least.said) if least else ([], "")
-    at_fault = lineup.cases[shown.i]
     if not found.by:
         if least and not edges:
             edges, edge = multiples_of(adapter, least.one.case)
@@ -499,11 +505,8 @@ def _by_breach(
         (_unlike(lineup.breaches(bug), broken), bug.name, bug.description)
         for bug in bugs_of(one.stage, one.dtype)
         if not bug.unsteady
-        and (
-            _unlike_in_size(lineup, bug, seen) <= _LIKE
-            if seen
-            else bug.family == "contracts" or not lineup.shows(bug)
-        )
+        and (bug.family == "contracts" or not (seen or lineup.shows(bug)))
+        and (not seen or _unlike_in_size(lineup, bug, seen) <= _LIKE)
     )
     code = _breach_code(one, " ".join(broken), has_vjp)
     if not found or found[0][0] > _LIKE:

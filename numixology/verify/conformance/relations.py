@@ -12,7 +12,8 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from .bounds import Prepared, true_tensors
-from .cases import truth_of
+from .cases import in_float64
+from .stages import NETWORKS, stage_of
 from .whereabouts import axes_of, called, sizes_of
 
 __all__ = ["related"]
@@ -39,12 +40,10 @@ def related(wrong: Sequence[Wrong], near: Callable[[int, Array], bool]) -> list[
         if sum(wrong[i][2].size for i in those) < _LEAST:
             continue
         holding = [
-            {text for text, other in _candidates(*wrong[i]) if near(i, other)} for i in those
+            [text for text, other in _candidates(*wrong[i]) if near(i, other)] for i in those
         ]
-        for text, _ in _candidates(*wrong[those[0]]):
-            if all(text in each for each in holding):
-                said.setdefault(text, []).append(called(tensor))
-                break
+        if common := [text for text in holding[0] if all(text in each for each in holding)]:
+            said.setdefault(common[0], []).append(called(tensor))
     return [
         f"{' and '.join(tensors)} {'is' if len(tensors) == 1 else 'are'} {text}"
         for text, tensors in said.items()
@@ -75,7 +74,7 @@ def _candidates(one: Prepared, tensor: str, got: Array) -> Iterator[tuple[str, A
                 factor = _ratio(got - true, term)
                 what = f"{factor:.2g} times {name}" if name != "one" else f"{factor:.2g}"
                 yield f"the truth plus {what}", true + factor * term
-        if tensor == "output":
+        if tensor == "output" and case.stage not in NETWORKS:
             yield from _of_other_inputs(one)
 
 
@@ -142,5 +141,5 @@ def _of_other_inputs(one: Prepared) -> Iterator[tuple[str, Array]]:
         if value.ndim == 2 and value.shape[0] == value.shape[1]:
             changes[f"{name} transposed"] = value.T
         for text, other in changes.items():
-            case = one.case._replace(inputs={**one.case.inputs, name: other.astype(value.dtype)})
-            yield f"right for {text}", truth_of(case).output
+            inputs = in_float64({**one.case.inputs, name: other})
+            yield f"right for {text}", stage_of(one.case.stage).reference(inputs)

@@ -90,8 +90,8 @@ class Diagnosis(NamedTuple):
         by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
             such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
             those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
-            agree; by its ``"relation"`` to the truth, which no known bug has; or, if empty, not
-            really.
+            agree; a network by its ``"part"`` that fails too; by the ``"relation"`` to the truth,
+            which no known bug has; or, if empty, not really.
         rest: what is to be said of the other tensors.
         where: in which rows and columns it goes wrong.
         edge: from which size on.
@@ -132,8 +132,8 @@ class Diagnosis(NamedTuple):
             return f"matches: {named}, all but {100 * self.distance:.2g} % of the difference"
         if self.bug == "broken-contract":
             return f"no known bug does so: {self.description}"
-        if self.by == "relation":
-            return f"no known bug comes near, but {self.description}"
+        if self.by in ("part", "relation"):
+            return f"{_BY[self.by]}{self.description}"
         if self.by in _BY:
             return f"{_BY[self.by]}: {named}"
         if self.by:
@@ -146,6 +146,8 @@ class Diagnosis(NamedTuple):
 
 
 _BY = {
+    "part": "",
+    "relation": "no known bug comes near, but ",
     "size": "matches by the size of its errors",
     "contract": "matches by the promise that it breaks",
     "chance": "matches in that no two calls agree",

@@ -246,6 +246,11 @@ class _Trials:
             )
         return self.known[key]
 
+    def right(self, sizes: Sizes, letter: str, n: int) -> bool:
+        """Whether it is asked for that size of a letter, and does not fail."""
+        there = {**sizes, letter: n}
+        return self.fitted(there) == there and not self.fails(there)
+
     def least(self, sizes: Sizes, letter: str) -> Sizes:
         """The smallest size of a letter at which it fails, if it does so from there on."""
         low, high = int(letter == "V"), sizes[letter]
@@ -313,10 +318,12 @@ def multiples_of(adapter: Any, case: Case) -> tuple[list[Edge], str]:
         case: the smallest on which it fails.
     """
     trials, sizes = _Trials(adapter, case), sizes_of(case)
-    for letter in sizes:
-        for n in (4, 8, 16, 32, 64, 128):
-            those = [{**sizes, letter: m} for m in (n, 2 * n, 3 * n)]
-            if all(trials.fitted(one) == one and not trials.fails(one) for one in those):
+    tiles = (4, 8, 16, 32, 64, 128)
+    for letter in "BTDF":
+        if letter not in sizes or not trials.right(sizes, letter, tiles[-1]):
+            continue
+        for n in tiles:
+            if all(trials.right(sizes, letter, m) for m in (n, 2 * n, 3 * n)):
                 said = f"right where {letter} is a multiple of {n}, wrong elsewhere"
                 return [(letter, n)], said
     return [], ""
