@@ -42,15 +42,15 @@ def backend(tmp_path, monkeypatch):
 
 
 def test_a_backend_that_conforms(run, backend) -> None:
-    status, out, err = run(f"conform {backend()} --stage gelu --seeds 1")
+    status, out, err = run(f"conform {backend()} --stage gelu --seeds 1 --quick")
     assert (status, err) == (0, "")
-    assert out.startswith("mine: float32, sums in float32\n")
-    assert "\nPASS: 1 of 13 stages covered, " in out
+    assert out.startswith("PASS: 1 of 13 stages covered, ")
+    assert "\nmine: float32, sums in float32\n" in out
     assert re.search(r"^gelu +pass +\d+ ", out, re.MULTILINE)
 
 
 def test_without_a_backend_it_is_numpy(run) -> None:
-    status, out, _ = run("conform --stage token_mix --stage silu --seeds 1 --quiet")
+    status, out, _ = run("conform --stage token_mix --stage silu --seeds 1 --quick --quiet")
     assert status == 0
     assert re.fullmatch(
         r"numixology, NumPy \S+: PASS: 2 of 13 stages covered, \d+ tensors compared\n", out
@@ -62,23 +62,22 @@ def test_without_a_backend_it_is_numpy(run) -> None:
     [("pass", 0, "PASS"), ("y = y * np.float32(1.001)", 1, "FAIL"), ("1 / 0", 1, "FAIL")],
 )
 def test_the_verdict_on_a_backend_is_the_exit_status(run, backend, spoil, status, verdict) -> None:
-    found, out, err = run(f"conform {backend(spoil)} --seeds 1")
+    found, out, err = run(f"conform {backend(spoil)} --seeds 1 --quick")
     assert (found, err) == (status, "")
-    assert f"\n{verdict}: 1 of 13 stages covered" in out
+    assert out.startswith(f"{verdict}: 1 of 13 stages covered")
     assert "Not covered: embedding, token_mix" in out
-    assert re.search(r"^silu +not covered$", out, re.MULTILINE)
-    assert ("First failing stage: gelu" in out) == bool(status)
+    assert ("gelu fails" in out) == bool(status)
 
 
 def test_what_proves_nothing_or_supports_nothing_is_no_pass(run, backend, monkeypatch) -> None:
-    status, out, err = run(f"conform {backend(stages=())} --seeds 1")
+    status, out, err = run(f"conform {backend(stages=())} --seeds 1 --quick")
     assert (status, err) == (4, "")
-    assert "\nUNSUPPORTED: 0 of 13 stages covered, 0 tensors compared\n" in out
+    assert out.startswith("UNSUPPORTED: 0 of 13 stages covered, 0 tensors compared\n")
     monkeypatch.setattr("numixology.verify.conformance.bounds.GUARD", 1e300)
-    status, out, _ = run(f"conform {backend()} --seeds 1")
+    status, out, _ = run(f"conform {backend()} --seeds 1 --quick")
     assert status == 3
-    assert "\nINCONCLUSIVE: " in out
-    assert "  gelu: a zero output, a negated output, " in out
+    assert out.startswith("INCONCLUSIVE: ")
+    assert "gelu: a zero output, a negated output, " in out
     assert "would have passed too" in out
 
 
@@ -92,7 +91,7 @@ def test_a_missing_library_is_unsupported(run, monkeypatch) -> None:
 
 
 def test_a_report_as_json(run, backend) -> None:
-    status, out, err = run(f"conform {backend('y[...] = np.nan')} --seeds 1 --json")
+    status, out, err = run(f"conform {backend('y[...] = np.nan')} --seeds 1 --quick --json")
     assert (status, err) == (1, "")
     found = strict(out)
     assert list(found) == [
@@ -108,8 +107,8 @@ def test_a_report_as_json(run, backend) -> None:
 
 
 def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -> None:
-    _, out, _ = run(f"conform {backend('y = 2 * y')} --seeds 1")
-    code = out[out.index("from numixology") :]
+    _, out, _ = run(f"conform {backend('y = 2 * y')} --seeds 1 --quick")
+    code = out[out.index("from numixology") : out.index("\n\nstage ")]
     assert "\nmy_backend = adapters.load(" in code
     exec(code, {})
     got, true = map(float, capsys.readouterr().out.split(" and truly "))
@@ -117,13 +116,13 @@ def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -
 
 
 def test_a_report_as_a_page(run, backend, tmp_path) -> None:
-    status, out, _ = run(f"conform {backend()} --seeds 1 --html report.html --quiet")
+    status, out, _ = run(f"conform {backend()} --seeds 1 --quick --html report.html --quiet")
     assert status == 0
     assert out.startswith("mine: PASS: ")
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert "<h1>Conformance of mine</h1>" in page
-    assert run(f"conform {backend('y = 2 * y')} --seeds 1 --html report.html")[0] == 1
+    assert run(f"conform {backend('y = 2 * y')} --seeds 1 --quick --html report.html")[0] == 1
     assert (tmp_path / "report.html").read_text("utf-8") != page
 
 
@@ -166,7 +165,7 @@ def test_a_new_adapter_is_written_once_and_runs(run, refused, tmp_path, monkeypa
     assert out.endswith("then: numixology conform my_backend.py\n")
     text = Path("my_backend.py").read_text("utf-8")
     assert text == adapters.template()
-    assert run("conform my_backend.py --seeds 1")[0] == 0
+    assert run("conform my_backend.py --seeds 1 --quick")[0] == 0
     Path("my_backend.py").write_text("mine", "utf-8")
     assert "my_backend.py must be a file that can be written: got File exists" in refused(
         "conform --new my_backend.py"
@@ -175,12 +174,12 @@ def test_a_new_adapter_is_written_once_and_runs(run, refused, tmp_path, monkeypa
 
 
 def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> None:
-    line = f"conform {backend()} --stage gelu --stage silu --seeds 1 --quiet"
+    line = f"conform {backend()} --stage gelu --stage silu --seeds 1 --quick --quiet"
     assert run(line)[2] == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     err = run(line)[2]
-    assert "\r\x1b[K1 of 2 stages, gelu" in err
-    assert "\r\x1b[K2 of 2 stages, silu" in err
+    assert "\r\x1b[K" + 20 * "█" + 20 * "·" + "  50% gelu" in err
+    assert "\r\x1b[K" + 40 * "█" + " 100% silu" in err
     assert err.endswith("\r\x1b[K")
     assert "\n" not in err
 

@@ -104,6 +104,7 @@ def conform(
                     progress(name, (i + share) / len(names))
 
             reports.append(_stage(adapter, name, plan, tick))
+            tick(1.0)
     else:
         futures = [executor.submit(_stage, adapter, name, plan) for name in names]
         for i, (name, future) in enumerate(zip(names, futures, strict=True)):

@@ -3,13 +3,14 @@
 import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import EXIT_CODES
-from ...text import columns
+from ...text import columns, counted
 from ..reports import plain
+from .formats import format_of
+from .sizes import LETTERS
 from .stages import STAGES
 
 __all__ = [
@@ -100,7 +101,7 @@ class Diagnosis(NamedTuple):
     Example:
         >>> from numixology.verify.conformance import Diagnosis
         >>> print(Diagnosis("no-bias", "the bias is dropped", 2e-7, "the mean is kept", ""))
-        matches: the bias is dropped (no-bias), all but 2e-05 % of the difference
+        matches: the bias is dropped (no-bias), explains all of the difference
     """
 
     bug: str
@@ -126,10 +127,15 @@ class Diagnosis(NamedTuple):
         unknown = self.by in ("", "relation") or self.bug in ("unsteady", "broken-contract")
         return not unknown
 
+    @property
+    def _share(self) -> str:
+        share = 100 * (1 - self.distance)
+        return f"{share:.3g} %" if share < 99.9 else "all"
+
     def __str__(self) -> str:
         named = f"{self.description} ({self.bug})"
         if self.by == "value":
-            return f"matches: {named}, all but {100 * self.distance:.2g} % of the difference"
+            return f"matches: {named}, explains {self._share} of the difference"
         if self.bug == "broken-contract":
             return f"no known bug does so: {self.description}"
         if self.by in ("part", "relation"):
@@ -137,7 +143,7 @@ class Diagnosis(NamedTuple):
         if self.by in _BY:
             return f"{_BY[self.by]}: {named}"
         if self.by:
-            left = f"all but {100 * self.distance:.2g} % of the difference"
+            left = f"explains {self._share} of the difference"
             return "; ".join(filter(None, (f"matches in {self.by}: {named}, {left}", self.rest)))
         if self.distance >= _NOTHING:
             return "no known bug comes near"
@@ -187,9 +193,20 @@ class StageReport(NamedTuple):
     blind: str = ""
     detectable: float = math.nan
     diagnosis: Diagnosis | None = None
-    sizes: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    sizes: Mapping[str, tuple[int, int]] = {}
     refused: Sequence[str] = ()
     properties: Sequence[str] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of it that is no failure, in sentences."""
+        found = [*self.remarks, *self.refused, *self.properties]
+        if self.blind:
+            found.append(f"{self.blind} would have passed too")
+        for name in sorted({one.profile for one in self.comparisons if one.profile}):
+            count = sum(one.profile == name for one in self.comparisons)
+            found.append(f"{counted(count, 'tensor')} beyond the bound as the profile {name} says")
+        return found
 
     @property
     def worst(self) -> Comparison | None:
@@ -262,25 +279,32 @@ class ConformanceReport(NamedTuple):
         return self.verdict == "pass"
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.backend}: {self.dtype}, sums in {self.accumulation}",
-            "",
-            _table([_row(one) for one in self.stages]),
-            "",
-            "error and bound in roundings of each number's scale, "
-            f"of which one is 2^{_exponent(self.dtype)}",
-            "ratio is error / bound, and above 1 fails; x.grad is the gradient by x",
-            self.summary,
-        ]
-        if self.not_covered:
-            lines.append(_filled(f"Not covered: {', '.join(self.not_covered)}"))
+        failing = [text for one in self.stages if one.outcome == "fail" for text in _failure(one)]
+        rows = [_row(one) for one in self.stages if one.comparisons]
+        table = ["", columns(_HEADINGS, rows, "<<>>><")] if rows else []
+        unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
+        legend = (
+            ["", f"ratio is error / bound, and above 1 fails; {unit}", _DETECTS] if rows else []
+        )
+        notes = [_filled(text) for text in self._notes()]
+        about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
+        return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
+
+    def _notes(self) -> Iterator[str]:
+        """What else there is to say, in paragraphs."""
+        sizes = _ranges([one.sizes for one in self.stages])
+        if sizes:
+            yield f"Sizes: {', '.join(f'{k} {low:,} to {high:,}' for k, (low, high) in sizes)}"
+        said: dict[str, list[str]] = {}  # what is said of several stages is said once
         for one in self.stages:
-            lines += _notes(one)
-        if first := self.first_failure:
-            lines += ["", f"First failing stage: {first.stage}"]
-            if first.diagnosis:
-                lines += [str(first.diagnosis), *first.diagnosis.places, "", first.diagnosis.code]
-        return "\n".join(lines)
+            for text in one.notes:
+                said.setdefault(text, []).append(one.stage)
+        covered = [one.stage for one in self.stages if one.outcome != "not covered"]
+        for text, stages in said.items():
+            who = "all" if len(stages) > 3 and stages == covered else ", ".join(stages)
+            yield f"{who}: {text}"
+        if self.not_covered:
+            yield f"Not covered: {', '.join(self.not_covered)}"
 
     def loading(self, target: str) -> "ConformanceReport":
         """The same report, whose lines to paste load the backend from where it was found.
@@ -316,37 +340,25 @@ class ConformanceReport(NamedTuple):
         }
 
 
-_HEADINGS = (
-    "stage",
-    "outcome",
-    "cases",
-    "known",
-    "worst tensor",
-    "error",
-    "bound",
-    "ratio",
-    "detects",
-)
+_HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
+_WIDEST = 26
+_DETECTS = "detects: the least error that is caught, relative to the largest entry"
 
 
-def _exponent(dtype: str) -> int:
-    return {"float64": -53, "float32": -24, "float16": -11, "bfloat16": -8}[dtype]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """A row per stage; the column of known differences only if there are any."""
-    shown = [
-        i for i, name in enumerate(_HEADINGS) if name != "known" or any(row[i] for row in rows)
-    ]
-    return columns(
-        [_HEADINGS[i] for i in shown],
-        [[row[i] for i in shown] for row in rows],
-        "".join("<<>><>>>>"[i] for i in shown),
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, 80, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
     )
 
 
-def _filled(text: str) -> str:
-    return textwrap.fill(text, 88, subsequent_indent="  ")
+def _ranges(sizes: Iterable[Mapping[str, tuple[int, int]]]) -> list[tuple[str, tuple[int, int]]]:
+    """The smallest and the largest size of each letter over all stages."""
+    found: dict[str, tuple[int, int]] = {}
+    for one in sizes:
+        for letter, (low, high) in one.items():
+            least, most = found.get(letter, (low, high))
+            found[letter] = (min(low, least), max(high, most))
+    return [(letter, found[letter]) for letter in LETTERS if letter in found]
 
 
 def _loading(one: StageReport, line: str) -> StageReport:
@@ -356,37 +368,29 @@ def _loading(one: StageReport, line: str) -> StageReport:
     return one._replace(diagnosis=one.diagnosis._replace(code=code))
 
 
+def _failure(one: StageReport) -> list[str]:
+    """What is wrong with a stage, where, and which known bug does so."""
+    said, worst, found = list(one.broken), one.worst, one.diagnosis
+    if worst is not None and worst.outcome == "fail":
+        place = f"{worst.label}{list(worst.place)} of {worst.case}"
+        said.insert(0, f"{place} is {worst.got:.9g}, and truly {worst.true:.9g}")
+    if found:
+        said += [str(found), *found.places]
+    lines = ["", f"{one.stage} fails", *(_filled(text, "  ") for text in said)]
+    if found and found.by != "part":
+        lines += ["", *found.code.splitlines()]
+    return lines
+
+
 def _row(one: StageReport) -> tuple[str, ...]:
     worst = one.worst
-    if worst is None:
-        return (one.stage, one.outcome, *("",) * 7)
     known = sum(c.outcome == "known" for c in one.comparisons)
+    tensor = f"{worst.label} ({worst.kind})" if worst else ""
     return (
         one.stage,
-        one.outcome,
+        one.outcome + (f" ({known})" if known else ""),
         str(len({c.case for c in one.comparisons})),
-        str(known or ""),
-        f"{worst.label} ({worst.kind})",
-        f"{worst.error:.3g}",
-        f"{worst.bound:.3g}",
-        f"{worst.ratio:.2g}",
-        "" if math.isnan(one.detectable) else f"{one.detectable:.1e}",
+        f"{worst.ratio:.2g}" if worst else "",
+        "" if math.isnan(one.detectable) else f"{one.detectable:.0e}",
+        tensor if len(tensor) <= _WIDEST else f"{tensor[: _WIDEST - 1]}…",
     )
-
-
-def _notes(one: StageReport) -> list[str]:
-    said = (*one.broken, *one.remarks, *one.refused, *one.properties)
-    lines = [f"  {one.stage}: {text}" for text in said]
-    if one.blind:
-        lines.append(f"  {one.stage}: {one.blind} would have passed too")
-    profiles = sorted({c.profile for c in one.comparisons if c.profile})
-    for name in profiles:
-        count = sum(c.profile == name for c in one.comparisons)
-        lines.append(f"  {one.stage}: {count} tensors differ as the profile '{name}' says")
-    worst = one.worst
-    if one.outcome == "fail" and worst is not None and worst.outcome == "fail":
-        lines.append(
-            f"  {one.stage}: {worst.label}{list(worst.place)} of {worst.case} is {worst.got:.9g}, "
-            f"and truly {worst.true:.9g}"
-        )
-    return lines
