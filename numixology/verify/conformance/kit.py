@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
+from ...errors import ArgumentError
 from .adapter import Declaration, declared
 from .bounds import Measured, Prepared, measured, prepare, true_tensors
 from .calling import Answer, answered
@@ -82,7 +83,7 @@ def conform(
         A :class:`.ConformanceReport`: ``verdict``, ``stages``, ``first_failure``, ``exit_code``.
 
     Raises:
-        ArgumentError: no such stage.
+        ArgumentError: no such stage, or no seeds.
         DTypeError: the adapter lacks something, or names something unknown.
 
     Example:
@@ -91,6 +92,8 @@ def conform(
         >>> report.verdict, [one.outcome for one in report.stages]
         ('pass', ['pass', 'pass'])
     """
+    if seeds < 1:
+        raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
     about = declared(adapter)
     wanted = {stage_of(name).name for name in stages or STAGES}
     names = [name for name in STAGES if name in wanted]

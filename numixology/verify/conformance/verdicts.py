@@ -283,9 +283,7 @@ class ConformanceReport(NamedTuple):
         rows = [_row(one) for one in self.stages if one.comparisons]
         table = ["", columns(_HEADINGS, rows, "<<>>><")] if rows else []
         unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
-        legend = (
-            ["", f"ratio is error / bound, and above 1 fails; {unit}", _DETECTS] if rows else []
-        )
+        legend = ["", "ratio is error / bound, and above 1 fails", unit, _DETECTS] if rows else []
         notes = [_filled(text) for text in self._notes()]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
         return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
