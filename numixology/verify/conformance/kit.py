@@ -140,11 +140,29 @@ def _stage(
             yield one
             tick(i / len(cases))
 
-    report = examined(adapter, judged(), repeat=plan.repeat)
+    found = _found(adapter, judged())
+    if "H" not in about.requires and found.refuses_other_heads():
+        report = _stage(_AsManyHeads(adapter), name, plan, tick)
+        if report.comparisons:
+            refused = f"T other than H is not covered: {found.faults[0][1]}"
+            return report._replace(refused=(refused, *report.refused))
+    report = found.report(adapter, None, plan.repeat)
     if about.requires:
         rules = ", ".join(f"{letter}: {rule}" for letter, rule in about.requires.items())
         report = report._replace(refused=(f"only sizes with {rules} are covered", *report.refused))
     return report
+
+
+class _AsManyHeads:
+    """An adapter whose backend refuses any other number of heads than that of the tokens."""
+
+    heads = "tokens"
+
+    def __init__(self, adapter: Any) -> None:
+        self._adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
 
 
 def _prepared(cases: Iterable[Case], accumulation: str) -> Iterator[Prepared]:
@@ -168,11 +186,15 @@ def examined(
         lineup: what known bugs make of these cases, if several backends are examined on them.
         repeat: how often one case is called to look for races.
     """
+    return _found(adapter, cases).report(adapter, lineup, repeat)
+
+
+def _found(adapter: Any, cases: Iterable[Prepared]) -> "_Found":
     about = declared(adapter)
     found = _Found(about)
     for one in cases:
         found.add(one, answered(adapter, one.case, about.has_vjp))
-    return found.report(adapter, lineup, repeat)
+    return found
 
 
 class _Found:
@@ -216,10 +238,6 @@ class _Found:
     def report(self, adapter: Any, lineup: Lineup | None, repeat: int) -> StageReport:
         """The verdict on the stage."""
         refused = [f"{n} {text}" if "cases" in text else text for text, n in self.refused.items()]
-        if self.faults and self._refuses_other_heads():
-            case, fault = self.faults[0]
-            refused.append(f"T other than H is not covered: {fault}")
-            self.faults = []
         if not self.comparisons and not self.faults:
             return StageReport(self.stage, "not covered", refused=refused)
         if self.faults:
@@ -255,11 +273,11 @@ class _Found:
             properties,
         )
 
-    def _refuses_other_heads(self) -> bool:
-        """Whether all that cannot be compared is where T ≠ H, and the rest is right."""
+    def refuses_other_heads(self) -> bool:
+        """Whether there are faults, and all of them are where T ≠ H."""
         refusing = [sizes_in(case.stage, case.inputs) for case, _ in self.faults]
-        return bool(self.right[True]) and all(
-            "H" in sizes and sizes["H"] != sizes["T"] for sizes in refusing
+        return bool(refusing) and all(
+            sizes.get("H", sizes["T"]) != sizes["T"] for sizes in refusing
         )
 
     def _remarks(self) -> tuple[str, ...]:

@@ -271,6 +271,35 @@ def test_contracts_are_tried_where_the_batch_is_largest(gelu) -> None:
 # Arguments
 
 
+@pytest.mark.parametrize("stage", ["token_mix", "mixer"])
+def test_a_backend_that_refuses_other_heads_than_tokens_is_judged_where_they_are_equal(
+    stage,
+) -> None:
+    class Square(Textbook):
+        def forward(self, stage, inputs):
+            if inputs["num_heads"] != inputs["x"].shape[1]:
+                raise ValueError("as many heads as tokens")
+            return super().forward(stage, inputs)
+
+    (report,) = conform(Square("float32"), stages=[stage], seeds=1, quick=True).stages
+    assert report.outcome == "pass", str(report)
+    assert report.broken == ()
+    assert report.refused[:2] == (
+        "T other than H is not covered: its forward raised ValueError: as many heads as tokens",
+        "only sizes with H: T are covered",
+    )
+
+
+def test_what_raises_everywhere_is_not_taken_for_one_that_refuses_other_heads() -> None:
+    class Never(Textbook):
+        def forward(self, stage, inputs):
+            raise ValueError("no such kernel")
+
+    (report,) = conform(Never("float32"), stages=["token_mix"], seeds=1, quick=True).stages
+    assert report.outcome == "fail" and report.refused == []
+    assert "no such kernel" in report.broken[0]
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     with refused(ArgumentError, "'conv'", "use embedding"):
         conform(Textbook(), stages=["gelu", "conv"])
