@@ -20,6 +20,8 @@ __all__ = [
     "Diagnosis",
     "Outcome",
     "StageReport",
+    "failure_of",
+    "notes_of",
 ]
 
 Outcome: TypeAlias = Literal["pass", "known", "fail", "inconclusive", "not covered"]
@@ -279,30 +281,14 @@ class ConformanceReport(NamedTuple):
         return self.verdict == "pass"
 
     def __str__(self) -> str:
-        failing = [text for one in self.stages if one.outcome == "fail" for text in _failure(one)]
+        failing = [line for one in self.stages if one.outcome == "fail" for line in _failure(one)]
         rows = [_row(one) for one in self.stages if one.comparisons]
         table = ["", columns(_HEADINGS, rows, "<<>>><")] if rows else []
         unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
         legend = ["", "ratio is error / bound, and above 1 fails", unit, _DETECTS] if rows else []
-        notes = [_filled(text) for text in self._notes()]
+        notes = [_filled(text) for text in notes_of(self)]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
         return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
-
-    def _notes(self) -> Iterator[str]:
-        """What else there is to say, in paragraphs."""
-        sizes = _ranges([one.sizes for one in self.stages])
-        if sizes:
-            yield f"Sizes: {', '.join(f'{k} {low:,} to {high:,}' for k, (low, high) in sizes)}"
-        said: dict[str, list[str]] = {}  # what is said of several stages is said once
-        for one in self.stages:
-            for text in one.notes:
-                said.setdefault(text, []).append(one.stage)
-        covered = [one.stage for one in self.stages if one.outcome != "not covered"]
-        for text, stages in said.items():
-            who = "all" if len(stages) > 3 and stages == covered else ", ".join(stages)
-            yield f"{who}: {text}"
-        if self.not_covered:
-            yield f"Not covered: {', '.join(self.not_covered)}"
 
     def loading(self, target: str) -> "ConformanceReport":
         """The same report, whose lines to paste load the backend from where it was found.
@@ -366,18 +352,38 @@ def _loading(one: StageReport, line: str) -> StageReport:
     return one._replace(diagnosis=one.diagnosis._replace(code=code))
 
 
-def _failure(one: StageReport) -> list[str]:
-    """What is wrong with a stage, where, and which known bug does so."""
+def failure_of(one: StageReport) -> tuple[list[str], str]:
+    """What is wrong with a stage, where, and which known bug does so; and lines that show it."""
     said, worst, found = list(one.broken), one.worst, one.diagnosis
     if worst is not None and worst.outcome == "fail":
         place = f"{worst.label}{list(worst.place)} of {worst.case}"
         said.insert(0, f"{place} is {worst.got:.9g}, and truly {worst.true:.9g}")
     if found:
         said += [str(found), *found.places]
+    return said, found.code if found and found.by != "part" else ""
+
+
+def notes_of(report: ConformanceReport) -> Iterator[str]:
+    """What else there is to say, in paragraphs."""
+    sizes = _ranges([one.sizes for one in report.stages])
+    if sizes:
+        yield f"Sizes: {', '.join(f'{k} {low:,} to {high:,}' for k, (low, high) in sizes)}"
+    said: dict[str, list[str]] = {}  # what is said of several stages is said once
+    for one in report.stages:
+        for text in one.notes:
+            said.setdefault(text, []).append(one.stage)
+    covered = [one.stage for one in report.stages if one.outcome != "not covered"]
+    for text, stages in said.items():
+        who = "all" if len(stages) > 3 and stages == covered else ", ".join(stages)
+        yield f"{who}: {text}"
+    if report.not_covered:
+        yield f"Not covered: {', '.join(report.not_covered)}"
+
+
+def _failure(one: StageReport) -> list[str]:
+    said, code = failure_of(one)
     lines = ["", f"{one.stage} fails", *(_filled(text, "  ") for text in said)]
-    if found and found.by != "part":
-        lines += ["", *found.code.splitlines()]
-    return lines
+    return [*lines, "", *code.splitlines()] if code else lines
 
 
 def _row(one: StageReport) -> tuple[str, ...]:
