@@ -273,9 +273,7 @@ class Kernels:
         return e / self.row_sum(e)
 
     def softmax_back(self, y: Array, ct: Array) -> Array:
-        top = np.take_along_axis(ct, np.argmax(y, axis=-1)[..., None], axis=-1)
-        c = ct - top  # so that a row with one winner keeps its digits
-        return y * (c - self.row_sum(c * y))
+        return y * (ct - self.row_sum(ct * y))
 
     # Mixing and embedding
 

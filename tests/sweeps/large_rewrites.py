@@ -503,11 +503,12 @@ class LogarithmOfSum(Kernels):
 
 
 @same("softmax")
-class SoftmaxGradientAsWritten(Kernels):
-    """y (ct - Σ ct y)."""
+class SoftmaxGradientShifted(Kernels):
+    """The cotangent less the one at the maximum, so that a row with one winner keeps its digits."""
 
     def softmax_back(self, y: Array, ct: Array) -> Array:
-        return y * (ct - self.row_sum(ct * y))
+        top = np.take_along_axis(ct, np.argmax(y, axis=-1)[..., None], axis=-1)
+        return super().softmax_back(y, ct - top)
 
 
 @same("softmax")
