@@ -636,28 +636,23 @@ EDITS = [
     *(("input", "shape", value) for value in ([2**62, 2**62], [10**9], [2**32, 2**32])),
     ("input", "byte_order", "big"),
     ("input", "layout", "F"),
+    *(("input", "offset", value) for value in (8, -8, 2**70)),
+    ("input", "length", 10**12),
     *(("input", "sha256", value) for value in ("0" * 64, 0)),
     *(("output", "bound", value) for value in (-1, "8", None, float("inf"))),
     ("output", "scale", "x"),
 ]
 
 
-@pytest.mark.parametrize("container", ["npz", "raw"])  # with offsets and without
 @pytest.mark.parametrize(("where", "name", "value"), EDITS)
-def test_a_manifest_that_lies_is_refused(copied, container, where, name, value) -> None:
+def test_a_manifest_that_lies_is_refused(copied, where, name, value) -> None:
     def edit(content: Any) -> None:
         case = content["cases"][0]
         (output,) = [one for one in case["tensors"] if one["role"] == "output"]
         places = {"head": content, "case": case, "input": case["tensors"][0], "output": output}
         places[where][name] = value
 
-    assert edited(copied(container), edit)
-
-
-@pytest.mark.parametrize(("name", "value"), [("offset", 8), ("offset", -8), ("length", 10**12)])
-def test_an_offset_that_lies_is_refused(copied, name, value) -> None:
-    found = edited(copied("raw"), lambda m: m["cases"][0]["tensors"][0].update({name: value}))
-    assert "manifest.json: " in found
+    assert edited(copied("raw"), edit)
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -711,22 +706,15 @@ def test_a_large_manifest_is_not_read(copied) -> None:
 
 
 @pytest.mark.parametrize("container", FORMATS)
-def test_a_large_file_is_not_read_into_memory(copied, container) -> None:
-    folder = copied(container)
-    large(folder / f"silu{packing.CONTAINERS[container]}", 2**40)
-    assert "silu" in attempt(folder)
-
-
-@pytest.mark.parametrize("container", FORMATS)
-@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "pipe", "device"])
-def test_what_is_no_file_is_refused(copied, container, kind) -> None:
+@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "large", "pipe", "device"])
+def test_what_is_no_file_of_vectors_is_refused(copied, container, kind) -> None:
     folder = copied(container)
     path = folder / f"silu{packing.CONTAINERS[container]}"
     path.unlink()
     if kind == "folder":
         path.mkdir()
-    elif kind == "empty":
-        path.touch()
+    elif kind in ("empty", "large"):
+        large(path, 2**40 if kind == "large" else 0)
     elif kind == "pipe":
         if not hasattr(os, "mkfifo"):
             pytest.skip("this system has no named pipes")
@@ -839,32 +827,28 @@ def test_a_zip_bomb_does_not_go_off(copied) -> None:
     assert "it has at least" in edited(folder, agree)
 
 
+def framed(header: Any) -> bytes:
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(240)
+
+
 def entry(dtype: Any = "F32", shape: Any = (2, 3, 10), offsets: Any = (0, 240)) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+    return {KEY: {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
 
 
 @pytest.mark.parametrize(
-    "header",
+    "data",
     [
-        {},
-        [],
-        {KEY: 7},
-        {KEY: {"dtype": "F32", "shape": [2, 3, 10]}},
-        {KEY: entry(offsets=[0, 10**12])},
-        {KEY: entry(offsets=[240, 0])},
-        {KEY: entry(offsets=[-240, 0])},
-        {KEY: entry(offsets=[0, 0])},
-        {KEY: entry(shape=[2**62, 4])},
-        {KEY: entry(shape="x")},
-        {KEY: entry(["F32"], [60])},
-        {KEY: entry("X9")},
+        *map(framed, ({}, [], {KEY: 7}, {KEY: {"dtype": "F32", "shape": [2, 3, 10]}})),
+        *(framed(entry(offsets=pair)) for pair in ([0, 10**12], [240, 0], [-240, 0], [0, 0])),
+        *map(framed, (entry(shape=[2**62, 4]), entry(shape="x"), entry(["F32"]), entry("X9"))),
+        *(size.to_bytes(8, "little") + b"{}" * 100 for size in (0, 1, 2**30, 2**63, 2**64 - 1)),
     ],
 )
-def test_hostile_safetensors_are_refused(vectors, tmp_path, header) -> None:
+def test_hostile_safetensors_are_refused(vectors, tmp_path, data) -> None:
     needs("safetensors")
-    text = json.dumps(header).encode()
     path = tmp_path / "silu.safetensors"
-    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(240))
+    path.write_bytes(data)
     assert f"{path}: it can be read: got" in attempt(vectors(), tmp_path)
 
 
@@ -877,14 +861,6 @@ def test_what_safetensors_says_of_itself_is_no_tensor(vectors, right, tmp_path) 
         header = json.dumps({"__metadata__": {"by": "hand"}} | json.loads(data[8:start])).encode()
         path.write_bytes(len(header).to_bytes(8, "little") + header + data[start:])
     assert compare_vectors(vectors(), tmp_path).verdict == "pass"
-
-
-@pytest.mark.parametrize("length", [0, 1, 2**30, 2**63, 2**64 - 1])
-def test_a_safetensors_header_of_absurd_length_is_refused(vectors, tmp_path, length) -> None:
-    needs("safetensors")
-    path = tmp_path / "silu.safetensors"
-    path.write_bytes(length.to_bytes(8, "little") + b"{}" * 100)
-    assert f"{path}: it can be read: got" in attempt(vectors(), tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, 239, 241, 480, 2**40])
