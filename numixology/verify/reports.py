@@ -5,7 +5,7 @@ How all reports become JSON is here too.
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import EXIT_CODES
@@ -163,11 +163,13 @@ class GradcheckReport(NamedTuple):
 
 
 def plain(value: Any) -> Any:
-    """Named tuples as dicts, sequences as lists, and NaN and infinity as words."""
+    """Named tuples and mappings as dicts, sequences as lists, NaN and infinity as words."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if hasattr(value, "_asdict"):
         return {key: plain(one) for key, one in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return value

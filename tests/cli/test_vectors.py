@@ -37,8 +37,8 @@ def test_sizes_of_your_own(printed, tmp_path) -> None:
     line = f"vectors write {tmp_path} --stage silu --seeds 0 --shape B=3,D=5 --shape T=2,D=7"
     assert printed(line).startswith("2 cases with 4 tensors to compare, ")
     assert [one.case.name for one in read_vectors(tmp_path)] == [
-        "silu/plain/B=3,D=5",
-        "silu/plain/T=2,D=7",
+        "silu/shape/B=3,D=5",
+        "silu/shape/T=2,D=7",
     ]
 
 

@@ -6,13 +6,14 @@ scale, times :data:`GUARD`, is the bound for that tensor. Where nothing is calcu
 tokens, the look-up of an embedding) the bound is 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from .cases import Case, Truth, every_case, truth_of
+from .cases import KERNEL_KINDS, Case, Truth, every_case, truth_of
 from .formats import format_of
 from .scales import GUARD, Scales, scales_of
 from .stages import NETWORKS, STAGES
@@ -23,6 +24,7 @@ __all__ = [
     "GUARD",
     "Measured",
     "Prepared",
+    "in_groups",
     "measured",
     "prepare",
     "prepared",
@@ -93,15 +95,19 @@ def true_tensors(truth: Truth) -> dict[str, Array]:
 def prepared(
     dtype: str, accumulation: str, stages: Sequence[str] = tuple(STAGES), seeds: int = 3
 ) -> list[Prepared]:
-    """Every case of the stages with its truth, scales and bounds."""
-    found = []
-    for stage in stages:
-        groups: dict[str, list[Case]] = {}
-        for case in every_case(stage, dtype, seeds):
-            groups.setdefault(case.kind, []).append(case)
-        for group in groups.values():
-            found += prepare(group, accumulation)
-    return found
+    """Every case of the quick set with its truth, scales and bounds."""
+    every = (every_case(stage, dtype, seeds) for stage in stages)
+    return [one for cases in every for one in in_groups(cases, accumulation)]
+
+
+def in_groups(cases: Iterable[Case], accumulation: str) -> Iterator[Prepared]:
+    """Cases with their truth and bounds; those of one kind of the quick set share their bounds."""
+
+    def bounds(case: Case) -> tuple[str, str]:
+        return case.stage, case.name if case.kind in KERNEL_KINDS else case.kind
+
+    for _, group in groupby(cases, key=bounds):
+        yield from prepare([*group], accumulation)
 
 
 def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> list[Prepared]:

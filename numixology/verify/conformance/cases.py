@@ -429,9 +429,9 @@ def every_case(
                 yield from (made(stage, kind, seed) for seed in range(2))
         for i, sizes in enumerate(_LONG.get(stage, ())):
             yield made(stage, "positive", i, sizes)
-    for shape in shapes:
-        own = {letter: shape[letter] for letter in letters if letter in shape}
-        yield make_case(stage, "shape", 0, dtype, own, options)
+    for own in dict.fromkeys(tuple((k, n[k]) for k in letters if k in n) for n in shapes):
+        if own:  # otherwise none of its sizes is one of the stage's
+            yield make_case(stage, "shape", 0, dtype, dict(own), options)
 
 
 def _within(sizes: Sizes, requires: Mapping[str, Any]) -> Sizes:

@@ -140,7 +140,7 @@ def diagnose(
     """
     about = None if adapter is None else declared(adapter)
     has_vjp = about is None or about.has_vjp
-    lineup = lineup or Lineup(cases, about.accumulation if about else None)
+    lineup = lineup or Lineup(cases, about.accumulation if about else cases[0].accumulation)
     known, at = list(answers), -1
     for i, one in enumerate(cases[len(known) :], len(known)):
         results, fault, *_ = answered(adapter, one.case, has_vjp)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
 from .adapter import Declaration, declared
-from .bounds import Measured, Prepared, measured, prepare, true_tensors
+from .bounds import Measured, Prepared, in_groups, measured, true_tensors
 from .calling import Answer, answered
-from .cases import KERNEL_KINDS, Case, every_case
+from .cases import Case, every_case
 from .contracts import Contracts, contracts_of
 from .diagnosis import Lineup, diagnose
 from .scales import PROFILES
@@ -21,6 +20,7 @@ from .stages import STAGES, stage_of
 from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
 
 __all__ = [
+    "Found",
     "blind_spots",
     "compared",
     "conform",
@@ -136,7 +136,7 @@ def _stage(
     ]
 
     def judged() -> Iterator[Prepared]:
-        for i, one in enumerate(_prepared(cases, about.accumulation), 1):
+        for i, one in enumerate(in_groups(cases, about.accumulation), 1):
             yield one
             tick(i / len(cases))
 
@@ -165,16 +165,6 @@ class _AsManyHeads:
         return getattr(self._adapter, name)
 
 
-def _prepared(cases: Iterable[Case], accumulation: str) -> Iterator[Prepared]:
-    """Cases with their truth and bounds; those of one kind of the quick set share their bounds."""
-
-    def bounds(case: Case) -> str:
-        return case.name if case.kind in KERNEL_KINDS else case.kind
-
-    for _, group in groupby(cases, key=bounds):
-        yield from prepare([*group], accumulation)
-
-
 def examined(
     adapter: Any, cases: Iterable[Prepared], lineup: Lineup | None = None, repeat: int = 1
 ) -> StageReport:
@@ -189,16 +179,20 @@ def examined(
     return _found(adapter, cases).report(adapter, lineup, repeat)
 
 
-def _found(adapter: Any, cases: Iterable[Prepared]) -> "_Found":
+def _found(adapter: Any, cases: Iterable[Prepared]) -> "Found":
     about = declared(adapter)
-    found = _Found(about)
+    found = Found(about)
     for one in cases:
         found.add(one, answered(adapter, one.case, about.has_vjp))
     return found
 
 
-class _Found:
-    """What was found of a stage, case by case."""
+class Found:
+    """What was found of a stage, case by case.
+
+    Args:
+        about: what the backend says of itself.
+    """
 
     def __init__(self, about: Declaration) -> None:
         self.about = about
@@ -235,14 +229,25 @@ class _Found:
             self.kept.append(one)
             self.answers.append(answer.results)
 
-    def report(self, adapter: Any, lineup: Lineup | None, repeat: int) -> StageReport:
-        """The verdict on the stage."""
+    def report(
+        self, adapter: Any, lineup: Lineup | None = None, repeat: int = 1, told: bool = False
+    ) -> StageReport:
+        """The verdict on the stage.
+
+        Args:
+            adapter: what speaks for the backend; None if all that it says is in files.
+            lineup: what known bugs make of the cases, if that is known.
+            repeat: how often one case is called to look for races.
+            told: whether it is known why a stage like this one fails.
+        """
         refused = [f"{n} {text}" if "cases" in text else text for text, n in self.refused.items()]
         if not self.comparisons and not self.faults:
             return StageReport(self.stage, "not covered", refused=refused)
         if self.faults:
             case, fault = self.faults[0]
             broken, more, properties = Contracts((f"{fault} (on {case.name})",))
+        elif adapter is None:
+            broken, more, properties = Contracts()
         else:
             gradients = any(one.tensor != "output" for one in self.comparisons)
             broken, more, properties = contracts_of(adapter, self.kept, gradients, repeat)
@@ -250,9 +255,10 @@ class _Found:
         blind = [f"a {null} {tensor}" for (tensor, null), always in self.accepted.items() if always]
         outcome = outcome_of(self.comparisons, broken=bool(broken), unproved=bool(blind))
         diagnosis = None
-        if outcome == "fail" and self.kept:
-            answers = () if self.faults else self.answers
-            diagnosis = diagnose(adapter, self.kept, broken, lineup, answers)
+        if outcome == "fail" and self.kept and not told:
+            answers = () if self.faults and adapter is not None else self.answers
+            profile = self.about.profile
+            diagnosis = diagnose(adapter, self.kept, broken, lineup, answers, profile)
             if diagnosis and not diagnosis.named and answers:
                 remarks = (*remarks, *excused(self.kept, answers, self.about.profile))
         return StageReport(

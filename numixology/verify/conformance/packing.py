@@ -129,7 +129,7 @@ def reading(path: Path) -> Iterator[None]:
     except NumixologyError:
         raise
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
+        text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise damaged(path, "it can be read", text, "look at it, or write it again") from error
 
 
@@ -143,7 +143,8 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield file, os.fstat(file.fileno()).st_size
 
 
-#: Where the bytes of a tensor are: in which file of which length, and from where on.
+#: Where the bytes of a tensor are: in which file of which length, and from where on; in a file of
+#: their own if the length is 0.
 Place: TypeAlias = tuple[Path, int, int]
 
 
@@ -214,7 +215,7 @@ class _RawFiles:
     def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
         path, length, start = self.places[key]
         with opened(path) as (file, size):
-            if size != length:
+            if size != (length := length or wanted.length):
                 invariant = f"{wanted} are in a file of {length} bytes"
                 raise damaged(path, invariant, size, f"write it in {wanted.dtype}")
             file.seek(start)

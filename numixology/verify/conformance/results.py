@@ -1,22 +1,23 @@
 """Results of a backend that is not Python, from files, beside what is true."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 
-from ...array import Array, ignoring_fp_errors
-from ...errors import ArgumentError, VectorError
+from ...array import ignoring_fp_errors
+from ...errors import VectorError
+from .adapter import Declaration, declared
 from .bounds import Prepared
-from .diagnosis import Lineup, diagnose
-from .kit import blind_spots, compared, detectable_in, excused, outcome_of
+from .calling import Answer
+from .kit import Found
 from .manifest import MANIFEST, read_manifest, result_key
 from .packing import Header, Source, carried, reading, source_of
-from .scales import PROFILES
 from .stages import NETWORKS
 from .vectors import read_vectors
-from .verdicts import Comparison, ConformanceReport, StageReport
+from .verdicts import ConformanceReport, StageReport
 
 __all__ = ["compare_vectors"]
 
@@ -50,7 +51,7 @@ def compare_vectors(
         and to batches, and whether it says the same twice.
 
     Raises:
-        ArgumentError: no such profile.
+        DTypeError: no such profile.
         VectorError: a file is missing, damaged, or not what it claims to be.
 
     Example:
@@ -71,40 +72,32 @@ def compare_vectors(
         >>> strictly.verdict, leniently.verdict, leniently.stages[0].outcome
         ('fail', 'pass', 'known')
     """
-    for name in profile:
-        if name not in PROFILES:
-            raise ArgumentError(
-                "a profile is one of those known here", repr(name), f"use {', '.join(PROFILES)}"
-            )
-    about, folder = read_manifest(Path(directory)), Path(results)
+    content, folder = read_manifest(Path(directory)), Path(results)
+    said = {name: content[name] for name in ("dtype", "accumulation")}
+    name = Path(os.path.abspath(folder)).name
+    backend = SimpleNamespace(name=name, profile=profile, forward=None, vjp=result_key, **said)
+    about = declared(backend)
     with reading(folder):
         names = os.listdir(folder)
     if MANIFEST in names:
         found = f"a folder of vectors, with {MANIFEST}"
         raise VectorError(f"{folder} holds results", found, "name another")
     reports: list[StageReport] = []
-    for stage, group in groupby(read_vectors(directory), lambda one: one.case.stage):
-        cases = list(group)
+    for stage, cases in groupby(read_vectors(directory), lambda one: one.case.stage):
+        # What is wrong with a network is told by a part of it, if one fails.
+        told = stage in NETWORKS and any(one.outcome == "fail" for one in reports)
         with ExitStack() as stack:
-            source, wanted = _results(folder, names, stage, cases, stack)
+            source, kind = _source(folder, names, stage, stack)
             with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
-                # What is wrong with a network is told by a part of it, if one fails.
-                told = stage in NETWORKS and any(one.outcome == "fail" for one in reports)
-                lineup = None if told else Lineup(cases, about["accumulation"])
-                judged = _judged(cases, source, wanted, lineup, profile)
-        reports.append(judged)
+                reports.append(_judged(cases, source, carried(about.dtype, kind), about, told))
     _misnamed(folder, names, reports)
-    name = Path(os.path.abspath(folder)).name
-    return ConformanceReport(name, about["dtype"], about["accumulation"], profile, reports)
+    return ConformanceReport(name, about.dtype, about.accumulation, about.profile, reports)
 
 
-# Finding results ---------------------------------------------------------------
-
-
-def _results(
-    folder: Path, names: Collection[str], stage: str, cases: Sequence[Prepared], stack: ExitStack
-) -> tuple[Source, dict[str, Header]]:
-    """Where the results of a stage are, and what they have to be."""
+def _source(
+    folder: Path, names: Collection[str], stage: str, stack: ExitStack
+) -> tuple[Source, str]:
+    """Where the results of a stage are, and in which format."""
     raw = [name for name in names if name.startswith(f"{stage}.") and name.endswith(".bin")]
     raw = [name.removesuffix(".bin") for name in raw if name != f"{stage}.bin"]
     kinds = [kind for kind in ("npz", "safetensors") if f"{stage}.{kind}" in names]
@@ -113,15 +106,8 @@ def _results(
         invariant = f"{folder} has the results for {stage} in one format"
         raise VectorError(invariant, " and ".join(kinds), "remove those that are old")
     kind = "".join(kinds) or "raw"
-    dtype = carried(cases[0].case.dtype, kind)
-    wanted = {
-        result_key(one.case, tensor): Header(dtype, scale.shape)
-        for one in cases
-        for tensor, scale in one.scales.items()
-    }
-    lengths = {key: header.length for key, header in wanted.items()}
-    places = {key: (folder / f"{key}.bin", lengths.get(key, 0), 0) for key in raw}
-    return source_of(folder / f"{stage}.{kind}", places, stack), wanted
+    places = {key: (folder / f"{key}.bin", 0, 0) for key in raw}
+    return source_of(folder / f"{stage}.{kind}", places, stack), kind
 
 
 def _misnamed(folder: Path, names: Collection[str], reports: list[StageReport]) -> None:
@@ -139,52 +125,32 @@ def _misnamed(folder: Path, names: Collection[str], reports: list[StageReport]) 
         reports[gap] = reports[gap]._replace(remarks=(*reports[gap].remarks, said))
 
 
-# Judging -----------------------------------------------------------------------
-
-
 def _judged(
-    cases: Sequence[Prepared],
-    source: Source,
-    wanted: Mapping[str, Header],
-    lineup: Lineup | None,
-    profile: Sequence[str],
+    cases: Iterable[Prepared], source: Source, dtype: str, about: Declaration, told: bool
 ) -> StageReport:
-    """A stage as :func:`.examined` judges it, but for what files do not show."""
-    stage = cases[0].case.stage
-    comparisons: list[Comparison] = []
-    answers: list[dict[str, Array]] = []
+    """A stage as ``conform`` judges it, but for what files do not show."""
+    found, known = Found(about), []
     for one in cases:
-        answers.append({})
-        for tensor in one.bounds:
-            if (key := result_key(one.case, tensor)) in source.keys:
-                found, got = source.read(key, wanted[key])
-                if wrong := _unlike(key, found, wanted[key]):
-                    return StageReport(stage, "fail", comparisons, (wrong,))
-                answers[-1][tensor] = got
-                with ignoring_fp_errors():
-                    comparisons.append(compared(one, tensor, got, profile))
-    unknown = sorted(set(source.keys) - set(wanted))
-    strays = f"{len(unknown)} results belong to no case, such as {[*unknown, ''][0][:100]!r}"
-    remarks = [strays] if unknown else []
-    if not comparisons:
-        return StageReport(stage, "not covered", remarks=tuple(remarks))
-    partial, gaps = _gaps(source.keys, wanted)
-    bug = None
+        results, fault = {}, ""
+        for tensor, scale in one.scales.items():
+            known.append(key := result_key(one.case, tensor))
+            if key in source.keys:
+                wanted = Header(dtype, scale.shape)
+                is_so, array = source.read(key, wanted)
+                if is_so == wanted:
+                    results[tensor] = array
+                else:
+                    fault = fault or _unlike(key, is_so, wanted)
+        with ignoring_fp_errors():
+            found.add(one, Answer(results, fault))
     with ignoring_fp_errors():
-        blind = blind_spots(cases, comparisons)
-        outcome = outcome_of(comparisons, broken=False, unproved=bool(blind) or partial)
-        if outcome == "fail":
-            bug = diagnose(None, cases, (), lineup, answers, profile) if lineup else None
-            remarks += [] if bug and bug.named else excused(cases, answers, profile)
-    return StageReport(
-        stage,
-        outcome,
-        comparisons,
-        remarks=(*gaps, *remarks),
-        blind=", ".join(blind),
-        detectable=detectable_in(comparisons),
-        diagnosis=bug,
-    )
+        report = found.report(None, told=told)
+    partial, remarks = _gaps(source.keys, known) if found.comparisons else (False, [])
+    if unknown := sorted(set(source.keys).difference(known)):
+        remarks.append(f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}")
+    if partial and report.outcome != "fail":
+        report = report._replace(outcome="inconclusive")
+    return report._replace(remarks=(*remarks, *report.remarks))
 
 
 def _unlike(key: str, found: Header, wanted: Header) -> str:

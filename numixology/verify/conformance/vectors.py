@@ -18,7 +18,7 @@ from ...array import Array
 from ...errors import ArgumentError, DTypeError
 from ...version import __version__
 from . import manifest
-from .bounds import Prepared, prepare
+from .bounds import Prepared, in_groups
 from .cases import Case, Truth, every_case
 from .formats import format_of
 from .manifest import Entry
@@ -139,16 +139,13 @@ def _files(content: Entry, stages: Sequence[Iterable[Case]]) -> Iterator[tuple[s
     """Every file by its name; the manifest comes last, since it says that all is there."""
     container, seeds = content["format"], content["seeds"]
     for cases in stages:
-        groups: dict[str, dict[str, Case]] = {}  # those of one kind have their bounds in common
-        for case in cases:
-            groups.setdefault(case.name if case.sizes else case.kind, {})[case.name] = case
         tensors: dict[str, Array] = {}
         end = 0
-        for group in groups.values():
-            for one in prepare([*group.values()], content["accumulation"]):
-                content["cases"].append(_laid_out(content, one, end, tensors))
-                end = manifest.end_of(content["cases"][-1]["tensors"])
-        yield f"{one.case.stage}{CONTAINERS[container]}", contents(container, tensors)
+        for one in in_groups(cases, content["accumulation"]):
+            content["cases"].append(_laid_out(content, one, end, tensors))
+            end = manifest.end_of(content["cases"][-1]["tensors"])
+        if tensors:
+            yield f"{one.case.stage}{CONTAINERS[container]}", contents(container, tensors)
     if container == "raw":
         yield manifest.INDEX, manifest.table(content).encode("ascii")
     if len(text := manifest.text_of(content).encode("ascii")) > manifest.LARGEST:
