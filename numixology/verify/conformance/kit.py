@@ -218,6 +218,9 @@ class Found:
             self.faults.append((one.case, answer.fault))
         compared = _every_tensor(one, answer.results, self.about)
         if not compared:
+            if answer.fault:  # what a diagnosis starts from
+                self.kept.append(one)
+                self.answers.append({})
             return
         for comparison in compared:
             _try_nulls(one, comparison, self.accepted)

@@ -1,17 +1,15 @@
 """Known bugs: a textbook for each mistake that kernels are known to make."""
 
-from . import activations, contracts, embeddings, linear, mixing, networks, normalization
+from . import activations, contracts, embeddings, linear, mixing, networks, normalization, storage
 from .edges import AXES, edge_bugs
 from .registry import Bug
 
-__all__ = ["AXES", "BUGS", "Bug", "bugs_of", "edge_bugs"]
+__all__ = ["AXES", "BUGS", "FAMILIES", "Bug", "bugs_of", "edge_bugs"]
 
+#: The families, each a module with a table.
+FAMILIES = embeddings, mixing, normalization, linear, activations, networks, contracts, storage
 #: Every known bug by its name.
-BUGS: dict[str, Bug] = {
-    bug.name: bug
-    for family in (embeddings, mixing, normalization, linear, activations, networks, contracts)
-    for bug in family.BUGS
-}
+BUGS: dict[str, Bug] = {bug.name: bug for family in FAMILIES for bug in family.BUGS}
 
 
 def bugs_of(stage: str, dtype: str = "float64") -> list[Bug]:

@@ -5,8 +5,8 @@ import math
 from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook
-from .registry import Override, table
-from .steps import exponentials, gradient_by, gradient_of, instead, whole
+from .registry import Override, but, table
+from .steps import exponentials, gradient_by, gradient_of, in_format, instead, silu_slope, whole
 
 __all__ = ["BUGS"]
 
@@ -15,6 +15,10 @@ _ROOT = math.sqrt(2 / math.pi)
 
 def _tanh_form(x: Tensor, cubic: float = 0.044715, root: float = _ROOT) -> Tensor:
     return x * F.sigmoid(2 * root * (x + cubic * x * x * x))
+
+
+def _inner(x: Tensor) -> Tensor:
+    return _ROOT * (x + 0.044715 * x * x * x)
 
 
 def _erf_form(x: Tensor) -> Tensor:
@@ -47,8 +51,8 @@ def _gelu_slope(y: Tensor) -> Tensor:
     return F.normal_cdf(y) + F.clip(y, -1e3, 1e3) * F.normal_pdf(y)
 
 
-def _silu_slope(y: Tensor) -> Tensor:
-    return F.sigmoid(y) * (1 + F.clip(y, -1e3, 1e3) * F.sigmoid(-y))
+def _shifted(x: Tensor) -> Tensor:
+    return x - F.max(x, axis=-1, keepdims=True).detach()
 
 
 def _padded(s: Textbook, x: Tensor) -> Tensor:
@@ -115,6 +119,12 @@ BUGS = table("activations", [
     ("tanh-half-dropped", lambda x: 2 * _tanh_form(x), "the factor ½ is missing"),
     ("tanh-overflow", lambda x: x * _overflowing_sigmoid(2 * _ROOT * (x + 0.044715 * x * x * x)),
      "tanh u is (exp(2u) - 1) / (exp(2u) + 1), which overflows to NaN"),
+    ("tanh-overflow-to-the-left",
+     lambda x: 0.5 * x * (1 + (1 - (e := F.exp(-2 * _inner(x)))) / (1 + e)),
+     "tanh u is (1 - exp(-2u)) / (1 + exp(-2u)), which overflows to NaN"),
+    ("tanh-of-two-exponentials",
+     lambda x: 0.5 * x * (1 + ((e := F.exp(_inner(x))) - (i := F.exp(-_inner(x)))) / (e + i)),
+     "tanh u is (exp(u) - exp(-u)) / (exp(u) + exp(-u)), which overflows to NaN on both sides"),
     ("gelu_tanh", "gelu_tanh", gradient_of),
     ("backward-of-erf-form", _erf_form,
      "the backward of the form with tanh is that of the form with erf"),
@@ -147,8 +157,11 @@ BUGS = table("activations", [
      "the backward of SiLU lacks the x in x σ(x) (1 - σ(x))"),
     ("slope-without-complement", lambda x: x * ((gate := F.sigmoid(x)) + x * gate).detach(),
      "the backward of SiLU lacks the 1 - σ(x) in x σ(x) (1 - σ(x))"),
-    ("silu-backward-at-the-output", lambda x: x * _silu_slope(_silu(x).detach()),
+    ("silu-backward-at-the-output", lambda x: x * silu_slope(_silu(x).detach()),
      "the backward of SiLU takes the slope at the output, not at the input"),
+    ("sigmoid-slope-overflow",
+     lambda x: x * (F.sigmoid(x) + x * ((e := F.exp(-x)) / ((1 + e) * (1 + e)))).detach(),
+     "the slope of the sigmoid is exp(-x) / (1 + exp(-x))², which is ∞ / ∞ far to the left"),
     ("softmax", "softmax", _softmax),
     ("softmax-without-shift", lambda s, x: (e := F.exp(x)) / s.total(e),
      "the maximum is not subtracted, and exp overflows"),
@@ -161,6 +174,9 @@ BUGS = table("activations", [
      "the exponentials are divided by their maximum, not by their sum"),
     ("softmax-with-eps", lambda s, x: (e := exponentials(x)) / (s.total(e) + 1e-6),
      "1e-6 is added to the sum"),
+    ("softmax-exponents-cut",
+     lambda s, x: (e := F.exp(F.maximum(_shifted(x), -80.0))) / s.total(e),
+     "exponents of the softmax are cut at -80"),
     ("log-softmax", lambda s, x: F.log_softmax(x), "the logarithm of the softmax comes out"),
     ("softmax-tail-dropped",
      lambda s, x: (e := exponentials(x)) / s.total(e[..., : whole(x.shape[-1])]),
@@ -174,6 +190,14 @@ BUGS = table("activations", [
      "the input is divided by √D first"),
     ("softmax-to-base-two", lambda s, f, x: f(math.log(2) * x),
      "2ˣ stands where eˣ should: the factor log₂ e is missing"),
+    ("softmax-to-base-two-truncated", lambda s, f, x: f(1.4427 * math.log(2) * x),
+     "log₂ e is written as 1.4427"),
+    ("softmax-of-masked-scores-nan", lambda s, f, x: f(x) + 0 * x,
+     "a score of -∞ gives NaN: it is multiplied by zero"),
+    ("softmax-totals-in-bfloat16", {"total": lambda s, f, x: in_format(f(x), "bfloat16")},
+     "the sum of exponentials is kept in bfloat16", *but("bfloat16")),
+    ("softmax-totals-in-float16", {"total": lambda s, f, x: in_format(f(x), "float16")},
+     "the sum of exponentials is kept in float16", "float64", "float32"),
     ("softmax", "softmax", gradient_by(0)),
     ("softmax-gradient-without-sum", lambda s, f, x: x * f(x).detach(),
      "the backward of the softmax lacks the sum: y · ct alone"),
@@ -182,4 +206,7 @@ BUGS = table("activations", [
     ("softmax-gradient-with-plain-sum",
      lambda s, f, x: (xy := x * f(x).detach()) - s.total(xy),
      "the sum in the backward of the softmax is Σ ct, not Σ ct · y"),
+    ("softmax-gradient-over-sample",
+     lambda s, f, x: (xy := x * (y := f(x).detach())) - y * xy.sum((1, 2), keepdims=True),
+     "the sum in the backward of the softmax runs over tokens and D, as if there were two axes"),
 ])  # fmt: skip

@@ -123,6 +123,13 @@ BUGS = table("contracts", [
     ("bias-gradient-not-reduced",
      lambda s, f, stage, inputs, ct: {**f(stage, inputs, ct), "bias": ct.copy()},
      "the bias's gradient is not summed over the tokens"),
+    ("bias-gradient-over-first-axis",
+     lambda s, f, *args: {**f(*args), "bias": args[2].sum(axis=0)},
+     "the bias's gradient is summed over the first axis, as if there were two"),
+    ("weight-gradient-not-reduced",
+     lambda s, f, stage, inputs, ct: {
+         **f(stage, inputs, ct), "weight": ct.swapaxes(1, 2) @ inputs["x"]},
+     "the weight's gradient is not summed over the batch"),
     ("linear layer_norm", "vjp"),
     ("bias-gradient-left-out",
      lambda s, f, *args: {name: g for name, g in f(*args).items() if name != "bias"},

@@ -10,7 +10,7 @@ from ....array import Array
 from ..stages import Inputs
 from ..textbook import Textbook
 from .registry import Override, but, table
-from .steps import first_row, in_format, only, part_of
+from .steps import averaged, first_row, in_format, last_row, only, part_of
 
 __all__ = ["BUGS"]
 
@@ -68,11 +68,31 @@ BUGS = table("embeddings", [
      "the last id is taken modulo the size of a table that is one too short"),
     ("rows-reversed", lambda s, f, ids, w: f(len(w) - 1 - ids, w),
      "the table is read from its end"),
+    ("ids-in-8-bits", lambda s, f, ids, w: f(ids % 256, w),
+     "ids are read in 8 bits: id modulo 256"),
+    ("ids-in-signed-8-bits", lambda s, f, ids, w: f(ids.astype(np.int8).astype(ids.dtype), w),
+     "ids are read in 8 bits with a sign: from 128 on they count from the end"),
+    ("ids-in-16-bits", lambda s, f, ids, w: f(ids % 65536, w),
+     "ids are read in 16 bits: id modulo 65,536"),
+    ("ids-in-signed-16-bits", lambda s, f, ids, w: f(ids.astype(np.int16).astype(ids.dtype), w),
+     "ids are read in 16 bits with a sign: from 32,768 on they count from the end"),
+    ("ids-read-narrow",
+     lambda s, f, ids, w: f(np.ascontiguousarray(ids, "<i8").view("<i4").flat[: ids.size].reshape(
+         ids.shape), w), "ids of 64 bits are read as ids of 32, of which every other one is zero"),
+    ("ids-of-first-row", lambda s, f, ids, w: f(np.broadcast_to(ids[:1], ids.shape), w),
+     "every row of the batch gets the first row's ids"),
+    ("ids-reversed", lambda s, f, ids, w: f(ids[:, ::-1], w), "the tokens come in reverse order"),
+    ("table-in-float16", lambda s, f, ids, w: f(ids, in_format(w, "float16")),
+     "the table is kept in float16", *but("float16")),
     ("table-in-bfloat16", lambda s, f, ids, w: f(ids, in_format(w, "bfloat16")),
      "the table is kept in bfloat16", *but("bfloat16")),
     ("embedding", "embedding", part_of(1)),
     ("table-gradient-of-first-row", first_row,
      "only the first row of the batch adds to the table's gradient"),
+    ("table-gradient-of-last-row", last_row,
+     "only the last row of the batch adds to the table's gradient"),
+    ("table-gradient-of-tokens-averaged", averaged,
+     "the table's gradient is divided by the number of tokens"),
     ("embedding", "vjp", _scattered),
     ("repeated-ids-assigned", _assigned,
      "the gradients of a repeated id are assigned, not added: the last one remains"),

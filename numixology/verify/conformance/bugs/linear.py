@@ -6,7 +6,7 @@ import numpy as np
 
 from .... import functional as F
 from ....tensors import Tensor
-from ..textbook import Textbook
+from ..textbook import Textbook, straight_through
 from .registry import Override, but, table
 from .steps import (
     averaged,
@@ -46,13 +46,13 @@ def _coarse(round_off: Callable[[Tensor], Tensor]) -> Override:
     return lambda s, f, x, w: f(round_off(x), round_off(w))
 
 
-def _sums_in(kind: str) -> Override:
-    """An override that keeps the sums over two halves of the terms, and theirs, in a format."""
+def _sums_in(kind: str, parts: int = 2) -> Override:
+    """An override that keeps the sums over parts of the terms, and theirs, in a format."""
 
     def product(s: Textbook, f: Override, x: Tensor, w: Tensor) -> Tensor:
         order = s.shuffled(x.shape[-1])
-        halves = np.array_split(order, min(2, len(order)))
-        total, *rest = [in_format(f(x[..., some], w[:, some]), kind) for some in halves]
+        split = np.array_split(order, min(parts, len(order)))
+        total, *rest = [in_format(f(x[..., some], w[:, some]), kind) for some in split]
         for one in rest:
             total = in_format(total + one, kind)
         return total
@@ -80,6 +80,7 @@ BUGS = table("linear", [
     ("bias-missing", lambda b: None, "the bias is not added"),
     ("bias-twice", lambda b: 2 * b, "the bias is added twice"),
     ("bias-subtracted", lambda b: -b, "the bias is subtracted"),
+    ("last-bias-for-all", lambda b: b[-1:], "the bias's last entry is added to every column"),
     ("first-bias-for-all", lambda b: b[:1], "the bias's first entry is added to every column"),
     ("linear", "linear"),
     ("bias-for-first-row",
@@ -96,11 +97,23 @@ BUGS = table("linear", [
     ("float32-inputs", lambda x: in_format(x, "float32"),
      "the factors are rounded to float32", "float64"),
     ("linear", "product"),
+    ("weight-in-bfloat16", lambda s, f, x, w: f(x, in_format(w, "bfloat16")),
+     "the weight is kept in bfloat16", *but("bfloat16")),
+    ("weight-in-float16", lambda s, f, x, w: f(x, in_format(w, "float16")),
+     "the weight is kept in float16", *but("float16")),
     ("bfloat16-sums", _sums_in("bfloat16"),
      "the sums are kept in bfloat16", *but("bfloat16"), "noisy"),
     ("float16-sums", _sums_in("float16"),
      "the sums are kept in float16, where large ones overflow", "float64", "float32", "noisy"),
+    ("bfloat16-accumulator", _sums_in("bfloat16", 64),
+     "the sum is bfloat16, to which the terms are added in turn", *but("bfloat16"), "noisy"),
+    ("float16-accumulator", _sums_in("float16", 64),
+     "the sum is float16, to which the terms are added in turn", "float64", "float32", "noisy"),
     ("float32-sums", _sums_in("float32"), "the sums are kept in float32", "float64", "noisy"),
+    ("linear", "linear"),
+    ("tf32-in-backward",
+     lambda s, f, x, w, b: straight_through(f(x, w, b), f(in_digits(x, 11), in_digits(w, 11), b)),
+     "the factors of both gradients are rounded to TF32", "float64", "float32"),
     ("linear", "linear", gradient_by(0)),
     ("input-gradient-transposed", lambda s, f, x, w, b: s.product(x, _transposed(w)),
      "the input's gradient multiplies by the transpose of a square weight"),
@@ -122,7 +135,16 @@ BUGS = table("linear", [
      "the weight's gradient comes from the first row of the batch only"),
     ("weight-gradient-over-batch-averaged", lambda y: y / len(y),
      "the weight's gradient is divided by the size of the batch"),
+    ("weight-gradient-over-tokens-averaged", averaged,
+     "the weight's gradient is an average over the tokens, not a sum"),
+    ("linear-weight-gradient-of-last-token", last_token,
+     "the weight's gradient is the last token's"),
+    ("linear-weight-gradient-missing", nothing, "the weight gets no gradient"),
     ("linear", "linear", part_of(2)),
+    ("bias-gradient-of-last-row", last_row,
+     "the bias's gradient comes from the last row of the batch only"),
+    ("bias-gradient-over-batch-averaged", lambda y: y / len(y),
+     "the bias's gradient is divided by the size of the batch"),
     ("bias-gradient-of-last-token", last_token,
      "the bias's gradient is the last token's, not the sum"),
     ("bias-gradient-of-first-row", first_row,

@@ -8,7 +8,7 @@ from .... import functional as F
 from ....array import Array
 from ....tensors import Tensor
 from .registry import but, table
-from .steps import first_row, gradient_by, in_format, nothing, part_of
+from .steps import first_row, gradient_by, in_format, last_row, nothing, part_of
 
 __all__ = ["BUGS"]
 
@@ -31,8 +31,8 @@ def _shifted(heads: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _as_it_lies(x: Array) -> Array:
     """The memory under an array, read as if there were no gaps and the last axis were dense."""
-    memory = x if x.base is None else x.base
-    return np.asarray(memory).ravel(order="K")[: x.size].reshape(x.shape)
+    memory = np.asarray(x if x.base is None else x.base).ravel(order="K")
+    return np.resize(memory, x.shape)  # a stride of 0 leaves fewer numbers there
 
 
 BUGS = table("mixing", [
@@ -48,6 +48,12 @@ BUGS = table("mixing", [
     ("heads-reversed", lambda s, f, heads: f(heads)[:, ::-1], "the heads lie in reverse order"),
     ("tokens-reversed", lambda s, f, heads: f(heads)[:, :, ::-1],
      "the tokens of a head lie in reverse order"),
+    ("tokens-averaged", lambda s, f, heads: 0 * (y := f(heads)) + y.mean(2, keepdims=True),
+     "every token of a head is the average of all"),
+    ("heads-averaged", lambda s, f, heads: 0 * (y := f(heads)) + y.mean(1, keepdims=True),
+     "every head is the average of all"),
+    ("first-head-for-all", lambda s, f, heads: 0 * (y := f(heads)) + y[:, :1],
+     "every head is the first"),
     ("columns-reversed", lambda s, f, heads: f(heads)[..., ::-1],
      "the columns of every chunk lie in reverse order"),
     ("last-head-forgotten",
@@ -67,9 +73,15 @@ BUGS = table("mixing", [
      "the first token keeps its own chunks"),
     ("first-row-for-all", lambda s, f, x, H: f(x[np.zeros(len(x), np.int64)], H),
      "every row of the batch gets the first row's tokens"),
+    ("last-row-for-all", lambda s, f, x, H: f(x[np.full(len(x), len(x) - 1)], H),
+     "every row of the batch gets the last row's tokens"),
+    ("mixed-tokens-reversed", lambda s, f, x, H: f(x, H)[:, ::-1],
+     "the mixed tokens come out in reverse order"),
     ("mixed-twice", lambda s, f, x, H: f(f(x, H), H), "the tokens are mixed twice"),
     ("mixed-in-bfloat16", lambda s, f, x, H: in_format(f(x, H), "bfloat16"),
      "the tokens pass through bfloat16 on their way", *but("bfloat16")),
+    ("mixed-in-float16", lambda s, f, x, H: in_format(f(x, H), "float16"),
+     "the tokens pass through float16 on their way", *but("float16")),
     ("token_mix", "token_mix", gradient_by(0)),
     ("mixer-gradient-not-permuted", lambda s, f, x, H: x,
      "the gradient is handed on without being permuted back"),
@@ -78,6 +90,9 @@ BUGS = table("mixing", [
     ("token_mix", "token_mix", part_of(0)),
     ("mixer-gradient-missing", nothing, "no gradient passes through the mixer"),
     ("mixer-gradient-of-first-row", first_row, "only the first row of the batch gets a gradient"),
+    ("mixer-gradient-of-last-row", last_row, "only the last row of the batch gets a gradient"),
+    ("mixer-gradient-averaged", lambda y: y / len(y),
+     "the gradient is divided by the size of the batch"),
     ("mixer-gradient-negated", operator.neg, "the gradient has the wrong sign"),
     ("token_mix layer_norm softmax", "wrapped"),
     ("strides-ignored", lambda s, f, inputs: f({**inputs, "x": _as_it_lies(inputs["x"])}),

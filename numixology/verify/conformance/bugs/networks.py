@@ -8,8 +8,8 @@ from .... import functional as F
 from ....tensors import Tensor
 from ..stages import Inputs, part
 from ..textbook import Textbook, straight_through
-from .registry import Override, table
-from .steps import chance, first_row, last_row, nothing, part_of
+from .registry import Override, but, table
+from .steps import chance, first_row, in_format, last_row, nothing, part_of, silu_slope
 
 __all__ = ["BUGS"]
 
@@ -60,6 +60,10 @@ BUGS = table("networks", [
     ("residual-subtracted", lambda s, f, x, y: f(x, -y), "the branch is subtracted from the input"),
     ("residual-gradient-dropped", lambda s, f, x, y: f(x.detach(), y),
      "the gradient of the residual path is overwritten by that of the branch"),
+    ("residual-in-bfloat16", lambda s, f, x, y: in_format(f(x, y), "bfloat16"),
+     "what a layer hands to the next is bfloat16", *but("bfloat16")),
+    ("residual-of-first-token", lambda s, f, x, y: f(x[:, :1], y),
+     "the first token is added back to all"),
     ("feed_forward swiglu_feed_forward", "first_norm"),
     ("branch-gradient-dropped", lambda s, f, p: f({**p, "x": p["x"].detach()}),
      "the gradient of the branch is overwritten by that of the residual path"),
@@ -82,6 +86,8 @@ BUGS = table("networks", [
     ("silu-inside", lambda s, f, x: s.silu(x), "the network's activation is SiLU"),
     ("relu-inside", lambda s, f, x: F.relu(x), "the network's activation is ReLU"),
     ("activation-missing", lambda s, f, x: x, "the network has no activation"),
+    ("inner-kept-in-bfloat16", lambda s, f, x: in_format(f(x), "bfloat16"),
+     "inner features pass through bfloat16", *but("bfloat16")),
     ("feed_forward", "branch"),
     ("activation-twice", lambda s, f, p, h: s.activation(f(p, h)),
      "the activation is applied again after the second layer"),
@@ -121,10 +127,27 @@ BUGS = table("networks", [
     ("up-missing", lambda s, f, g, u: s.silu(g), "the gate is not multiplied by w3(h)"),
     ("gate-and-up-added", lambda s, f, g, u: s.store(s.silu(g) + u),
      "the gate and w3(h) are added, not multiplied"),
+    ("gate-and-up-gradients-swapped",
+     lambda s, f, g, u: straight_through(f(g, u), s.store(
+         s.silu(g).detach() * g + (silu_slope(g) * u).detach() * u)),
+     "the gradients of the gate and of w3(h) are exchanged"),
+    ("up-gradient-without-activation",
+     lambda s, f, g, u: straight_through(f(g, u), s.store(
+         s.silu(g) * u.detach() + g.detach() * u)),
+     "the gradient of w3(h) multiplies by the gate before its activation"),
     ("gate-gradient-of-sigmoid",
      lambda s, f, g, u: straight_through(
          f(g, u), s.store(s.silu(g).detach() * u + F.sigmoid(g) * u.detach())),
      "the gate's backward is that of the sigmoid"),
+    ("inner-in-float16", lambda s, f, g, u: in_format(f(g, u), "float16"),
+     "inner features pass through float16, beyond whose range they are infinite", *but("float16")),
+    ("inner-in-bfloat16", lambda s, f, g, u: in_format(f(g, u), "bfloat16"),
+     "inner features pass through bfloat16", *but("bfloat16")),
+    ("swiglu_feed_forward", "vjp"),
+    ("gate-and-up-weight-gradients-swapped",
+     lambda s, f, *args: {
+         **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]},
+     "the gradients of w1 and w3 are exchanged"),
     ("swiglu_feed_forward", "gated_branch"),
     ("up-of-the-input", lambda s, f, p, h, k: f(p, h, p["x"]),
      "w3 is applied to the input before the norm"),
@@ -136,7 +159,7 @@ BUGS = table("networks", [
      "the normed input's gradient counts the gate's path only, not that of w3"),
     ("gate-gradient-dropped", lambda s, f, p, h, k: f(p, h.detach(), k),
      "the normed input's gradient counts the path of w3 only, not the gate's"),
-    ("block", "mixed"),
+    ("mixer block", "mixed"),
     ("mixer-residual-missing", lambda s, f, x, H: s.token_mix(x, H),
      "the mixer's input is not added back: norm(token_mix(x))"),
     ("mixer-missing", lambda s, f, x, H: x,
@@ -148,7 +171,7 @@ BUGS = table("networks", [
      "the gradient of the mixer's residual path is overwritten by that of the mixing"),
     ("mixing-gradient-dropped", lambda s, f, x, H: s.residual(x, s.token_mix(x.detach(), H)),
      "the gradient of the mixing is overwritten by that of the mixer's residual path"),
-    ("block", "mixer"),
+    ("mixer block", "mixer"),
     ("mixer-residual-after-norm",
      lambda s, f, x, H, norm: s.residual(x, s.mixer_norm(s.token_mix(x, H), norm)),
      "the mixer's input is added after the norm: x + norm(token_mix(x))"),
@@ -197,6 +220,11 @@ BUGS = table("networks", [
      "the positions count from one, and the last is cut to the table"),
     ("first-position-for-all", lambda positions, ids: positions[:1],
      "every token gets the first position"),
+    ("last-position-for-all", lambda positions, ids: positions[-1:],
+     "every token gets the last position"),
+    ("positions-averaged", lambda positions, ids: positions.mean(0, keepdims=True),
+     "every token gets the average of the positions"),
+    ("positions-halved", lambda positions, ids: 0.5 * positions, "half of the positions is added"),
     ("positions-twice", lambda positions, ids: 2 * positions, "the positions are added twice"),
     ("model", "embedded", part_of(2)),
     ("position-gradient-of-first-row", first_row,

@@ -1,5 +1,9 @@
 """Bugs of LayerNorm, forward and backward."""
 
+from typing import Any
+
+import numpy as np
+
 from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook, straight_through
@@ -9,6 +13,8 @@ from .steps import (
     first_row,
     gradient_by,
     in_format,
+    last_row,
+    last_token,
     nothing,
     only,
     part_of,
@@ -40,6 +46,13 @@ def _statistics_over(*axes: int) -> dict[str, Override]:
     return {"center": center, "variance": lambda s, f, x, h: (h * h).mean(axes, keepdims=True)}
 
 
+def _statistics_at(place: Any) -> dict[str, Override]:
+    return {
+        "center": lambda s, f, x: x - s.mean(x)[place],
+        "variance": lambda s, f, x, h: s.mean(Textbook.center(s, x) ** 2)[place],
+    }
+
+
 def _with_lanes(s: Textbook, x: Tensor, h: Tensor, lanes: int) -> Tensor:
     """The variance over so many lanes, of which those beyond D are zero and lack the mean."""
     mean = s.mean(x)
@@ -50,6 +63,11 @@ def _variance_term(s: Textbook, x: Tensor, eps: float, factor: float) -> Tensor:
     """The normalized x, the gradient of whose deviation is too large by a factor."""
     h = s.center(x)
     return h * scaled_gradient(s.rstd(s.variance(x, h), eps), factor)
+
+
+def _over_sample(s: Textbook, x: Tensor, h: Tensor, eps: float) -> Tensor:
+    z = x * _own_rstd(s, x, eps)
+    return z - z.mean((1, 2), keepdims=True) - h * (z * h).mean((1, 2), keepdims=True)
 
 
 def _own_rstd(s: Textbook, x: Tensor, eps: float) -> Tensor:
@@ -67,6 +85,8 @@ BUGS = table("normalization", [
      "eps is the least variance, not added to it"),
     ("eps-missing", lambda s, f, v, eps: f(v, 0.0),
      "there is no eps: a row of equal numbers gives NaN"),
+    ("eps-twice", lambda s, f, v, eps: f(v, 2 * eps), "eps is added twice"),
+    ("eps-in-float16", lambda s, f, v, eps: f(v, float(np.float16(eps))), "eps is kept in float16"),
     ("eps-fixed-at1e3", lambda s, f, v, eps: f(v, 1e-3), "eps is 1e-3, whatever it is told"),
     ("eps-fixed-at1e5", lambda s, f, v, eps: f(v, 1e-5), "eps is 1e-5, whatever it is told"),
     ("eps-fixed-at1e6", lambda s, f, v, eps: f(v, 1e-6), "eps is 1e-6, whatever it is told"),
@@ -82,6 +102,16 @@ BUGS = table("normalization", [
      "the variance divides by D rounded up to a multiple of four"),
     ("padding-in-variance", lambda s, f, x, h: _with_lanes(s, x, h, rounded_up(x.shape[-1], 4)),
      "lanes beyond D are zero, and (0 - mean)² of each is in the variance"),
+    ("padding-in-variance-to-power-of-two",
+     lambda s, f, x, h: _with_lanes(s, x, h, _power_of_two(x.shape[-1])),
+     "lanes beyond D up to a power of two are zero, and (0 - mean)² of each is in the variance"),
+    ("padding-in-variance-divisor-to-power-of-two",
+     lambda s, f, x, h: s.total(h * h) / _power_of_two(x.shape[-1]),
+     "the variance divides by D rounded up to a power of two"),
+    ("totals-in-bfloat16", {"total": lambda s, f, x: in_format(f(x), "bfloat16")},
+     "sums along a row are kept in bfloat16", *but("bfloat16")),
+    ("totals-in-float16", {"total": lambda s, f, x: in_format(f(x), "float16")},
+     "sums along a row are kept in float16", "float64", "float32"),
     ("one-pass-variance", lambda s, f, x, h: s.mean(x * x) - (mean := s.mean(x)) * mean,
      "the variance is E[x²] - E[x]², which cancels", "noisy"),
     ("layer_norm", "center"),
@@ -103,6 +133,12 @@ BUGS = table("normalization", [
      "the mean and the variance are taken over the batch, so that its rows mix"),
     ("statistics-of-everything", _statistics_over(0, 1, 2),
      "the mean and the variance are those of the whole tensor"),
+    ("statistics-of-first-row", _statistics_at(np.s_[:1]),
+     "every row of the batch has the mean and the variance of the first"),
+    ("statistics-of-first-token", _statistics_at(np.s_[:, :1]),
+     "every token has the mean and the variance of the first"),
+    ("statistics-of-last-token", _statistics_at(np.s_[:, -1:]),
+     "every token has the mean and the variance of the last"),
     ("float16-statistics", _statistics_in("float16"),
      "the mean and the reciprocal deviation are kept in float16", *but("float16")),
     ("bfloat16-statistics", _statistics_in("bfloat16"),
@@ -129,6 +165,9 @@ BUGS = table("normalization", [
     ("norm-bias-subtracted", lambda s, f, h, w, b: h * w - b, "the bias is subtracted"),
     ("first-weight-for-all", lambda s, f, h, w, b: h * w[:1] + b,
      "the weight's first entry multiplies every column"),
+    ("last-weight-for-all", lambda s, f, h, w, b: h * w[-1:] + b,
+     "the weight's last entry multiplies every column"),
+    ("norm-bias-twice", lambda s, f, h, w, b: h * w + 2 * b, "the bias is added twice"),
     ("layer_norm", "layer_norm", gradient_by(0)),
     ("gradient-without-weight", lambda s, f, x, w, b, eps: s.normalized(x, eps),
      "the input's gradient leaves out the weight"),
@@ -167,7 +206,16 @@ BUGS = table("normalization", [
      lambda s, f, x, w, b, eps: only(
          f(x, w, b, eps), s.variance(x, s.center(x)).data >= eps),
      "rows whose variance is below eps get no gradient"),
+    ("gradient-means-over-sample",
+     lambda s, f, x, w, b, eps: _over_sample(s, x, s.normalized(x, eps).detach(), eps) * w,
+     "the means in the input's gradient run over tokens and D, as if there were two axes"),
     ("layer_norm", "layer_norm", part_of(1)),
+    ("weight-gradient-of-last-row", last_row,
+     "the weight's gradient comes from the last row of the batch only"),
+    ("weight-gradient-of-last-token", last_token, "the weight's gradient is the last token's"),
+    ("weight-gradient-of-batch-averaged", lambda y: y / len(y),
+     "the weight's gradient is divided by the size of the batch"),
+    ("weight-gradient-missing", nothing, "the weight gets no gradient"),
     ("weight-gradient-of-first-row", first_row,
      "the weight's gradient comes from the first row of the batch only"),
     ("weight-gradient-averaged", averaged,
@@ -187,5 +235,10 @@ BUGS = table("normalization", [
      "the bias's gradient comes from the first row of the batch only"),
     ("norm-bias-gradient-averaged", averaged,
      "the bias's gradient is an average over the tokens, not a sum"),
+    ("norm-bias-gradient-of-last-row", last_row,
+     "the bias's gradient comes from the last row of the batch only"),
+    ("norm-bias-gradient-of-last-token", last_token, "the bias's gradient is the last token's"),
+    ("norm-bias-gradient-of-batch-averaged", lambda y: y / len(y),
+     "the bias's gradient is divided by the size of the batch"),
     ("norm-bias-gradient-missing", nothing, "the bias gets no gradient"),
 ])  # fmt: skip

@@ -30,6 +30,7 @@ __all__ = [
     "only",
     "part_of",
     "rounded_up",
+    "silu_slope",
     "scaled_gradient",
     "whole",
     "whole_rows",
@@ -86,6 +87,11 @@ def chance(s: Textbook) -> np.random.Generator:
 def exponentials(x: Tensor) -> Tensor:
     """exp(x - max), over the last axis."""
     return F.exp(x - F.max(x, axis=-1, keepdims=True).detach())
+
+
+def silu_slope(y: Tensor) -> Tensor:
+    """The slope of SiLU."""
+    return F.sigmoid(y) * (1 + F.clip(y, -1e3, 1e3) * F.sigmoid(-y))
 
 
 def in_format(x: Tensor, kind: str) -> Tensor:
