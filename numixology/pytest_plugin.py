@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("numixology", title).addoption
     add("--numixology-backend", metavar="BACKEND", help=about)
     add("--numixology-seeds", type=int, default=3, metavar="N", help="cases of every kind (3)")
+    add("--numixology-quick", action="store_true", help="leave out the large cases")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -63,7 +63,7 @@ def test_an_installed_package_registers_it() -> None:
 
 #: Cases of a stage by itself, and of GELU and the mixing inside a block and a model too.
 ALONE, INSIDE = len(KINDS), 3
-EACH = ALONE + 2  # contracts and null mutants
+EACH = ALONE + 2  # promises and null mutants
 ALL = 3 * EACH + 2 * INSIDE
 OTHERS = len(STAGES) - 3
 
@@ -92,7 +92,8 @@ def judged(pytester):
 
     def run(*options, spoil="pass", more=""):
         pytester.makepyfile(backend=BACKEND.format(spoil=spoil, more=more))
-        arguments = ("--numixology-backend", "backend.py", "--numixology-seeds", "1", *options)
+        arguments = ("--numixology-backend", "backend.py", "--numixology-quick", *options)
+        arguments += ("--numixology-seeds", "1")
         return pytester.runpytest_inprocess(*OPTIONS, *arguments)
 
     return run
@@ -106,7 +107,7 @@ def test_a_backend_that_conforms_passes_case_by_case(judged) -> None:
             "backend.py::numixology[[]token_mix/plain/0] PASSED*",
             "backend.py::numixology[[]gelu/saturated/0] PASSED*",
             "backend.py::numixology[[]gelu/in block/*] PASSED*",
-            "backend.py::numixology[[]gelu/contracts] PASSED*",
+            "backend.py::numixology[[]gelu/promises] PASSED*",
             "backend.py::numixology[[]gelu/null mutants] PASSED*",
             "backend.py::numixology[[]model] SKIPPED*",
             "SKIPPED*: softmax is not covered: the adapter does not support it",
@@ -118,7 +119,7 @@ def test_a_backend_that_conforms_passes_case_by_case(judged) -> None:
 def test_a_case_that_fails_shows_its_numbers(judged) -> None:
     result = judged("-k", "gelu", spoil="y[0, 0, 0] += np.float32(1) if stage == 'gelu' else 0")
     counts = result.parseoutcomes()
-    assert counts["failed"] == ALONE + INSIDE
+    assert counts["failed"] >= ALONE + INSIDE  # and promises that such a backend breaks
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
@@ -126,7 +127,8 @@ def test_a_case_that_fails_shows_its_numbers(judged) -> None:
             "mine (float32, sums in float32), gelu/plain/0: beyond the bound",
             "farthest off at *is *truly *error *bound *ratio",
             "output[[]0, 0, 0] *",
-            "error and bound in roundings of each number's scale",
+            "error and bound in units of rounding",
+            "*the output*",
             "FAILED backend.py::numixology[[]gelu/plain/0] - *",
         ]
     )
@@ -147,12 +149,12 @@ def test_what_a_backend_raises_is_shown_where_it_does(judged) -> None:
 def test_misshapen_answers_and_broken_promises_fail(judged) -> None:
     result = judged("-k", "silu", spoil="y = y[..., :-1]")
     result.stdout.fnmatch_lines(
-        ["*silu/plain/0: the output has shape (2, 3, 9), not (2, 3, 10) (on silu/plain/0)"]
+        ["*silu/plain/0: the output has shape (2, 3, 9), not (2, 3, 10)"]
     )
-    assert "passed" not in result.parseoutcomes()
+    assert result.parseoutcomes()["failed"] == EACH - 1  # nothing is blind
     result = judged("-k", "silu", spoil="y = np.nan_to_num(y)")
     result.assert_outcomes(passed=EACH - 1, failed=1, deselected=ALL + OTHERS - EACH)
-    result.stdout.fnmatch_lines(["*silu/contracts: NaN in its input does not reach its output"])
+    result.stdout.fnmatch_lines(["*silu/promises: NaN in its input does not reach its output"])
 
 
 def test_a_stage_of_which_nothing_is_proved_fails(judged, monkeypatch) -> None:
@@ -170,7 +172,7 @@ def test_gradients_that_are_not_there_are_skipped_and_say_so(judged) -> None:
 
 def test_several_processes_find_the_same(judged, pytester) -> None:
     result = judged("-n", "2", "--junitxml=found.xml", spoil="y = 2 * y")
-    result.assert_outcomes(failed=ALL - 6, passed=6, skipped=OTHERS)
+    assert result.parseoutcomes()["failed"] >= ALL - 6
     cases = xml.etree.ElementTree.parse(pytester.path / "found.xml").iter("testcase")
     names = [case.get("name") for case in cases]
     assert len(set(names)) == len(names) == ALL + OTHERS

@@ -21,13 +21,14 @@ from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
 
 __all__ = [
     "Found",
+    "Plan",
     "blind_spots",
+    "cases_for",
     "compared",
     "conform",
     "detectable_in",
     "examined",
     "excused",
-    "judged",
     "outcome_of",
 ]
 
@@ -92,8 +93,6 @@ def conform(
         >>> report.verdict, [one.outcome for one in report.stages]
         ('pass', ['pass', 'pass'])
     """
-    if seeds < 1:
-        raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
     about = declared(adapter)
     wanted = {stage_of(name).name for name in stages or STAGES}
     names = [name for name in STAGES if name in wanted]
@@ -123,17 +122,7 @@ def _stage(
     about = declared(adapter)
     if name not in about.stages:
         return StageReport(name, "not covered")
-    cases = [
-        *every_case(
-            name,
-            about.dtype,
-            plan.seeds,
-            quick=plan.quick,
-            shapes=plan.shapes,
-            requires=about.requires,
-            options=about.options,
-        )
-    ]
+    cases = [*cases_for(about, name, plan)]
 
     def judged() -> Iterator[Prepared]:
         for i, one in enumerate(in_groups(cases, about.accumulation), 1):
@@ -163,6 +152,21 @@ class _AsManyHeads:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._adapter, name)
+
+
+def cases_for(about: Declaration, stage: str, plan: Plan) -> Iterator[Case]:
+    """What a backend is asked at a stage, in the sizes and forms that it declares."""
+    if plan.seeds < 1:
+        raise ArgumentError("seeds is a positive integer", str(plan.seeds), "choose 1 or more")
+    return every_case(
+        stage,
+        about.dtype,
+        plan.seeds,
+        quick=plan.quick,
+        shapes=plan.shapes,
+        requires=about.requires,
+        options=about.options,
+    )
 
 
 def examined(
@@ -345,15 +349,6 @@ def outcome_of(comparisons: Sequence[Comparison], *, broken: bool, unproved: boo
     if unproved:
         return "inconclusive"
     return "known" if "known" in outcomes else "pass"
-
-
-def judged(adapter: Any, one: Prepared) -> tuple[list[Comparison], str]:
-    """Every tensor of a case beside the truth, or what is misshapen about the answer."""
-    about = declared(adapter)
-    results, fault, _, error = answered(adapter, one.case, about.has_vjp)
-    if error:
-        raise error
-    return _every_tensor(one, results, about), fault
 
 
 def _every_tensor(

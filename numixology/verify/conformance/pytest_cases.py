@@ -11,15 +11,13 @@ import pytest
 
 from ...errors import NumixologyError
 from ...text import columns
-from . import STAGES, Comparison, adapters
+from . import STAGES, Case, Comparison, StageReport, adapters, conform
 from .adapter import declared
-from .bounds import Prepared, prepared
-from .calling import output_of
-from .cases import every_case
-from .contracts import contracts_of
-from .kit import blind_spots, judged
+from .calling import answered, output_of
+from .kit import Plan, cases_for
+from .verdicts import failure_of
 
-__all__ = ["Backend", "CaseTest", "ContractsTest", "NotCovered", "NullMutantsTest"]
+__all__ = ["Backend", "CaseTest", "NotCovered", "NullMutantsTest", "PromisesTest"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,7 +41,7 @@ class Backend(pytest.Collector):
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
         self.adapter: Any = None
-        self._prepared: dict[str, list[Prepared]] = {}
+        self._reports: dict[str, StageReport] = {}
 
     def collect(self) -> list[pytest.Item | pytest.Collector]:
         """One test per case, and a few per stage."""
@@ -57,14 +55,14 @@ class Backend(pytest.Collector):
         return [*tests]
 
     def _tests(self) -> Iterator["_Test"]:
-        about, seeds = declared(self.adapter), self.config.getoption("numixology_seeds")
+        about = declared(self.adapter)
         for stage in STAGES:
             if stage not in about.stages:
                 yield self._test(NotCovered, stage, why="the adapter does not support it")
                 continue
-            for case in every_case(stage, about.dtype, seeds):
+            for case in self.cases(stage):
                 yield self._test(CaseTest, case.name)
-            yield self._test(ContractsTest, f"{stage}/contracts")
+            yield self._test(PromisesTest, f"{stage}/promises")
             yield self._test(NullMutantsTest, f"{stage}/null mutants")
             if not about.has_vjp:
                 yield self._test(NotCovered, f"{stage}/gradients", why="the adapter has no vjp")
@@ -73,12 +71,22 @@ class Backend(pytest.Collector):
         test: _Test = kind.from_parent(self, name=f"numixology[{case}]", case=case, **more)
         return test
 
-    def prepared(self, stage: str) -> list[Prepared]:
-        """The cases of a stage with their bounds, made when the first test asks for them."""
-        if stage not in self._prepared:
-            about, seeds = declared(self.adapter), self.config.getoption("numixology_seeds")
-            self._prepared[stage] = prepared(about.dtype, about.accumulation, [stage], seeds)
-        return self._prepared[stage]
+    def cases(self, stage: str) -> Iterator[Case]:
+        """What the backend is asked at a stage."""
+        return cases_for(declared(self.adapter), stage, self._plan)
+
+    @property
+    def _plan(self) -> Plan:
+        option = self.config.getoption
+        return Plan(option("numixology_seeds"), option("numixology_quick"))
+
+    def report(self, stage: str) -> StageReport:
+        """What was found of a stage, when the first test asks for it."""
+        if stage not in self._reports:
+            plan = self._plan
+            report = conform(self.adapter, stages=[stage], seeds=plan.seeds, quick=plan.quick)
+            (self._reports[stage],) = report.loading(self.name).stages
+        return self._reports[stage]
 
 
 class _Test(pytest.Item):
@@ -91,14 +99,9 @@ class _Test(pytest.Item):
         self.case = case
 
     @property
-    def adapter(self) -> Any:
-        """The backend's."""
-        return self.parent.adapter
-
-    @property
-    def cases(self) -> list[Prepared]:
-        """All cases of the stage."""
-        return self.parent.prepared(self.case.partition("/")[0])
+    def report(self) -> StageReport:
+        """Of the stage."""
+        return self.parent.report(self.case.partition("/")[0])
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the test is, for reports."""
@@ -112,16 +115,9 @@ class _Test(pytest.Item):
             excinfo.traceback = own
         return super().repr_failure(excinfo, style)
 
-    def compared(self, one: Prepared) -> list[Comparison]:
-        """The tensors of a case; fails where an answer is misshapen."""
-        comparisons, wrong = judged(self.adapter, one)
-        if wrong:
-            self.fail(f"{wrong} (on {one.case.name})")
-        return comparisons
-
     def fail(self, text: str) -> NoReturn:
         """Fail with a report, not with our own lines."""
-        about = declared(self.adapter)
+        about = declared(self.parent.adapter)
         who = f"{about.name} ({about.dtype}, sums in {about.accumulation})"
         pytest.fail(f"{who}, {self.case}: {text}", pytrace=False)
 
@@ -130,31 +126,42 @@ class CaseTest(_Test):
     """Every tensor of a case is within its bound."""
 
     def runtest(self) -> None:
-        """Compare the output and the gradients."""
-        (one,) = (one for one in self.cases if one.case.name == self.case)
-        if failed := [found for found in self.compared(one) if found.outcome == "fail"]:
-            self.fail(f"beyond the bound\n{_table(failed)}")
+        """Look the case up in the report."""
+        found = [one for one in self.report.comparisons if one.case == self.case]
+        if failed := [one for one in found if one.outcome == "fail"]:
+            said, code = failure_of(self.report)
+            self.fail("\n".join(("beyond the bound", _table(failed), *said, code)))
+        if not found:
+            self._explained()
+
+    def _explained(self) -> None:
+        """Why nothing was compared: ask once more."""
+        stage, adapter = self.case.partition("/")[0], self.parent.adapter
+        (case,) = (one for one in self.parent.cases(stage) if one.name == self.case)
+        answer = answered(adapter, case, declared(adapter).has_vjp)
+        if answer.refused:
+            pytest.skip(f"{self.case} is not covered: {answer.refused}")
+        if answer.error:
+            raise answer.error
+        self.fail(answer.fault)
 
 
-class ContractsTest(_Test):
+class PromisesTest(_Test):
     """The backend keeps its promises."""
 
     def runtest(self) -> None:
-        """Try each of them on one case."""
-        found = contracts_of(self.adapter, self.cases, declared(self.adapter).has_vjp)
-        if found.broken:
-            self.fail("\n".join(found.broken))
+        """Look them up in the report."""
+        if self.report.broken:
+            self.fail("\n".join(self.report.broken))
 
 
 class NullMutantsTest(_Test):
     """Wrong results would have been rejected by some case; otherwise nothing is proved."""
 
     def runtest(self) -> None:
-        """Put wrong results into the backend's place."""
-        cases = self.cases
-        blind = blind_spots(cases, [found for one in cases for found in self.compared(one)])
-        if blind:
-            self.fail(f"INCONCLUSIVE: {', '.join(blind)} would have passed too")
+        """Look it up in the report."""
+        if self.report.blind:
+            self.fail(f"INCONCLUSIVE: {self.report.blind} would have passed too")
 
 
 class NotCovered(_Test):
@@ -183,5 +190,5 @@ def _table(failed: list[Comparison]) -> str:
     ]
     return (
         columns(("farthest off at", "is", "truly", "error", "bound", "ratio"), rows, "<>>>>>")
-        + "\nerror and bound in roundings of each number's scale"
+        + "\nerror and bound in units of rounding"
     )
