@@ -8,11 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 from ...array import Array
 from ...errors import DTypeError, shown
 from .formats import FORMATS
+from .memory import LAYOUTS
 from .scales import PROFILES
 from .sizes import LETTERS, fitted, read_shape
 from .stages import OPTIONS, STAGES, Inputs
 
-__all__ = ["DECLARES", "LAYOUTS", "Adapter", "Declaration", "declared", "one_of"]
+__all__ = ["DECLARES", "Adapter", "Declaration", "declared", "one_of"]
 
 
 @runtime_checkable
@@ -34,7 +35,7 @@ class Adapter(Protocol):
       one is not the default, it is among the inputs of a stage.
     - ``rounds``: ``"once"``, if it rounds a result once, and is to be held to that.
     - ``subnormals``: ``"kept"`` or ``"flushed"``, if that is a promise.
-    - ``lost``: which of :data:`LAYOUTS` its arrays cannot have.
+    - ``lost``: which of :data:`.LAYOUTS` its arrays cannot have.
 
     Arrays come in the dtype of the format: float64, float32 or float16; bfloat16 travels in
     float32. So do the results.
@@ -70,19 +71,6 @@ class Adapter(Protocol):
             The output, in the dtype of the inputs.
         """
 
-
-#: How arrays may lie in memory where those of a library may not.
-LAYOUTS = (
-    "storage offsets",
-    "gaps between rows",
-    "gaps between elements",
-    "rows in another order",
-    "Fortran order",
-    "negative strides",
-    "read-only arrays",
-    "stride 0",
-    "one number repeated",
-)
 
 #: What an adapter may say of itself, and the words that it may use.
 DECLARES: dict[str, Collection[str]] = {

@@ -6,16 +6,14 @@ many digits as a backend says.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
 from ...array import Array
 from .bench import COTANGENT, Bench, Results, Trial, called, with_arrays
-from .bounds import Prepared, true_tensors
+from .bounds import GUARD, Prepared, true_tensors
 from .cases import Case, truth_of
 from .formats import FORMATS, format_of
-from .scales import PROFILES
 
 __all__ = ["linear", "masked", "sums", "tiny_results"]
 
@@ -25,27 +23,32 @@ def linear(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[T
     if "vjp" not in bench.functions:
         return
     case, form = bench.case, format_of(bench.case.dtype)
-    gradients = {name: one.astype(np.float64) for name, one in base.items() if name != "output"}
-
-    def scaled(factor: float) -> Results:
-        ct = form.stored(factor * case.cotangent.astype(np.float64))
-        return bench.ask(case._replace(cotangent=ct), ["vjp"])
+    base = {name: one.astype(np.float64) for name, one in base.items() if name != "output"}
+    scales = {name: bench.scales()[name] for name in base}
+    least = 2.0**form.lowest / (GUARD * form.unit)  # to flush subnormals is no less linear
+    largest = max(float(scale.max(initial=0.0)) for scale in scales.values())
+    for factor in (0.0, 2.0**10, 2.0**-10, 2.0**13, 2.0**-13):  # which round nothing
+        if largest * factor < 2.0 ** (form.highest - 2):
+            scaled = case._replace(cotangent=form.stored(case.cotangent * factor))
+            yield Trial(
+                f"with a cotangent {factor:g} times as large",
+                partial(bench.ask, scaled, ["vjp"]),
+                {name: form.stored(factor * one) for name, one in base.items()},
+                f"{factor:g} times the first",
+                {name: factor * scale + least for name, scale in scales.items()},
+                slack=2.0 if factor else 0.0,
+            )
+    odd = np.indices(case.cotangent.shape).sum(axis=0) % 2 == 1
+    parts = [case._replace(cotangent=case.cotangent * one) for one in (odd, ~odd)]
 
     def summed() -> Results:
-        odd = np.indices(case.cotangent.shape).sum(axis=0) % 2
-        parts = [case.cotangent * one.astype(case.cotangent.dtype) for one in (odd, 1 - odd)]
-        first, second = (bench.ask(case._replace(cotangent=ct), ["vjp"]) for ct in parts)
+        first, second = (bench.ask(part, ["vjp"]) for part in parts)
         return {name: first[name].astype(np.float64) + second[name] for name in first}
 
-    largest = max(float(scale.max(initial=0.0)) for scale in bench.scales().values())
-    for factor in (0.0, 2.0**10, 2.0**-10, 1e4, 1e-4):
-        if largest * factor < 2.0 ** (form.highest - 2):
-            wanted = {name: form.stored(factor * one) for name, one in gradients.items()}
-            when = f"with a cotangent {factor:g} times as large"
-            than = f"{factor:g} times the first"
-            yield Trial(when, partial(scaled, factor), wanted, than, slack=3, factor=factor)
-    when = "with the parts of a cotangent one after the other"
-    yield Trial(when, summed, gradients, "that of the whole", slack=4)
+    when, than = "with the parts of a cotangent one after the other", "that of the whole"
+    one, other = map(bench.scales, parts)
+    both = {name: one[name] + other[name] for name in base}
+    yield Trial(when, summed, base, than, both, slack=3)
 
 
 def masked(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
@@ -58,7 +61,8 @@ def masked(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[T
         x[..., 1::2] = x[0, 0] = score
         return bench.case._replace(inputs={"x": x})
 
-    wanted = bench.ask(case(-1e4))
+    finite = case(-1e4)
+    wanted = bench.ask(finite)
 
     def infinite() -> Results:
         got = bench.ask(case(-np.inf))
@@ -67,17 +71,12 @@ def masked(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[T
                 one[0, 0] = wanted[name][0, 0]
         return got
 
-    yield Trial("with scores of -inf", infinite, wanted, "with scores of -1e4", case(-1e4))
+    yield Trial(
+        "with scores of -inf", infinite, wanted, "with scores of -1e4", bench.scales(case(-1e4))
+    )
 
 
 # Properties ---------------------------------------------------------------------------
-
-
-class Found(NamedTuple):
-    """A property in a sentence, and whether the backend says otherwise of itself."""
-
-    text: str = ""
-    untrue: bool = False
 
 
 #: What three numbers among zeros add up to, of which two cancel. It is small, so that those two
@@ -85,7 +84,7 @@ class Found(NamedTuple):
 _ONE = 2.0**-9
 
 
-def sums(bench: Bench) -> Found:
+def sums(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
     """How many digits its sums keep: 2ᵖ⁻¹ + 1 - 2ᵖ⁻¹ is 1 with p of them, and 0 with fewer."""
     about, form = bench.about, format_of(bench.case.dtype)
     names = {one.digits: one.name for one in FORMATS.values() if one.digits - 10 < form.highest}
@@ -99,14 +98,15 @@ def sums(bench: Bench) -> Found:
                 lost = np.broadcast_to(lanes, seen.shape)[seen & ~right]
                 kept[tensor] = max((p for p in names if p < lost.min(initial=99)), default=0)
     if not kept:
-        return Found()
+        return
     least = min(kept.values())
     where = " and the ".join(called(tensor) for tensor, p in kept.items() if p == least)
     text = f"sums in the {where} keep {least} digits, as in {names.get(least, 'none of these')}"
     declared = min(format_of(about.accumulation).digits, max(names))
-    if least >= declared or "sums" in about.profile or "sums" not in PROFILES:
-        return Found(text)
-    return Found(f"{text}; it declares {about.accumulation}, which has {declared}", True)
+    if least >= declared or "sums" in about.profile:
+        bench.properties.append(text)
+    else:
+        yield f"{text}; it declares {about.accumulation}, which has {declared}"
 
 
 def _with_sums(bench: Bench, levels: Sequence[int]) -> Iterator[tuple[Case, str, Array]]:
@@ -148,27 +148,30 @@ _LINEAR_IN = {
 }
 
 
-def tiny_results(bench: Bench) -> Found:
+def tiny_results(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
     """Whether results below the smallest normal number are kept, or come out as zero."""
     case, form = bench.case, format_of(bench.case.dtype)
     tiny = 2.0 ** (form.lowest - 2)
     names = _LINEAR_IN.get(case.stage, ())
     small = {name: form.stored(case.inputs[name] * tiny) for name in names}
-    cases = {
+    tries = {
         "forward": case._replace(inputs={**case.inputs, **small}),
         "vjp": case._replace(cotangent=form.stored(case.cotangent * tiny)),
     }
     zero: list[bool] = []
     for function in bench.functions if names else bench.functions[1:]:
-        truth = true_tensors(truth_of(cases[function]))
-        for tensor, got in bench.ask(cases[function], [function]).items():
+        truth = true_tensors(truth_of(tries[function]))
+        for tensor, got in bench.ask(tries[function], [function]).items():
             true = np.abs(truth[tensor])
             zero += (got == 0)[(true > 4 * form.smallest) & (true < 2.0**form.lowest)].tolist()
     if not zero:
-        return Found()
+        return
     become = "come out as zero" if all(zero) else "come out as zero at times"
     text = f"results below the smallest normal number {become if any(zero) else 'are kept'}"
     declared = bench.about.subnormals
     if declared not in (None, "flushed" if any(zero) else "kept"):
         text += f"; it declares that they are {declared}"
-    return Found(text, declared == "kept" and any(zero))
+    if declared == "kept" and any(zero):
+        yield text
+    else:
+        bench.properties.append(text)

@@ -14,7 +14,6 @@ from .adapter import Declaration
 from .bounds import Measured, Prepared, measured
 from .calling import asked
 from .cases import Case, make_case, truth_of
-from .formats import format_of
 from .memory import Held, held, intruders
 from .scales import Scales, scales_of
 from .sizes import fitted, letters_of
@@ -58,9 +57,8 @@ class Trial(NamedTuple):
         call: does it.
         wanted: what must come, by tensor; what else comes does not matter.
         than: what that is, in words.
-        case: whose scales apply; by default those of the bench's own.
+        scales: by what errors are measured; by default those of the bench's own case.
         slack: how many bounds it may be off.
-        factor: how many times larger than usual everything is.
         part: which part of the output and of the gradient of x is meant.
         says: what to say instead, if it fails.
         narrower: what to try if it fails, to say more.
@@ -70,9 +68,8 @@ class Trial(NamedTuple):
     call: Callable[[], Results]
     wanted: Results
     than: str
-    case: Case | None = None
+    scales: Scales | None = None
     slack: float = 2.0
-    factor: float = 1.0
     part: Any = ...
     says: str = ""
     narrower: Sequence["Trial"] = ()
@@ -109,7 +106,8 @@ class Bench:
         self.adapter, self.about, self.one, self.case = adapter, about, one, one.case
         self.functions = ("forward", "vjp") if backward else ("forward",)
         self.noted: dict[str, None] = {}
-        self.refusals: list[str] = []
+        self.remarks: list[str] = []
+        self.properties: list[str] = []
         self._scales: dict[int, tuple[Case, Scales]] = {}  # the case is held, so its id is its own
         self._earlier: list[tuple[str, Array, Array]] = []
 
@@ -163,7 +161,7 @@ class Bench:
             shared += [
                 f"its {called(tensor)} shares memory with {name}"
                 for name, memory in seen
-                if np.shares_memory(array, memory)
+                if np.shares_memory(array, memory) and 0 not in array.strides  # but one number
             ]
             seen.append((f"its {called(tensor)}", array))
         for tensor, array, kept in self._earlier:
@@ -179,19 +177,17 @@ class Bench:
         case = case or self.case
         if id(case) not in self._scales:
             truth = self.one.truth if case is self.case else truth_of(case)
-            self._scales[id(case)] = case, scales_of(case, truth, self.about.profile)
+            how = self.about.profile, self.one.accumulation, self.one.once
+            self._scales[id(case)] = case, scales_of(case, truth, *how)
         return self._scales[id(case)][1]
 
     def beyond(self, got: Results, trial: Trial) -> dict[str, Measured]:
         """The tensors that are not what they must be, and where each differs most."""
-        dtype, scales, found = self.case.dtype, self.scales(trial.case), {}
-        form = format_of(dtype)
-        # Whoever flushes subnormals to zero is no less linear.
-        least = 2.0**form.lowest / (8 * form.unit) if trial.factor != 1 else 0.0
+        scales, found = trial.scales or self.scales(), {}
         for name, true in ((k, one) for k, one in trial.wanted.items() if k in got):
             part = trial.part if name in ("output", "x") else ...
-            scale = trial.factor * np.broadcast_to(scales[name], true.shape)[part] + least
-            error = measured(got[name][part], true[part].astype(np.float64), scale, dtype)
+            true = true[part].astype(np.float64)
+            error = measured(got[name][part], true, scales[name][part], self.case.dtype)
             if error.error > trial.slack * self.one.bounds[name]:
                 found[name] = error
         return found
@@ -203,7 +199,7 @@ class Bench:
         except Fault as fault:
             return f"{trial.when} {fault}" if trial.wanted else ""
         except Refused as why:
-            self.refusals += [f"not covered {trial.when}: {why}"] if trial.wanted else []
+            self.remarks += [f"not covered {trial.when}: {why}"] if trial.wanted else []
             return ""
         if not found or trial.says:
             return trial.says if found else ""

@@ -33,6 +33,8 @@ from .state import SEQUENCES, first_rows, remembered
 
 __all__ = ["PROMISES", "Contracts", "contracts_of", "most_rows"]
 
+Promise = Callable[[Bench, Results, Sequence[Prepared]], Iterable[Trial | str]]
+
 
 class Contracts(NamedTuple):
     """What came of the promises.
@@ -66,80 +68,81 @@ def contracts_of(
     """
     about = declared(adapter)
     bench = Bench(adapter, about, most_rows(cases), backward)
-    many = bench
-    if repeat > 1:
-        many = Bench(adapter, about, max(cases, key=lambda one: one.truth.output.size), backward)
+    broken: list[str] = []
     with ignoring_fp_errors():
         try:
             base = bench.ask()
-            broken, remarks, properties = _repeated(many, repeat)
         except Fault as fault:
             return Contracts((str(fault),))
         except Refused as why:
             return Contracts(remarks=(f"not covered: {why}",))
-        for promises in () if broken else (PROMISES[:1], PROMISES[1:]):
-            for promise in () if broken else promises:
-                try:
-                    broken += _broken(bench, base, promise(bench, base, cases))
-                except Fault as fault:
-                    broken.append(f"asked for another case {fault}")
-                except Refused as why:
-                    remarks.append(f"not covered: {why}")
-        for measure in (sums, tiny_results):
-            try:
-                found = measure(bench)
-            except (Fault, Refused):
-                continue  # so nothing is known of it
-            (broken if found.untrue else properties).append(found.text)
+        steady: Promise = partial(repeated, repeat=repeat)
+        for group in ((steady,), *PROMISES):
+            for promise in () if broken else group:
+                broken += _broken(bench, base, promise(bench, base, cases))
     if lost := [layout for layout in LAYOUTS if layout in about.lost]:
-        remarks.append(f"{_listed(lost)} do not reach this backend")
-    texts = (*bench.noted, *many.noted, *broken), (*remarks, *bench.refusals), properties
-    return Contracts(*(tuple(dict.fromkeys(filter(None, each))) for each in texts))
-
-
-def _repeated(bench: Bench, repeat: int) -> tuple[list[str], list[str], list[str]]:
-    """Whether it says the same again: what is broken, remarks, and what was seen."""
-    base = bench.ask()
-    differing: dict[str, int] = {}
-    for _ in range(repeat):
-        again = bench.ask()
-        if sentence := bench.tried(_same_again(partial(dict, again), base)):
-            return [sentence], [], []
-        for name, a in base.items():
-            count = int((~((a == again[name]) | (np.isnan(a) & np.isnan(again[name])))).sum())
-            differing[name] = max(count, differing.get(name, 0))
-    remarks = [
-        f"two calls differ in {count} of {base[name].size} numbers of the {called(name)}"
-        for name, count in differing.items()
-        if count
-    ]
-    seen = (
-        f"{repeat} more calls on {bench.case.name} agree; of a race that shows once in a thousand "
-        f"calls so many see nothing with a chance of {0.999**repeat:.0%}"
-    )
-    return [], remarks, [seen] if repeat > 1 else []
-
-
-def _same_again(call: Callable[[], Results], base: Results) -> Trial:
-    return Trial("asked the same again", call, base, "before")
+        which = "arrays as they lie in memory" if len(lost) == len(LAYOUTS) else _listed(lost)
+        bench.remarks.append(f"{which} do not reach this backend")
+    texts = (*bench.noted, *broken), bench.remarks, bench.properties
+    return Contracts(*(tuple(dict.fromkeys(each)) for each in texts))
 
 
 def _broken(bench: Bench, base: Results, trials: Iterable[Trial | str]) -> Iterator[str]:
     """What is wrong, each thing once; after a call that is not steady nothing else is said."""
     failed = set()
-    for trial in trials:
-        if isinstance(trial, str):
-            yield trial
-        elif trial.when not in failed and (sentence := bench.tried(trial)):
-            failed.add(trial.when)
-            again = map(bench.tried, [_same_again(bench.ask, base)] * 8)
-            if unsteady := next(filter(None, again), ""):
-                yield from (unsteady, sentence) if trial.when in SEQUENCES else (unsteady,)
-                return
-            yield from [*filter(None, map(bench.tried, trial.narrower))] or [sentence]
+    try:
+        for trial in trials:
+            if isinstance(trial, str):
+                yield trial
+            elif trial.when not in failed and (sentence := bench.tried(trial)):
+                failed.add(trial.when)
+                again = map(bench.tried, [_again(base)._replace(call=bench.ask)] * 8)
+                if unsteady := next(filter(None, again), ""):
+                    yield from (unsteady, sentence) if trial.when in SEQUENCES else (unsteady,)
+                    return
+                yield from [*filter(None, map(bench.tried, trial.narrower))] or [sentence]
+    except Fault as fault:
+        yield f"asked for another case {fault}"
+    except Refused as why:
+        bench.remarks.append(f"not covered: {why}")
+
+
+def _again(base: Results, got: Results | None = None) -> Trial:
+    return Trial("asked the same again", partial(dict, got or {}), base, "before")
 
 
 # Promises -----------------------------------------------------------------------------
+
+
+def repeated(
+    bench: Bench, base: Results, cases: Sequence[Prepared], repeat: int = 1
+) -> Iterator[str]:
+    """It says the same again, in all but the last digits; asked often, of a case with many rows."""
+    asked = bench
+    if repeat > 1:
+        most = max(cases, key=lambda one: one.truth.output.size)
+        asked = Bench(bench.adapter, bench.about, most, "vjp" in bench.functions)
+        base = asked.ask()
+    differing: dict[str, int] = {}
+    for _ in range(repeat):
+        again = asked.ask()
+        if sentence := asked.tried(_again(base, again)):
+            yield sentence
+            return
+        for name, a in base.items():
+            count = int((~((a == again[name]) | (np.isnan(a) & np.isnan(again[name])))).sum())
+            differing[name] = max(count, differing.get(name, 0))
+    bench.noted |= asked.noted
+    bench.remarks += [
+        f"two calls differ in {count} of {base[name].size} numbers of the {called(name)}"
+        for name, count in differing.items()
+        if count
+    ]
+    if repeat > 1:
+        bench.properties.append(
+            f"{repeat} more calls on {asked.case.name} agree; of a race that shows once in a "
+            f"thousand calls so many see nothing with a chance of {0.999**repeat:.0%}"
+        )
 
 
 def laid(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
@@ -154,14 +157,18 @@ def laid(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Tri
             repeated = {name: held(arrays[name], layout).array.copy() for name in ours}
             case = with_arrays(case, repeated)
             wanted = bench.ask(case)
+        yield _with_layout(bench, case, wanted, layout, ours)
 
-        def trial(
-            names: Sequence[str], layout: str = layout, case: Case = case, wanted: Results = wanted
-        ) -> Trial:
-            call = partial(bench.ask, case, (), layout, names)
-            return Trial(f"with {layout} in {_listed(names)}", call, wanted, "without", case)
 
-        yield trial(ours)._replace(narrower=[trial([name]) for name in ours])
+def _with_layout(
+    bench: Bench, case: Case, wanted: Results, layout: str, names: Sequence[str]
+) -> Trial:
+    """All these arrays in a layout; if that goes wrong, one after the other."""
+    call, narrower = partial(bench.ask, case, (), layout, names), []
+    if len(names) > 1:
+        narrower = [_with_layout(bench, case, wanted, layout, [name]) for name in names]
+    when, scales = f"with {layout} in {_listed(names)}", bench.scales(case)
+    return Trial(when, call, wanted, "without", scales, narrower=narrower)
 
 
 def apart(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
@@ -205,7 +212,7 @@ def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[st
     try:
         got = bench.ask(first_rows(bench.case, 0))
     except (Raised, Refused) as why:
-        bench.refusals.append(f"an empty batch is not covered: {why}")
+        bench.remarks.append(f"an empty batch is not covered: {why}")
         return
     except Fault as fault:
         yield f"with an empty batch {fault}"
@@ -216,15 +223,10 @@ def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[st
 
 
 #: Every promise, as a generator of what is tried, or of what is wrong. Of a backend that remembers
-#: earlier calls nothing else is known.
-PROMISES: tuple[Callable[[Bench, Results, Sequence[Prepared]], Iterable[Trial | str]], ...] = (
-    remembered,
-    laid,
-    apart,
-    not_a_number,
-    empty,
-    linear,
-    masked,
+#: earlier calls nothing else is asked.
+PROMISES: tuple[tuple[Promise, ...], ...] = (
+    (remembered,),
+    (laid, apart, not_a_number, empty, linear, masked, sums, tiny_results),
 )
 
 #: The stages in which tokens depend on each other.

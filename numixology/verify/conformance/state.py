@@ -42,11 +42,11 @@ def remembered(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterat
             if functions and (case := players.get(letter)):
                 wanted = _of(functions, true_tensors(truth_of(case)))
                 call = partial(bench.ask, case, functions)
-                yield Trial(when, call, wanted, "is right", case, slack=4)
+                yield Trial(when, call, wanted, "is right", bench.scales(case), slack=4)
     alone = {letter: bench.ask(players[letter]) for letter in "bce" if letter in players}
     alone["a"] = base
     refilled, own = partial(_refilled, bench, b), "with them in arrays of their own"
-    yield Trial("with other numbers in the same arrays", refilled, alone["b"], own, b)
+    yield Trial("with other numbers in the same arrays", refilled, alone["b"], own, bench.scales(b))
     for when, sequence in SEQUENCES.items():
         steps = [*zip(sequence[::3], sequence[1::3], strict=True)]
         for step, letter in steps if {letter for _, letter in steps} <= {*players} else ():
@@ -54,7 +54,7 @@ def remembered(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterat
             if function in both:
                 case, wanted = players[letter], _of([function], alone.get(letter, {}))
                 call = partial(bench.ask, case, [function])
-                yield Trial(when, call, wanted, "in a call of its own", case)
+                yield Trial(when, call, wanted, "in a call of its own", bench.scales(case))
 
 
 def _of(functions: Collection[str], results: Results) -> Results:

@@ -19,7 +19,7 @@ from numixology.errors import (
     UnsupportedError,
 )
 from numixology.verify.conformance import STAGES, Textbook, conform, make_case, truth_of
-from numixology.verify.conformance.adapter import DECLARES, LAYOUTS
+from numixology.verify.conformance.adapter import DECLARES
 from numixology.verify.conformance.adapters import (
     NAMES,
     Combined,
@@ -34,6 +34,7 @@ from numixology.verify.conformance.adapters.shared import (
     called,
     sizes_of,
 )
+from numixology.verify.conformance.memory import LAYOUTS
 from numixology.verify.conformance.stages import OPTIONS
 
 ADAPTERS = "numixology.verify.conformance.adapters"

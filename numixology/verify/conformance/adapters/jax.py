@@ -11,8 +11,8 @@ import numpy as np
 
 from ....array import Array
 from ....errors import StateDictError
-from ..adapter import LAYOUTS
 from ..calling import array_of
+from ..memory import LAYOUTS
 from ..networks import Networks
 from ..stages import Inputs, stage_of
 from .shared import Backend, Names, Sizes, arrays_of, called, sizes_of
@@ -32,7 +32,7 @@ PROFILE = {
 class _OnCpu(Backend):
     """Arrays to JAX's and back, functions compiled once, and 64 bits where they are needed."""
 
-    lost = LAYOUTS
+    lost = tuple(LAYOUTS)
 
     def __init__(self, dtype: str, jit: bool, declares: Mapping[str, Any]) -> None:
         name = f"JAX {jax.__version__} on cpu" + ("" if jit else ", not compiled")

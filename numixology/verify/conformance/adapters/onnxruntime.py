@@ -9,8 +9,8 @@ from onnx import TensorProto, helper
 
 from ....array import Array
 from ....errors import UnsupportedError
-from ..adapter import LAYOUTS
 from ..cases import make_case
+from ..memory import LAYOUTS
 from ..networks import Networks
 from ..stages import Inputs
 from .shared import Backend, sizes_of
@@ -127,7 +127,7 @@ class OnnxRuntime(Backend):
         ('pass', ('its gradients are not covered: the adapter has no vjp',))
     """
 
-    lost = LAYOUTS
+    lost = tuple(LAYOUTS)
 
     def __init__(self, dtype: str = "float32", **declares: Any) -> None:
         name = f"ONNX Runtime {onnxruntime.__version__} on cpu"
