@@ -133,8 +133,8 @@ def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> lis
             errors[name] = max(errors.get(name, _LEAST), error)
         found.append((case, truth, scales))
     # The same roundings reach every tensor of a network. In a few numbers they may happen not to
-    # show, so no tensor is allowed less than the average one.
-    least = float(np.mean([*errors.values()])) if stage in NETWORKS else _LEAST
+    # show, so no tensor is allowed less than half of them are.
+    least = float(np.median([*errors.values()])) if stage in NETWORKS else _LEAST
     exact = EXACT.get(stage, ())
     bounds = {n: 0.0 if n in exact else GUARD * max(error, least) for n, error in errors.items()}
     return [Prepared(*one, bounds, accumulation, once) for one in found]

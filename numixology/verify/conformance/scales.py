@@ -9,7 +9,8 @@ rounds twice: what it stores, to its format, and what it adds up before, to the 
 ``stored`` is |result|, or what else may be stored on the way, ``terms`` the sum of the sizes of
 all n terms, and ``finer`` one rounding of the accumulation in roundings of the format. n roundings
 of sums that wander, the signs of the terms being mixed, come to less than one of ``terms``, in any
-order. Sums of positive terms grow to the result; n roundings of them come to √n/6 of one of it.
+order. Sums of positive terms grow to the result; n roundings of them come to √n/6 of one of it. In
+a format of few digits they all go one way: terms below the last digit of the sum are lost.
 
 A backend may say that it does less than the reference. Its profiles widen the scales: where it
 passes only so, that is listed as a known difference.
@@ -74,8 +75,9 @@ def scales_of(
     """
     p, ct = in_float64(case.inputs), case.cotangent.astype(np.float64)
     form, (rule, coarse) = format_of(case.dtype), _RULES.get(case.stage, (_network, _BOTH))
-    wide = format_of(accumulation or np.dtype(form.wide).name)
-    finer = 1.0 if any(name in profile for name in coarse) else wide.unit / form.unit
+    in_format = any(name in profile for name in coarse)
+    wide = form if in_format else format_of(accumulation or np.dtype(form.wide).name)
+    finer = wide.unit / form.unit
     more = 1.0
     if "constants" in profile and (case.stage == "gelu_tanh" or "eps" in p):
         more += format_of("float32").unit / form.unit
@@ -90,7 +92,8 @@ def scales_of(
         for name, result in ({"output": truth.output} | truth.gradients).items():
             one = sums.get(name, Sum())
             stored = np.maximum(np.abs(result), one.stored)
-            calculated = finer * (one.terms + np.sqrt(one.n) / 5 * stored)
+            growth = min(one.n, 1 / wide.unit) / GUARD if in_format else np.sqrt(one.n) / 5
+            calculated = finer * (one.terms + growth * stored)
             scale = np.abs(result) / GUARD + calculated if once else np.maximum(stored, calculated)
             scale = np.where(np.isnan(scale), 0.0, more * scale)
             found[name] = np.broadcast_to(scale + least, result.shape)
@@ -213,23 +216,28 @@ def _tanh_gate(x: Array) -> tuple[Array, Array, Array]:
 def _network(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     """The largest entry of each: what went into one number of a network is in all of them.
 
-    A profile of its activations or sums counts as if all of a tensor were made in its way.
+    Sums of n numbers of both signs are √n of these; so much larger are their terms. A profile of
+    activations or of sums counts as if all of a tensor were made in its way.
     """
-    largest = {"output": np.abs(truth.output).max(initial=0.0)}
-    largest |= {name: np.abs(one).max(initial=0.0) for name, one in truth.gradients.items()}
-    n = max(ct.size // ct.shape[-1], *(x.shape[-1] for x in truth.gradients.values()))
-    offset = 0.0
+    rows, features = ct.size // ct.shape[-1], ct.shape[-1]
+    width = max(x.shape[-1] for x in truth.gradients.values())
+    size = {"output": np.abs(truth.output).max(initial=0.0)}
+    size |= {name: np.abs(one).max(initial=0.0) for name, one in truth.gradients.items()}
+    offset, vanishing = 0.0, 0.0
+    if features == 1:  # x - mean is 0, and so is the gradient (c - mean(c)) / √eps, of any c
+        vanishing = max(size.values()) / np.sqrt(p["eps"])
     if "offsets" in profile:
         x = p["x"] if "x" in p else p["token_embedding.weight"]
         offset = float(_offset(x, p["eps"]).max())
         # h is 0 in constant rows, and may be anything up to 1 for a backend
-        largest |= {
-            name: max(size, largest[name.replace("weight", "bias")])
-            for name, size in largest.items()
-            if name.endswith("norm.weight")
-        }
+        norms = [name for name in size if name.endswith("norm.weight")]
+        size |= {name: max(size[name], size[name.replace("weight", "bias")]) for name in norms}
     coarse = float("steps" in profile or "tails" in profile)
-    return {k: Sum((1 + offset) * size, (1 + coarse) * size, n) for k, size in largest.items()}
+    found = {}
+    for name, one in size.items():
+        n = width if name in ("output", "x") else max(width, rows)
+        found[name] = Sum((1 + offset) * one, np.sqrt(n) * (one + vanishing) + coarse * one, n)
+    return found
 
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "silu")
