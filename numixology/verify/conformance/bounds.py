@@ -56,8 +56,10 @@ def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
         errors = np.asarray(np.abs(found - true) / scale / form.unit)
         odd = ~np.isfinite(errors)
         if odd.any():  # beyond the largest number infinity is right, if of that sign
-            a, b = found[odd], true[odd]
-            same = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.isinf(a) & (a == form.stored(b)))
+            a, b, size = found[odd], true[odd], np.broadcast_to(scale, true.shape)[odd]
+            far = b + np.sign(b) * GUARD * form.unit * np.where(np.isinf(size), 0, size)
+            beyond = np.isinf(a) & (a == form.stored(far))
+            same = (a == b) | (np.isnan(a) & np.isnan(b)) | beyond | np.isinf(size)
             errors[odd] = np.where(same, 0.0, np.inf)
     j = np.unravel_index(int(np.argmax(errors)), true.shape)
     return Measured(float(errors[j]), tuple(map(int, j)), float(found[j]), float(true[j]))

@@ -24,12 +24,13 @@ import numpy as np
 from ... import functional as F
 from ...array import Array, ignoring_fp_errors
 from .cases import Case, Truth, in_float64
-from .formats import format_of
+from .formats import Format, format_of
 
 __all__ = ["GUARD", "PROFILES", "Scales", "scales_of"]
 
 #: How many roundings of the scale a backend may take where the reference takes one.
 GUARD = 8.0
+_FEW_DIGITS = 11
 
 #: What a backend may declare, and what that means.
 PROFILES = {
@@ -53,6 +54,15 @@ class Sum(NamedTuple):
     terms: Array | float = 0.0
     n: int = 0
 
+    def formed(self, wide: Format, stored: Array) -> Array:
+        """The size of what is rounded while the sum is formed."""
+        growth = np.sqrt(self.n) / 5
+        if wide.digits > _FEW_DIGITS:
+            return np.asarray(self.terms + growth * stored)
+        growth = max(growth, min(self.n, 1 / wide.unit) / GUARD)  # small terms may all be lost,
+        in_range = self.terms < 2.0**wide.highest  # and a sum be infinite on its way
+        return np.where(in_range, self.terms + growth * stored, np.inf)
+
 
 Sums: TypeAlias = dict[str, Sum]
 Rule: TypeAlias = Callable[[Settings, Array, Truth, Profile], Sums]
@@ -75,29 +85,34 @@ def scales_of(
     """
     p, ct = in_float64(case.inputs), case.cotangent.astype(np.float64)
     form, (rule, coarse) = format_of(case.dtype), _RULES.get(case.stage, (_network, _BOTH))
-    in_format = any(name in profile for name in coarse)
-    wide = form if in_format else format_of(accumulation or np.dtype(form.wide).name)
-    finer = wide.unit / form.unit
-    more = 1.0
+    wide = format_of(accumulation or np.dtype(form.wide).name)
+    if any(name in profile for name in coarse):
+        wide = form
+    finer, more, found = wide.unit / form.unit, 1.0, {}
     if "constants" in profile and (case.stage == "gelu_tanh" or "eps" in p):
         more += format_of("float32").unit / form.unit
-    least: Any = 2.0**form.lowest  # smaller numbers have fewer digits
-    if "subnormals" in profile:
-        least /= GUARD * form.unit  # all of the smallest normal number
-    found = {}
     with ignoring_fp_errors():
-        if case.stage in _ACTIVATIONS:
-            least = least * (1 + np.abs(p["x"])) * (1 + np.abs(ct))
-        sums = rule(p, ct, truth, profile)
+        least, sums = _least(case.stage, p, ct, form, profile), rule(p, ct, truth, profile)
         for name, result in ({"output": truth.output} | truth.gradients).items():
             one = sums.get(name, Sum())
             stored = np.maximum(np.abs(result), one.stored)
-            growth = min(one.n, 1 / wide.unit) / GUARD if in_format else np.sqrt(one.n) / 5
-            calculated = finer * (one.terms + growth * stored)
-            scale = np.abs(result) / GUARD + calculated if once else np.maximum(stored, calculated)
+            formed = finer * one.formed(wide, stored)
+            scale = np.abs(result) / GUARD + formed if once else np.maximum(stored, formed)
             scale = np.where(np.isnan(scale), 0.0, more * scale)
             found[name] = np.broadcast_to(scale + least, result.shape)
     return found
+
+
+def _least(stage: str, p: Settings, ct: Array, form: Format, profile: Profile) -> Any:
+    """The smallest normal number, below which there are fewer digits, times what it is taken by."""
+    least = 2.0**form.lowest
+    if "subnormals" in profile:
+        least /= GUARD * form.unit  # all of it
+    if stage in _ACTIVATIONS:
+        return least * (1 + np.abs(p["x"])) * (1 + np.abs(ct))
+    if stage == "softmax":
+        return least * (1 + np.abs(ct).max(axis=-1, keepdims=True, initial=0.0))
+    return least
 
 
 def _nothing(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
