@@ -148,9 +148,7 @@ def test_what_a_backend_raises_is_shown_where_it_does(judged) -> None:
 
 def test_misshapen_answers_and_broken_promises_fail(judged) -> None:
     result = judged("-k", "silu", spoil="y = y[..., :-1]")
-    result.stdout.fnmatch_lines(
-        ["*silu/plain/0: the output has shape (2, 3, 9), not (2, 3, 10)"]
-    )
+    result.stdout.fnmatch_lines(["*silu/plain/0: the output has shape (2, 3, 9), not (2, 3, 10)"])
     assert result.parseoutcomes()["failed"] == EACH - 1  # nothing is blind
     result = judged("-k", "silu", spoil="y = np.nan_to_num(y)")
     result.assert_outcomes(passed=EACH - 1, failed=1, deselected=ALL + OTHERS - EACH)

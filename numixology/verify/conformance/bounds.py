@@ -102,14 +102,14 @@ def prepared(
     return [one for cases in every for one in in_groups(cases, accumulation)]
 
 
-def in_groups(cases: Iterable[Case], accumulation: str) -> Iterator[Prepared]:
+def in_groups(cases: Iterable[Case], accumulation: str, once: bool = False) -> Iterator[Prepared]:
     """Cases with their truth and bounds; those of one kind of the quick set share their bounds."""
 
     def bounds(case: Case) -> tuple[str, str]:
         return case.stage, case.name if case.kind in KERNEL_KINDS else case.kind
 
     for _, group in groupby(cases, key=bounds):
-        yield from prepare([*group], accumulation)
+        yield from prepare([*group], accumulation, once)
 
 
 def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> list[Prepared]:
@@ -127,13 +127,15 @@ def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> lis
     found = []
     for case in cases:
         truth = truth_of(case)
-        scales = scales_of(case, truth, (), accumulation, once)
-        results = textbook.vjp(stage, case.inputs, case.cotangent)
-        results["output"] = textbook.forward(stage, case.inputs)
-        for name, true in true_tensors(truth).items():
-            error = _LEAST if once else measured(results[name], true, scales[name], dtype).error
-            errors[name] = max(errors.get(name, _LEAST), error)
+        scales, true = scales_of(case, truth, (), accumulation, once), true_tensors(truth)
+        errors = dict.fromkeys(true, _LEAST) | errors
         found.append((case, truth, scales))
+        if not once:
+            results = textbook.vjp(stage, case.inputs, case.cotangent)
+            results["output"] = textbook.forward(stage, case.inputs)
+            for name, one in true.items():
+                error = measured(results[name], one, scales[name], dtype).error
+                errors[name] = max(errors[name], error)
     # The same roundings reach every tensor of a network. In a few numbers they may happen not to
     # show, so no tensor is allowed less than half of them are.
     least = float(np.median([*errors.values()])) if stage in NETWORKS else _LEAST

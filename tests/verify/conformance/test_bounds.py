@@ -12,6 +12,7 @@ from numixology.verify.conformance import (
     STAGES,
     Textbook,
     cases_of,
+    conform,
     make_case,
 )
 from numixology.verify.conformance.bounds import (
@@ -184,3 +185,17 @@ def test_the_bounds_of_one_case_are_its_own() -> None:
 def test_nothing_has_no_error() -> None:
     found = measured(np.ones((0, 3)), np.ones((0, 3)), np.ones((0, 3)), "float32")
     assert (found.error, found.place) == (0.0, ())
+
+
+def test_a_backend_that_says_it_rounds_once_is_held_to_that() -> None:
+    class Twice(Textbook):
+        """The product is stored before the bias is added."""
+
+        def linear(self, x, weight, bias=None):
+            return self.store(self.store(self.product(x, weight)) + bias)
+
+    for make, verdict in ((Textbook, "pass"), (Twice, "fail")):
+        backend = make("bfloat16")
+        assert conform(backend, stages=["linear"], seeds=1, quick=True).verdict == "pass"
+        backend.rounds = "once"
+        assert conform(backend, stages=["linear"], seeds=1, quick=True).verdict == verdict
