@@ -21,6 +21,10 @@ from numixology.verify.conformance.stages import NETWORKS
 adapters = importlib.import_module("numixology.verify.conformance.adapters.jax")
 
 
+#: The quick set, one case of every kind.
+QUICK = {"seeds": 1, "quick": True}
+
+
 def declaring(adapter, profile):
     adapter.profile = profile
     return adapter
@@ -38,14 +42,15 @@ LAYERS = [stage for stage in STAGES if stage not in NETWORKS]
     ],
 )
 def test_jax_passes_as_declared(dtype, stages) -> None:
-    report = conform(load(f"jax:dtype={dtype}"), stages=stages, seeds=1)
+    report = conform(load(f"jax:dtype={dtype}"), stages=stages, **QUICK)
     assert report.verdict == "pass", str(report)
     assert [one.stage for one in report.stages] == stages
-    assert not [text for one in report.stages for text in (*one.broken, *one.remarks)]
+    (said,) = {text for one in report.stages for text in (*one.broken, *one.refused, *one.remarks)}
+    assert said.startswith("storage offsets, gaps between rows")
 
 
 def test_it_passes_one_operation_at_a_time() -> None:
-    report = conform(load("jax:jit=off"), stages=["layer_norm", "silu", "token_mix"], seeds=1)
+    report = conform(load("jax:jit=off"), stages=["layer_norm", "silu", "token_mix"], **QUICK)
     assert report.verdict == "pass", str(report)
     assert "not compiled" in report.backend
 
@@ -57,7 +62,7 @@ def test_it_passes_one_operation_at_a_time() -> None:
 def test_every_profile_that_is_declared_is_needed(dtype, profile) -> None:
     rest = tuple(one for one in PROFILE[dtype] if one != profile)
     stage = "gelu_tanh" if profile in ("tails", "steps") else "layer_norm"
-    report = conform(declaring(Jax(dtype), rest), stages=[stage], seeds=1)
+    report = conform(declaring(Jax(dtype), rest), stages=[stage], **QUICK)
     assert report.verdict == "fail"
 
 
@@ -65,7 +70,7 @@ def test_in_float16_the_gradient_of_the_tanh_gelu_is_nan() -> None:
     # x³ is infinite, and its derivative is multiplied by 0: a defect, which nothing excuses
     x = jnp.asarray(np.float16(1e4))
     assert np.isnan(jax.grad(jax.nn.gelu)(x))
-    report = conform(load("jax:dtype=float16"), stages=["gelu", "gelu_tanh", "layer_norm"], seeds=1)
+    report = conform(load("jax:dtype=float16"), stages=["gelu", "gelu_tanh", "layer_norm"], **QUICK)
     assert {one.stage: one.outcome for one in report.stages}["gelu_tanh"] == "fail"
     assert report.first_failure.stage == "gelu_tanh"
     failed = [one for one in report.first_failure.comparisons if one.outcome == "fail"]
@@ -140,7 +145,7 @@ MODEL |= {f"blocks.i.{ours}": f"layers.i.{theirs}" for ours, theirs in BLOCK.ite
 )
 def test_a_right_function_passes(fn, names, stage) -> None:
     adapter = jax_function(fn, names, stage, dtype="float64")
-    report = conform(adapter, seeds=1)
+    report = conform(adapter, **QUICK)
     assert report.verdict == "pass", str(report)
     assert [one.stage for one in report.stages if one.outcome != "not covered"] == [stage]
     assert report.backend.startswith(f"{stage}, JAX")
@@ -165,7 +170,7 @@ def averaged(params, x, sizes):
 )
 def test_a_wrong_function_fails(fn, tensors) -> None:
     names = {"weight": "scale", "bias": "shift"}
-    report = conform(jax_function(fn, names, "layer_norm"), stages=["layer_norm"], seeds=1)
+    report = conform(jax_function(fn, names, "layer_norm"), stages=["layer_norm"], **QUICK)
     assert report.verdict == "fail"
     found = {one.tensor for one in report.first_failure.comparisons if one.outcome == "fail"}
     assert found == tensors
@@ -173,7 +178,7 @@ def test_a_wrong_function_fails(fn, tensors) -> None:
 
 def test_an_output_of_another_shape_is_found() -> None:
     names = {"weight": "scale", "bias": "shift"}
-    report = conform(jax_function(averaged, names, "layer_norm"), stages=["layer_norm"], seeds=1)
+    report = conform(jax_function(averaged, names, "layer_norm"), stages=["layer_norm"], **QUICK)
     assert "the output has shape (3, 10), not" in report.first_failure.broken[0]
 
 
@@ -187,13 +192,15 @@ def test_an_output_of_another_shape_is_found() -> None:
     ],
 )
 def test_a_function_takes_what_it_names(fn, names, stage) -> None:
-    report = conform(jax_function(fn, names, stage), stages=[stage], seeds=1)
+    report = conform(jax_function(fn, names, stage), stages=[stage], **QUICK)
     assert report.verdict == "pass", str(report)
 
 
 def test_names_that_do_not_fit_are_no_failure_of_the_function() -> None:
     with refused(StateDictError, "no 'shift'; params has bias, scale"):
-        conform(jax_function(norm, {"weight": "scale"}, "layer_norm"), stages=["layer_norm"])
+        conform(
+            jax_function(norm, {"weight": "scale"}, "layer_norm"), stages=["layer_norm"], quick=True
+        )
     with refused(StateDictError, "got wieght; use x, weight, bias"):
         jax_function(norm, {"wieght": "scale"}, "layer_norm")
 

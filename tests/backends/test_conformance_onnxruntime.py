@@ -16,6 +16,10 @@ from numixology.verify.conformance.adapters.onnxruntime import PROFILE, OnnxRunt
 adapters = importlib.import_module("numixology.verify.conformance.adapters.onnxruntime")
 
 
+#: The quick set, one case of every kind.
+QUICK = {"seeds": 1, "quick": True}
+
+
 def declaring(adapter, profile):
     adapter.profile = profile
     return adapter
@@ -30,7 +34,9 @@ def test_it_passes_as_declared(dtype) -> None:
     assert [one.stage for one in covered] == adapter.stages
     for one in covered:
         assert {c.tensor for c in one.comparisons} == {"output"}
-        assert list(one.remarks) == ["its gradients are not covered: the adapter has no vjp"]
+        assert one.remarks[0] == "its gradients are not covered: the adapter has no vjp"
+        assert one.remarks[1].endswith("one number repeated do not reach this backend")
+        assert not one.refused
         assert not one.broken
 
 
@@ -52,14 +58,14 @@ def test_in_float64_some_stages_may_have_none() -> None:
         ("float32", "tails", "silu"),
         ("float32", "offsets", "layer_norm"),
         ("float64", "tails", "silu"),
-        ("float64", "offsets", "layer_norm"),
         ("float64", "constants", "layer_norm"),
         ("float64", "constants", "gelu_tanh"),
     ],
 )
 def test_every_profile_that_is_declared_is_needed(dtype, profile, stage) -> None:
     rest = tuple(one for one in PROFILE[dtype] if one != profile)
-    assert conform(declaring(OnnxRuntime(dtype), rest), stages=[stage]).verdict == "fail"
+    report = conform(declaring(OnnxRuntime(dtype), rest), stages=[stage], quick=True)
+    assert report.verdict == "fail"
 
 
 def test_an_adapter_survives_a_process_boundary() -> None:
@@ -76,7 +82,9 @@ def test_a_bug_in_a_graph_is_found(monkeypatch) -> None:
         return self.node("LayerNormalization", x, weight, axis=-1, epsilon=eps)
 
     monkeypatch.setattr(adapters._Graph, "layer_norm", forgetful)
-    report = conform(OnnxRuntime(), stages=["token_mix", "layer_norm", "linear", "block"])
+    report = conform(
+        OnnxRuntime(), stages=["token_mix", "layer_norm", "linear", "block"], quick=True
+    )
     assert [one.outcome for one in report.stages] == ["pass", "fail", "pass", "fail"]
     assert report.first_failure.stage == "layer_norm"
 

@@ -22,6 +22,10 @@ DTYPES = ["float64", "float32", "bfloat16", "float16"]
 adapters = importlib.import_module("numixology.verify.conformance.adapters.torch")
 
 
+#: The quick set, one case of every kind.
+QUICK = {"seeds": 1, "quick": True}
+
+
 def declaring(adapter, profile):
     adapter.profile = profile
     return adapter
@@ -35,7 +39,8 @@ def test_torch_passes_as_declared(dtype) -> None:
     report = conform(load(f"torch:dtype={dtype}"))
     assert report.verdict == "pass", str(report)
     assert {one.outcome for one in report.stages} == {"pass", "known"}
-    assert not [text for one in report.stages for text in (*one.broken, *one.remarks)]
+    said = {text for one in report.stages for text in (*one.broken, *one.refused, *one.remarks)}
+    assert said == {"negative strides do not reach this backend"}
 
 
 @pytest.mark.parametrize(
@@ -43,15 +48,15 @@ def test_torch_passes_as_declared(dtype) -> None:
 )
 def test_every_profile_that_is_declared_is_needed(dtype, profile) -> None:
     rest = tuple(one for one in PROFILE[dtype] if one != profile)
-    stage = {"tails": "gelu", "offsets": "layer_norm"}[profile]
-    report = conform(declaring(Torch(dtype=dtype), rest), stages=[stage])
+    stage = {"tails": "gelu", "offsets": "layer_norm", "sums": "embedding"}[profile]
+    report = conform(declaring(Torch(dtype=dtype), rest), stages=[stage], quick=True)
     assert report.verdict == "fail"
     assert report.exit_code == 1
 
 
 def test_what_needs_no_excuse_has_none() -> None:
     stages = ["embedding", "token_mix", "linear", "softmax"]
-    report = conform(declaring(Torch(dtype="float64"), ()), stages=stages)
+    report = conform(declaring(Torch(dtype="float64"), ()), stages=stages, quick=True)
     assert [one.outcome for one in report.stages] == ["pass"] * 4
 
 
@@ -87,7 +92,7 @@ def test_torch_passes_on_cuda(dtype) -> None:
 def test_tf32_is_found() -> None:
     adapter = load("torch:device=cuda,dtype=float32,tf32=on")
     assert "TF32 on" in adapter.name
-    assert conform(adapter, stages=["linear"]).verdict == "fail"
+    assert conform(adapter, stages=["linear"], quick=True).verdict == "fail"
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -253,7 +258,7 @@ MODEL |= {f"blocks.i.{ours}": f"layers.i.{theirs}" for ours, theirs in BLOCK.ite
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_right_module_passes(make, names, stage, dtype) -> None:
     adapter = torch_module(make, names, stage, dtype=dtype)
-    report = conform(adapter)
+    report = conform(adapter, quick=True)
     assert report.verdict == "pass", str(report)
     assert [one.stage for one in report.stages if one.outcome != "not covered"] == [stage]
 
@@ -267,12 +272,15 @@ def test_a_module_is_called_as_one_likes() -> None:
     adapter = torch_module(
         lambda sizes: Mix(), stage="token_mix", call=lambda m, p: m(p["x"], p["num_heads"])[0]
     )
-    assert conform(declaring(adapter, ()), stages=["token_mix"]).stages[0].outcome == "pass"
+    assert (
+        conform(declaring(adapter, ()), stages=["token_mix"], quick=True).stages[0].outcome
+        == "pass"
+    )
 
 
 def failing(make, names, stage, **options):
     """What the report says of the stage, which must fail."""
-    report = conform(torch_module(make, names, stage, **options), stages=[stage])
+    report = conform(torch_module(make, names, stage, **options), stages=[stage], quick=True)
     assert report.verdict == "fail", str(report)
     assert report.first_failure.stage == stage
     return report.first_failure
@@ -372,11 +380,15 @@ def test_broken_contracts_are_found(function, stage, dtype, says) -> None:
 @pytest.mark.parametrize(
     ("make", "names", "says"),
     [
-        (Norm, {"weight": "scale"}, "no bias"),
-        (Norm, {}, "scale, which nothing is mapped to"),
-        (lambda s: Norm(s._replace(hidden_dim=3)), NORM, "scale of shape (3,), not"),
-        (torch.nn.LayerNorm(7), {}, "weight of shape (7,), not (10,)"),
-        (torch.nn.Linear, {}, "write torch_module(lambda sizes: Linear(sizes.hidden_dim)"),
+        (Norm, {"weight": "scale"}, "no bias of shape (10,); shift of"),
+        (
+            Norm,
+            {},
+            "no weight of shape (10,); no bias of shape (10,); scale of shape (10,) is left over",
+        ),
+        (lambda s: Norm(s._replace(hidden_dim=3)), NORM, "no scale of shape (10,); no shift"),
+        (torch.nn.LayerNorm(7), {}, "weight of shape (7,) is left over"),
+        (torch.nn.Linear, {}, "write such as torch_module(lambda sizes: Linear(sizes.hidden_dim)"),
         (torch.nn.LayerNorm, {}, "LayerNorm makes a module or a function from the sizes"),
         (lambda s: torch.nn.LayerNorm(-1), {}, 'as requires={"D": 64}'),
         (lambda s: [s], {}, "it returns list, for Sizes(batch=2"),
@@ -385,7 +397,7 @@ def test_broken_contracts_are_found(function, stage, dtype, says) -> None:
 def test_a_wrong_wrapping_is_no_failure_of_the_module(make, names, says) -> None:
     adapter = torch_module(make, names, "layer_norm")
     with refused(StateDictError, says):
-        conform(adapter, stages=["layer_norm"], seeds=1)
+        conform(adapter, stages=["layer_norm"], **QUICK)
 
 
 def test_a_module_for_as_many_heads_as_tokens_says_so_itself() -> None:
@@ -458,7 +470,7 @@ class Narrow(torch.nn.Module):
     ids=str,
 )
 def test_code_is_understood_as_what_it_is(code, stage) -> None:
-    report = conform(torch_module(code, stage=stage, dtype="float64"), stages=[stage], seeds=1)
+    report = conform(torch_module(code, stage=stage, dtype="float64"), stages=[stage], **QUICK)
     assert report.verdict == "pass", str(report)
 
 
@@ -493,7 +505,7 @@ def test_the_layout_of_parameters_reaches_a_module() -> None:
 
 def test_several_modules_are_one_adapter() -> None:
     norm, block = torch_module(Norm, NORM, "layer_norm"), torch_module(Block, BLOCK, "block")
-    report = conform(Combined(norm, block, torch_module(Ft.silu, stage="silu")), seeds=1)
+    report = conform(Combined(norm, block, torch_module(Ft.silu, stage="silu")), **QUICK)
     assert report.verdict == "pass", str(report)
     covered = [one.stage for one in report.stages if one.outcome != "not covered"]
     assert covered == ["layer_norm", "silu", "block"]
@@ -528,4 +540,4 @@ def test_the_examples() -> None:
 
 
 def test_every_stage_is_covered() -> None:
-    assert {one.stage for one in conform(Torch(), seeds=1).stages} == STAGES.keys()
+    assert {one.stage for one in conform(Torch(), **QUICK).stages} == STAGES.keys()

@@ -13,7 +13,7 @@ from .scales import PROFILES
 from .sizes import LETTERS, fitted, read_shape
 from .stages import OPTIONS, STAGES, Inputs
 
-__all__ = ["DECLARES", "Adapter", "Declaration", "declared", "one_of"]
+__all__ = ["DECLARES", "Adapter", "Declaration", "declared"]
 
 
 @runtime_checkable
@@ -99,8 +99,8 @@ class Declaration:
             if meant and not hasattr(adapter, meant) and not callable(getattr(adapter, name)):
                 instead = f"write {meant}, or _{name} if it is something else"
                 raise DTypeError("what an adapter says of itself is known here", name, instead)
-        self._adapter = adapter
-        self.name, self.dtype = str(adapter.name), one_of(adapter.dtype, FORMATS, "dtype")
+        self._said = {what: getattr(adapter, what, None) for what in DECLARES}
+        self.name, self.dtype = str(adapter.name), _one_of(adapter.dtype, FORMATS, "dtype")
         wide = "float64" if self.dtype == "float64" else "float32"
         self.accumulation: str = self._word("accumulation") or wide
         self.stages: list[str] = self._words("stages", STAGES)
@@ -111,28 +111,28 @@ class Declaration:
         fitted(dict.fromkeys(LETTERS, 64), self.requires)  # it reads the rules
         self.options: dict[str, str] = self._pairs("options")
         for name, value in self.options.items():
-            one_of(value, OPTIONS[name], name)
-        shapes = getattr(adapter, "shapes", None) or ()
+            _one_of(value, OPTIONS[name], name)
+        shapes = self._said["shapes"] or ()
         several = [shapes] if isinstance(shapes, str | Mapping) else shapes
         self.shapes: list[dict[str, int]] = [read_shape(_written(shape)) for shape in several]
         self.rounds, self.subnormals = self._word("rounds"), self._word("subnormals")
         self.lost: tuple[str, ...] = tuple(self._words("lost"))
 
     def _word(self, what: str) -> Any:
-        value = getattr(self._adapter, what, None)
-        return value if value is None else one_of(value, DECLARES[what], what)
+        value = self._said[what]
+        return value if value is None else _one_of(value, DECLARES[what], what)
 
     def _words(self, what: str, default: Collection[str] = ()) -> list[str]:
-        value = getattr(self._adapter, what, None)
-        several = default if value is None else [value] if isinstance(value, str) else value
-        return [one_of(word, DECLARES[what], what) for word in several]
+        value: Any = default if self._said[what] is None else self._said[what]
+        several = [value] if isinstance(value, str) else value
+        return [_one_of(word, DECLARES[what], what) for word in several]
 
     def _pairs(self, what: str) -> dict[str, Any]:
-        value = getattr(self._adapter, what, None) or {}
+        value = self._said[what] or {}
         if not isinstance(value, Mapping):
             such = f'write such as {what} = {{"{next(iter(DECLARES[what]))}": ...}}'
             raise DTypeError(f"the {what} of an adapter are a dict", shown(value), such)
-        return {one_of(name, DECLARES[what], what): each for name, each in value.items()}
+        return {_one_of(name, DECLARES[what], what): each for name, each in value.items()}
 
 
 def declared(adapter: Any) -> Declaration:
@@ -145,12 +145,7 @@ def declared(adapter: Any) -> Declaration:
     return Declaration(adapter)
 
 
-def one_of(value: Any, known: Collection[str], what: str) -> str:
-    """A word that an adapter may use there.
-
-    Raises:
-        DTypeError: it is none of those known.
-    """
+def _one_of(value: Any, known: Collection[str], what: str) -> str:
     if not isinstance(value, str) or value not in known:
         invariant = f"the {what} of an adapter is known here"
         raise DTypeError(invariant, shown(value), f"use {', '.join(known)}")
@@ -160,8 +155,8 @@ def one_of(value: Any, known: Collection[str], what: str) -> str:
 @cache
 def _meant(name: str) -> str:
     """What was probably meant by an attribute whose name is nearly one of those looked for."""
-    near = [] if name.startswith("_") else get_close_matches(name, [*DECLARES, "profile"], 1, 0.8)
-    return "" if name in DECLARES else "".join(near)
+    own = name.startswith("_") or name in DECLARES
+    return "" if own else "".join(get_close_matches(name, DECLARES, 1, 0.8))
 
 
 def _written(shape: Any) -> str:
@@ -174,18 +169,16 @@ def _written(shape: Any) -> str:
 def _no_adapter(thing: Any, lacking: Collection[str]) -> DTypeError:
     """Something else was handed over, such as a function of torch: what to write instead."""
     name = getattr(thing, "__name__", type(thing).__name__)
-    stage = name.lower() if name.lower() in STAGES else "..."
-    torch = f'torch_module(lambda sizes: {name}, stage="{stage}")'
-    jax = f'jax_function({name}, stage="{stage}")'
+    stage = f'stage="{name.lower() if name.lower() in STAGES else "..."}"'
     classes = (*type(thing).__mro__, *getattr(thing, "__mro__", ()))
     homes = " ".join(str(getattr(one, "__module__", "")) for one in (thing, *classes))
+    ways = {"torch": f"torch_module(lambda sizes: {name}, {stage})"}
+    ways |= {"jax": f"jax_function({name}, {stage})"}
+    instead = "start from the file that numixology conform --new writes"
     if not lacking:
         instead = f"write {name}()"
     elif callable(thing):
-        instead = (
-            f"write {torch if 'torch' in homes else jax if 'jax' in homes else f'{torch} or {jax}'}"
-        )
-    else:
-        instead = "start from the file that numixology conform --new writes"
-    without = f"{name} without {', '.join(lacking)}" if lacking else f"the class {name}"
-    return DTypeError("an adapter has name, dtype and forward(stage, inputs)", without, instead)
+        likely = [way for library, way in ways.items() if library in homes] or ways.values()
+        instead = f"write {' or '.join(likely)}"
+    got = f"{name} without {', '.join(lacking)}" if lacking else f"the class {name}"
+    return DTypeError("an adapter has name, dtype and forward(stage, inputs)", got, instead)

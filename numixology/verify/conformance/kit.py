@@ -125,8 +125,7 @@ def _stage(
     cases = [*cases_for(about, name, plan)]
 
     def judged() -> Iterator[Prepared]:
-        once = about.rounds == "once"
-        for i, one in enumerate(in_groups(cases, about.accumulation, once), 1):
+        for i, one in enumerate(in_groups(cases, about.accumulation), 1):
             yield one
             tick(i / len(cases))
 

@@ -154,10 +154,12 @@ def _judged(
 
 
 def _unlike(key: str, found: Header, wanted: Header) -> str:
-    """What is misshapen about a result."""
+    """What is misshapen about a result, if anything is."""
     if found.shape != wanted.shape:
         return f"{key} has shape {found.shape}, not {wanted.shape}"
-    return f"{key} has dtype {found.dtype}, not {wanted.dtype}: write results in {wanted.dtype}"
+    if found.dtype != wanted.dtype:
+        return f"{key} has dtype {found.dtype}, not {wanted.dtype}: write results in {wanted.dtype}"
+    return ""
 
 
 def _gaps(keys: Collection[str], wanted: Collection[str]) -> tuple[bool, list[str]]:

@@ -40,6 +40,10 @@ from numixology.verify.conformance.stages import OPTIONS
 ADAPTERS = "numixology.verify.conformance.adapters"
 
 
+#: The quick set, one case of every kind.
+QUICK = {"seeds": 1, "quick": True}
+
+
 @pytest.fixture
 def without(monkeypatch):
     """Make a library, and the adapter of it, as if neither were there."""
@@ -62,7 +66,7 @@ def written(folder: Path, text: str, name: str = "mine.py") -> str:
 @pytest.mark.parametrize("name", ["numpy32", "numpy64"])
 def test_ours_pass_with_nothing_excused(name) -> None:
     adapter = load(name)
-    report = conform(adapter, seeds=2)
+    report = conform(adapter, seeds=2, quick=True)
     assert report.verdict == "pass", str(report)
     assert [one.outcome for one in report.stages] == ["pass"] * len(STAGES)
     assert not adapter.profile
@@ -262,11 +266,11 @@ def test_combined_adapters_answer_for_their_stages() -> None:
     assert (adapter.stages, adapter.dtype) == (["silu", "gelu"], "float32")
     assert (adapter.requires, adapter.shapes) == ({"T": 1, "D": 2}, [{"B": 4}])
     assert adapter.lost == ["stride 0"]
-    gelu, silu = conform(adapter, stages=["gelu", "silu"], seeds=1).stages
+    gelu, silu = conform(adapter, stages=["gelu", "silu"], **QUICK).stages
     assert (gelu.outcome, silu.outcome) == ("pass", "pass")
     assert {one.tensor for one in silu.comparisons} == {"output", "x"}
     assert {one.tensor for one in gelu.comparisons} == {"output"}
-    assert "it has no vjp" in gelu.remarks[0]
+    assert any("it has no vjp" in text for text in gelu.refused)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +284,7 @@ def test_combined_adapters_answer_for_their_stages() -> None:
 )
 def test_adapters_that_contradict_are_not_combined(other, says) -> None:
     one = Numpy("float32", stages=["silu"], ffn="swiglu", requires={"D": 4})
-    with refused(ArgumentError, "adapters that are combined", says):
+    with refused(ArgumentError, "combined adapters do not contradict", says):
         Combined(one, Numpy("float32", **other))
 
 
@@ -288,7 +292,7 @@ def test_adapters_that_contradict_are_not_combined(other, says) -> None:
 
 
 def test_the_template_passes_where_it_is_done(tmp_path) -> None:
-    report = conform(load(written(tmp_path, template(), "my_backend.py")))
+    report = conform(load(written(tmp_path, template(), "my_backend.py")), quick=True)
     assert report.verdict == "pass"
     outcomes = {one.stage: one.outcome for one in report.stages}
     assert outcomes.pop("silu") == "pass"
@@ -310,7 +314,7 @@ def test_the_template_names_every_stage_and_every_input() -> None:
 def test_the_template_says_what_else_a_backend_may_do(tmp_path) -> None:
     # a stage that is listed but not written is not covered
     text = template().replace('stages = ["silu"]', 'stages = ["silu", "softmax"]')
-    report = conform(load(written(tmp_path, text)), stages=["silu", "softmax"])
+    report = conform(load(written(tmp_path, text)), stages=["silu", "softmax"], quick=True)
     assert {one.stage: one.outcome for one in report.stages} == {
         "silu": "pass",
         "softmax": "not covered",

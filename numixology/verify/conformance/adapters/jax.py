@@ -15,7 +15,7 @@ from ..calling import array_of
 from ..memory import LAYOUTS
 from ..networks import Networks
 from ..stages import Inputs, stage_of
-from .shared import Backend, Names, Sizes, arrays_of, called, sizes_of
+from .shared import Backend, Names, Sizes, arrays_of, called, sizes_of, title
 
 __all__ = ["PROFILE", "Jax", "JaxFunction", "jax_function"]
 
@@ -116,7 +116,7 @@ class Jax(_OnCpu, Networks[Any]):
     Example:
         >>> from numixology.verify.conformance import conform
         >>> from numixology.verify.conformance.adapters import load
-        >>> conform(load("jax:dtype=float64"), stages=["linear"], seeds=1).verdict
+        >>> conform(load("jax:dtype=float64"), stages=["linear"], quick=True).verdict
         'pass'
     """
 
@@ -127,9 +127,12 @@ class Jax(_OnCpu, Networks[Any]):
         """A stage on JAX's arrays."""
         return self.run(stage, {**fixed, **own, **others})
 
-    def embedding(self, ids: Any, weight: Any) -> Any:
-        """weight[ids]."""
-        return weight[ids]
+    embedding = staticmethod(lambda ids, weight: weight[ids])
+    gelu = staticmethod(lambda x: jax.nn.gelu(x, approximate=False))
+    gelu_tanh = staticmethod(lambda x: jax.nn.gelu(x, approximate=True))
+    silu = staticmethod(lambda x: jax.nn.silu(x))
+    relu = staticmethod(lambda x: jax.nn.relu(x))
+    softmax = staticmethod(lambda x: jax.nn.softmax(x, axis=-1))
 
     def token_mix(self, x: Any, num_heads: int) -> Any:
         """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
@@ -148,26 +151,6 @@ class Jax(_OnCpu, Networks[Any]):
         y = x @ weight.T
         return y if bias is None else y + bias
 
-    def gelu(self, x: Any) -> Any:
-        """x Φ(x)."""
-        return jax.nn.gelu(x, approximate=False)
-
-    def gelu_tanh(self, x: Any) -> Any:
-        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
-        return jax.nn.gelu(x, approximate=True)
-
-    def silu(self, x: Any) -> Any:
-        """x σ(x)."""
-        return jax.nn.silu(x)
-
-    def relu(self, x: Any) -> Any:
-        """max(x, 0)."""
-        return jax.nn.relu(x)
-
-    def softmax(self, x: Any) -> Any:
-        """exp(x) / Σ exp(x)."""
-        return jax.nn.softmax(x, axis=-1)
-
 
 class JaxFunction(_OnCpu):
     """One stage, by a function; made by :func:`jax_function`, which says what the arguments are."""
@@ -176,7 +159,7 @@ class JaxFunction(_OnCpu):
         super().__init__(*on)
         self.fn, self.stages = fn, [stage_of(stage).name]
         self.names = Names(stage, names, self.options)
-        self.name = f"{getattr(fn, '__name__', type(fn).__name__)}, {self.name}"
+        self.name = f"{title(fn)}, {self.name}"
 
     def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
         """The function, with the parameters in dicts of the author's names."""
@@ -184,15 +167,13 @@ class JaxFunction(_OnCpu):
         x = p["ids"] if "ids" in p else p["x"]
         flat = {theirs: own[ours] for ours, theirs in self.names.of(own).items()}
         params = _nested(flat)
+        given = {"params": params, "sizes": sizes, **p}
         try:
-            given = {"params": params, "sizes": sizes, **p}
             return called(self.fn, given, x, (params, x, sizes))
         except KeyError as error:
-            raise StateDictError(
-                "names maps each parameter of the stage to one that the function looks up",
-                f"no {error}",
-                f"params has {', '.join(flat) or 'none'}",
-            ) from error
+            invariant = "names maps each parameter of the stage to one that the function looks up"
+            instead = f"params has {', '.join(flat) or 'none'}"
+            raise StateDictError(invariant, f"no {error}", instead) from error
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,13 +229,13 @@ def jax_function(
         >>> def dense(params, x, sizes):
         ...     return x @ params["kernel"].T + params["offset"]
         >>> names = {"weight": "kernel", "bias": "offset"}
-        >>> conform(jax_function(dense, names, "linear"), stages=["linear"]).verdict
+        >>> conform(jax_function(dense, names, "linear"), stages=["linear"], quick=True).verdict
         'pass'
         >>> def forgetful(params, x, sizes):
         ...     return x @ params["kernel"].T
-        >>> conform(jax_function(forgetful, names, "linear"), stages=["linear"]).verdict
+        >>> conform(jax_function(forgetful, names, "linear"), stages=["linear"], quick=True).verdict
         'fail'
-        >>> conform(jax_function(jax.nn.silu, stage="silu"), stages=["silu"]).verdict
+        >>> conform(jax_function(jax.nn.silu, stage="silu"), stages=["silu"], quick=True).verdict
         'pass'
     """
     return JaxFunction(fn, names or {}, stage, dtype, jit, declares)

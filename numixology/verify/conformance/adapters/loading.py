@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -12,7 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from ....errors import ArgumentError, UnsupportedError
+from ....errors import ArgumentError, NumixologyError, UnsupportedError
 from ..adapter import declared
 from .builtin import Numpy
 
@@ -29,8 +29,6 @@ NAMES = {
 }
 _CLASSES = {"torch": "Torch", "jax": "Jax", "onnxruntime": "OnnxRuntime"}
 
-#: Those that the ready adapters import.
-_LIBRARIES = ("jax", "jaxlib", "ml_dtypes", "onnx", "onnxruntime", "torch")
 _WORDS = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
 
@@ -77,11 +75,8 @@ def load(target: str, **options: Any) -> Any:
         return _made(getattr(module, _CLASSES[where]), given, target)
     if thing and where.replace(".", "").isidentifier():
         return _made(_in_module(where, thing), given, target)
-    raise ArgumentError(
-        "an adapter is a name, a path ending in .py or package.module:object",
-        repr(target),
-        f"the names are {', '.join(NAMES)}",
-    )
+    invariant = "an adapter is a name, a path ending in .py or package.module:object"
+    raise ArgumentError(invariant, repr(target), f"the names are {', '.join(NAMES)}")
 
 
 def template() -> str:
@@ -95,7 +90,7 @@ def template() -> str:
         >>> from numixology.verify.conformance.adapters import template
         >>> names = {}
         >>> exec(template(), names)
-        >>> conform(names["adapter"], stages=["silu"]).verdict
+        >>> conform(names["adapter"], stages=["silu"], quick=True).verdict
         'pass'
     """
     return (files(__package__) / "starter.txt").read_text("utf-8")
@@ -103,49 +98,39 @@ def template() -> str:
 
 def _read(written: str, target: str) -> dict[str, Any]:
     """``"device=cuda,tf32=on"`` as a dict."""
-    found: dict[str, Any] = {}
-    for one in written.split(",") if written else ():
-        name, sign, value = one.partition("=")
-        if not sign or not name.strip():
-            raise ArgumentError(
-                "options are written name=value,name=value", repr(target), "such as dtype=float64"
-            )
-        found[name.strip()] = _WORDS.get(value.strip(), value.strip())
-    return found
+    pairs = [one.partition("=") for one in written.split(",") if written]
+    if not all(sign and name.strip() for name, sign, _ in pairs):
+        invariant = "options are written name=value,name=value"
+        raise ArgumentError(invariant, repr(target), "such as dtype=float64")
+    return {name.strip(): _WORDS.get(value.strip(), value.strip()) for name, _, value in pairs}
 
 
 def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
     """The adapter itself: a class or a function makes it."""
-    if not isinstance(thing, type) and (hasattr(thing, "forward") or not callable(thing)):
+    makes = isinstance(thing, type) or not hasattr(thing, "forward")
+    if not makes or not callable(thing) or inspect.isbuiltin(thing):
         if options:
-            raise ArgumentError(
-                f"{target} is an adapter already, and takes no options",
-                ", ".join(options),
-                "leave them out, or let it be a function of them",
-            )
+            invariant = f"{target} is an adapter already, and takes no options"
+            instead = "leave them out, or let it be a function of them"
+            raise ArgumentError(invariant, ", ".join(options), instead)
+        declared(thing)
         return thing
-    make: Callable[..., Any] = thing
+    takes = inspect.signature(thing)
     try:
-        takes = inspect.signature(make)
         takes.bind(**options)
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
         if not options:
-            declared(make)  # it is a function of torch, for instance, and not of options
-        raise ArgumentError(
-            f"the options are those that {target.partition(':')[0]} takes",
-            f"{', '.join(options)} ({error})",
-            f"it takes {', '.join(takes.parameters) or 'none'}",
-        ) from error
-    return make(**options)
+            declared(thing)  # it is a function of torch, for instance, and not of options
+        invariant = f"the options are those that {target.partition(':')[0]} takes"
+        instead = f"it takes {', '.join(takes.parameters) or 'none'}"
+        raise ArgumentError(invariant, f"{', '.join(options)} ({error})", instead) from error
+    return thing(**options)
 
 
 def _in_file(path: Path, thing: str) -> Any:
     if not path.is_file():
-        raise ArgumentError(
-            "an adapter's file must exist",
-            str(path),
-            f"check the path, or let numixology conform --new {path} write one",
-        )
+        instead = f"check the path, or let numixology conform --new {path} write one"
+        raise ArgumentError("an adapter's file must exist", str(path), instead)
     name = f"numixology_adapter_{path.stem}"
     spec: Any = spec_from_file_location(name, path)  # never None for a path ending in .py
     module = module_from_spec(spec)
@@ -164,11 +149,8 @@ def _in_module(name: str, thing: str) -> Any:
 
 def _attribute(module: Any, name: str, where: str) -> Any:
     if not hasattr(module, name):
-        raise ArgumentError(
-            f"{where} has an adapter called {name}",
-            "none",
-            "let that be an object, a class or a function",
-        )
+        instead = "let that be an object, a class or a function"
+        raise ArgumentError(f"{where} has an adapter called {name}", "none", instead)
     return getattr(module, name)
 
 
@@ -188,19 +170,17 @@ def _importing(what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = str(error.name)
-        if what.startswith(missing):
-            raise ArgumentError(
+        if what.startswith(str(error.name)):
+            invariant, instead = (
                 "an adapter's module can be found",
-                f"no {missing}",
-                "check its name, and the folder",
-            ) from error
-        known = missing.partition(".")[0] in _LIBRARIES
-        extra = "pip install 'numixology[backends]'" if known else "install it"
-        raise UnsupportedError(f"{what} needs a library", f"no {missing}", extra) from error
-    except (ArgumentError, UnsupportedError):
+                "check name and folder",
+            )
+            raise ArgumentError(invariant, f"no {error.name}", instead) from error
+        ours = what.startswith("the adapter ")
+        instead = "pip install 'numixology[backends]'" if ours else "install it"
+        raise UnsupportedError(f"{what} needs a library", f"no {error.name}", instead) from error
+    except NumixologyError:
         raise
     except Exception as error:  # whatever it raises
-        raise ArgumentError(
-            f"{what} can be run", f"{type(error).__name__}: {error}", "run it with python first"
-        ) from error
+        got = f"{type(error).__name__}: {error}"
+        raise ArgumentError(f"{what} can be run", got, "run it with python first") from error

@@ -1,8 +1,9 @@
 """What the ready adapters share: what is declared of them, sizes, names, and how code is called."""
 
+import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +12,12 @@ from ....array import Array
 from ....errors import ArgumentError, StateDictError
 from ..adapter import DECLARES, declared
 from ..formats import format_of
-from ..stages import OPTIONS, STAGES, Inputs, depth_of, inputs_of
+from ..sizes import LETTERS, sizes_in
+from ..stages import OPTIONS, STAGES, Inputs, inputs_of
 
-__all__ = ["Backend", "Names", "Sizes", "arrays_of", "called", "sizes_of"]
+__all__ = [
+    "Backend", "Names", "Sizes", "arrays_of", "called", "needed", "sizes_of", "taken", "title",
+]  # fmt: skip
 
 
 class Sizes(NamedTuple):
@@ -48,24 +52,11 @@ class Sizes(NamedTuple):
     eps: float = 0.0
 
 
-_LETTERS = {"B": "batch", "T": "tokens", "D": "hidden_dim", "F": "ff_dim", "V": "vocab_size"}
-
-
 def sizes_of(stage: str, inputs: Inputs) -> Sizes:
     """The sizes of a case, read off the shapes of its inputs."""
-    found: dict[str, Any] = {name: inputs[name] for name in ("eps", "num_heads") if name in inputs}
-    if stage == "model":
-        found["num_layers"] = depth_of(inputs)
-    for name, axes in inputs_of(stage, _options(inputs)).items():
-        if axes != "()":
-            shape = inputs[name.replace(".i.", ".0.")].shape
-            letters = axes.strip("(,)").split(", ")
-            found |= {_LETTERS[axis]: n for axis, n in zip(letters, shape, strict=True)}
-    return Sizes(**found)
-
-
-def _options(inputs: Inputs) -> dict[str, str]:
-    return {name: inputs[name] for name in OPTIONS if name in inputs}
+    words = dict(zip(LETTERS, Sizes._fields, strict=False))
+    found = {words[letter]: n for letter, n in sizes_in(stage, inputs).items()}
+    return Sizes(**found, eps=inputs.get("eps", 0.0))
 
 
 def arrays_of(inputs: Inputs) -> dict[str, Array]:
@@ -96,15 +87,11 @@ class Backend:
         self.name, self.dtype, self.profile = name, format_of(dtype).name, profile
         self.accumulation = "float64" if dtype == "float64" else "float32"
         self.options: Mapping[str, str] = {k: v for k, v in declares.items() if k in OPTIONS}
-        for each, value in declares.items():
-            if each not in (*DECLARES, *OPTIONS):
-                raise ArgumentError(
-                    "what is declared of an adapter is known here",
-                    each,
-                    f"use {', '.join((*DECLARES, *OPTIONS))}",
-                )
-            if value is not None and each not in OPTIONS:
-                vars(self)[each] = value
+        if unknown := declares.keys() - DECLARES.keys() - OPTIONS.keys():
+            instead = f"use {', '.join((*DECLARES, *OPTIONS))}"
+            raise ArgumentError("what is declared is known here", ", ".join(unknown), instead)
+        own = {k: v for k, v in declares.items() if k in DECLARES and v is not None}
+        vars(self).update(own)
         declared(self)
 
 
@@ -125,48 +112,56 @@ class Names:
         self.theirs, self.ours = dict(theirs), inputs_of(stage, options)
         unknown = [name for name in theirs if re.sub(r"\.\d+\.", ".i.", name) not in self.ours]
         if unknown:
-            raise StateDictError(
-                f"names maps the parameters of {stage}",
-                ", ".join(unknown),
-                f"use {', '.join(name for name, axes in self.ours.items() if axes != '()')}",
-            )
+            instead = f"use {', '.join(name for name, axes in self.ours.items() if axes != '()')}"
+            raise StateDictError(f"names has parameters of {stage}", ", ".join(unknown), instead)
 
     def of(self, arrays: Mapping[str, Any]) -> dict[str, str]:
         """Their name of each parameter, by ours: of all floating-point arrays but x."""
         found = {}
-        for name in arrays:
-            parts = name.split(".")
-            number = parts[1] if parts[0] == "blocks" else ""
-            general = ".".join(["blocks", "i", *parts[2:]]) if number else name
+        for name in [name for name in arrays if name != "x"]:
+            number = name.split(".")[1] if name.startswith("blocks.") else "i"
+            general = name.replace(f".{number}.", ".i.", 1)
             theirs = self.theirs.get(name) or self.theirs.get(general, general)
-            found[name] = ".".join(
-                number or one if one == "i" else one for one in theirs.split(".")
-            )
-        found.pop("x", None)
+            found[name] = ".".join(number if one == "i" else one for one in theirs.split("."))
         return found
 
 
-def called(
-    function: Callable[..., Any], given: Mapping[str, Any], alone: Any, several: Sequence[Any]
-) -> Any:
+def title(code: Any) -> str:
+    """What reports call it."""
+    return getattr(code, "__name__", type(code).__name__)
+
+
+def taken(code: Any) -> inspect.Signature | None:
+    """What a function, a class or the forward of a module takes, if it says so."""
+    try:
+        made = isinstance(code, type)
+        return inspect.signature(code if made else getattr(code, "forward", code))
+    except ValueError:  # as of torch.sigmoid
+        return None
+
+
+def needed(takes: inspect.Signature) -> list[str]:
+    """The arguments that it cannot do without."""
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    values = takes.parameters.values()
+    return [one.name for one in values if one.default is one.empty and one.kind not in many]
+
+
+def called(code: Any, given: Mapping[str, Any], alone: Any, several: Sequence[Any]) -> Any:
     """Call what somebody has written with the arguments that it asks for.
 
     Args:
-        function: or a module with a ``forward``.
+        code: a function, a class or a module.
         given: arguments by the names that it may have for them.
         alone: what it gets if it takes one argument, whatever that is called.
         several: what it gets otherwise.
     """
-    asked = function if isinstance(function, type) else getattr(function, "forward", function)
-    try:
-        takes = signature(asked).parameters
-    except ValueError:  # as of torch.sigmoid
-        return function(*several)
-    named = [one for one in takes.values() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
-    needed = [one.name for one in named if one.default is one.empty]
-    if needed and given.keys() >= {*needed}:
-        known = [one for one in named if one.name in given]
-        placed = [given[one.name] for one in known if one.kind is one.POSITIONAL_ONLY]
-        others = {one.name: given[one.name] for one in known if one.kind is not one.POSITIONAL_ONLY}
-        return function(*placed, **others)
-    return function(alone) if len(needed) == 1 else function(*several[: len(needed) or None])
+    takes = taken(code)
+    if takes is None:
+        return code(*several)
+    names = needed(takes)
+    if names and given.keys() >= {*names}:
+        known = OrderedDict((name, given[name]) for name in takes.parameters if name in given)
+        bound = inspect.BoundArguments(takes, known)
+        return code(*bound.args, **bound.kwargs)
+    return code(alone) if len(names) == 1 else code(*several[: len(names) or None])

@@ -1,9 +1,9 @@
 """torch as a backend: its own functions on any device and in any format, or code of yours."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from inspect import signature
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ....errors import StateDictError, UnsupportedError
 from ..calling import array_of, in_a_line
 from ..networks import Networks
 from ..stages import Inputs, stage_of
-from .shared import Backend, Names, Sizes, arrays_of, called, sizes_of
+from .shared import Backend, Names, Sizes, arrays_of, called, needed, sizes_of, taken, title
 
 __all__ = ["PROFILE", "Torch", "TorchModule", "torch_module"]
 
@@ -50,12 +50,16 @@ class _Memory:
         start = array.ctypes.data - owner.ctypes.data if isinstance(owner, np.ndarray) else -1
         if any(step < 0 or step % array.itemsize for step in (start, *array.strides)):
             return self.tensor(array.copy())  # torch has no negative strides
-        whole = torch.from_numpy(np.asarray(_Flat(owner, array.dtype)))
+        size, data = array.itemsize, (owner.ctypes.data, False)  # False: not read-only
+        row = {"version": 3, "typestr": array.dtype.str, "shape": (owner.nbytes // size,)}
+        flat = SimpleNamespace(owner=owner, __array_interface__=row | {"data": data})
+        whole = torch.from_numpy(np.asarray(flat))
         moved = whole.to(self.device, self.kind if array.dtype.kind == "f" else torch.int64)
         if moved is not whole:
             self.copies.append((whole, moved, moved.clone()))
-        strides = [step // array.itemsize for step in array.strides]
-        return moved.as_strided(array.shape, strides, start // array.itemsize)
+        return moved.as_strided(
+            array.shape, [step // size for step in array.strides], start // size
+        )
 
     def tensors(self, inputs: Inputs) -> dict[str, Any]:
         """All arrays as tensors, and the settings as they are."""
@@ -69,19 +73,6 @@ class _Memory:
         for whole, moved, before in self.copies:
             changed = ~torch.isclose(moved, before, rtol=0, atol=0, equal_nan=True)
             whole[changed.cpu()] = moved[changed].to(whole)
-
-
-class _Flat:
-    """All numbers of the memory that an array owns, in a row, though it be read-only."""
-
-    def __init__(self, owner: Array, dtype: Any) -> None:
-        self.owner = owner
-        self.__array_interface__ = {
-            "version": 3,
-            "typestr": dtype.str,
-            "shape": (owner.nbytes // dtype.itemsize,),
-            "data": (owner.ctypes.data, False),
-        }
 
 
 class _OnDevice(Backend):
@@ -119,16 +110,19 @@ class _OnDevice(Backend):
             output, ct = compute(p), memory.tensor(cotangent)
             found = torch.autograd.grad(output, list(leaves.values()), ct, materialize_grads=True)
         memory.written()
-        return {name: array_of(g, self.dtype) for name, g in zip(leaves, found, strict=True)}
+        # Autograd hands on the memory of the cotangent, as it may.
+        own = [g.clone() if _place(g) == _place(ct) else g for g in found]
+        return {name: array_of(g, self.dtype) for name, g in zip(leaves, own, strict=True)}
 
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        """While float32 products on CUDA are what the adapter says they are."""
-        if self.device.type != "cuda":
-            yield
-            return
-        with _tf32(torch.backends.cuda.matmul, self.tf32):
-            yield
+    def precision(self) -> Any:
+        """A context in which float32 products on CUDA are what the adapter says they are."""
+        on_cuda = self.device.type == "cuda"
+        return _tf32(torch.backends.cuda.matmul, self.tf32) if on_cuda else nullcontext()
+
+
+def _place(tensor: Any) -> int:
+    place: int = tensor.untyped_storage().data_ptr()
+    return place
 
 
 def _device(name: str) -> Any:
@@ -136,11 +130,9 @@ def _device(name: str) -> Any:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UnsupportedError(
-            "the device of a torch adapter is one that torch finds here",
-            f"{name!r} ({str(error).splitlines()[0]})",
-            "use device=cpu, or a torch built for that device",
-        ) from error
+        invariant = "the device of a torch adapter is one that torch finds here"
+        got, instead = f"{name!r} ({in_a_line(error)})", "use device=cpu, or a torch built for it"
+        raise UnsupportedError(invariant, got, instead) from error
     return device
 
 
@@ -184,7 +176,7 @@ class Torch(_OnDevice, Networks[Any]):
         >>> from numixology.verify.conformance import conform
         >>> from numixology.verify.conformance.adapters import load
         >>> backend = load("torch:dtype=float32")
-        >>> conform(backend, stages=["linear"], seeds=1).verdict
+        >>> conform(backend, stages=["linear"], quick=True).verdict
         'pass'
     """
 
@@ -197,9 +189,13 @@ class Torch(_OnDevice, Networks[Any]):
         """The stage, by the functions below."""
         return partial(self.run, stage)
 
-    def embedding(self, ids: Any, weight: Any) -> Any:
-        """weight[ids]."""
-        return F.embedding(ids, weight)
+    embedding = staticmethod(lambda ids, weight: F.embedding(ids, weight))
+    linear = staticmethod(lambda x, weight, bias=None: F.linear(x, weight, bias))
+    gelu = staticmethod(lambda x: F.gelu(x))
+    gelu_tanh = staticmethod(lambda x: F.gelu(x, approximate="tanh"))
+    silu = staticmethod(lambda x: F.silu(x))
+    relu = staticmethod(lambda x: F.relu(x))
+    softmax = staticmethod(lambda x: torch.softmax(x, dim=-1))
 
     def token_mix(self, x: Any, num_heads: int) -> Any:
         """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
@@ -210,37 +206,13 @@ class Torch(_OnDevice, Networks[Any]):
         """(x - mean) / √(var + eps) · weight + bias."""
         return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
 
-    def linear(self, x: Any, weight: Any, bias: Any = None) -> Any:
-        """x weightᵀ + bias."""
-        return F.linear(x, weight, bias)
-
-    def gelu(self, x: Any) -> Any:
-        """x Φ(x)."""
-        return F.gelu(x)
-
-    def gelu_tanh(self, x: Any) -> Any:
-        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
-        return F.gelu(x, approximate="tanh")
-
-    def silu(self, x: Any) -> Any:
-        """x σ(x)."""
-        return F.silu(x)
-
-    def relu(self, x: Any) -> Any:
-        """max(x, 0)."""
-        return F.relu(x)
-
-    def softmax(self, x: Any) -> Any:
-        """exp(x) / Σ exp(x)."""
-        return torch.softmax(x, dim=-1)
-
 
 class TorchModule(_OnDevice):
     """One stage, by code of yours; made by :func:`torch_module`, which says what is taken."""
 
     def __init__(self, make: Any, names: Any, stage: str, call: Any, *on: Any) -> None:
         super().__init__(*on)
-        self.stages, self.call, self.title = [stage_of(stage).name], call, _title(make)
+        self.stages, self.call, self.title = [stage_of(stage).name], call, title(make)
         self.name = f"{self.title}, {self.name}"
         self.names = Names(stage, names, self.options)
         function = isinstance(make, type) and issubclass(make, torch.autograd.Function)
@@ -277,12 +249,10 @@ class TorchModule(_OnDevice):
             if callable(made):
                 return made
             wrong = f"it returns {type(made).__name__}"
-        raise StateDictError(
-            f"{self.title} makes a module or a function from the sizes of a case",
-            f"{wrong}, for {sizes}",
-            f"write torch_module(lambda sizes: {self.title}(sizes.hidden_dim), ...), and say what "
-            'sizes it takes, as requires={"D": 64}',
-        )
+        such = f"torch_module(lambda sizes: {self.title}(sizes.hidden_dim), ...)"
+        instead = f'write such as {such}, and say what sizes it takes, as requires={{"D": 64}}'
+        invariant = f"{self.title} makes a module or a function from the sizes of a case"
+        raise StateDictError(invariant, f"{wrong}, for {sizes}", instead)
 
     def _called(self, code: Any, p: Mapping[str, Any]) -> Any:
         if self.call is not None:
@@ -292,40 +262,24 @@ class TorchModule(_OnDevice):
         return called(code, {"input": first, **p}, first, several)
 
 
-def _title(code: Any) -> str:
-    return getattr(code, "__name__", type(code).__name__)
-
-
 def _computes(code: Any, inputs: Mapping[str, Any]) -> bool:
     """Whether this is what computes a stage: a module, or a function of its inputs."""
-    if isinstance(code, type):
-        return False
     home = getattr(code, "__module__", None) or type(code).__module__
-    if isinstance(code, torch.nn.Module) or home.startswith("torch"):
-        return True
-    try:
-        takes = signature(code).parameters.values()
-    except ValueError:
-        return True
-    needed = [one.name for one in takes if one.default is one.empty]
-    return bool(needed) and inputs.keys() | {"input"} >= {*needed}
+    if isinstance(code, type | torch.nn.Module) or home.startswith("torch"):
+        return not isinstance(code, type)
+    takes = taken(code)
+    return takes is None or (bool(needed(takes)) and inputs.keys() | {"input"} >= {*needed(takes)})
 
 
 def _check(theirs: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Every parameter of the module is set, and nothing else is there to be set."""
-    wrong = [f"no {name}" for name in shapes if name not in theirs]
-    wrong += [f"{name}, which nothing is mapped to" for name in theirs if name not in shapes]
-    wrong += [
-        f"{name} of shape {tuple(theirs[name].shape)}, not {shape}"
-        for name, shape in shapes.items()
-        if name in theirs and tuple(theirs[name].shape) != shape
-    ]
+    have = {name: tuple(parameter.shape) for name, parameter in theirs.items()}
+    wrong = [f"no {k} of shape {shape}" for k, shape in shapes.items() if have.get(k) != shape]
+    wrong += [f"{k} of shape {s} is left over" for k, s in have.items() if shapes.get(k) != s]
     if wrong:
-        raise StateDictError(
-            "names maps each parameter of the stage to one of the module, of its shape",
-            "; ".join(wrong),
-            f"the module has {', '.join(theirs) or 'none'}",
-        )
+        invariant = "names maps each parameter of the stage to one of the module, of its shape"
+        instead = f"the module has {', '.join(theirs) or 'none'}"
+        raise StateDictError(invariant, "; ".join(wrong), instead)
 
 
 def torch_module(
@@ -390,10 +344,10 @@ def torch_module(
         >>> names |= {"w1.weight": "gate.weight", "w3.weight": "up.weight"}
         >>> names |= {"w2.weight": "down.weight"}
         >>> stage = "swiglu_feed_forward"
-        >>> conform(torch_module(Gated, names, stage), stages=[stage]).verdict
+        >>> conform(torch_module(Gated, names, stage), stages=[stage], quick=True).verdict
         'pass'
         >>> names["w1.weight"], names["w3.weight"] = "up.weight", "gate.weight"  # the wrong way
-        >>> conform(torch_module(Gated, names, stage), stages=[stage]).verdict
+        >>> conform(torch_module(Gated, names, stage), stages=[stage], quick=True).verdict
         'fail'
     """
     return TorchModule(make, names or {}, stage, call, device, dtype, tf32, declares)
