@@ -56,8 +56,10 @@ def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
         errors = np.asarray(np.abs(found - true) / scale / form.unit)
         odd = ~np.isfinite(errors)
         if odd.any():  # beyond the largest number infinity is right, if of that sign
-            a, b = found[odd], true[odd]
-            same = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.isinf(a) & (a == form.stored(b)))
+            a, b, size = found[odd], true[odd], np.broadcast_to(scale, true.shape)[odd]
+            far = b + np.sign(b) * GUARD * form.unit * np.where(np.isinf(size), 0, size)
+            beyond = np.isinf(a) & (a == form.stored(far))
+            same = (a == b) | (np.isnan(a) & np.isnan(b)) | beyond | np.isinf(size)
             errors[odd] = np.where(same, 0.0, np.inf)
     j = np.unravel_index(int(np.argmax(errors)), true.shape)
     return Measured(float(errors[j]), tuple(map(int, j)), float(found[j]), float(true[j]))
@@ -100,14 +102,14 @@ def prepared(
     return [one for cases in every for one in in_groups(cases, accumulation)]
 
 
-def in_groups(cases: Iterable[Case], accumulation: str) -> Iterator[Prepared]:
+def in_groups(cases: Iterable[Case], accumulation: str, once: bool = False) -> Iterator[Prepared]:
     """Cases with their truth and bounds; those of one kind of the quick set share their bounds."""
 
     def bounds(case: Case) -> tuple[str, str]:
         return case.stage, case.name if case.kind in KERNEL_KINDS else case.kind
 
     for _, group in groupby(cases, key=bounds):
-        yield from prepare([*group], accumulation)
+        yield from prepare([*group], accumulation, once)
 
 
 def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> list[Prepared]:
@@ -125,16 +127,18 @@ def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> lis
     found = []
     for case in cases:
         truth = truth_of(case)
-        scales = scales_of(case, truth, (), accumulation, once)
-        results = textbook.vjp(stage, case.inputs, case.cotangent)
-        results["output"] = textbook.forward(stage, case.inputs)
-        for name, true in true_tensors(truth).items():
-            error = _LEAST if once else measured(results[name], true, scales[name], dtype).error
-            errors[name] = max(errors.get(name, _LEAST), error)
+        scales, true = scales_of(case, truth, (), accumulation, once), true_tensors(truth)
+        errors = dict.fromkeys(true, _LEAST) | errors
         found.append((case, truth, scales))
+        if not once:
+            results = textbook.vjp(stage, case.inputs, case.cotangent)
+            results["output"] = textbook.forward(stage, case.inputs)
+            for name, one in true.items():
+                error = measured(results[name], one, scales[name], dtype).error
+                errors[name] = max(errors[name], error)
     # The same roundings reach every tensor of a network. In a few numbers they may happen not to
-    # show, so no tensor is allowed less than the average one.
-    least = float(np.mean([*errors.values()])) if stage in NETWORKS else _LEAST
+    # show, so no tensor is allowed less than half of them are.
+    least = float(np.median([*errors.values()])) if stage in NETWORKS else _LEAST
     exact = EXACT.get(stage, ())
     bounds = {n: 0.0 if n in exact else GUARD * max(error, least) for n, error in errors.items()}
     return [Prepared(*one, bounds, accumulation, once) for one in found]

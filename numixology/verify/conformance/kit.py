@@ -125,7 +125,8 @@ def _stage(
     cases = [*cases_for(about, name, plan)]
 
     def judged() -> Iterator[Prepared]:
-        for i, one in enumerate(in_groups(cases, about.accumulation), 1):
+        once = about.rounds == "once"
+        for i, one in enumerate(in_groups(cases, about.accumulation, once), 1):
             yield one
             tick(i / len(cases))
 

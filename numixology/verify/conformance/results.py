@@ -154,12 +154,10 @@ def _judged(
 
 
 def _unlike(key: str, found: Header, wanted: Header) -> str:
-    """What is misshapen about a result, if anything is."""
+    """What is misshapen about a result."""
     if found.shape != wanted.shape:
         return f"{key} has shape {found.shape}, not {wanted.shape}"
-    if found.dtype != wanted.dtype:
-        return f"{key} has dtype {found.dtype}, not {wanted.dtype}: write results in {wanted.dtype}"
-    return ""
+    return f"{key} has dtype {found.dtype}, not {wanted.dtype}: write results in {wanted.dtype}"
 
 
 def _gaps(keys: Collection[str], wanted: Collection[str]) -> tuple[bool, list[str]]:

@@ -9,7 +9,8 @@ rounds twice: what it stores, to its format, and what it adds up before, to the 
 ``stored`` is |result|, or what else may be stored on the way, ``terms`` the sum of the sizes of
 all n terms, and ``finer`` one rounding of the accumulation in roundings of the format. n roundings
 of sums that wander, the signs of the terms being mixed, come to less than one of ``terms``, in any
-order. Sums of positive terms grow to the result; n roundings of them come to √n/6 of one of it.
+order. Sums of positive terms grow to the result; n roundings of them come to √n/6 of one of it. In
+a format of few digits they all go one way: terms below the last digit of the sum are lost.
 
 A backend may say that it does less than the reference. Its profiles widen the scales: where it
 passes only so, that is listed as a known difference.
@@ -23,12 +24,13 @@ import numpy as np
 from ... import functional as F
 from ...array import Array, ignoring_fp_errors
 from .cases import Case, Truth, in_float64
-from .formats import format_of
+from .formats import Format, format_of
 
 __all__ = ["GUARD", "PROFILES", "Scales", "scales_of"]
 
 #: How many roundings of the scale a backend may take where the reference takes one.
 GUARD = 8.0
+_FEW_DIGITS = 11
 
 #: What a backend may declare, and what that means.
 PROFILES = {
@@ -51,6 +53,15 @@ class Sum(NamedTuple):
     stored: Array | float = 0.0
     terms: Array | float = 0.0
     n: int = 0
+
+    def formed(self, wide: Format, stored: Array) -> Array:
+        """The size of what is rounded while the sum is formed."""
+        growth = np.sqrt(self.n) / 5
+        if wide.digits > _FEW_DIGITS:
+            return np.asarray(self.terms + growth * stored)
+        growth = max(growth, min(self.n, 1 / wide.unit) / GUARD)  # small terms may all be lost,
+        in_range = self.terms < 2.0**wide.highest  # and a sum be infinite on its way
+        return np.where(in_range, self.terms + growth * stored, np.inf)
 
 
 Sums: TypeAlias = dict[str, Sum]
@@ -75,26 +86,33 @@ def scales_of(
     p, ct = in_float64(case.inputs), case.cotangent.astype(np.float64)
     form, (rule, coarse) = format_of(case.dtype), _RULES.get(case.stage, (_network, _BOTH))
     wide = format_of(accumulation or np.dtype(form.wide).name)
-    finer = 1.0 if any(name in profile for name in coarse) else wide.unit / form.unit
-    more = 1.0
+    if any(name in profile for name in coarse):
+        wide = form
+    finer, more, found = wide.unit / form.unit, 1.0, {}
     if "constants" in profile and (case.stage == "gelu_tanh" or "eps" in p):
         more += format_of("float32").unit / form.unit
-    least: Any = 2.0**form.lowest  # smaller numbers have fewer digits
-    if "subnormals" in profile:
-        least /= GUARD * form.unit  # all of the smallest normal number
-    found = {}
     with ignoring_fp_errors():
-        if case.stage in _ACTIVATIONS:
-            least = least * (1 + np.abs(p["x"])) * (1 + np.abs(ct))
-        sums = rule(p, ct, truth, profile)
+        least, sums = _least(case.stage, p, ct, form, profile), rule(p, ct, truth, profile)
         for name, result in ({"output": truth.output} | truth.gradients).items():
             one = sums.get(name, Sum())
             stored = np.maximum(np.abs(result), one.stored)
-            calculated = finer * (one.terms + np.sqrt(one.n) / 5 * stored)
-            scale = np.abs(result) / GUARD + calculated if once else np.maximum(stored, calculated)
+            formed = finer * one.formed(wide, stored)
+            scale = np.abs(result) / GUARD + formed if once else np.maximum(stored, formed)
             scale = np.where(np.isnan(scale), 0.0, more * scale)
             found[name] = np.broadcast_to(scale + least, result.shape)
     return found
+
+
+def _least(stage: str, p: Settings, ct: Array, form: Format, profile: Profile) -> Any:
+    """The smallest normal number, below which there are fewer digits, times what it is taken by."""
+    least = 2.0**form.lowest
+    if "subnormals" in profile:
+        least /= GUARD * form.unit  # all of it
+    if stage in _ACTIVATIONS:
+        return least * (1 + np.abs(p["x"])) * (1 + np.abs(ct))
+    if stage == "softmax":
+        return least * (1 + np.abs(ct).max(axis=-1, keepdims=True, initial=0.0))
+    return least
 
 
 def _nothing(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
@@ -213,23 +231,28 @@ def _tanh_gate(x: Array) -> tuple[Array, Array, Array]:
 def _network(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     """The largest entry of each: what went into one number of a network is in all of them.
 
-    A profile of its activations or sums counts as if all of a tensor were made in its way.
+    Sums of n numbers of both signs are √n of these; so much larger are their terms. A profile of
+    activations or of sums counts as if all of a tensor were made in its way.
     """
-    largest = {"output": np.abs(truth.output).max(initial=0.0)}
-    largest |= {name: np.abs(one).max(initial=0.0) for name, one in truth.gradients.items()}
-    n = max(ct.size // ct.shape[-1], *(x.shape[-1] for x in truth.gradients.values()))
-    offset = 0.0
+    rows, features = ct.size // ct.shape[-1], ct.shape[-1]
+    width = max(x.shape[-1] for x in truth.gradients.values())
+    size = {"output": np.abs(truth.output).max(initial=0.0)}
+    size |= {name: np.abs(one).max(initial=0.0) for name, one in truth.gradients.items()}
+    offset, vanishing = 0.0, 0.0
+    if features == 1:  # x - mean is 0, and so is the gradient (c - mean(c)) / √eps, of any c
+        vanishing = max(size.values()) / np.sqrt(p["eps"])
     if "offsets" in profile:
         x = p["x"] if "x" in p else p["token_embedding.weight"]
         offset = float(_offset(x, p["eps"]).max())
         # h is 0 in constant rows, and may be anything up to 1 for a backend
-        largest |= {
-            name: max(size, largest[name.replace("weight", "bias")])
-            for name, size in largest.items()
-            if name.endswith("norm.weight")
-        }
+        norms = [name for name in size if name.endswith("norm.weight")]
+        size |= {name: max(size[name], size[name.replace("weight", "bias")]) for name in norms}
     coarse = float("steps" in profile or "tails" in profile)
-    return {k: Sum((1 + offset) * size, (1 + coarse) * size, n) for k, size in largest.items()}
+    found = {}
+    for name, one in size.items():
+        n = width if name in ("output", "x") else max(width, rows)
+        found[name] = Sum((1 + offset) * one, np.sqrt(n) * (one + vanishing) + coarse * one, n)
+    return found
 
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "silu")

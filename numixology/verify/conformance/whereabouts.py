@@ -229,7 +229,7 @@ class _Trials:
         """The case of these sizes, and what the backend says of it."""
         case = self.case
         again = make_case(case.stage, case.kind, case.seed, case.dtype, sizes, self.about.options)
-        (one,) = prepare([again], self.about.accumulation)
+        (one,) = prepare([again], self.about.accumulation, self.about.rounds == "once")
         return one, answered(self.adapter, again, self.about.has_vjp).results
 
     def fails(self, sizes: Sizes) -> bool:

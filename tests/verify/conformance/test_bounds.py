@@ -5,12 +5,22 @@ import pytest
 from support import refused
 
 from numixology.errors import ArgumentError, DTypeError
-from numixology.verify.conformance import FORMATS, KINDS, PROFILES, STAGES, Textbook, cases_of
+from numixology.verify.conformance import (
+    FORMATS,
+    KINDS,
+    PROFILES,
+    STAGES,
+    Textbook,
+    cases_of,
+    conform,
+    make_case,
+)
 from numixology.verify.conformance.bounds import (
     EXACT,
     GUARD,
     every_case,
     measured,
+    prepare,
     prepared,
     true_tensors,
 )
@@ -127,6 +137,7 @@ ONE = np.ones(3)
         ([1, 2, 3], [1, np.inf, 3], np.inf),
         ([1, np.inf, 3], [1, 1e39, 3], 0.0),  # beyond the largest number: infinity is right
         ([1, -np.inf, 3], [1, 1e39, 3], np.inf),  # but not of the other sign
+        ([1, np.inf, 3], [1, 3.4028234e38, 3], np.inf),  # nor where it is not beyond
     ],
 )
 def test_an_error_in_roundings(got, true, error) -> None:
@@ -136,6 +147,55 @@ def test_an_error_in_roundings(got, true, error) -> None:
         assert found.place == (int(np.argmax(np.array(got) != np.array(true))),)
 
 
+def test_infinity_is_right_where_a_number_is_about_to_leave_the_range() -> None:
+    true, scale = np.array([65500.0]), np.array([65500.0])
+    assert measured(np.array([np.inf]), true, scale, "float16").error == 0
+    assert measured(np.array([np.inf]), true, scale * 1e-3, "float16").error == np.inf
+    assert measured(np.array([np.nan]), true, np.array([np.inf]), "float16").error == 0
+
+
+@pytest.mark.parametrize("stage", ["linear", "layer_norm", "gelu", "softmax", "block"])
+def test_one_rounding_is_all_that_some_backends_need(stage) -> None:
+    """The result in float64, stored: within one rounding; stored twice: beyond it."""
+    case = make_case(stage, "plain", 1, "bfloat16")
+    (once,), (usual,) = (prepare([case], "float32", one) for one in (True, False))
+    form = FORMATS["bfloat16"]
+    if stage == "block":  # which stores its steps
+        assert not once.once
+        assert once.bounds == usual.bounds
+        return
+    for name, true in true_tensors(once.truth).items():
+        assert once.bounds[name] == GUARD
+        stored = form.stored(true)
+        assert measured(stored, true, once.scales[name], "bfloat16").error <= GUARD
+        twice = form.stored(1.013 * stored.astype(np.float64))
+        assert measured(twice, true, once.scales[name], "bfloat16").error > GUARD
+        assert measured(twice, true, usual.scales[name], "bfloat16").error <= usual.bounds[name]
+        assert once.wide("offsets")[name].shape == true.shape
+
+
+def test_the_bounds_of_one_case_are_its_own() -> None:
+    cases = [make_case("block", "plain", 0, "float32"), make_case("block", "plain", 1, "float32")]
+    (first,), (second,) = (prepare([case], "float32") for case in cases)
+    shared = prepare(cases, "float32")[0].bounds
+    assert first.bounds != second.bounds
+    assert all(shared[k] >= min(first.bounds[k], second.bounds[k]) for k in shared)
+
+
 def test_nothing_has_no_error() -> None:
     found = measured(np.ones((0, 3)), np.ones((0, 3)), np.ones((0, 3)), "float32")
     assert (found.error, found.place) == (0.0, ())
+
+
+def test_a_backend_that_says_it_rounds_once_is_held_to_that() -> None:
+    class Twice(Textbook):
+        """The product is stored before the bias is added."""
+
+        def linear(self, x, weight, bias=None):
+            return self.store(self.store(self.product(x, weight)) + bias)
+
+    for make, verdict in ((Textbook, "pass"), (Twice, "fail")):
+        backend = make("bfloat16")
+        assert conform(backend, stages=["linear"], seeds=1, quick=True).verdict == "pass"
+        backend.rounds = "once"
+        assert conform(backend, stages=["linear"], seeds=1, quick=True).verdict == verdict

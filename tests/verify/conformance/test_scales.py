@@ -177,3 +177,25 @@ def test_what_its_activations_and_sums_lose_a_network_loses_too(profile, least) 
     for stage in ("feed_forward", "model"):
         strict, wide = of(stage, dtype=dtype)[3], of(stage, dtype=dtype, profile=[profile])[3]
         assert (wide["output"] >= least * strict["output"]).all()
+
+
+def test_what_vanishes_in_a_network_of_one_feature_has_the_scale_of_what_cancels() -> None:
+    case = make_case("mixer", "plain", 0, "float32", {"B": 7, "T": 5, "D": 1, "H": 1})
+    truth = truth_of(case)
+    assert not truth.gradients["x"].any()
+    assert (scales_of(case, truth)["x"] > 1).all()
+
+
+def test_a_sum_in_16_bits_may_leave_the_range_on_its_way() -> None:
+    case = make_case("linear", "plain", 1, "float16")
+    case = case._replace(cotangent=np.float16(30000) * np.sign(case.cotangent))
+    truth = truth_of(case)
+    assert np.isfinite(scales_of(case, truth)["bias"]).all()
+    assert np.isinf(scales_of(case, truth, ["sums"])["bias"]).all()
+
+
+def test_what_is_stored_below_the_normal_numbers_counts_times_the_cotangent() -> None:
+    case = make_case("softmax", "saturated", 1, "float16")
+    scale = scales_of(case, truth_of(case))["x"]
+    most = np.abs(case.cotangent.astype(np.float64)).max(axis=-1, keepdims=True)
+    assert (scale >= 2.0**-14 * most).all()

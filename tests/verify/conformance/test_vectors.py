@@ -202,6 +202,11 @@ def test_cases_have_the_sizes_asked_for(tmp_path, monkeypatch, container) -> Non
     assert outcomes(report) == dict.fromkeys(["token_mix", "silu"], "pass"), str(report)
 
 
+def test_a_stage_that_has_none_of_the_sizes_has_no_file(tmp_path) -> None:
+    written = write_vectors(tmp_path, stages=["silu", "embedding"], seeds=0, shapes=[{"V": 7}])
+    assert (written.cases, written.files) == (1, ["embedding.npz", "manifest.json"])
+
+
 @pytest.mark.parametrize("container", FORMATS)
 def test_two_writes_are_one(tmp_path, container) -> None:
     needs(container)
@@ -486,7 +491,8 @@ def test_a_file_that_is_called_otherwise_is_named_beside_results(vectors, right,
     (tmp_path / "silu.npz").rename(tmp_path / "Silu.npz")
     report = compare_vectors(vectors(), tmp_path)
     assert outcomes(report)["silu"] == "not covered"
-    assert "has no results for silu, but files such as 'Silu.npz'" in str(report)
+    (said,) = report.stages[-1].remarks
+    assert "has no results for silu, but files such as 'Silu.npz'" in said
 
 
 # What makes no sense ---------------------------------------------------------------------

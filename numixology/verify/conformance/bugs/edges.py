@@ -14,7 +14,7 @@ from .... import functional as F
 from ....array import Array
 from ....errors import ArgumentError
 from ....tensors import Tensor
-from ..stages import NETWORKS, Inputs, Stage, stage_of
+from ..stages import NETWORKS, Inputs, Stage, part, stage_of
 from ..textbook import Textbook, straight_through
 from .registry import Bug, Override, Row, table
 from .steps import constant, exponentials
@@ -158,9 +158,7 @@ def _of_steps(axis: str, start: _Start) -> dict[tuple[str, str], Sequence[Row]]:
         ("feed_forward", "F"): left_out(activation=lambda s, f, x: inner.zero(f(x))),
         ("swiglu_feed_forward", "F"): left_out(gated=lambda s, f, g, u: inner.zero(f(g, u))),
         ("token_mix", "T"): read,
-        ("token_mix", "H"): read,
-        ("block", "H"): read,
-        ("model", "H"): read,
+        **dict.fromkeys([(one, "H") for one in ("token_mix", "mixer", "block", "model")], read),
         ("model", "L"): [
             ("left-out", {"layers": lambda s, f, depth: range(start(depth))}, "are left out"),
             (
@@ -218,6 +216,10 @@ def _around(there: Stage, change: Callable[..., Tensor]) -> Override:
     """An override of a stage by what ``change`` makes of it, a function of inputs, and of them."""
 
     def stage(s: Textbook, f: Override, *args: Any) -> Tensor:
+        if there.name == "mixer":
+            x, heads, norm = args
+            own = {f"norm.{name}": value for name, value in norm.items()}
+            return change(lambda p: f(p["x"], heads, part(p, "norm")), {"x": x, **own})
         if there.name in NETWORKS:
             return change(f, *args)
         return change(lambda p: f(*p.values()), dict(zip(there.inputs, args, strict=True)))
