@@ -136,11 +136,11 @@ def _judged(
             known.append(key := result_key(one.case, tensor))
             if key in source.keys:
                 wanted = Header(dtype, scale.shape)
-                is_so, array = source.read(key, wanted)
-                if is_so == wanted:
+                header, array = source.read(key, wanted)
+                if header == wanted:
                     results[tensor] = array
                 else:
-                    fault = fault or _unlike(key, is_so, wanted)
+                    fault = fault or f"{key} is {header}, and has to be {wanted}"
         with ignoring_fp_errors():
             found.add(one, Answer(results, fault))
     with ignoring_fp_errors():
@@ -151,13 +151,6 @@ def _judged(
     if partial and report.outcome != "fail":
         report = report._replace(outcome="inconclusive")
     return report._replace(remarks=(*remarks, *report.remarks))
-
-
-def _unlike(key: str, found: Header, wanted: Header) -> str:
-    """What is misshapen about a result."""
-    if found.shape != wanted.shape:
-        return f"{key} has shape {found.shape}, not {wanted.shape}"
-    return f"{key} has dtype {found.dtype}, not {wanted.dtype}: write results in {wanted.dtype}"
 
 
 def _gaps(keys: Collection[str], wanted: Collection[str]) -> tuple[bool, list[str]]:

@@ -10,17 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
 from ...array import Array
-from ...errors import ArgumentError, DTypeError
+from ...errors import ArgumentError
 from ...version import __version__
 from . import manifest
+from .adapter import declared
 from .bounds import Prepared, in_groups
 from .cases import Case, Truth, every_case
-from .formats import format_of
 from .manifest import Entry
 from .packing import CONTAINERS, Header, Source, contents, damaged, opened, packed, source_of
 from .stages import STAGES, stage_of
@@ -99,7 +100,7 @@ def write_vectors(
     Raises:
         ArgumentError: no such format, stage or number of seeds, the folder cannot be written to or
             holds something, or the library for safetensors is not installed.
-        DTypeError: no such dtype.
+        DTypeError: no such dtype, for numbers or for sums.
 
     Example:
         >>> import tempfile
@@ -112,9 +113,8 @@ def write_vectors(
     if format not in CONTAINERS:
         known = f"use {', '.join(CONTAINERS)}"
         raise ArgumentError("vectors are written in a format known here", repr(format), known)
-    wide = accumulation or ("float64" if format_of(dtype).name == "float64" else "float32")
-    if wide not in ("float64", "float32"):
-        raise DTypeError("sums are formed in float64 or float32", repr(wide), "use one of them")
+    backend = SimpleNamespace(name="vectors", dtype=dtype, accumulation=accumulation, forward=None)
+    wide = declared(backend).accumulation
     if seeds < 0 or not (seeds or kernel or shapes):
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}
