@@ -30,6 +30,8 @@ __all__ = ["Lineup", "diagnose"]
 
 #: A bug is named if it leaves no more than this share of the difference unexplained.
 NEAR = 0.2
+#: The same of a bug that explains some tensors only.
+_PART = 0.05
 #: The same where only the sizes of errors, or the words of a breach, can agree.
 _LIKE = 0.5
 #: On how many cases the bugs are run, and of how many numbers if smaller ones fail.
@@ -368,7 +370,7 @@ def _by_parts(
     """The fewest bugs that explain what fails, each of them some tensors, and whether all."""
     rest, chosen = list(failing), list[tuple[_Left, list[str]]]()
     while rest:
-        covered = [(one, one.explained(rest)) for one in found]
+        covered = [(one, one.explained(rest, _PART)) for one in found]
         best, tensors = min(
             ((one, tensors) for one, tensors in covered if tensors),
             key=lambda each: (-len(each[1]), each[0].ranked(each[1]), each[0].rank),
@@ -378,8 +380,7 @@ def _by_parts(
             break
         chosen.append((best, tensors))
         rest = [tensor for tensor in rest if tensor not in tensors]
-    named = {tensor for _, tensors in chosen for tensor in tensors}
-    if not named or ("output" not in named and len(named) < len(rest)):
+    if not chosen or ("output" in rest and len(rest) > 1) or 2 * len(rest) > len({*failing}):
         return None, False  # some gradient looks like that of a bug by chance
     (first, tensors), *others = sorted(chosen, key=lambda each: "output" not in each[1])
     said = [
@@ -411,7 +412,7 @@ def _unlike_in_size(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> float:
     for one in seen:
         if one.fails or lineup.fails(bug, one.i, one.tensor, one.scale):
             size = lineup.size(bug, one.i, one.tensor, one.scale)
-            unlike.append(1 - _quotient(one.far, size))
+            unlike.append(1 - np.sqrt(_quotient(one.far, size)))  # chance doubles it, or halves it
     return float(np.mean(unlike))
 
 
@@ -464,7 +465,8 @@ def _changes(
             if one.i == i:
                 first, *others = (np.asarray(call[one.tensor], np.float64) for call in calls)
                 errors = [measured(each, first, one.scale, case.dtype).error for each in others]
-                moved = [np.linalg.norm(np.nan_to_num(each - first)) for each in others]
+                with ignoring_fp_errors():
+                    moved = [np.linalg.norm(np.nan_to_num(each - first)) for each in others]
                 yield float(max(moved)), max(errors) > one.bound
 
 

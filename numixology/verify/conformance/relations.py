@@ -12,7 +12,8 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from .bounds import Prepared, true_tensors
-from .cases import in_float64
+from .cases import in_float64, truth_of
+from .formats import FORMATS, format_of
 from .stages import NETWORKS, stage_of
 from .whereabouts import axes_of, called, sizes_of
 
@@ -59,6 +60,9 @@ def _candidates(one: Prepared, tensor: str, got: Array) -> Iterator[tuple[str, A
     case, truths = one.case, true_tensors(one.truth)
     true = truths[tensor]
     yield "zero", np.zeros_like(true)
+    for form in FORMATS.values():
+        if form.digits < format_of(case.dtype).digits and (form.stored(got) == got).all():
+            yield f"made of numbers that {form.name} holds, as if it were stored in it", got
     with ignoring_fp_errors():
         yield from _multiples(one, got, true)
         yield from _moved(axes_of(case, tensor), true)
@@ -74,8 +78,8 @@ def _candidates(one: Prepared, tensor: str, got: Array) -> Iterator[tuple[str, A
                 factor = _ratio(got - true, term)
                 what = f"{factor:.2g} times {name}" if name != "one" else f"{factor:.2g}"
                 yield f"the truth plus {what}", true + factor * term
-        if tensor == "output" and case.stage not in NETWORKS:
-            yield from _of_other_inputs(one)
+        if case.stage not in NETWORKS:
+            yield from _of_other_inputs(one) if tensor == "output" else _of_some_rows(one, tensor)
 
 
 def _fits(value: Array, true: Array) -> bool:
@@ -143,3 +147,15 @@ def _of_other_inputs(one: Prepared) -> Iterator[tuple[str, Array]]:
         for text, other in changes.items():
             inputs = in_float64({**one.case.inputs, name: other})
             yield f"right for {text}", stage_of(one.case.stage).reference(inputs)
+
+
+def _of_some_rows(one: Prepared, tensor: str) -> Iterator[tuple[str, Array]]:
+    """The gradient, if only some rows had a cotangent."""
+    ct = one.case.cotangent
+    for axis, word in enumerate(("batch entry", "token")):
+        for text, i in (("first", 0), ("last", -1)):
+            some = np.zeros_like(ct)
+            place = (slice(None),) * axis + (i,)
+            some[place] = ct[place]
+            found = truth_of(one.case._replace(cotangent=some)).gradients[tensor]
+            yield f"that of the {text} {word} alone", found
