@@ -7,6 +7,7 @@ explain them, such as one for the output and one for a gradient. Where rounding 
 orders of summation agree in a digit: then the sizes of the errors are compared.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,8 +19,8 @@ from .adapter import Declaration, declared
 from .bounds import GUARD, Prepared, measured, true_tensors
 from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
-from .cases import Case
-from .contracts import contracts_of, most_rows
+from .cases import KERNEL_KINDS, KINDS, Case
+from .contracts import contracts_of
 from .formats import format_of
 from .parts import part_bugs
 from .relations import related
@@ -41,13 +42,17 @@ _FEW, _EXAMPLES = 3, 2
 #: A relation leaves no more than this share of the difference unexplained.
 _SAME = 0.01
 
+#: Kinds of cases whose numbers are nothing special.
+_NORMAL = {"plain", "kernel", "single"}
+
 #: What a stage is made of: if a backend does not offer those, their bugs may be in it.
-_PARTS = {
+_PARTS: dict[str, tuple[str, ...]] = {
     "feed_forward": ("layer_norm", "linear", "gelu"),
     "swiglu_feed_forward": ("layer_norm", "linear", "silu"),
-    "block": ("token_mix", "layer_norm", "linear", "gelu", "feed_forward"),
-    "model": ("embedding", "token_mix", "layer_norm", "linear", "gelu", "feed_forward", "block"),
+    "mixer": ("token_mix", "layer_norm"),
 }
+_PARTS["block"] = (*_PARTS["mixer"], *_PARTS["feed_forward"][1:], "mixer", "feed_forward")
+_PARTS["model"] = ("embedding", *_PARTS["block"], "block")
 
 
 class Lineup:
@@ -153,9 +158,10 @@ def diagnose(
     seen = [
         each for i, results in enumerate(known) for each in _seen(cases[i], i, results, profile)
     ]
+    code = _breach_code(cases[at].case, at >= 0, has_vjp)
     if not any(one.fails for one in seen):
-        one = cases[at] if at >= 0 else most_rows(cases)
-        return _by_breach(lineup, broken, one.case, has_vjp) if broken else None
+        return _by_breach(lineup, broken, cases[at].case, code) if broken else None
+    only = _only_kinds(seen, cases)
     seen = _telling(seen, cases)
     shown = next(one for one in seen if one.fails)
     suspects, least = _suspects(about, cases[0].case), None
@@ -190,11 +196,11 @@ def diagnose(
     if not found.by and (relations := _relations(lineup, seen)):
         found = found._replace(description="; ".join(relations), by="relation")
     if broken and found.by in ("", "relation"):
-        breach = _by_breach(lineup, broken, most_rows(cases).case, has_vjp, seen)
+        breach = _by_breach(lineup, broken, at_fault.case, code, seen)
         found = breach if breach.named or not found.by else found
     return found._replace(
         code=found.code or _value_code(at_fault.case, shown, adapter is None),
-        where=place_of(at_fault, shown.tensor, shown.got),
+        where=place_of(at_fault, shown.tensor, shown.got) + only,
         edge=edge,
         shape=",".join(f"{k}={n}" for k, n in least.sizes.items()) if least else "",
     )
@@ -277,6 +283,14 @@ def _telling(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> list[_Seen]:
     return sorted((one for one in seen if one.i in those), key=_severity, reverse=True)
 
 
+def _only_kinds(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> str:
+    """On which kinds of numbers a backend fails, if they are one or two, and not normal ones."""
+    kinds = dict.fromkeys(cases[one.i].case.kind for one in seen if one.fails)
+    if len(kinds) > 2 or not kinds.keys() <= {**KINDS, **KERNEL_KINDS}.keys() - _NORMAL:
+        return ""
+    return f", and only on {' and '.join(f'{kind} cases' for kind in kinds)}"
+
+
 def _numbers(one: Prepared) -> int:
     """How many numbers a backend returns of a case."""
     return sum(true.size for true in true_tensors(one.truth).values())
@@ -331,8 +345,8 @@ def _by_value(lineup: Lineup, suspects: Sequence[Bug], seen: Sequence[_Seen]) ->
     nearest = found[0] if found else None
     second = found[1].bug.name if len(found) > 1 else ""
     if nearest and nearest.rank[0] <= NEAR:
-        bug, raw = nearest.bug, nearest.rank[1]
-        return Diagnosis(bug.name, bug.description, raw, second, "")
+        bug, (score, raw) = nearest.bug, nearest.rank
+        return Diagnosis(bug.name, bug.description, raw if raw <= NEAR else score, second, "")
     parts, complete = _by_parts(found, seen, most)
     if not complete:
         noisy = [bug for bug in suspects if bug.noisy]
@@ -497,7 +511,7 @@ def _by_chance(
 
 
 def _by_breach(
-    lineup: Lineup, broken: Sequence[str], one: Case, has_vjp: bool, seen: Sequence[_Seen] = ()
+    lineup: Lineup, broken: Sequence[str], one: Case, code: str, seen: Sequence[_Seen] = ()
 ) -> Diagnosis:
     """The bug that breaks the same contracts, in the same words as far as possible.
 
@@ -510,7 +524,6 @@ def _by_breach(
         and (bug.family == "contracts" or not (seen or lineup.shows(bug)))
         and (not seen or _unlike_in_size(lineup, bug, seen) <= _LIKE)
     )
-    code = _breach_code(one, " ".join(broken), has_vjp)
     if not found or found[0][0] > _LIKE:
         return Diagnosis("broken-contract", broken[0], 0.0, "", code, "contract")
     (unlike, name, description), *others = found
@@ -518,8 +531,8 @@ def _by_breach(
 
 
 def _unlike(texts: Sequence[str], others: Sequence[str]) -> float:
-    """The share of words that two lists of sentences do not have in common."""
-    a, b = set(" ".join(texts).split()), set(" ".join(others).split())
+    """The share of words, numbers left out, that two lists of sentences do not have in common."""
+    a, b = ({*re.findall(r"[^\W\d]+", " ".join(each))} for each in (texts, others))
     return 1 - len(a & b) / len(a | b) if a | b else 1.0
 
 
@@ -566,44 +579,14 @@ def _value_code(one: Case, worst: _Seen, alone: bool) -> str:
     return "\n".join(lines)
 
 
-def _breach_code(one: Case, broken: str, has_vjp: bool) -> str:
-    lines = _begun(one)
-    name = "ids" if "ids" in one.inputs else "x"
-    forward = "my_backend.forward(case.stage, case.inputs)"
-    vjp = "my_backend.vjp(case.stage, case.inputs, case.cotangent)"
-    changed = f'inputs = {{**case.inputs, "{name}": case.inputs["{name}"].copy()}}'
-    if "writes into" in broken:
-        lines += [
-            "before = [str(x) for x in (*case.inputs.values(), case.cotangent)]",
-            forward,
-            *([vjp] if has_vjp else []),
-            "print([str(x) for x in (*case.inputs.values(), case.cotangent)] == before)",
-        ]
-    elif "NaN" in broken:
-        lines += [
-            changed,
-            'inputs["x"][0, 0, 0] = float("nan")',
-            "print(my_backend.forward(case.stage, inputs))",
-        ]
-    elif "depends on the others" in broken:
-        lines += [
-            changed,
-            f'inputs["{name}"][-1] = inputs["{name}"][-1, ::-1]',
-            f"print(my_backend.forward(case.stage, inputs)[:-1] - {forward}[:-1])",
-        ]
-    elif "overwrites" in broken:
-        lines += [
-            f"first = {forward}",
-            "before = first.copy()",
-            f'my_backend.forward(case.stage, {{**case.inputs, "{name}": '
-            f'case.inputs["{name}"][:, ::-1]}})',
-            "print((first == before).all())",
-        ]
-    else:
-        lines += [
-            f'results = {{"output": {forward}}}',
-            *([f"results |= {vjp}"] if has_vjp else []),
-            "print({name: (x.shape, x.dtype) for name, x in results.items()})",
-            "print(case.cotangent.shape, case.cotangent.dtype)",
-        ]
-    return "\n".join(lines)
+def _breach_code(one: Case, fault: bool, has_vjp: bool) -> str:
+    """Lines that try the promises again, or show what is at fault with an answer."""
+    if not fault:
+        asked = f'conform(my_backend, stages=["{one.stage}"], seeds=1, quick=True)'
+        imported = "from numixology.verify.conformance import adapters, conform"
+        return "\n".join((imported, f"# {LOADING}", f'print(*{asked}.stages[0].broken, sep="\\n")'))
+    lines = [*_begun(one), 'results = {"output": my_backend.forward(case.stage, case.inputs)}']
+    if has_vjp:
+        lines.append("results |= my_backend.vjp(case.stage, case.inputs, case.cotangent)")
+    lines.append("print({name: (x.shape, x.dtype) for name, x in results.items()})")
+    return "\n".join((*lines, "print(case.cotangent.shape, case.cotangent.dtype)"))

@@ -25,8 +25,8 @@ class Written:
             self.vjp = lambda stage, inputs, ct: vjp(ct, **inputs)
 
 
-def diagnosed(backend, stage, seeds=1):
-    return conform(backend, stages=[stage], seeds=seeds).first_failure.diagnosis
+def diagnosed(backend, stage, seeds=1, quick=True):
+    return conform(backend, stages=[stage], seeds=seeds, quick=True).first_failure.diagnosis
 
 
 def unbiased(x, weight, bias, eps):
@@ -84,7 +84,7 @@ def test_a_constant_mistyped_otherwise_is_not_called_by_a_neighbors_name() -> No
 @pytest.mark.parametrize("name", ["one-pass-variance", "bfloat16-sums", "float16-sums"])
 def test_rounding_is_known_by_its_size(name) -> None:
     bug = BUGS[name]
-    found = diagnosed(bug.make("float32", None, 3), bug.stages[0], seeds=3)
+    found = diagnosed(bug.make("float32", None, 3), bug.stages[0], seeds=3, quick=True)
     assert found.bug == name
     assert found.by in ("value", "size")
 
@@ -131,25 +131,22 @@ class OnlyWhereItMay(Textbook):
 
 
 @pytest.mark.parametrize(
-    ("make", "says", "shows"),
-    [
-        (ByTheRow, "a row of the batch depends on the others", "[1-9]"),  # a difference
-        (OnlyWhereItMay, "it writes into x", "False"),
-    ],
+    ("make", "says"),
+    [(ByTheRow, "a row of the batch depends on the others"), (OnlyWhereItMay, "it writes into x")],
 )
-def test_a_breach_that_no_bug_is_known_for_is_shown(make, says, shows) -> None:
-    (stage,) = conform(make(), stages=["silu"], seeds=1).stages
+def test_a_breach_that_no_bug_is_known_for_is_shown(make, says) -> None:
+    (stage,) = conform(make(), stages=["silu"], seeds=1, quick=True).stages
     assert says in stage.broken
     assert stage.diagnosis.by == "contract"
     assert says in stage.diagnosis.description
-    assert re.search(shows, ran(stage.diagnosis.code, make()))
-    assert not re.search(shows, ran(stage.diagnosis.code, Textbook()))
+    assert says in ran(stage.diagnosis.code, make())
+    assert ran(stage.diagnosis.code, Textbook()) == ""
 
 
 def test_nothing_is_found_where_nothing_is_wrong() -> None:
     cases = prepared("float64", "float64", ["gelu"], 1)
     assert diagnose(Textbook(), cases) is None
-    assert conform(Textbook(), stages=["gelu"], seeds=1).first_failure is None
+    assert conform(Textbook(), stages=["gelu"], seeds=1, quick=True).first_failure is None
 
 
 def test_it_can_be_asked_by_itself() -> None:
@@ -163,7 +160,7 @@ def test_it_can_be_asked_by_itself() -> None:
     [(b.name, stage) for b in BUGS.values() if b.family == "contracts" for stage in b.stages],
 )
 def test_the_lines_for_a_broken_contract_run(name, stage) -> None:
-    (report,) = conform(BUGS[name].make("float32"), stages=[stage], seeds=1).stages
+    (report,) = conform(BUGS[name].make("float32"), stages=[stage], seeds=1, quick=True).stages
     found = report.diagnosis
     assert found.bug == name
     if "raised" in "".join(report.broken):
@@ -233,7 +230,7 @@ def cleared(x, y):
     ("spoil", "shows"), [(lambda x, y: y[0], r"'output': \(\(\d+, \d+\), "), (cleared, "False")]
 )
 def test_the_lines_run_for_a_backend_without_gradients(spoil, shows) -> None:
-    (stage,) = conform(ForwardOnly(spoil), stages=["silu"], seeds=1).stages
+    (stage,) = conform(ForwardOnly(spoil), stages=["silu"], seeds=1, quick=True).stages
     assert stage.outcome == "fail"
     assert re.search(shows, ran(stage.diagnosis.code, ForwardOnly(spoil)))
 
@@ -245,7 +242,7 @@ def ran(code, backend) -> str:
 
 
 def test_the_report_ends_with_the_diagnosis() -> None:
-    text = str(conform(BUGS["quick-gelu"].make(), stages=["gelu"], seeds=1))
+    text = str(conform(BUGS["quick-gelu"].make(), stages=["gelu"], seeds=1, quick=True))
     assert "First failing stage: gelu" in text
     assert "matches: GELU is computed as x σ(1.702 x) (quick-gelu)" in text
     assert "from numixology.verify.conformance import adapters, make_case, truth_of" in text
@@ -395,6 +392,8 @@ def test_answers_alone_are_diagnosed_too() -> None:
 
 
 def test_no_profile_excuses_a_known_bug() -> None:
-    (stage,) = conform(BUGS["tanh-for-erf"].make("bfloat16"), stages=["gelu"], seeds=1).stages
+    (stage,) = conform(
+        BUGS["tanh-for-erf"].make("bfloat16"), stages=["gelu"], seeds=1, quick=True
+    ).stages
     assert stage.diagnosis.bug == "tanh-for-erf"
     assert not any("profile" in text for text in stage.remarks)

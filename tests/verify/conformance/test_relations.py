@@ -68,7 +68,9 @@ def right(stage, inputs, **changed):
     ],
 )
 def test_a_relation_is_said(stage, tensor, change, said) -> None:
-    found = conform(Changed(tensor, change), stages=[stage], seeds=1).first_failure.diagnosis
+    found = conform(
+        Changed(tensor, change), stages=[stage], seeds=1, quick=True
+    ).first_failure.diagnosis
     assert (found.by, found.description) == ("relation", said)
     assert str(found) == f"no known bug comes near, but {said}"
     assert not found.named
@@ -76,4 +78,4 @@ def test_a_relation_is_said(stage, tensor, change, said) -> None:
 
 def test_what_is_no_relation_is_not_called_one() -> None:
     backend = Changed("output", lambda y, i: np.sin(3 * y))
-    assert conform(backend, stages=["gelu"], seeds=1).first_failure.diagnosis.by == ""
+    assert conform(backend, stages=["gelu"], seeds=1, quick=True).first_failure.diagnosis.by == ""
