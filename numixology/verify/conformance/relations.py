@@ -13,7 +13,6 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from .bounds import Prepared, true_tensors
 from .cases import in_float64, truth_of
-from .formats import FORMATS, format_of
 from .stages import NETWORKS, stage_of
 from .whereabouts import axes_of, called, sizes_of
 
@@ -60,9 +59,6 @@ def _candidates(one: Prepared, tensor: str, got: Array) -> Iterator[tuple[str, A
     case, truths = one.case, true_tensors(one.truth)
     true = truths[tensor]
     yield "zero", np.zeros_like(true)
-    for form in FORMATS.values():
-        if form.digits < format_of(case.dtype).digits and (form.stored(got) == got).all():
-            yield f"made of numbers that {form.name} holds, as if it were stored in it", got
     with ignoring_fp_errors():
         yield from _multiples(one, got, true)
         yield from _moved(axes_of(case, tensor), true)

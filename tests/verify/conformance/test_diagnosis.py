@@ -53,7 +53,7 @@ def test_a_backend_written_by_hand_is_seen_through() -> None:
     assert (found.bug, found.by) == ("unbiased-variance", "value")
     assert found.distance < 1e-6  # the offset costs this one some digits
     assert str(found).startswith(
-        "matches: the variance divides by D - 1 (unbiased-variance), all but "
+        "matches: the variance divides by D - 1 (unbiased-variance), explains all"
     )
 
 
@@ -163,7 +163,7 @@ def test_the_lines_for_a_broken_contract_run(name, stage) -> None:
     (report,) = conform(BUGS[name].make("float32"), stages=[stage], seeds=1, quick=True).stages
     found = report.diagnosis
     assert found.bug == name
-    if "raised" in "".join(report.broken):
+    if "raised" in report.broken[0] and "(on " in report.broken[0]:
         with pytest.raises((ValueError, TypeError)):
             ran(found.code, BUGS[name].make("float32"))
     else:
@@ -227,7 +227,8 @@ def cleared(x, y):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "shows"), [(lambda x, y: y[0], r"'output': \(\(\d+, \d+\), "), (cleared, "False")]
+    ("spoil", "shows"),
+    [(lambda x, y: y[0], r"'output': \(\(\d+, \d+\), "), (cleared, "writes into x")],
 )
 def test_the_lines_run_for_a_backend_without_gradients(spoil, shows) -> None:
     (stage,) = conform(ForwardOnly(spoil), stages=["silu"], seeds=1, quick=True).stages
@@ -243,7 +244,7 @@ def ran(code, backend) -> str:
 
 def test_the_report_ends_with_the_diagnosis() -> None:
     text = str(conform(BUGS["quick-gelu"].make(), stages=["gelu"], seeds=1, quick=True))
-    assert "First failing stage: gelu" in text
+    assert "gelu fails" in text
     assert "matches: GELU is computed as x σ(1.702 x) (quick-gelu)" in text
     assert "from numixology.verify.conformance import adapters, make_case, truth_of" in text
 

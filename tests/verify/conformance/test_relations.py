@@ -61,9 +61,9 @@ def right(stage, inputs, **changed):
         ),
         (
             "swiglu_feed_forward",
-            "w1.weight",
-            lambda g, i: g["w3.weight"],
-            "the gradient of w1.weight is the gradient of w3.weight",
+            "norm.bias",
+            lambda g, i: g["norm.weight"],
+            "the gradient of norm.bias is the gradient of norm.weight",
         ),
     ],
 )
