@@ -11,7 +11,7 @@ import numpy as np
 
 from ...array import Array
 from .adapter import Declaration
-from .bounds import Measured, Prepared, measured
+from .bounds import Measured, Prepared, measured, true_tensors
 from .calling import asked
 from .cases import Case, make_case, truth_of
 from .memory import Held, held, intruders
@@ -62,6 +62,7 @@ class Trial(NamedTuple):
         part: which part of the output and of the gradient of x is meant.
         says: what to say instead, if it fails.
         narrower: what to try if it fails, to say more.
+        again: does it once more with all that led to it, if that is more than the call.
     """
 
     when: str
@@ -73,6 +74,7 @@ class Trial(NamedTuple):
     part: Any = ...
     says: str = ""
     narrower: Sequence["Trial"] = ()
+    again: Callable[[], Results] | None = None
 
 
 def arrays_of(case: Case, functions: Collection[str]) -> Results:
@@ -192,6 +194,10 @@ class Bench:
                 found[name] = error
         return found
 
+    def right(self, base: Results) -> bool:
+        """Whether the backend is right on its own case, so that others may be held to the truth."""
+        return not self.beyond(base, Trial("", dict, true_tensors(self.one.truth), "", slack=1))
+
     def tried(self, trial: Trial) -> str:
         """What is wrong, in a sentence; empty if nothing is, and if the backend refuses."""
         try:
@@ -203,7 +209,8 @@ class Bench:
             return ""
         if not found or trial.says:
             return trial.says if found else ""
-        wrong = " and another ".join(map(called, found))
+        few = " and another ".join([called(name) for name in found][:3])
+        wrong = few if len(found) <= 3 else f"{few} and {len(found) - 3} others"
         name, worst = next(iter(found.items()))
         label = name if name == "output" else f"{name}.grad"
         where = f"{label}{list(worst.place)} is {worst.got:.6g}, not {worst.true:.6g}"

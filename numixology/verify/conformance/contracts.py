@@ -26,10 +26,10 @@ from .bench import (
     called,
     with_arrays,
 )
-from .bounds import Prepared
+from .bounds import Prepared, prepare
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
-from .state import SEQUENCES, first_rows, remembered
+from .state import SEQUENCES, first_rows, in_turn, remembered
 
 __all__ = ["PROMISES", "Contracts", "contracts_of", "most_rows"]
 
@@ -105,6 +105,9 @@ def _broken(bench: Bench, base: Results, trials: Iterable[Trial | str]) -> Itera
                 if unsteady := next(filter(None, again), ""):
                     yield from (unsteady, sentence) if trial.when in SEQUENCES else (unsteady,)
                     return
+                if not bench.tried(trial._replace(call=trial.again or trial.call)):
+                    yield f"it is not steady: once, and not again, {sentence}"
+                    return
                 yield from [*filter(None, map(bench.tried, trial.narrower))] or [sentence]
     except Fault as fault:
         yield f"asked for another case {fault}"
@@ -125,7 +128,8 @@ def repeated(
     """It says the same again, in all but the last digits; asked often, of a case with many rows."""
     asked = bench
     if repeat > 1:
-        most = max(cases, key=lambda one: one.truth.output.size)
+        case = bench.made(bench.case.stage, B=96, T=16, D=64, H=16, F=64)
+        (most,) = prepare([case], bench.one.accumulation, bench.one.once)
         asked = Bench(bench.adapter, bench.about, most, "vjp" in bench.functions)
         base = asked.ask()
     differing: dict[str, int] = {}
@@ -212,10 +216,11 @@ def not_a_number(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iter
         yield "NaN reaches more of its output than it should"
 
 
-def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
+def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial | str]:
     """A batch of nothing has an output of nothing, and gradients of zero."""
+    nothing = first_rows(bench.case, 0)
     try:
-        got = bench.ask(first_rows(bench.case, 0))
+        got = bench.ask(nothing)
     except (Raised, Refused) as why:
         bench.remarks.append(f"an empty batch is not covered: {why}")
         return
@@ -225,6 +230,8 @@ def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[st
     for name, one in got.items():
         if one.any():  # NaN too
             yield f"with an empty batch its {called(name)} is not zero"
+    again = partial(in_turn, [partial(bench.ask, nothing), bench.ask])
+    yield Trial("after an empty batch", bench.ask, base, "before it", again=again)
 
 
 #: Every promise, as a generator of what is tried, or of what is wrong. Of a backend that remembers

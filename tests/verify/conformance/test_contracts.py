@@ -546,6 +546,19 @@ def test_an_empty_batch() -> None:
     )
 
 
+class EmptySticks(Right):
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs)
+        empty = self.kept.get("empty")
+        self.kept["empty"] = not y.size
+        return 0 * y if empty else y
+
+
+def test_a_call_after_an_empty_batch() -> None:
+    (text,) = found(EmptySticks(), "silu", backward=False).broken
+    assert text.startswith("after an empty batch it returns another output than before it: ")
+
+
 # A gradient is linear
 
 
@@ -561,8 +574,8 @@ class SpoilsCotangent(Right):
 @pytest.mark.parametrize(
     ("spoil", "factors"),
     [
-        (lambda ct: np.clip(ct, -100, 100), ["1024", "8192"]),
-        (lambda ct: np.where(np.abs(ct) < 1e-3, 0, ct), ["0.000976562", "0.00012207"]),
+        (lambda ct: np.clip(ct, -100, 100), ["1024", "1.04858e+06"]),
+        (lambda ct: np.where(np.abs(ct) < 1e-3, 0, ct), ["0.000976562", "9.09495e-13"]),
         (lambda ct: ct / (np.abs(ct).max() or np.float32("nan")), ["0"]),
     ],
 )
@@ -601,9 +614,7 @@ class ZeroOfMasks(Right):
 
 def test_scores_of_minus_infinity() -> None:
     (text,) = found(NanOfMasks(), "softmax").broken
-    assert text.startswith(
-        "with scores of -inf it returns another output than with scores of -1e4: output["
-    )
+    assert text.startswith("with scores of -inf it returns another output")
     assert " is nan, not " in text
     assert found(ZeroOfMasks(0), "softmax").broken == ()
     assert found(ZeroOfMasks(1), "softmax").broken[0].startswith("with scores of -inf")
@@ -665,13 +676,19 @@ def test_what_only_seems_to_come_from_a_layout() -> None:
     assert text.startswith("asked the same again it returns another output")
 
 
+@pytest.mark.parametrize("every", [23, 29])
+def test_a_race_that_shows_once_is_not_taken_for_something_else(every) -> None:
+    (text,) = found(Unsteady(1.0, every), "silu").broken
+    assert text.startswith("it is not steady: once, and not again, with ")
+
+
 def test_a_race_is_found_by_repeating() -> None:
     race = Unsteady(1.0, every=150)
     (text,) = found(race, "silu", backward=False, repeat=200).broken
     assert text.startswith("asked the same again it returns another output")
     assert found(Right(), "silu", repeat=200).properties[0] == (
-        "200 more calls on silu/plain/1 agree; of a race that shows once in a thousand calls "
-        "so many see nothing with a chance of 82%"
+        "200 more calls on silu/plain/B=96,T=16,D=64 agree; of a race that shows once in a "
+        "thousand calls so many see nothing with a chance of 82%"
     )
 
 
