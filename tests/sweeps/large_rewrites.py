@@ -21,8 +21,10 @@ from sweeps.kernels import SLOPE, Array, Inputs, Kernels, Saved, slices
 
 import numixology.functional as F
 from numixology.verify.conformance import STAGES, conform, make_case
+from numixology.verify.conformance.adapter import declared
 from numixology.verify.conformance.bounds import Prepared, prepare
-from numixology.verify.conformance.kit import judged
+from numixology.verify.conformance.calling import answered
+from numixology.verify.conformance.kit import comparisons_of
 
 FORMATS = ("float64", "float32", "bfloat16", "float16")
 SUMS = "layer_norm softmax linear feed_forward"
@@ -780,12 +782,9 @@ def at_sizes(name: str, adapter: Any, stages: list[str]) -> Outcome:
     begun, found, alarms = time.monotonic(), [], []
     for stage in stages:
         for one in prepared(stage, adapter.dtype, adapter.accumulation):
-            try:
-                compared, wrong = judged(adapter, one)
-            except Exception as error:
-                compared, wrong = [], f"{type(error).__name__}: {error}"
-            found += compared
-            alarms += [f"{one.case.name}: {wrong}"] * bool(wrong)
+            answer = answered(adapter, one.case, callable(getattr(adapter, "vjp", None)))
+            found += comparisons_of(one, answer.results, declared(adapter).profile)
+            alarms += [f"{one.case.name}: {answer.fault}"] * bool(answer.fault)
     alarms += shown(found)
     verdict = "fail" if alarms else "pass"
     count, worst, seconds = len(found), worst_of(found), time.monotonic() - begun

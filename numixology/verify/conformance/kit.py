@@ -22,14 +22,12 @@ from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
 __all__ = [
     "Found",
     "Plan",
-    "blind_spots",
     "cases_for",
     "compared",
+    "comparisons_of",
     "conform",
-    "detectable_in",
     "examined",
     "excused",
-    "outcome_of",
 ]
 
 #: Called with a stage and the share of the run that is done.
@@ -221,7 +219,7 @@ class Found:
             self.refused[text] = self.refused.get(text, 0) + 1
         elif answer.fault:
             self.faults.append((one.case, answer.fault))
-        compared = _every_tensor(one, answer.results, self.about)
+        compared = comparisons_of(one, answer.results, self.about.profile)
         if not compared:
             if answer.fault:  # what a diagnosis starts from
                 self.kept.append(one)
@@ -262,13 +260,13 @@ class Found:
         remarks = (*self._remarks(), *more)
         blind = [f"a {null} {tensor}" for (tensor, null), always in self.accepted.items() if always]
         outcome = outcome_of(self.comparisons, broken=bool(broken), unproved=bool(blind))
-        diagnosis = None
+        diagnosis, excuse = None, ""
         if outcome == "fail" and self.kept and not told:
             answers = () if self.faults and adapter is not None else self.answers
             profile = self.about.profile
             diagnosis = diagnose(adapter, self.kept, broken, lineup, answers, profile)
-            if diagnosis and not diagnosis.named and answers:
-                remarks = (*remarks, *excused(self.kept, answers, self.about.profile))
+            if diagnosis and not diagnosis.named and answers and not broken:
+                excuse = excused(self.kept, answers, profile)
         return StageReport(
             self.stage,
             outcome,
@@ -285,6 +283,7 @@ class Found:
             },
             refused,
             properties,
+            excuse,
         )
 
     def refuses_other_heads(self) -> bool:
@@ -308,16 +307,16 @@ class Found:
 
 def excused(
     cases: Sequence[Prepared], answers: Sequence[Mapping[str, Array]], profile: Sequence[str]
-) -> list[str]:
-    """What to say if profiles that are not declared would excuse every tensor that fails.
+) -> str:
+    """The profiles that are not declared and would excuse every tensor that fails, if they would.
 
     Args:
-        cases: with their scales under every profile.
+        cases: of one stage.
         answers: what the backend returned for each.
         profile: which profiles it declares.
 
     Returns:
-        A remark, or none.
+        Their names, such as ``"tails and steps"``, or nothing.
     """
     found = [
         _excusing(one, tensor, results[tensor], profile)
@@ -325,13 +324,7 @@ def excused(
         for tensor in one.bounds
         if tensor in results and compared(one, tensor, results[tensor], profile).outcome == "fail"
     ]
-    if not found or "" in found:
-        return []
-    names = " and ".join(f"'{name}'" for name in PROFILES if name in found)
-    return [
-        f"all tensors beyond their bounds ({len(found)}) would be known differences under the "
-        f"profile {names}; declare it if that is meant"
-    ]
+    return "" if "" in found else " and ".join(name for name in PROFILES if name in found)
 
 
 def _excusing(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> str:
@@ -352,11 +345,12 @@ def outcome_of(comparisons: Sequence[Comparison], *, broken: bool, unproved: boo
     return "known" if "known" in outcomes else "pass"
 
 
-def _every_tensor(
-    one: Prepared, results: Mapping[str, Array], about: Declaration
+def comparisons_of(
+    one: Prepared, results: Mapping[str, Array], profile: Sequence[str]
 ) -> list[Comparison]:
+    """Every tensor that a backend returned beside the truth."""
     tensors = [tensor for tensor in one.bounds if tensor in results]
-    return [compared(one, tensor, results[tensor], about.profile) for tensor in tensors]
+    return [compared(one, tensor, results[tensor], profile) for tensor in tensors]
 
 
 def compared(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> Comparison:
@@ -396,15 +390,6 @@ def _smallest(one: Prepared, tensor: str, found: Measured, true: Array) -> float
     with ignoring_fp_errors():  # what is far off on huge numbers is infinitely far off
         allowed = (one.bounds[tensor] + found.error) / unit if unit else 0.0
         return float(max(allowed * scale / abs(most), 2**-53))
-
-
-def blind_spots(cases: Sequence[Prepared], comparisons: Sequence[Comparison]) -> list[str]:
-    """The wrong results that no case of a stage would have rejected, such as "a zero output"."""
-    accepted: dict[tuple[str, str], bool] = {}
-    by_name = {one.case.name: one for one in cases}
-    for one in comparisons:
-        _try_nulls(by_name[one.case], one, accepted)
-    return [f"a {null} {tensor}" for (tensor, null), always in accepted.items() if always]
 
 
 #: Wrong results, made from the right one and the smallest error that is caught.

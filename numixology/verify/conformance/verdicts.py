@@ -179,6 +179,7 @@ class StageReport(NamedTuple):
         sizes: the smallest and the largest of each letter that was judged.
         refused: what the backend does not cover, and why.
         properties: what it was measured to do, which is no fault.
+        excuse: the profiles that are not declared and would excuse all that fails.
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
@@ -198,6 +199,7 @@ class StageReport(NamedTuple):
     sizes: Mapping[str, tuple[int, int]] = {}
     refused: Sequence[str] = ()
     properties: Sequence[str] = ()
+    excuse: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -267,9 +269,13 @@ class ConformanceReport(NamedTuple):
     def summary(self) -> str:
         """The verdict, and how much was looked at."""
         compared = sum(len(one.comparisons) for one in self.stages)
+        failing = [one for one in self.stages if one.outcome == "fail"]
+        excuses = {one.excuse for one in failing}
+        excuse = f", excused by the profile {' and '.join(sorted(excuses))} if declared"
         return (
             f"{self.verdict.upper()}: {len(STAGES) - len(self.not_covered)} of {len(STAGES)} "
             f"stages covered, {compared} tensors compared"
+            + (excuse if failing and "" not in excuses else "")
         )
 
     @property
@@ -360,6 +366,8 @@ def failure_of(one: StageReport) -> tuple[list[str], str]:
         said.insert(0, f"{place} is {worst.got:.9g}, and truly {worst.true:.9g}")
     if found:
         said += [str(found), *found.places]
+    if one.excuse:
+        said.append(f"the profile {one.excuse} would excuse all of it; declare it if it is meant")
     return said, found.code if found and found.by != "part" else ""
 
 

@@ -219,6 +219,7 @@ def test_as_data() -> None:
         "sizes",
         "refused",
         "properties",
+        "excuse",
     ]
     assert list(first["comparisons"][0]) == [
         "case",
