@@ -50,7 +50,7 @@ class Comparison(NamedTuple):
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
-        >>> (stage,) = conform(Textbook("float32"), stages=["token_mix"], seeds=1).stages
+        >>> (stage,) = conform(Textbook(), stages=["token_mix"], seeds=1, quick=True).stages
         >>> one = stage.comparisons[0]
         >>> one.case, one.tensor, one.error, one.bound, one.ratio, one.outcome
         ('token_mix/plain/0', 'output', 0.0, 0.0, 0.0, 'pass')
@@ -183,7 +183,7 @@ class StageReport(NamedTuple):
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
-        >>> (stage,) = conform(Textbook("float32"), stages=["softmax"], seeds=1).stages
+        >>> (stage,) = conform(Textbook("float32"), stages=["softmax"], seeds=1, quick=True).stages
         >>> stage.outcome, stage.broken, stage.blind, stage.detectable < 1e-6
         ('pass', (), '', True)
     """
@@ -231,7 +231,7 @@ class ConformanceReport(NamedTuple):
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
-        >>> report = conform(Textbook("float32"), stages=["gelu"], seeds=1)
+        >>> report = conform(Textbook("float32"), stages=["gelu"], seeds=1, quick=True)
         >>> bool(report), report.verdict, report.exit_code, report.first_failure
         (True, 'pass', 0, None)
         >>> print(report.summary)
@@ -307,7 +307,7 @@ class ConformanceReport(NamedTuple):
 
         Example:
             >>> from numixology.verify.conformance import BUGS, conform
-            >>> report = conform(BUGS["sigmoid-missing"].make(), stages=["silu"], seeds=1)
+            >>> report = conform(BUGS["sigmoid-missing"].make(), stages=["silu"], quick=True)
             >>> print(report.loading("mine.py").first_failure.diagnosis.code)
             from numixology.verify.conformance import adapters, make_case, truth_of
             my_backend = adapters.load("mine.py")

@@ -52,7 +52,7 @@ def norm():
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_the_textbook_passes_in_every_format(dtype) -> None:
-    report = conform(Textbook(dtype, order=9), seeds=1)
+    report = conform(Textbook(dtype, order=9), seeds=1, quick=True)
     assert report.verdict == "pass", str(report)
     assert [one.stage for one in report.stages] == list(STAGES)
     assert {one.outcome for one in report.stages} == {"pass"}
@@ -63,15 +63,28 @@ def test_the_textbook_passes_in_every_format(dtype) -> None:
 
 
 def test_stages_come_in_their_order_and_once() -> None:
-    done = []
-    report = conform(Textbook("float32"), stages=[*FEW, "gelu"], seeds=1, progress=done.append)
-    assert [one.stage for one in report.stages] == done == ["token_mix", "layer_norm", "gelu"]
+    done = {}
+    report = conform(
+        Textbook("float32"), stages=[*FEW, "gelu"], seeds=1, progress=done.__setitem__, quick=True
+    )
+    assert [one.stage for one in report.stages] == [*done] == ["token_mix", "layer_norm", "gelu"]
+    assert [round(3 * share, 6) for share in done.values()] == [1, 2, 3]
 
 
 def test_an_executor_finds_the_same() -> None:
-    alone = conform(Textbook("float32"), stages=FEW, seeds=1)
+    alone = conform(Textbook("float32"), stages=FEW, seeds=1, quick=True)
+    shares = []
     with ThreadPoolExecutor(2) as executor:
-        assert conform(Textbook("float32"), stages=FEW, seeds=1, executor=executor) == alone
+        found = conform(
+            Textbook("float32"),
+            stages=FEW,
+            seeds=1,
+            quick=True,
+            executor=executor,
+            progress=lambda stage, share: shares.append(share),
+        )
+    assert found == alone
+    assert shares[-1] == 1
 
 
 # Partial backends
@@ -81,7 +94,7 @@ def test_what_is_not_supported_is_not_covered() -> None:
     class Part(Textbook):
         stages = ("gelu",)
 
-    report = conform(Part("float32"), stages=FEW, seeds=1)
+    report = conform(Part("float32"), stages=FEW, seeds=1, quick=True)
     assert {one.stage: one.outcome for one in report.stages} == {
         "token_mix": "not covered",
         "layer_norm": "not covered",
@@ -94,7 +107,7 @@ def test_no_stage_at_all_is_unsupported() -> None:
     class Nothing(Textbook):
         stages = ()
 
-    report = conform(Nothing("float32"), stages=FEW, seeds=1)
+    report = conform(Nothing("float32"), stages=FEW, seeds=1, quick=True)
     assert (report.verdict, report.exit_code, bool(report)) == ("unsupported", 4, False)
 
 
@@ -102,7 +115,7 @@ def test_without_a_vjp_the_gradients_are_not_covered() -> None:
     class Forward(Textbook):
         vjp = None
 
-    (stage,) = conform(Forward("float32"), stages=["layer_norm"], seeds=1).stages
+    (stage,) = conform(Forward("float32"), stages=["layer_norm"], seeds=1, quick=True).stages
     assert stage.outcome == "pass"
     assert {one.tensor for one in stage.comparisons} == {"output"}
     assert stage.remarks == ("its gradients are not covered: the adapter has no vjp",)
@@ -163,7 +176,7 @@ def test_a_declared_difference_is_known_and_an_undeclared_one_fails(gelu) -> Non
     assert {one.profile for one in report.comparisons} == {"", "tails"}
     assert {one.outcome for one in report.comparisons} == {"pass", "known"}
     assert examined(Flat(), gelu).outcome == "fail"
-    full = conform(flat, stages=["gelu"], seeds=1)
+    full = conform(flat, stages=["gelu"], seeds=1, quick=True)
     assert (full.verdict, full.profile) == ("pass", ["tails", "subnormals"])
     wrong = Wrong(output=lambda y: y * np.float32(1.01))
     wrong.profile = ("tails",)
@@ -299,9 +312,9 @@ def test_what_raises_everywhere_is_not_taken_for_one_that_refuses_other_heads() 
 
 def test_what_makes_no_sense_is_refused() -> None:
     with refused(ArgumentError, "'conv'", "use embedding"):
-        conform(Textbook(), stages=["gelu", "conv"])
+        conform(Textbook(), stages=["gelu", "conv"], quick=True)
     with refused(ArgumentError, "seeds is a positive integer", "got 0"):
-        conform(Textbook(), stages=["gelu"], seeds=0)
+        conform(Textbook(), stages=["gelu"], seeds=0, quick=True)
     with refused(DTypeError, "object without name"):
         conform(object())
 
@@ -334,7 +347,7 @@ def test_a_profile_that_would_excuse_every_failure_is_named() -> None:
 
 def test_no_profile_is_named_where_it_would_not_be_enough() -> None:
     wrong = Wrong(lambda y: y + np.float32(0.5))
-    (stage,) = conform(wrong, stages=["silu"], seeds=1).stages
+    (stage,) = conform(wrong, stages=["silu"], seeds=1, quick=True).stages
     assert stage.outcome == "fail"
     assert stage.excuse == ""
 
@@ -347,6 +360,6 @@ def test_no_profile_is_named_where_only_a_promise_is_broken() -> None:
                 inputs["x"][...] = 0
             return y
 
-    (stage,) = conform(Writes("float32"), stages=["silu"], seeds=1).stages
+    (stage,) = conform(Writes("float32"), stages=["silu"], seeds=1, quick=True).stages
     assert stage.outcome == "fail"
     assert stage.excuse == ""
