@@ -36,9 +36,10 @@ function load({ file, offset, length, dtype }) {
 function errorOf(got, truth, scale) {
   let worst = 0;
   got.forEach((value, i) => {
-    const overflown = manifest.overflow !== null && Math.abs(truth[i]) >= manifest.overflow;
+    const farthest = Math.abs(truth[i]) + 8 * scale[i] * manifest.unit;
+    const overflown = manifest.overflow !== null && farthest >= manifest.overflow;
     if (Object.is(value, truth[i]) || value === truth[i]) return;
-    if (overflown && Math.abs(value) === Infinity) return;
+    if (overflown && value === Math.sign(truth[i]) * Infinity) return;
     const error = Math.abs(value - truth[i]) / scale[i] / manifest.unit;
     worst = Math.max(worst, Number.isNaN(error) ? Infinity : error);
   });

@@ -30,8 +30,8 @@ SPEC = "1"
 
 RULE = (
     "error = max |got - true| / (scale * unit), which must not be larger than bound. Where got "
-    "equals true, both are NaN, or got is infinite and |true| is at least overflow, the error is "
-    "0; NaN is infinitely far from every number."
+    "equals true, both are NaN, or got is infinite, of the sign of true, and |true| + 8 * scale * "
+    "unit is at least overflow, the error is 0; NaN is infinitely far from every number."
 )
 
 #: A manifest has fewer bytes.

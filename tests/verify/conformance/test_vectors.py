@@ -245,6 +245,21 @@ def test_a_verdict_can_be_had_from_the_files_alone(vectors) -> None:
                 assert bool(error <= output["bound"]) is passes
 
 
+@pytest.mark.parametrize("got", [np.inf, -np.inf, np.nan, 1.0])
+@pytest.mark.parametrize("share", [1.0, -1.0, 1 - 2**-23, -1 + 2**-23, 0.5, np.nan])
+def test_the_rule_is_that_of_the_comparison(vectors, got, share) -> None:
+    """Next to the largest number, where infinity may be right."""
+    about = json.loads((vectors() / "manifest.json").read_text())
+    true = share * about["overflow"]
+    scale, unit = abs(true) if true == true else 1.0, about["unit"]
+    far = np.isinf(got) and np.sign(got) == np.sign(true)
+    far = far and abs(true) + 8 * scale * unit >= about["overflow"]
+    right = got == true or (np.isnan(got) and np.isnan(true)) or far
+    by_rule = 0.0 if right else abs(got - true) / (scale * unit)
+    found = measured(np.array([got]), np.array([true]), np.array([scale]), "float32").error
+    assert found == (np.inf if np.isnan(by_rule) else by_rule)
+
+
 def test_the_index_says_what_the_manifest_says(vectors) -> None:
     folder = vectors("raw")
     head, *lines = (folder / "index.tsv").read_text("ascii").splitlines()
