@@ -69,6 +69,13 @@ class Lineup:
         self._known: dict[tuple[str, int], dict[str, Any]] = {}
         self._breaches: dict[str, tuple[str, ...]] = {}
 
+    def beside(self, cases: Sequence[Prepared]) -> "Lineup":
+        """The same with more cases at the end; what is known is not found out again."""
+        wider = Lineup([*self.cases, *cases], self.accumulation)
+        wider._known |= self._known
+        wider._breaches = self._breaches
+        return wider
+
     def results(self, bug: Bug, i: int) -> dict[str, Any]:
         """What the bug makes of a case; nothing if that cannot be compared."""
         if (bug.name, i) not in self._known:
@@ -165,10 +172,14 @@ def diagnose(
     suspects, least = _suspects(about, cases[0].case), None
     if about and not shown.inside:
         least = smallest_failing(adapter, cases[shown.i].case)
-    if least and _numbers(cases[shown.i]) > _SMALL:  # the bugs are run on the smaller one
-        lineup = Lineup([*cases, least.one], lineup.accumulation)
-        smaller = _seen(least.one, len(cases), least.results, profile)
-        seen = [*sorted(smaller, key=_severity, reverse=True), *(o for o in seen if not o.fails)]
+    where = place_of(cases[shown.i], shown.tensor, shown.got) + only
+    smaller: list[_Seen] = []
+    if least:
+        lineup = lineup.beside([one for one, _ in least.asked])
+        for i, (one, results) in enumerate(least.asked, len(cases)):
+            smaller += sorted(_seen(one, i, results, profile), key=_severity, reverse=True)
+    if smaller and _numbers(cases[shown.i]) > _SMALL:  # the bugs are run on the smaller ones
+        seen = [*smaller, *(one for one in seen if not one.fails)]
         shown = next(one for one in seen if one.fails)
     at_fault = lineup.cases[shown.i]
     parts = part_bugs(adapter, at_fault.case.stage, about.stages) if about else []
@@ -182,14 +193,14 @@ def diagnose(
     edges, edge = (least.edges, least.said) if least else ([], "")
     if not found.by:
         if least and not edges:
-            edges, edge = multiples_of(adapter, least.one.case)
+            edges, edge = multiples_of(adapter, least.asked[0][0].case)
         edges = [*edges, *edges_of(at_fault, shown.tensor, shown.got)]
         bugs = [
             bug
             for axis, n in dict.fromkeys(edges)
             for bug in edge_bugs(at_fault.case.stage, axis, n)
         ]
-        edged = _by_value(lineup, bugs, [one for one in seen if one.i == shown.i])
+        edged = _by_value(lineup, bugs, smaller or [one for one in seen if one.i == shown.i])
         found = edged if edged.by else found
     if not found.by and (relations := _relations(lineup, seen)):
         found = found._replace(description="; ".join(relations), by="relation")
@@ -198,7 +209,7 @@ def diagnose(
         found = breach if breach.named or not found.by else found
     return found._replace(
         code=found.code or _value_code(at_fault.case, shown, adapter is None),
-        where=place_of(at_fault, shown.tensor, shown.got) + only,
+        where=where,
         edge=edge,
         shape=",".join(f"{k}={n}" for k, n in least.sizes.items()) if least else "",
     )

@@ -174,15 +174,14 @@ class Smallest(NamedTuple):
         sizes: of which none can be smaller.
         edges: from where on it fails.
         said: the same in words.
-        one: the case of these sizes.
-        results: what the backend says of it.
+        asked: the case of these sizes and what the backend says of it; after it perhaps one that
+            goes far beyond the edge, where what begins there differs from what recurs.
     """
 
     sizes: Sizes
     edges: list[Edge]
     said: str
-    one: Prepared
-    results: dict[str, Array]
+    asked: list[tuple[Prepared, dict[str, Array]]]
 
 
 #: How many cases are tried.
@@ -210,8 +209,9 @@ def smallest_failing(adapter: Any, case: Case) -> Smallest | None:
     for letter in order:
         sizes = trials.least(sizes, letter)
     sizes, edges, said = _along(trials, sizes)
-    one, results = trials.made(sizes)
-    return Smallest(sizes, edges, said, one, results)
+    further = [{**sizes, axis[0]: 2 * sizes[axis[0]] + 1} for axis, _ in edges]
+    asked = [sizes, *(each for each in further[:1] if trials.fails(each))]
+    return Smallest(sizes, edges, said, [trials.made(each) for each in asked])
 
 
 class _Trials:
@@ -227,7 +227,7 @@ class _Trials:
 
     def made(self, sizes: Sizes) -> tuple[Prepared, dict[str, Array]]:
         """The case of these sizes, and what the backend says of it."""
-        case = self.case
+        case, sizes = self.case, self.fitted(sizes)
         again = make_case(case.stage, case.kind, case.seed, case.dtype, sizes, self.about.options)
         (one,) = prepare([again], self.about.accumulation, self.about.rounds == "once")
         return one, answered(self.adapter, again, self.about.has_vjp).results

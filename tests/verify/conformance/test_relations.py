@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from numixology.verify.conformance import Textbook, conform
+from numixology.verify.conformance import Textbook, conform, make_case
+from numixology.verify.conformance.bounds import prepare
+from numixology.verify.conformance.relations import related
 
 
 class Changed(Textbook):
@@ -74,6 +76,13 @@ def test_a_relation_is_said(stage, tensor, change, said) -> None:
     assert (found.by, found.description) == ("relation", said)
     assert str(found) == f"no known bug comes near, but {said}"
     assert not found.named
+
+
+def test_a_few_numbers_show_no_relation() -> None:
+    sizes = {"B": 1, "T": 1, "D": 2}
+    (one,) = prepare([make_case("gelu", "plain", 0, "float32", sizes)], "float32")
+    wrong = [(one, "output", 0.7 * one.truth.output)]
+    assert related(wrong, lambda i, other: True) == []
 
 
 def test_what_is_no_relation_is_not_called_one() -> None:

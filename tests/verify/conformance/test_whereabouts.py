@@ -218,8 +218,10 @@ def test_sizes_shrink_to_where_the_failure_begins(stage, spoil, sizes, edges, sa
     found = smallest_failing(Planted(spoil), case)
     assert (found.edges, found.said) == (edges, said)
     assert found.sizes == smallest
-    assert found.one.case.sizes == smallest
-    assert sizes_of(found.one.case) == smallest
+    first, *further = [one.case for one, _ in found.asked]
+    assert first.sizes == smallest
+    assert sizes_of(first) == smallest
+    assert len(further) == (edges != [] and " on" in said)
 
 
 def test_what_a_backend_requires_is_obeyed() -> None:
@@ -260,6 +262,15 @@ def test_multiples_of_a_tile() -> None:
     )
 
 
+def test_a_size_that_is_right_by_itself_is_no_tile() -> None:
+    def right_at_128(backend, inputs, ct, results):
+        if ct is None and inputs["x"].shape[-1] != 128:
+            results["output"][...] += 1
+
+    case = make_case("gelu", "plain", 0, "float32", {"B": 1, "T": 1, "D": 1})
+    assert multiples_of(Planted(right_at_128), case) == ([], "")
+
+
 @pytest.mark.parametrize(
     ("stage", "spoil", "sizes", "bug", "edge"),
     [
@@ -278,6 +289,13 @@ def test_multiples_of_a_tile() -> None:
             "right up to 64 rows (B·T), wrong from 65 rows (B·T) on",
         ),
         (
+            "gelu",
+            numbers_beyond_whole_256,
+            {"B": 7, "T": 9, "D": 10},
+            "numbers-beyond-tiles-of-256-zero",
+            "right up to 256 numbers (B·T·D), wrong from 257 numbers (B·T·D) on",
+        ),
+        (
             "linear",
             whole_tiles_of_32,
             {"B": 2, "T": 3, "D": 64, "F": 5},
@@ -287,7 +305,7 @@ def test_multiples_of_a_tile() -> None:
         (
             "layer_norm",
             columns_beyond_1024,
-            {"B": 7, "T": 9, "D": 1025},
+            {"B": 7, "T": 3, "D": 1040},
             "columns-from-1024-zero",
             "right up to D = 1,024, wrong from D = 1,025 on",
         ),
