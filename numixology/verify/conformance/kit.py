@@ -207,8 +207,7 @@ class Found:
         self.faults: list[tuple[Case, str]] = []
         self.refused: dict[str, int] = {}
         self.sizes: list[Sizes] = []
-        self.right = {True: 0, False: 0}  # where T = H, and where not
-        self.wrong = {True: 0, False: 0}
+        self.right, self.wrong = set[bool](), set[bool]()  # where T = H, and where not
 
     def add(self, one: Prepared, answer: Answer) -> None:
         """Judge an answer."""
@@ -230,7 +229,8 @@ class Found:
         fails = any(comparison.outcome == "fail" for comparison in compared)
         self.comparisons += compared
         self.sizes.append(sizes)
-        (self.wrong if fails else self.right)[sizes.get("H") == sizes["T"]] += 1
+        if sizes["T"] > 1 < sizes.get("H", 1):
+            (self.wrong if fails else self.right).add(sizes["H"] == sizes["T"])
         if fails or one.truth.output.size <= _SMALL:
             self.kept.append(one)
             self.answers.append(answer.results)
@@ -297,7 +297,7 @@ class Found:
         remarks = []
         if not self.about.has_vjp:
             remarks.append("its gradients are not covered: the adapter has no vjp")
-        if self.wrong[False] and self.right[True] and not self.wrong[True]:
+        if (self.right, self.wrong) == ({True}, {False}):
             remarks.append(
                 "it is right wherever T = H: if it has as many heads as tokens, let the adapter "
                 'say heads = "tokens"'

@@ -363,3 +363,19 @@ def test_no_profile_is_named_where_only_a_promise_is_broken() -> None:
     (stage,) = conform(Writes("float32"), stages=["silu"], seeds=1, quick=True).stages
     assert stage.outcome == "fail"
     assert stage.excuse == ""
+
+
+def test_a_backend_that_takes_as_many_heads_as_tokens_without_a_word_is_told_how_to_say_so() -> (
+    None
+):
+    class Deaf(Textbook):
+        def forward(self, stage, inputs):
+            T, D = inputs["x"].shape[1:]
+            return super().forward(stage, {**inputs, "num_heads": T if D % T == 0 else 1})
+
+    (report,) = conform(Deaf("float32"), stages=["token_mix"], seeds=1).stages
+    assert report.outcome == "fail"
+    assert any('say heads = "tokens"' in text for text in report.remarks)
+    Deaf.heads = "tokens"
+    (report,) = conform(Deaf("float32"), stages=["token_mix"], seeds=1).stages
+    assert report.outcome == "pass"
