@@ -263,8 +263,8 @@ class Found:
         diagnosis, excuse = None, ""
         if outcome == "fail" and self.kept and not told:
             answers = () if self.faults and adapter is not None else self.answers
-            profile = self.about.profile
-            diagnosis = diagnose(adapter, self.kept, broken, lineup, answers, profile)
+            profile, promises = self.about.profile, () if adapter is None else broken
+            diagnosis = diagnose(adapter, self.kept, promises, lineup, answers, profile)
             if diagnosis and not diagnosis.named and answers and not broken:
                 excuse = excused(self.kept, answers, profile)
         return StageReport(
