@@ -11,19 +11,19 @@ import numpy as np
 
 from ...array import Array
 from .bench import COTANGENT, Bench, Results, Trial, called, with_arrays
-from .bounds import GUARD, Prepared, true_tensors
+from .bounds import GUARD, true_tensors
 from .cases import Case, truth_of
 from .formats import FORMATS, format_of
 
 __all__ = ["linear", "masked", "sums", "tiny_results"]
 
 
-def linear(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+def linear(bench: Bench) -> Iterator[Trial]:
     """Cotangents of zeros, larger and smaller ones, and two that add up to a third."""
     if "vjp" not in bench.functions:
         return
     case, form = bench.case, format_of(bench.case.dtype)
-    base = {name: one.astype(np.float64) for name, one in base.items() if name != "output"}
+    base = {name: one.astype(np.float64) for name, one in bench.base.items() if name != "output"}
     scales = {name: bench.scales()[name] for name in base}
     least = 2.0**form.lowest / (GUARD * form.unit)  # to flush subnormals is no less linear
     largest = max(float(scale.max(initial=0.0)) for scale in scales.values())
@@ -51,9 +51,9 @@ def linear(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[T
     yield Trial(when, summed, base, than, both, slack=3)
 
 
-def masked(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+def masked(bench: Bench) -> Iterator[Trial]:
     """Scores of -inf, of which the exponential is 0; where all are, 0 and NaN are both right."""
-    if bench.case.stage != "softmax" or not bench.right(base):
+    if bench.case.stage != "softmax" or not bench.right():
         return
     plain = bench.made("softmax", B=2, T=3, D=300)
 
@@ -87,7 +87,7 @@ def masked(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[T
 _ONE = 2.0**-9
 
 
-def sums(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
+def sums(bench: Bench) -> Iterator[str]:
     """How many digits its sums keep: 2ᵖ⁻¹ + 1 - 2ᵖ⁻¹ is 1 with p of them, and 0 with fewer."""
     about, form = bench.about, format_of(bench.case.dtype)
     names = {one.digits: one.name for one in FORMATS.values() if one.digits - 10 < form.highest}
@@ -100,11 +100,11 @@ def sums(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str
             if tensor != "x" and seen.any():
                 lost = np.broadcast_to(lanes, seen.shape)[seen & ~right]
                 kept[tensor] = max((p for p in names if p < lost.min(initial=99)), default=0)
-    if not kept:
+    least = min(kept.values(), default=0)
+    if not least:  # no sums are seen, or something else is wrong with them
         return
-    least = min(kept.values())
     where = " and the ".join(called(tensor) for tensor, p in kept.items() if p == least)
-    text = f"sums in the {where} keep {least} digits, as in {names.get(least, 'none of these')}"
+    text = f"sums in the {where} keep {least} digits, as in {names[least]}"
     declared = min(format_of(about.accumulation).digits, max(names))
     if least >= declared or "sums" in about.profile:
         bench.properties.append(text)
@@ -120,11 +120,8 @@ def _with_sums(bench: Bench, levels: Sequence[int]) -> Iterator[tuple[Case, str,
         x, weight, bias = (wide.inputs[name] * 0 for name in ("x", "weight", "bias"))
         digits = np.resize(levels, x.shape[:2])
         x = form.stored(_sparse(digits.ravel(), x.shape[-1])).reshape(x.shape)
-        yield (
-            with_arrays(wide, {"x": x, "weight": weight + 1, "bias": bias}),
-            "forward",
-            digits[..., None],
-        )
+        inputs = {"x": x, "weight": weight + 1, "bias": bias}
+        yield with_arrays(wide, inputs), "forward", digits[..., None]
     if "vjp" in bench.functions:  # over the rows
         case = bench.made(stage, B=32, T=16, D=64, F=64, H=16)
         ids = {"ids": case.inputs["ids"] * 0} if stage == "embedding" else {}
@@ -151,7 +148,7 @@ _LINEAR_IN = {
 }
 
 
-def tiny_results(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
+def tiny_results(bench: Bench) -> Iterator[str]:
     """Whether results below the smallest normal number are kept, or come out as zero."""
     case, form = bench.case, format_of(bench.case.dtype)
     tiny = 2.0 ** (form.lowest - 2)

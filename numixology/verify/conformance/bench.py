@@ -14,22 +14,14 @@ from .adapter import Declaration
 from .bounds import Measured, Prepared, measured, true_tensors
 from .calling import asked
 from .cases import Case, make_case, truth_of
-from .memory import Held, held, intruders
+from .memory import held, intruders
 from .scales import Scales, scales_of
 from .sizes import fitted, letters_of
 
 __all__ = [
-    "COTANGENT",
-    "Bench",
-    "Fault",
-    "Raised",
-    "Refused",
-    "Results",
-    "Trial",
-    "arrays_of",
-    "called",
+    "COTANGENT", "Bench", "Fault", "Raised", "Refused", "Results", "Trial", "arrays_of", "called",
     "with_arrays",
-]
+]  # fmt: skip
 
 Results = dict[str, Array]
 
@@ -100,8 +92,12 @@ class Bench:
     Args:
         adapter: what speaks for the backend.
         about: what it says of itself.
-        one: a case with several rows in its batch.
+        one: a case with several rows in its batch; ``base`` is what the backend says of it.
         backward: whether its gradients are tried.
+
+    Raises:
+        Fault: what it says of that case cannot be compared.
+        Refused: it does not cover that case.
     """
 
     def __init__(self, adapter: Any, about: Declaration, one: Prepared, backward: bool) -> None:
@@ -112,6 +108,7 @@ class Bench:
         self.properties: list[str] = []
         self._scales: dict[int, tuple[Case, Scales]] = {}  # the case is held, so its id is its own
         self._earlier: list[tuple[str, Array, Array]] = []
+        self.base = self.ask()
 
     def ask(
         self,
@@ -119,11 +116,8 @@ class Bench:
         functions: Collection[str] = (),
         layout: str = "",
         names: Collection[str] = (),
-        as_it_is: bool = False,
     ) -> Results:
-        """What the backend says of a case, where the arrays of these names have that layout.
-
-        It gets arrays of its own, or if asked for the case's, ``as_it_is``.
+        """What the backend says of a case, where all arrays, or those named, have that layout.
 
         Raises:
             Fault: what it says cannot be compared.
@@ -134,9 +128,7 @@ class Bench:
         results: Results = {}
         for function in functions or self.functions:
             given = {
-                name: Held(one, one, one.copy())
-                if as_it_is
-                else held(one, layout if name in names else "")
+                name: held(one, layout if not names or name in names else "")
                 for name, one in arrays_of(case, [function]).items()
             }
             laid = with_arrays(case, {name: one.array for name, one in given.items()})
@@ -194,9 +186,11 @@ class Bench:
                 found[name] = error
         return found
 
-    def right(self, base: Results) -> bool:
+    def right(self) -> bool:
         """Whether the backend is right on its own case, so that others may be held to the truth."""
-        return not self.beyond(base, Trial("", dict, true_tensors(self.one.truth), "", slack=1))
+        return not self.beyond(
+            self.base, Trial("", dict, true_tensors(self.one.truth), "", slack=1)
+        )
 
     def tried(self, trial: Trial) -> str:
         """What is wrong, in a sentence; empty if nothing is, and if the backend refuses."""

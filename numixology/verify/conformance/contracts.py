@@ -33,7 +33,7 @@ from .state import SEQUENCES, first_rows, in_turn, remembered
 
 __all__ = ["PROMISES", "Contracts", "contracts_of", "most_rows"]
 
-Promise = Callable[[Bench, Results, Sequence[Prepared]], Iterable[Trial | str]]
+Promise = Callable[[Bench], Iterable[Trial | str]]
 
 
 class Contracts(NamedTuple):
@@ -72,11 +72,10 @@ def contracts_of(
         repeat: how many times it is asked the same again.
     """
     about = declared(adapter)
-    bench = Bench(adapter, about, most_rows(cases), backward)
     broken: list[str] = []
     with ignoring_fp_errors():
         try:
-            base = bench.ask()
+            bench = Bench(adapter, about, most_rows(cases), backward)
         except Fault as fault:
             return Contracts((str(fault),))
         except Refused as why:
@@ -84,7 +83,7 @@ def contracts_of(
         steady: Promise = partial(repeated, repeat=repeat)
         for group in ((steady,), *PROMISES):
             for promise in () if broken else group:
-                broken += _broken(bench, base, promise(bench, base, cases))
+                broken += _broken(bench, promise(bench))
     if lost := [layout for layout in LAYOUTS if layout in about.lost]:
         which = "arrays as they lie in memory" if len(lost) == len(LAYOUTS) else _listed(lost)
         bench.remarks.append(f"{which} do not reach this backend")
@@ -92,7 +91,7 @@ def contracts_of(
     return Contracts(*(tuple(dict.fromkeys(each)) for each in texts))
 
 
-def _broken(bench: Bench, base: Results, trials: Iterable[Trial | str]) -> Iterator[str]:
+def _broken(bench: Bench, trials: Iterable[Trial | str]) -> Iterator[str]:
     """What is wrong, each thing once; after a call that is not steady nothing else is said."""
     failed = set()
     try:
@@ -101,7 +100,7 @@ def _broken(bench: Bench, base: Results, trials: Iterable[Trial | str]) -> Itera
                 yield trial
             elif trial.when not in failed and (sentence := bench.tried(trial)):
                 failed.add(trial.when)
-                again = map(bench.tried, [_again(base)._replace(call=bench.ask)] * 8)
+                again = map(bench.tried, [_again(bench, bench.ask)] * 8)
                 if unsteady := next(filter(None, again), ""):
                     yield from (unsteady, sentence) if trial.when in SEQUENCES else (unsteady,)
                     return
@@ -115,35 +114,32 @@ def _broken(bench: Bench, base: Results, trials: Iterable[Trial | str]) -> Itera
         bench.remarks.append(f"not covered: {why}")
 
 
-def _again(base: Results, got: Results | None = None) -> Trial:
-    return Trial("asked the same again", partial(dict, got or {}), base, "before")
+def _again(bench: Bench, call: Callable[[], Results]) -> Trial:
+    return Trial("asked the same again", call, bench.base, "before")
 
 
 # Promises -----------------------------------------------------------------------------
 
 
-def repeated(
-    bench: Bench, base: Results, cases: Sequence[Prepared], repeat: int = 1
-) -> Iterator[str]:
+def repeated(bench: Bench, repeat: int = 1) -> Iterator[str]:
     """It says the same again, in all but the last digits; asked often, of a case with many rows."""
     asked = bench
     if repeat > 1:
         case = bench.made(bench.case.stage, B=96, T=16, D=64, H=16, F=64)
         (most,) = prepare([case], bench.one.accumulation, bench.one.once)
         asked = Bench(bench.adapter, bench.about, most, "vjp" in bench.functions)
-        base = asked.ask()
     differing: dict[str, int] = {}
     for _ in range(repeat):
         again = asked.ask()
-        if sentence := asked.tried(_again(base, again)):
+        if sentence := asked.tried(_again(asked, partial(dict, again))):
             yield sentence
             return
-        for name, a in base.items():
+        for name, a in asked.base.items():
             count = int((~((a == again[name]) | (np.isnan(a) & np.isnan(again[name])))).sum())
             differing[name] = max(count, differing.get(name, 0))
     bench.noted |= asked.noted
     bench.remarks += [
-        f"two calls differ in {count} of {base[name].size} numbers of the {called(name)}"
+        f"two calls differ in {count} of {asked.base[name].size} numbers of the {called(name)}"
         for name, count in differing.items()
         if count
     ]
@@ -154,14 +150,14 @@ def repeated(
         )
 
 
-def laid(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+def laid(bench: Bench) -> Iterator[Trial]:
     """Arrays that lie elsewhere in memory have the same numbers."""
     arrays = arrays_of(bench.case, bench.functions)
     for layout in LAYOUTS:
         ours = [COTANGENT] if layout == "one number repeated" else [*arrays]
         if layout in bench.about.lost or not {*ours} <= {*arrays}:
             continue
-        case, wanted = bench.case, base
+        case, wanted = bench.case, bench.base
         if layout in REPEATING:
             repeated = {name: held(arrays[name], layout).array.copy() for name in ours}
             case = with_arrays(case, repeated)
@@ -180,7 +176,7 @@ def _with_layout(
     return Trial(when, call, wanted, "without", scales, narrower=narrower)
 
 
-def apart(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+def apart(bench: Bench) -> Iterator[Trial]:
     """What happens in one row of a batch, or at one token, does not happen in the others."""
     name = "ids" if "ids" in bench.case.inputs else "x"
     value = bench.case.inputs[name]
@@ -189,7 +185,7 @@ def apart(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Tr
     ]
     if bench.case.stage not in MIXING:
         places.append((np.s_[:, -1], np.s_[:, :-1], "a token depends on the others"))
-    wanted = {k: one for k, one in base.items() if k in ("output", "x")}
+    wanted = {k: one for k, one in bench.base.items() if k in ("output", "x")}
     for place, others, says in places:
         changed = value.copy()
         changed[place] = np.roll(value[place], 1) if name == "ids" else value[place] / -2
@@ -197,7 +193,7 @@ def apart(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Tr
         yield Trial(says, call, wanted, "", part=others, says=says)
 
 
-def not_a_number(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[str]:
+def not_a_number(bench: Bench) -> Iterator[str]:
     """NaN reaches what depends on it, and nothing else."""
     if "x" not in bench.case.inputs:
         return
@@ -216,7 +212,7 @@ def not_a_number(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iter
         yield "NaN reaches more of its output than it should"
 
 
-def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial | str]:
+def empty(bench: Bench) -> Iterator[Trial | str]:
     """A batch of nothing has an output of nothing, and gradients of zero."""
     nothing = first_rows(bench.case, 0)
     try:
@@ -231,7 +227,7 @@ def empty(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Tr
         if one.any():  # NaN too
             yield f"with an empty batch its {called(name)} is not zero"
     again = partial(in_turn, [partial(bench.ask, nothing), bench.ask])
-    yield Trial("after an empty batch", bench.ask, base, "before it", again=again)
+    yield Trial("after an empty batch", bench.ask, bench.base, "before it", again=again)
 
 
 #: Every promise, as a generator of what is tried, or of what is wrong. Of a backend that remembers

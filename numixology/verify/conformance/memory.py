@@ -52,10 +52,13 @@ class Held(NamedTuple):
 
 
 def held(value: Array, layout: str = "") -> Held:
-    """A copy of an array in one of the :data:`LAYOUTS`, or without one contiguous and alone."""
-    if not layout:
-        copy = value.copy()
-        return Held(copy, copy, value.copy())
+    """A copy of an array in one of the :data:`LAYOUTS`, or without one contiguous and alone.
+
+    "as it is" is no copy but the array itself.
+    """
+    if layout not in LAYOUTS:
+        array = value if layout else value.copy()
+        return Held(array, array, value.copy())
     shape, view = LAYOUTS[layout]
     inside = shape(value.shape)
     around = np.nan if value.dtype.kind == "f" else 0  # an id that there is

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .bench import COTANGENT, Bench, Results, Trial, arrays_of, with_arrays
-from .bounds import Prepared, true_tensors
+from .bounds import true_tensors
 from .cases import Case, truth_of
 
 __all__ = ["SEQUENCES", "first_rows", "in_turn", "other_numbers", "remembered"]
@@ -26,13 +26,13 @@ SEQUENCES = {
 }
 
 
-def remembered(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterator[Trial]:
+def remembered(bench: Bench) -> Iterator[Trial]:
     """Calls of several cases in turn, each of which must say what it says alone."""
     a = bench.case
     b, both = other_numbers(a), bench.functions
-    players = {"a": a, "b": b, "c": _other_shapes(bench, cases)}
+    players = {"a": a, "b": b, "c": first_rows(a, max(1, len(a.cotangent) - 1))}
     players |= _other_settings(bench) | _other_stage(bench)
-    if bench.right(base):
+    if bench.right():
         # What was kept of others is wrong in the first call of these.
         for when, letter, functions in (
             ("with no forward before its backward", "b", both[1:]),
@@ -44,7 +44,7 @@ def remembered(bench: Bench, base: Results, cases: Sequence[Prepared]) -> Iterat
                 call = partial(bench.ask, case, functions)
                 yield Trial(when, call, wanted, "is right", bench.scales(case), slack=4)
     alone = {letter: bench.ask(players[letter]) for letter in "bce" if letter in players}
-    alone["a"] = base
+    alone["a"] = bench.base
     refilled, own = partial(_refilled, bench, b), "with them in arrays of their own"
     yield Trial("with other numbers in the same arrays", refilled, alone["b"], own, bench.scales(b))
     for when, sequence in SEQUENCES.items():
@@ -76,10 +76,10 @@ def _of(functions: Collection[str], results: Results) -> Results:
 def _refilled(bench: Bench, other: Case) -> Results:
     """The answer to another case, from arrays that have held the bench's own before."""
     own = {name: one.copy() for name, one in arrays_of(bench.case, ["vjp"]).items()}
-    bench.ask(with_arrays(bench.case, own), as_it_is=True)
+    bench.ask(with_arrays(bench.case, own), layout="as it is")
     for name, one in arrays_of(other, ["vjp"]).items():
         own[name][...] = one
-    return bench.ask(with_arrays(other, own), as_it_is=True)
+    return bench.ask(with_arrays(other, own), layout="as it is")
 
 
 def other_numbers(case: Case) -> Case:
@@ -93,19 +93,6 @@ def first_rows(case: Case, rows: int) -> Case:
     """The case with so many rows of its batch."""
     batch = {k: v[:rows] for k, v in case.inputs.items() if k in ("x", "ids")}
     return with_arrays(case, {**batch, COTANGENT: case.cotangent[:rows]})
-
-
-def _other_shapes(bench: Bench, cases: Sequence[Prepared]) -> Case:
-    """A plain case of other shapes, or else all rows of the batch but the last."""
-    rows = len(bench.case.cotangent)
-    others = (
-        one.case
-        for one in cases
-        if one.case.kind == "plain" and one.case.cotangent.shape != bench.case.cotangent.shape
-    )
-    return max(
-        others, key=lambda case: len(case.cotangent), default=first_rows(bench.case, rows - 1)
-    )
 
 
 def _other_settings(bench: Bench) -> dict[str, Case]:

@@ -53,6 +53,11 @@ def test_a_right_backend_without_a_vjp_keeps_them(stage) -> None:
     assert found(Right(), stage, backward=False)[:2] == ((), ())
 
 
+def test_one_row_and_one_token_alone() -> None:
+    singles = [one for one in CASES["linear", "float32"] if one.case.kind == "single"]
+    assert contracts_of(Right(), singles, True)[:2] == ((), ())
+
+
 # Memory
 
 
