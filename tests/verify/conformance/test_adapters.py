@@ -33,6 +33,7 @@ from numixology.verify.conformance.adapters.shared import (
     arrays_of,
     called,
     sizes_of,
+    title,
 )
 from numixology.verify.conformance.memory import LAYOUTS
 from numixology.verify.conformance.stages import OPTIONS
@@ -362,6 +363,10 @@ def test_names_of_no_parameter_are_refused() -> None:
     Names("block", {"ffn.w1.weight": "gate"}, {"ffn": "swiglu"})
     with refused(StateDictError, "got ffn.w1.weight; use x, "):
         Names("block", {"ffn.w1.weight": "gate"}, {})
+
+
+def test_what_code_is_called() -> None:
+    assert [title(code) for code in (max, Textbook, Textbook())] == ["max", "Textbook", "Textbook"]
 
 
 def positional(first, second, third, /):
