@@ -154,10 +154,12 @@ def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     largest, ct = np.abs(c).max(axis=-1, keepdims=True), np.abs(ct)
     terms = ct * (1 + np.abs(h))
     length = np.sqrt(np.square(ct * h).sum(axis=rows))  # n roundings of random sign come to this
+    # A mean is off by so much, and with it all of h: around one entry, terms have one sign.
+    mean = (1 + offset) * (1 + np.sqrt(features) / 5)
     return {
-        "output": Sum(y, (1 + offset) * y.max(axis=-1, keepdims=True), features),
+        "output": Sum(y, mean * y.max(axis=-1, keepdims=True), features),
         "x": Sum(rstd * (moved + offset * largest), rstd * largest, features),
-        "weight": Sum(length + (offset * terms).sum(axis=rows), terms.sum(axis=rows), n),
+        "weight": Sum(length + (offset * terms).sum(axis=rows), (mean * terms).sum(axis=rows), n),
         "bias": Sum(0.0, ct.sum(axis=rows), n),
     }
 
@@ -181,12 +183,14 @@ def _softmax(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     """dx = y (ct - Σ ct y), where y may be stored; each of these is off by a rounding of its own.
 
     A difference x - max that is off by a rounding moves its exponential by as many as it is large.
+    All cotangents may be shifted by one of them, and then the terms may all have one sign.
     """
     x, y = p["x"], truth.output
     total = (ct * y).sum(axis=-1, keepdims=True)
     length = np.sqrt(np.square(ct * y).sum(axis=-1, keepdims=True))
     amplified = y * (1 + np.where(y > 0, x.max(axis=-1, keepdims=True) - x, 0))
-    larger = np.abs(ct) + (np.abs(ct) * y).sum(axis=-1, keepdims=True)
+    largest = np.abs(ct).max(axis=-1, keepdims=True, initial=0.0)
+    larger = np.abs(ct) + (1 + np.sqrt(x.shape[-1]) / 5) * largest
     return {
         "output": Sum(0.0, amplified, x.shape[-1]),
         "x": Sum(y * (np.abs(total) + length), amplified * larger, x.shape[-1]),
