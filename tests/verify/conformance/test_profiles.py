@@ -37,7 +37,7 @@ class Sums(Textbook):
     """Rows of gradients are added up in 16 bits, one by one."""
 
     def vjp(self, stage, inputs, cotangent):
-        total = np.float32(0)
+        total = np.zeros(cotangent.shape[-1], np.float32)
         for row in cotangent.reshape(-1, cotangent.shape[-1]):
             total = self.format.stored(total + row)
         return {**super().vjp(stage, inputs, cotangent), "bias": total}
