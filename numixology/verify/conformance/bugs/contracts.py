@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ....array import Array, ignoring_fp_errors
+from ....array import Array
 from ..stages import Inputs
 from ..textbook import Textbook
 from .registry import Override, table
-from .steps import chance, of_output
+from .steps import chance, in_buffer, of_output
 
 __all__ = ["BUGS"]
 
@@ -25,57 +25,34 @@ def _refused(refuse: Callable[[Array], bool], words: str) -> Override:
     return forward
 
 
-def _input_overwritten(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
-    y: Array = f(stage, inputs)
-    with ignoring_fp_errors():
-        inputs["x"][...] -= inputs["x"].mean(axis=-1, keepdims=True)
-    return y
+def _spoils(spoil: Callable[[Inputs], object]) -> Override:
+    """An override that spoils the inputs when it is done with them."""
+    return lambda s, f, stage, inputs: (f(stage, inputs), spoil(inputs))[0]
 
 
-def _cotangent_overwritten(
-    s: Textbook, f: Override, stage: str, inputs: Inputs, cotangent: Array
-) -> dict[str, Array]:
-    found: dict[str, Array] = f(stage, inputs, cotangent)
-    with ignoring_fp_errors():
-        cotangent += found["x"]
-    return found
+def _input_overwritten(inputs: Inputs) -> None:
+    inputs["x"][...] -= inputs["x"].mean(axis=-1, keepdims=True)
 
 
-def _weight_overwritten(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
-    y: Array = f(stage, inputs)
+def _weight_overwritten(inputs: Inputs) -> None:
     weight = inputs.get("weight", np.zeros((1, 2)))
     if weight.shape[0] == weight.shape[-1]:
         weight[...] = weight.T.copy()
-    return y
 
 
 def _other_dtype(s: Textbook, x: Array) -> Array:
-    with ignoring_fp_errors():
-        return x.astype(np.float32 if s.dtype == "float64" else np.float64)
+    return x.astype(np.float32 if s.dtype == "float64" else np.float64)
 
 
-def _buffer_reused(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
-    y = f(stage, inputs)
-    buffers = s.__dict__.setdefault("buffers", {})
-    kept: Array = buffers.setdefault((stage, y.shape), np.empty_like(y))
-    kept[...] = y
-    return kept
+def _piled_up(s: Textbook, f: Override, stage: str, *more: object) -> dict[str, Array]:
+    return {
+        name: in_buffer(s, f"{stage} {name}", one, add=True).copy()
+        for name, one in f(stage, *more).items()
+    }
 
 
-def _piled_up(
-    s: Textbook, f: Override, stage: str, inputs: Inputs, cotangent: Array
-) -> dict[str, Array]:
-    found: dict[str, Array] = f(stage, inputs, cotangent)
-    kept = s.__dict__.setdefault("kept", {})
-    for name, one in found.items():
-        key = stage, name, one.shape
-        with ignoring_fp_errors():
-            kept[key] = one + kept.get(key, 0)
-    return {name: kept[stage, name, one.shape] for name, one in found.items()}
-
-
-def _race(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
-    y: Array = f(stage, inputs)
+def _race(s: Textbook, f: Override, *args: object) -> Array:
+    y: Array = f(*args)
     rows = y.reshape(-1, y.shape[-1])
     i, j = chance(s).integers(0, len(rows), 2)
     rows[i] = rows[j]
@@ -84,13 +61,14 @@ def _race(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
 
 BUGS = table("contracts", [
     ("layer_norm softmax", "forward"),
-    ("input-overwritten", _input_overwritten,
+    ("input-overwritten", _spoils(_input_overwritten),
      "the result of the subtraction is written over the input"),
     ("gelu layer_norm", "vjp"),
-    ("cotangent-overwritten", _cotangent_overwritten,
+    ("cotangent-overwritten",
+     lambda s, f, *args: (g := f(*args), np.add(args[2], g["x"], out=args[2]))[0],
      "the backward adds to its cotangent in place"),
     ("linear", "forward"),
-    ("weight-overwritten", _weight_overwritten,
+    ("weight-overwritten", _spoils(_weight_overwritten),
      "the weight is transposed in place when it is square"),
     ("layer_norm gelu token_mix", "wrapped"),
     ("nan-hidden",
@@ -138,7 +116,7 @@ BUGS = table("contracts", [
     ("gaps-refused", _refused(lambda x: not x.flags.c_contiguous, "the input must be contiguous"),
      "arrays with gaps, or in Fortran's order, are refused"),
     ("token_mix gelu", "forward"),
-    ("buffer-reused", _buffer_reused,
+    ("buffer-reused", lambda s, f, *args: in_buffer(s, args[0], f(*args)),
      "every call returns the same buffer, which the next one overwrites"),
     ("linear", "vjp"),
     ("gradients-pile-up", _piled_up, "gradients are added to those of the call before", "unsteady"),

@@ -23,17 +23,9 @@ __all__ = ["AXES", "edge_bugs"]
 
 #: What the indices of an axis are called. Letters together are one axis, as a kernel flattens them.
 AXES = {
-    "B": "rows of the batch",
-    "T": "tokens",
-    "D": "columns",
-    "F": "columns of F",
-    "H": "heads",
-    "V": "ids",
-    "L": "blocks",
-    "BT": "rows",
-    "BTD": "numbers",
-    "BTF": "numbers",
-}
+    "B": "rows of the batch", "T": "tokens", "D": "columns", "F": "columns of F", "H": "heads",
+    "V": "ids", "L": "blocks", "BT": "rows", "BTD": "numbers", "BTF": "numbers",
+}  # fmt: skip
 
 _Start: TypeAlias = Callable[[int], int]  # where the error begins in an axis of that length
 
@@ -68,25 +60,17 @@ def edge_bugs(stage: str, axis: str, edge: int) -> list[Bug]:
     if axis not in AXES:
         raise ArgumentError("an axis is one of those known", repr(axis), f"use {', '.join(AXES)}")
     what, kebab = AXES[axis], AXES[axis].replace(" ", "-").lower()
+    rows: list[Row] = [(stage, stage)]
     begins: Sequence[tuple[str, str, _Start]] = (
         (f"from-{edge}", f"from {edge:,} on", lambda n: min(edge, n)),
         (f"beyond-tiles-of-{edge}", f"beyond whole tiles of {edge:,}", lambda n: n // edge * edge),
     )
-    return table(
-        "edges",
-        [
-            (stage, stage),
-            *(
-                (f"{kebab}-{name}-{form}", how, f"{what} {words} {text}")
-                for name, words, start in begins
-                for form, how, text in _forms(there, axis, start)
-            ),
-            *(
-                (f"{form}-tile-of-{edge}", how, f"{text} tile of {edge:,} {what}")
-                for form, how, text in _of_tiles(there, axis, edge)
-            ),
-        ],
-    )
+    for name, words, start in begins:
+        for form, how, text in _forms(there, axis, start):
+            rows.append((f"{kebab}-{name}-{form}", how, f"{what} {words} {text}"))
+    for form, how, text in _of_tiles(there, axis, edge):
+        rows.append((f"{form}-tile-of-{edge}", how, f"{text} tile of {edge:,} {what}"))
+    return table("edges", rows)
 
 
 def _forms(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
@@ -140,18 +124,11 @@ def _of_steps(axis: str, start: _Start) -> dict[tuple[str, str], Sequence[Row]]:
     ]
     return {
         ("layer_norm", "D"): [
-            *left_out(
-                center=lambda s, f, x: x - s.total(before(x)) / x.shape[-1],
-                variance=lambda s, f, x, h: s.total(before(h * h)) / x.shape[-1],
-            ),
-            (
-                "not-in-statistics",
-                {
-                    "mean": lambda s, f, x: f(before(x)),
-                    "variance": lambda s, f, x, h: s.mean(h * h),
-                },
-                "are left out of the mean and the variance",
-            ),
+            *left_out(center=lambda s, f, x: x - s.total(before(x)) / x.shape[-1],
+                      variance=lambda s, f, x, h: s.total(before(h * h)) / x.shape[-1]),
+            ("not-in-statistics", {"mean": lambda s, f, x: f(before(x)),
+                                   "variance": lambda s, f, x, h: s.mean(h * h)},
+             "are left out of the mean and the variance"),
         ],
         ("softmax", "D"): left_out(total=lambda s, f, x: f(before(x))),
         ("linear", "D"): left_out(product=lambda s, f, x, w: f(before(x), before(w))),
@@ -161,13 +138,10 @@ def _of_steps(axis: str, start: _Start) -> dict[tuple[str, str], Sequence[Row]]:
         **dict.fromkeys([(one, "H") for one in ("token_mix", "mixer", "block", "model")], read),
         ("model", "L"): [
             ("left-out", {"layers": lambda s, f, depth: range(start(depth))}, "are left out"),
-            (
-                "wrapped",
-                {"layers": lambda s, f, depth: np.arange(depth) % max(start(depth), 1)},
-                "have the parameters of the first again",
-            ),
+            ("wrapped", {"layers": lambda s, f, depth: np.arange(depth) % max(start(depth), 1)},
+             "have the parameters of the first again"),
         ],
-    }
+    }  # fmt: skip
 
 
 def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:

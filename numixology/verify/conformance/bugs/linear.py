@@ -22,7 +22,7 @@ from .steps import (
     part_of,
     whole,
     whole_rows,
-)
+)  # fmt: skip
 
 __all__ = ["BUGS"]
 

@@ -21,7 +21,7 @@ from .steps import (
     rounded_up,
     scaled_gradient,
     whole,
-)
+)  # fmt: skip
 
 __all__ = ["BUGS"]
 

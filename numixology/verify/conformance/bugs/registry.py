@@ -5,6 +5,7 @@ from functools import partial
 from inspect import signature
 from typing import Any, NamedTuple, TypeAlias
 
+from ....array import ignoring_fp_errors
 from ..formats import FORMATS
 from ..textbook import Textbook
 
@@ -102,6 +103,7 @@ def _method(right: Callable[..., Any], override: Override) -> Callable[..., Any]
     def method(self: Textbook, *args: Any, **named: Any) -> Any:
         bound = arguments.bind(self, *args, **named)
         bound.apply_defaults()
-        return override(self, partial(right, self), *bound.args[1:])
+        with ignoring_fp_errors():
+            return override(self, partial(right, self), *bound.args[1:])
 
     return method

@@ -6,35 +6,18 @@ from typing import Any
 import numpy as np
 
 from .... import functional as F
-from ....array import Array, ignoring_fp_errors
+from ....array import Array
 from ....tensors import Tensor, leaf
 from ..formats import format_of
 from ..textbook import Textbook, straight_through
 from .registry import Override
 
 __all__ = [
-    "averaged",
-    "chance",
-    "constant",
-    "exponentials",
-    "first_row",
-    "gradient_by",
-    "gradient_of",
-    "in_digits",
-    "in_format",
-    "instead",
-    "last_row",
-    "last_token",
-    "nothing",
-    "of_output",
-    "only",
-    "part_of",
-    "rounded_up",
-    "silu_slope",
-    "scaled_gradient",
-    "whole",
+    "averaged", "chance", "constant", "exponentials", "first_row", "gradient_by", "gradient_of",
+    "in_buffer", "in_digits", "in_format", "instead", "last_row", "last_token", "nothing",
+    "of_output", "only", "part_of", "rounded_up", "silu_slope", "scaled_gradient", "whole",
     "whole_rows",
-]
+]  # fmt: skip
 
 
 def instead(compute: Callable[..., Tensor]) -> Override:
@@ -84,6 +67,14 @@ def chance(s: Textbook) -> np.random.Generator:
     return np.random.default_rng(calls)
 
 
+def in_buffer(s: Textbook, name: str, x: Array, add: bool = False) -> Array:
+    """A result in a buffer of the backend's own, in place of what that held or added to it."""
+    buffers = s.__dict__.setdefault("buffers", {})
+    kept: Array = buffers.setdefault((name, x.shape), np.zeros_like(x))
+    kept[...] = x + kept if add else x
+    return kept
+
+
 def exponentials(x: Tensor) -> Tensor:
     """exp(x - max), over the last axis."""
     return F.exp(x - F.max(x, axis=-1, keepdims=True).detach())
@@ -101,10 +92,9 @@ def in_format(x: Tensor, kind: str) -> Tensor:
 
 def in_digits(x: Tensor, digits: int) -> Tensor:
     """``x`` to that many binary digits, with a gradient as if nothing had been rounded."""
-    with ignoring_fp_errors():
-        fraction, exponent = np.frexp(x.data)
-        rounded = np.ldexp(np.round(np.ldexp(fraction, digits)), exponent - digits)
-        rounded = np.where(np.isfinite(x.data), rounded, x.data)
+    fraction, exponent = np.frexp(x.data)
+    rounded = np.ldexp(np.round(np.ldexp(fraction, digits)), exponent - digits)
+    rounded = np.where(np.isfinite(x.data), rounded, x.data)
     return straight_through(leaf(rounded.astype(x.dtype)), x)
 
 

@@ -10,6 +10,7 @@ from ..formats import format_of
 from ..stages import Inputs
 from ..textbook import Textbook
 from .registry import Override, but, table
+from .steps import in_buffer
 
 __all__ = ["BUGS"]
 
@@ -61,15 +62,6 @@ def _saving(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Any:
 
 def _from_saved(s: Textbook, f: Override, stage: str, inputs: Inputs, ct: Array) -> Any:
     return f(stage, s.__dict__.get("saved", {}).get(_key(stage, inputs), inputs), ct)
-
-
-def _reused(s: Textbook, f: Override, *args: Any) -> dict[str, Array]:
-    buffers = s.__dict__.setdefault("buffers", {})
-    found = {}
-    for name, one in f(*args).items():
-        found[name] = buffers.setdefault((name, one.shape), np.empty_like(one))
-        found[name][...] = one
-    return found
 
 
 def _in_place(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
@@ -133,7 +125,9 @@ BUGS = table("storage", [
     ("residuals-of-last-forward", {"forward": _saving, "vjp": _from_saved},
      "the backward starts from what the last forward saved, whichever that was"),
     ("linear gelu", "vjp"),
-    ("gradient-buffers-reused", _reused, "every backward returns the same buffers"),
+    ("gradient-buffers-reused",
+     lambda s, f, *args: {name: in_buffer(s, name, g) for name, g in f(*args).items()},
+     "every backward returns the same buffers"),
     ("gelu silu", "forward"),
     ("result-in-place", _in_place, "the result is written over the input"),
     ("layer_norm softmax gelu", "wrapped", _read),
