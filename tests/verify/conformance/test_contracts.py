@@ -625,6 +625,19 @@ def test_scores_of_minus_infinity() -> None:
     assert found(ZeroOfMasks(1), "softmax").broken[0].startswith("with scores of -inf")
 
 
+class MaximumFromZero(Right):
+    """A running maximum that begins at 0."""
+
+    def forward(self, stage, inputs):
+        x = inputs["x"]
+        e = np.exp(x - np.maximum(x.max(axis=-1, keepdims=True), 0))
+        return e / e.sum(axis=-1, keepdims=True)
+
+
+def test_a_row_far_below_zero() -> None:
+    assert found(MaximumFromZero(), "softmax").broken[0].startswith("with scores of -6e4")
+
+
 # The same again
 
 
