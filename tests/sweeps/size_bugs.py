@@ -605,15 +605,15 @@ class UpGradientBeyondTile(Kernels):
 class StatisticsOfEightHeads(Kernels):
     """The fused norm adds the sums of at most 8 chunks of a row, one for every head."""
 
-    heads = 1
+    chunks = 1
 
     def mixed(self, x: Array, heads: int) -> Array:
-        self.heads = heads
+        self.chunks = heads
         return super().mixed(x, heads)
 
     def row_sum(self, x: Array) -> Array:
         width = x.shape[-1]
-        return super().row_sum(x[..., : width // self.heads * min(8, self.heads)])
+        return super().row_sum(x[..., : width // self.chunks * min(8, self.chunks)])
 
 
 @bug("size", "mixer", "B", 65)
