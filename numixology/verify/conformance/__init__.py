@@ -3,16 +3,17 @@
 from ...errors import EXIT_CODES
 from .adapter import Adapter
 from .bugs import BUGS, Bug
-from .cases import KINDS, Case, Truth, cases_of, inside, make_case, truth_of
+from .cases import KERNEL_KINDS, KINDS, Case, Truth, cases_of, inside, make_case, truth_of
 from .diagnosis import diagnose
 from .formats import FORMATS, Format
 from .html import html_report
 from .kit import conform
 from .listing import Listing
 from .manifest import result_key
+from .memory import LAYOUTS
 from .results import compare_vectors
 from .scales import PROFILES
-from .stages import STAGES, Stage
+from .stages import OPTIONS, STAGES, Stage
 from .textbook import Textbook
 from .vectors import Written, read_vectors, write_vectors
 from .verdicts import Comparison, ConformanceReport, Diagnosis, StageReport
@@ -21,7 +22,10 @@ __all__ = [
     "BUGS",
     "EXIT_CODES",
     "FORMATS",
+    "KERNEL_KINDS",
     "KINDS",
+    "LAYOUTS",
+    "OPTIONS",
     "PROFILES",
     "STAGES",
     "Adapter",
