@@ -2,8 +2,9 @@
 
 Every case is evaluated by :class:`.Textbook` in the backend's format and accumulation, and compared
 with the reference. The largest error over the cases of one kind, in roundings of each number's
-scale, times :data:`GUARD`, is the bound for that tensor. Where nothing is calculated (the mixing of
-tokens, the look-up of an embedding) the bound is 0.
+scale, times :data:`GUARD`, is the bound for that tensor. What other orders of summation may add is
+in the scales already. Where nothing is calculated (the mixing of tokens, the look-up of an
+embedding) the bound is 0, and a backend that rounds its results once is allowed that one rounding.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -146,7 +146,7 @@ def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     """
     x, c = p["x"], ct * p["weight"]
     rows, features = tuple(range(x.ndim - 1)), x.shape[-1]
-    n = x.size // max(features, 1)
+    n = x.size // features
     h, rstd = F.layer_norm(x, eps=p["eps"]), _rstd(x, p["eps"])
     offset = _offset(x, p["eps"]) if "offsets" in profile else 0.0
     y = np.abs(h * p["weight"]) + np.abs(p["bias"])
@@ -165,13 +165,11 @@ def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
 
 
 def _mean(x: Array) -> Array:
-    found: Array = x.mean(axis=-1, keepdims=True)
-    return found
+    return np.asarray(x.mean(axis=-1, keepdims=True))
 
 
 def _rstd(x: Array, eps: float) -> Array:
-    found: Array = 1 / np.sqrt(_mean(np.square(x - _mean(x))) + eps)
-    return found
+    return np.asarray(1 / np.sqrt(_mean(np.square(x - _mean(x))) + eps))
 
 
 def _offset(x: Array, eps: float) -> Array:

@@ -3,9 +3,9 @@
 Here the layers stand a second time, for NumPy lacks these formats: a kernel rounds to its format
 what it writes to memory, and a function of :mod:`numixology.functional` cannot be cut there.
 
-It serves three ends. Its distance to the reference, over several orders of summation, is what
-rounding does in that format, from which the bounds are computed. Known bugs are variations of it,
-each a subclass that overrides one step. And so are the legitimate rewrites, which must pass.
+It serves three ends. Its distance to the reference is what rounding does in that format, from which
+the bounds are computed. Known bugs are variations of it, each a subclass that overrides one step.
+And so are the legitimate rewrites, which must pass.
 
 Steps calculate on the tape in the format's wide dtype, and what a kernel would write to memory
 passes through :meth:`Textbook.store`. Gradients come from the tape, so a variation of a forward
