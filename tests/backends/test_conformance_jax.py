@@ -46,7 +46,7 @@ def test_jax_passes_as_declared(dtype, stages) -> None:
     assert report.verdict == "pass", str(report)
     assert [one.stage for one in report.stages] == stages
     (said,) = {text for one in report.stages for text in (*one.broken, *one.refused, *one.remarks)}
-    assert said.startswith("storage offsets, gaps between rows")
+    assert said.endswith("do not reach this backend")
 
 
 def test_it_passes_one_operation_at_a_time() -> None:
