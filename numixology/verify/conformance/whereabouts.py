@@ -174,8 +174,9 @@ class Smallest(NamedTuple):
         sizes: of which none can be smaller.
         edges: from where on it fails.
         said: the same in words.
-        asked: the case of these sizes and what the backend says of it; after it perhaps one that
-            goes far beyond the edge, where what begins there differs from what recurs.
+        asked: the case of these sizes and what the backend says of it; if there is an edge, also
+            one far beyond it, where what begins there differs from what recurs, and one before it,
+            where the backend is right and a known bug may not be.
     """
 
     sizes: Sizes
@@ -211,6 +212,7 @@ def smallest_failing(adapter: Any, case: Case) -> Smallest | None:
     sizes, edges, said = _along(trials, sizes)
     further = [{**sizes, axis[0]: 2 * sizes[axis[0]] + 1} for axis, _ in edges]
     asked = [sizes, *(each for each in further[:1] if trials.fails(each))]
+    asked += [{**sizes, axis[0]: n} for axis, n in edges[:1]]
     return Smallest(sizes, edges, said, [trials.made(each) for each in asked])
 
 
@@ -324,6 +326,7 @@ def multiples_of(adapter: Any, case: Case) -> tuple[list[Edge], str]:
             continue
         for n in tiles:
             if all(trials.right(sizes, letter, m) for m in (n, 2 * n, 3 * n)):
-                said = f"right where {letter} is a multiple of {n}, wrong elsewhere"
-                return [(letter, n)], said
+                if trials.right(sizes, letter, n + 1):
+                    return [], f"wrong at {letter} = {sizes[letter]}, right at {letter} = {n}"
+                return [(letter, n)], f"right where {letter} is a multiple of {n}, wrong elsewhere"
     return [], ""

@@ -221,7 +221,7 @@ def test_sizes_shrink_to_where_the_failure_begins(stage, spoil, sizes, edges, sa
     first, *further = [one.case for one, _ in found.asked]
     assert first.sizes == smallest
     assert sizes_of(first) == smallest
-    assert len(further) == (edges != [] and " on" in said)
+    assert len(further) == bool(edges) + (" on" in said)
 
 
 def test_what_a_backend_requires_is_obeyed() -> None:
@@ -260,6 +260,28 @@ def test_multiples_of_a_tile() -> None:
         [],
         "",
     )
+
+
+def test_one_size_that_is_wrong_by_itself() -> None:
+    def wrong_at_one(backend, inputs, ct, results):
+        if ct is None and inputs["x"].shape[-1] == 1:
+            results["output"][...] += 1
+
+    case = make_case("gelu", "plain", 0, "float32", {"B": 1, "T": 1, "D": 1})
+    assert multiples_of(Planted(wrong_at_one), case) == ([], "wrong at D = 1, right at D = 4")
+
+
+def test_a_known_bug_that_shows_before_the_edge_is_not_named() -> None:
+    class Ids(Textbook):
+        def embedding(self, ids, weight):
+            return super().embedding(ids % 4096, weight)
+
+    cases = prepared("float32", "float32", ["embedding"], 1)
+    sizes = {"B": 2, "T": 2, "D": 2, "V": 4097}
+    cases += prepare([make_case("embedding", "plain", 0, "float32", sizes)], "float32")
+    found = diagnose(Ids("float32"), cases)
+    assert found.edge == "right up to V = 4,096, wrong from V = 4,097 on"
+    assert "ids-from-4096" in found.bug or "ids-beyond-tiles-of-4096" in found.bug
 
 
 def test_a_size_that_is_right_by_itself_is_no_tile() -> None:
