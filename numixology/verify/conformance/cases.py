@@ -253,7 +253,9 @@ class _Draw:
         if name == "x" or name.endswith("embedding.weight"):
             return self.form.stored(self.activations(shape))
         offset = 1.0 if name.endswith("norm.weight") else 0.0
-        return self.form.stored(self.shaped(offset + 0.5 * self.rng.standard_normal(shape)))
+        large = self.kind in ("kernel", "shape") and len(shape) == 2
+        size = shape[-1] ** -0.5 if large else 0.5  # so that activations stay where they bend
+        return self.form.stored(self.shaped(offset + size * self.rng.standard_normal(shape)))
 
     def shaped(self, values: Array) -> Array:
         """Numbers as the kind has them everywhere."""
