@@ -73,7 +73,15 @@ KERNEL_KINDS = {
 # Which stages have cases of a kind at the sizes of the quick set; those not listed all have.
 _OF_KIND = {
     "masked": ("softmax",),
-    "wide": ("gelu", "gelu_tanh", "silu", "feed_forward", "swiglu_feed_forward", "block"),
+    "wide": (
+        "softmax",
+        "gelu",
+        "gelu_tanh",
+        "silu",
+        "feed_forward",
+        "swiglu_feed_forward",
+        "block",
+    ),
 }
 # Long sums over columns, and over rows.
 _LONG: dict[str, tuple[Sizes, ...]] = {
@@ -431,6 +439,8 @@ def every_case(
                 yield from (made(stage, kind, seed) for seed in range(2))
         for i, sizes in enumerate(_LONG.get(stage, ())):
             yield made(stage, "positive", i, sizes)
+            if stage in _OF_KIND["wide"]:
+                yield made(stage, "wide", i, sizes)
     for own in dict.fromkeys(tuple((k, n[k]) for k in letters if k in n) for n in shapes):
         if own:  # otherwise none of its sizes is one of the stage's
             yield make_case(stage, "shape", 0, dtype, dict(own), options)

@@ -59,7 +59,7 @@ def _around(edges: Sequence[int]) -> list[int]:
 #: How far away a supported size is looked for.
 _FARTHEST = 1 << 17
 
-_WIDTHS = [1, 2, 3, *_around(_TILES)]
+_WIDTHS = [3, 2, 1, *_around(_TILES)]
 _ROWS = _around((*_TILES, 65536))[::-1]  # many rows where there are few columns
 _HEADS = [1, 2, *_around(EDGES["H"])]
 _TOKENS = [*_around(EDGES["T"])[::-1], 2, 1]
