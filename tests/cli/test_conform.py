@@ -11,7 +11,8 @@ from commands import python, strict
 
 import numixology as nx
 from numixology.errors import UnsupportedError
-from numixology.verify.conformance import KINDS, PROFILES, STAGES, adapters
+from numixology.verify.conformance import KERNEL_KINDS, KINDS, PROFILES, STAGES, adapters
+from numixology.verify.conformance.sizes import LETTERS
 
 BACKEND = """
 import numpy as np
@@ -129,18 +130,18 @@ def test_a_report_as_a_page(run, backend, tmp_path) -> None:
 def test_what_can_be_checked_is_listed(run) -> None:
     status, out, err = run("conform --list")
     assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    said = " ".join(out.split())
     for name, stage in STAGES.items():
-        first = re.search(rf"^{name} +(.*)$", out, re.MULTILINE)[1]
-        assert first.endswith(stage.formula)
+        assert f"{name}: {stage.formula}" in said
         for array, axes in stage.inputs.items():
-            shape = "a number" if axes == "()" else axes
-            assert re.search(rf" {re.escape(array)} +{re.escape(shape)}", out)
-    for meanings in (KINDS, PROFILES):
+            assert f" {array}" + f" {axes}" * (axes != "()") in said
+    for meanings in (KINDS, KERNEL_KINDS, PROFILES, LETTERS):
         for name, meaning in meanings.items():
-            assert re.search(rf"^{name} +{re.escape(meaning)}$", out, re.MULTILINE)
-    assert re.search("^in block, in model +what the layers ", out, re.MULTILINE)
+            assert f"{name}: {meaning}" in said
+    assert "in block, in model: what the layers " in said
     found = strict(run("conform --list --json")[1])
-    assert found["kinds"] == KINDS
+    assert found["kinds"] == KINDS | KERNEL_KINDS
     assert found["profiles"] == PROFILES
     assert found["stages"]["linear"] == {
         "inputs": {"x": "(B, T, D)", "weight": "(F, D)", "bias": "(F,)"},

@@ -1,39 +1,43 @@
-"""What the kit can check, as a table and as plain data."""
+"""What the kit can check, as text and as plain data."""
 
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
-from ...text import columns
-from .cases import KINDS
+from .cases import KERNEL_KINDS, KINDS
 from .scales import PROFILES
-from .stages import STAGES, Stage
+from .sizes import LETTERS
+from .stages import OPTIONS, STAGES, Stage
 
 __all__ = ["Listing"]
 
 
 class Listing:
-    """The stages with their arrays and formulas, the kinds of input and the profiles.
+    """The stages with their arrays and formulas, what is asked, and what may be declared.
 
     Example:
         >>> from numixology.verify.conformance import Listing
         >>> print(Listing())
-        stage                array                      shape      computes
-        ...
-        token_mix            x                          (B, T, D)  (B, T, H, d) to (B, H, T, d), ...
-                             num_heads                  a number
-                             output                     (B, T, D)
+        stages
+          embedding: weight[ids]
+            ids (B, T), weight (V, D); output (B, T, D)
         ...
     """
 
     exit_code = 0  # of the command that prints it
 
     def __str__(self) -> str:
-        rows = [row for stage in STAGES.values() for row in _rows(stage)]
-        networks = {"in block, in model": "what the layers inside of these are given there"}
-        return "\n\n".join(
+        stages = [line for stage in STAGES.values() for line in _of_stage(stage)]
+        inside = {"in block, in model": "what the layers inside of these are given there"}
+        return "\n".join(
             [
-                columns(("stage", "array", "shape", "computes"), rows, "<<<<"),
-                columns(("kind of input", "meaning"), [*(KINDS | networks).items()], "<<"),
-                columns(("profile", "meaning"), [*PROFILES.items()], "<<"),
+                "stages",
+                *stages,
+                *_terms("letters", LETTERS),
+                *_terms("kinds of input, small", KINDS | inside),
+                *_terms("kinds of input, large and rare", KERNEL_KINDS),
+                *_terms("options of networks", {k: ", ".join(v) for k, v in OPTIONS.items()}),
+                *_terms("profiles", PROFILES),
             ]
         )
 
@@ -43,12 +47,22 @@ class Listing:
             stage.name: {"inputs": stage.inputs, "output": stage.output, "formula": stage.formula}
             for stage in STAGES.values()
         }
-        return {"stages": stages, "kinds": KINDS, "profiles": PROFILES}
+        kinds = KINDS | KERNEL_KINDS
+        return {"stages": stages, "kinds": kinds, "options": OPTIONS, "profiles": PROFILES}
 
 
-def _rows(stage: Stage) -> list[tuple[str, str, str, str]]:
-    """The inputs of a stage, and its output."""
-    arrays = [(name, "a number" if axes == "()" else axes) for name, axes in stage.inputs.items()]
-    rows = [("", name, axes, "") for name, axes in arrays]
-    rows[0] = (stage.name, *rows[0][1:3], stage.formula)
-    return [*rows, ("", "output", stage.output, "")]
+def _filled(text: str, indent: int) -> str:
+    return textwrap.fill(
+        text, 80, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
+    )
+
+
+def _of_stage(stage: Stage) -> list[str]:
+    """The formula of a stage, and its inputs."""
+    inputs = [name if axes == "()" else f"{name} {axes}" for name, axes in stage.inputs.items()]
+    arrays = f"{', '.join(inputs)}; output {stage.output}"
+    return [_filled(f"{stage.name}: {stage.formula}", 2), _filled(arrays, 4)]
+
+
+def _terms(title: str, terms: Mapping[str, str]) -> list[str]:
+    return ["", title, *(_filled(f"{name}: {meaning}", 2) for name, meaning in terms.items())]

@@ -23,6 +23,9 @@ __all__ = ["LAYERS", "part_bugs"]
 LAYERS = ("embedding", "token_mix", "layer_norm", "linear", "gelu", "gelu_tanh", "silu")
 
 
+_TOGETHER = "it fails as its parts do together"
+
+
 class _Call(NamedTuple):
     """A stage that a backend is asked for, with all inputs that have no gradient."""
 
@@ -70,7 +73,7 @@ def part_bugs(adapter: Any, stage: str, offered: Sequence[str]) -> list[Bug]:
     return [
         Bug(
             " and ".join(names),
-            f"it fails as its part{'s' * (len(names) > 1)} {' and '.join(names)} does",
+            f"it fails as its part {names[0]} does" if names[1:] == () else _TOGETHER,
             "parts",
             (stage,),
             type("Assembled", (Textbook,), {name: _layer(name, adapter) for name in names}),
