@@ -298,6 +298,8 @@ class _Draw:
             x = self.rng.uniform(-40, 40, shape)
         elif self.kind == "wide":
             x = self.rng.uniform(-90, 90, shape)
+            if shape[-1] > 1000:
+                x.sort(axis=-1)  # every tile has a maximum above those before it
         elif self.kind == "masked":
             x[self.rng.random(shape) < 0.5] = -np.inf
             x[..., 0] = 0.0  # no row is masked altogether
