@@ -168,6 +168,15 @@ def test_gradients_that_are_not_there_are_skipped_and_say_so(judged) -> None:
     result.stdout.fnmatch_lines(["*silu/gradients is not covered: the adapter has no vjp"])
 
 
+def test_a_case_that_the_backend_refuses_is_skipped_in_its_words(judged) -> None:
+    refuse = "if len(y) == 1: raise NotImplementedError('one sequence')"
+    result = judged("-rs", "-k", "silu", spoil=refuse)
+    result.stdout.fnmatch_lines(
+        ["*silu/single/0 is not covered: its forward raised NotImplementedError: one *"]
+    )
+    assert result.parseoutcomes()["skipped"] == 1
+
+
 def test_several_processes_find_the_same(judged, pytester) -> None:
     result = judged("-n", "2", "--junitxml=found.xml", spoil="y = 2 * y")
     assert result.parseoutcomes()["failed"] >= ALL - 6

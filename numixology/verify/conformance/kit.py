@@ -95,22 +95,16 @@ def conform(
     wanted = {stage_of(name).name for name in stages or STAGES}
     names = [name for name in STAGES if name in wanted]
     plan = Plan(seeds, quick, (*shapes, *about.shapes), repeat)
+    report, share = progress or (lambda stage, share: None), 1 / max(1, len(names))
     reports: list[StageReport] = []
-    if executor is None:
-        for i, name in enumerate(names):
+    futures = [executor.submit(_stage, adapter, name, plan) for name in names] if executor else []
+    for i, name in enumerate(names):
 
-            def tick(share: float, i: int = i, name: str = name) -> None:
-                if progress is not None:
-                    progress(name, (i + share) / len(names))
+        def tick(done: float, i: int = i, name: str = name) -> None:
+            report(name, (i + done) * share)
 
-            reports.append(_stage(adapter, name, plan, tick))
-            tick(1.0)
-    else:
-        futures = [executor.submit(_stage, adapter, name, plan) for name in names]
-        for i, (name, future) in enumerate(zip(names, futures, strict=True)):
-            reports.append(future.result())
-            if progress is not None:
-                progress(name, (i + 1) / len(names))
+        reports.append(futures[i].result() if futures else _stage(adapter, name, plan, tick))
+        tick(1.0)
     return ConformanceReport(about.name, about.dtype, about.accumulation, about.profile, reports)
 
 

@@ -96,3 +96,15 @@ def test_inputs_are_left_alone_and_settings_are_numbers() -> None:
     assert isinstance(wrapped["ids"], np.ndarray)
     assert (wrapped["eps"], wrapped["num_heads"]) == (p["eps"], p["num_heads"])
     assert wrapped["token_embedding.weight"].requires_grad
+
+
+@pytest.mark.parametrize(
+    "options", [{"activation": "relu"}, {"activation": "gelu_tanh", "norm": "post"}]
+)
+def test_other_forms_of_the_networks_are_written_too(options) -> None:
+    case = make_case("feed_forward", options=options)
+    truth, textbook = truth_of(case), Textbook()
+    np.testing.assert_allclose(textbook.forward(case.stage, case.inputs), truth.output, rtol=1e-12)
+    found = textbook.vjp(case.stage, case.inputs, case.cotangent)
+    for name, gradient in truth.gradients.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-10, atol=1e-12)
