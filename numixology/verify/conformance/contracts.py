@@ -29,6 +29,7 @@ from .bench import (
 from .bounds import Prepared, prepare
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
+from .stages import NETWORKS
 from .state import SEQUENCES, first_rows, in_turn, remembered
 
 __all__ = ["PROMISES", "Contracts", "contracts_of", "most_rows"]
@@ -155,7 +156,10 @@ def laid(bench: Bench) -> Iterator[Trial]:
     arrays = arrays_of(bench.case, bench.functions)
     for layout in LAYOUTS:
         ours = [COTANGENT] if layout == "one number repeated" else [*arrays]
-        if layout in bench.about.lost or not {*ours} <= {*arrays}:
+        if layout == "stride 0" and bench.case.stage in NETWORKS:
+            # With a parameter of equal rows a norm may get rows that are constant but for rounding.
+            ours = [name for name in ours if name in ("x", COTANGENT)]
+        if layout in bench.about.lost or not ours or not {*ours} <= {*arrays}:
             continue
         case, wanted = bench.case, bench.base
         if layout in REPEATING:
