@@ -69,11 +69,11 @@ def part_bugs(adapter: Any, stage: str, offered: Sequence[str]) -> list[Bug]:
     parts = [name for name in LAYERS if name in offered]
     if stage not in NETWORKS:
         return []
-    several = [(name,) for name in parts] + [tuple(parts)]
+    several = [(name,) for name in parts] + [tuple(parts)] * (len(parts) > 1)
     return [
         Bug(
             " and ".join(names),
-            f"it fails as its part {names[0]} does" if names[1:] == () else _TOGETHER,
+            f"it fails as its part {names[0]} does" if len(names) == 1 else _TOGETHER,
             "parts",
             (stage,),
             type("Assembled", (Textbook,), {name: _layer(name, adapter) for name in names}),

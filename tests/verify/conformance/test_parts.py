@@ -77,3 +77,8 @@ def test_what_is_put_together_is_the_network() -> None:
         for name, true in backend.vjp(stage, case.inputs, case.cotangent).items():
             assert abs(found[name] - true).max() < 1e-4, name
     assert part_bugs(backend, "gelu", LAYERS) == []
+
+
+def test_a_backend_without_parts_has_none_to_blame() -> None:
+    assert part_bugs(Textbook("float32"), "block", ["block"]) == []
+    assert [bug.name for bug in part_bugs(Textbook(), "block", ["linear"])] == ["linear"]
