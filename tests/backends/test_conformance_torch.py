@@ -467,7 +467,6 @@ class Narrow(torch.nn.Module):
         (lambda x, weight, bias=None: x @ weight.T + bias, "linear"),
         (Narrow, "linear"),
     ],
-    ids=str,
 )
 def test_code_is_understood_as_what_it_is(code, stage) -> None:
     report = conform(torch_module(code, stage=stage, dtype="float64"), stages=[stage], **QUICK)
