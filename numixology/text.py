@@ -1,8 +1,9 @@
 """Aligned columns of text, for people."""
 
+import textwrap
 from collections.abc import Sequence
 
-__all__ = ["columns", "counted", "ordinal"]
+__all__ = ["columns", "counted", "filled", "ordinal"]
 
 
 def counted(number: int, what: str) -> str:
@@ -31,6 +32,24 @@ def ordinal(number: int) -> str:
     """
     last = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if 10 < number % 100 < 14 else last}"
+
+
+def filled(text: str, indent: int = 0) -> str:
+    """A paragraph within 80 columns, whose later lines stand two further in.
+
+    Args:
+        text: a line.
+        indent: how many spaces the first line begins with.
+
+    Example:
+        >>> print(filled("a note: " + 20 * "word "))
+        a note: word word word word word word word word word word word word word word
+          word word word word word word
+    """
+    first, others = " " * indent, " " * (indent + 2)
+    return textwrap.fill(
+        text, 80, initial_indent=first, subsequent_indent=others, break_on_hyphens=False
+    )
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:

@@ -10,8 +10,9 @@ from functools import partial
 import numpy as np
 
 from ...array import Array
-from .bench import COTANGENT, Bench, Results, Trial, called, with_arrays
+from .bench import COTANGENT, Bench, Results, Trial, with_arrays
 from .bounds import GUARD, true_tensors
+from .calling import called
 from .cases import Case, truth_of
 from .formats import FORMATS, format_of
 

@@ -12,14 +12,14 @@ import numpy as np
 from ...array import Array
 from .adapter import Declaration
 from .bounds import Measured, Prepared, measured, true_tensors
-from .calling import asked
+from .calling import asked, called
 from .cases import Case, make_case, truth_of
 from .memory import held, intruders
 from .scales import Scales, scales_of
 from .sizes import fitted, letters_of
 
 __all__ = [
-    "COTANGENT", "Bench", "Fault", "Raised", "Refused", "Results", "Trial", "arrays_of", "called",
+    "COTANGENT", "Bench", "Fault", "Raised", "Refused", "Results", "Trial", "arrays_of",
     "with_arrays",
 ]  # fmt: skip
 
@@ -79,11 +79,6 @@ def with_arrays(case: Case, arrays: Mapping[str, Array]) -> Case:
     """A case with some of its arrays replaced."""
     inputs = {**case.inputs, **arrays}
     return case._replace(cotangent=inputs.pop(COTANGENT, case.cotangent), inputs=inputs)
-
-
-def called(tensor: str) -> str:
-    """A tensor in a sentence."""
-    return "output" if tensor == "output" else f"gradient of {tensor}"
 
 
 class Bench:

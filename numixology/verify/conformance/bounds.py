@@ -25,10 +25,12 @@ __all__ = [
     "GUARD",
     "Measured",
     "Prepared",
+    "errors_of",
     "in_groups",
     "measured",
     "prepare",
     "prepared",
+    "within",
 ]
 
 #: Rounding in any order of at least this much is allowed, in roundings of the scale.
@@ -47,11 +49,9 @@ class Measured(NamedTuple):
     true: float
 
 
-def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
-    """How far a tensor is from the truth at most."""
+def errors_of(got: Array, true: Array, scale: Array, dtype: str) -> Array:
+    """How far every number of a tensor is from the truth, in roundings of its scale."""
     form = format_of(dtype)
-    if true.size == 0:
-        return Measured(0.0, (), 0.0, 0.0)
     with ignoring_fp_errors():
         found = np.asarray(got, np.float64)
         errors = np.asarray(np.abs(found - true) / scale / form.unit)
@@ -62,8 +62,26 @@ def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
             beyond = np.isinf(a) & (a == form.stored(far))
             same = (a == b) | (np.isnan(a) & np.isnan(b)) | beyond | np.isinf(size)
             errors[odd] = np.where(same, 0.0, np.inf)
+    return errors
+
+
+def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
+    """How far a tensor is from the truth at most."""
+    if true.size == 0:
+        return Measured(0.0, (), 0.0, 0.0)
+    errors = errors_of(got, true, scale, dtype)
     j = np.unravel_index(int(np.argmax(errors)), true.shape)
-    return Measured(float(errors[j]), tuple(map(int, j)), float(found[j]), float(true[j]))
+    place = tuple(map(int, j))
+    return Measured(float(errors[j]), place, float(np.asarray(got)[j]), float(true[j]))
+
+
+def within(got: Array, true: Array, wide: Mapping[str, Array], bound: float, dtype: str) -> str:
+    """The scales, by name, by which a tensor is within its bound: one, or the largest of all."""
+    for names in (*([name] for name in wide), [*wide]) if wide else ():
+        scale = np.max([wide[name] for name in names], axis=0)
+        if measured(got, true, scale, dtype).error <= bound:
+            return " and ".join(names)
+    return ""
 
 
 class Prepared(NamedTuple):

@@ -14,7 +14,16 @@ from ...errors import StateDictError, UnsupportedError, shortened
 from .cases import Case, fresh
 from .formats import format_of
 
-__all__ = ["Answer", "answered", "array_of", "asked", "gradients_of", "in_a_line", "output_of"]
+__all__ = [
+    "Answer",
+    "answered",
+    "array_of",
+    "asked",
+    "called",
+    "gradients_of",
+    "in_a_line",
+    "output_of",
+]
 
 
 class Answer(NamedTuple):
@@ -109,20 +118,20 @@ def _named(gradients: Any, names: list[str]) -> dict[str, Any]:
 
 def _checked(results: Mapping[str, Any], name: str, case: Case) -> Array:
     """A result as an array of NumPy, of the shape and the dtype that it should have."""
-    called = "the output" if name == "output" else f"the gradient of {name}"
+    said = f"the {called(name)}"
     if name not in results:
         others = [other for other in results if other not in case.inputs]
-        raise _Unclear(f"{called} is missing{f': there is one of {others}' if others else ''}")
+        raise _Unclear(f"{said} is missing{f': there is one of {others}' if others else ''}")
     shape = case.cotangent.shape if name == "output" else case.inputs[name].shape
-    got, dtype = array_of(results[name], case.dtype, called), format_of(case.dtype).container
+    got, dtype = array_of(results[name], case.dtype, said), format_of(case.dtype).container
     if got.shape != shape:
-        raise _Unclear(f"{called} has shape {got.shape}, not {shape}")
+        raise _Unclear(f"{said} has shape {got.shape}, not {shape}")
     if got.dtype != dtype:
-        raise _Unclear(f"{called} has dtype {got.dtype}, not {np.dtype(dtype)}")
+        raise _Unclear(f"{said} has dtype {got.dtype}, not {np.dtype(dtype)}")
     return got
 
 
-def array_of(value: Any, dtype: str, called: str = "the output") -> Array:
+def array_of(value: Any, dtype: str, said: str = "the output") -> Array:
     """A tensor of torch, an array of JAX, or whatever else holds numbers, as an array of NumPy.
 
     It shares memory where it can. bfloat16 becomes float32 in a backend of that format.
@@ -139,13 +148,18 @@ def array_of(value: Any, dtype: str, called: str = "the output") -> Array:
     except Exception as error:  # whatever the other library raises
         why = f" ({in_a_line(error)})" if str(error) else ""
         what = "None" if value is None else f"{_kind(value)}, not a NumPy array{why}"
-        raise _Unclear(f"{called} is {what}: return an array of NumPy") from error
+        raise _Unclear(f"{said} is {what}: return an array of NumPy") from error
 
 
 def _kind(value: Any) -> str:
     """The type of a value, for reports."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def called(tensor: str) -> str:
+    """A tensor in a sentence."""
+    return "output" if tensor == "output" else f"gradient of {tensor}"
 
 
 def in_a_line(error: Exception) -> str:

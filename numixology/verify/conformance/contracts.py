@@ -23,10 +23,10 @@ from .bench import (
     Results,
     Trial,
     arrays_of,
-    called,
     with_arrays,
 )
 from .bounds import Prepared, prepare
+from .calling import called
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
 from .stages import NETWORKS
@@ -187,7 +187,7 @@ def apart(bench: Bench) -> Iterator[Trial]:
     places: list[tuple[Any, Any, str]] = [
         (np.s_[-1], np.s_[:-1], "a row of the batch depends on the others")
     ]
-    if bench.case.stage not in MIXING:
+    if "num_heads" not in bench.case.inputs:  # no token mixes with others
         places.append((np.s_[:, -1], np.s_[:, :-1], "a token depends on the others"))
     wanted = {k: one for k, one in bench.base.items() if k in ("output", "x")}
     for place, others, says in places:
@@ -240,9 +240,6 @@ PROMISES: tuple[tuple[Promise, ...], ...] = (
     (remembered,),
     (laid, apart, not_a_number, empty, linear, masked, sums, tiny_results),
 )
-
-#: The stages in which tokens depend on each other.
-MIXING = ("token_mix", "mixer", "block", "model")
 
 
 def _listed(names: Sequence[str]) -> str:

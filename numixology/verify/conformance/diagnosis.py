@@ -15,7 +15,7 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from .adapter import Declaration, declared
-from .bounds import GUARD, Prepared, measured, true_tensors
+from .bounds import GUARD, Prepared, measured, true_tensors, within
 from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
 from .cases import KERNEL_KINDS, KINDS, Case
@@ -237,18 +237,17 @@ def _seen(
 ) -> Iterator[_Seen]:
     """What there is to explain: all tensors but those that a declared profile excuses."""
     dtype = one.case.dtype
-    wide = [one.scales, *(one.wide(name) for name in profile)]
+    wide = {name: one.wide(name) for name in profile}
     for tensor, true in true_tensors(one.truth).items():
         if tensor not in results:
             continue
         bound, got = one.bounds[tensor], results[tensor]
         found = measured(got, true, one.scales[tensor], dtype)
-        scale = np.max([each[tensor] for each in wide], axis=0)
+        own = {name: scales[tensor] for name, scales in wide.items()}
+        scale = np.max([one.scales[tensor], *own.values()], axis=0)
         fails = found.error > bound
-        if fails and profile:
-            tried = (*(each[tensor] for each in wide), scale)
-            if any(measured(got, true, each, dtype).error <= bound for each in tried):
-                continue
+        if fails and within(got, true, own, bound, dtype):
+            continue
         got = np.asarray(got, np.float64)
         yield _Seen(
             i,

@@ -1,9 +1,9 @@
 """What the kit can check, as text and as plain data."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from ...text import filled
 from .cases import KERNEL_KINDS, KINDS
 from .scales import PROFILES
 from .sizes import LETTERS
@@ -51,18 +51,12 @@ class Listing:
         return {"stages": stages, "kinds": kinds, "options": OPTIONS, "profiles": PROFILES}
 
 
-def _filled(text: str, indent: int) -> str:
-    return textwrap.fill(
-        text, 80, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2)
-    )
-
-
 def _of_stage(stage: Stage) -> list[str]:
     """The formula of a stage, and its inputs."""
     inputs = [name if axes == "()" else f"{name} {axes}" for name, axes in stage.inputs.items()]
     arrays = f"{', '.join(inputs)}; output {stage.output}"
-    return [_filled(f"{stage.name}: {stage.formula}", 2), _filled(arrays, 4)]
+    return [filled(f"{stage.name}: {stage.formula}", 2), filled(arrays, 4)]
 
 
 def _terms(title: str, terms: Mapping[str, str]) -> list[str]:
-    return ["", title, *(_filled(f"{name}: {meaning}", 2) for name, meaning in terms.items())]
+    return ["", title, *(filled(f"{name}: {meaning}", 2) for name, meaning in terms.items())]

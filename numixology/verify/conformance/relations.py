@@ -12,9 +12,11 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from .bounds import Prepared, true_tensors
+from .calling import called
 from .cases import in_float64, truth_of
+from .sizes import sizes_in
 from .stages import NETWORKS, stage_of
-from .whereabouts import axes_of, called, sizes_of
+from .whereabouts import axes_of
 
 __all__ = ["related"]
 
@@ -43,7 +45,7 @@ def related(wrong: Sequence[Wrong], near: Callable[[int, Array], bool]) -> list[
             [text for text, other in _candidates(*wrong[i]) if near(i, other)] for i in those
         ]
         if common := [text for text in holding[0] if all(text in each for each in holding)]:
-            said.setdefault(common[0], []).append(called(tensor))
+            said.setdefault(common[0], []).append(f"the {called(tensor)}")
     return [
         f"{' and '.join(tensors)} {'is' if len(tensors) == 1 else 'are'} {text}"
         for text, tensors in said.items()
@@ -62,7 +64,7 @@ def _candidates(one: Prepared, tensor: str, got: Array) -> Iterator[tuple[str, A
     with ignoring_fp_errors():
         yield from _multiples(one, got, true)
         yield from _moved(axes_of(case, tensor), true)
-        others = {called(name): value for name, value in truths.items() if name != tensor}
+        others = {f"the {called(name)}": value for name, value in truths.items() if name != tensor}
         inputs = {k: v for k, v in case.inputs.items() if k in case.differentiable}
         given = {**inputs, "the cotangent": case.cotangent}
         for name, value in {**others, **given}.items():
@@ -92,7 +94,7 @@ def _ratio(a: Array, b: Array) -> float:
 
 def _multiples(one: Prepared, got: Array, true: Array) -> Iterator[tuple[str, Array]]:
     factor = _ratio(got, true)
-    sizes = sizes_of(one.case)
+    sizes = sizes_in(one.case.stage, one.case.inputs)
     for count in (1, 2):
         for letters in combinations(sizes, count):
             n = int(np.prod([sizes[letter] for letter in letters]))

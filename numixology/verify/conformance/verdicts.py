@@ -2,12 +2,11 @@
 
 import json
 import math
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import EXIT_CODES
-from ...text import columns, counted
+from ...text import columns, counted, filled
 from ..reports import plain
 from .formats import format_of
 from .sizes import LETTERS
@@ -292,7 +291,7 @@ class ConformanceReport(NamedTuple):
         table = ["", columns(_HEADINGS, rows, "<<>>><")] if rows else []
         unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
         legend = ["", "ratio is error / bound, and above 1 fails", unit, _DETECTS] if rows else []
-        notes = [_filled(text) for text in notes_of(self)]
+        notes = [filled(text) for text in notes_of(self)]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
         return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
 
@@ -333,12 +332,6 @@ class ConformanceReport(NamedTuple):
 _HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
 _WIDEST = 26
 _DETECTS = "detects: the least error that is caught, relative to the largest entry"
-
-
-def _filled(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, 80, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
-    )
 
 
 def _ranges(sizes: Iterable[Mapping[str, tuple[int, int]]]) -> list[tuple[str, tuple[int, int]]]:
@@ -390,7 +383,7 @@ def notes_of(report: ConformanceReport) -> Iterator[str]:
 
 def _failure(one: StageReport) -> list[str]:
     said, code = failure_of(one)
-    lines = ["", f"{one.stage} fails", *(_filled(text, "  ") for text in said)]
+    lines = ["", f"{one.stage} fails", *(filled(text, 2) for text in said)]
     return [*lines, "", *code.splitlines()] if code else lines
 
 

@@ -6,24 +6,22 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...array import Array, ignoring_fp_errors
+from ...array import Array
+from ...text import ordinal
 from .adapter import declared
-from .bounds import Prepared, prepare, true_tensors
-from .calling import answered
+from .bounds import Prepared, errors_of, prepare, true_tensors
+from .calling import answered, called
 from .cases import Case, make_case
-from .formats import format_of
-from .sizes import Sizes, fitted
-from .stages import depth_of, inputs_of, stage_of
+from .sizes import Sizes, fitted, sizes_in
+from .stages import inputs_of, stage_of
 
 __all__ = [
     "Edge",
     "Smallest",
     "axes_of",
-    "called",
     "edges_of",
     "multiples_of",
     "place_of",
-    "sizes_of",
     "smallest_failing",
 ]
 
@@ -39,36 +37,14 @@ def axes_of(case: Case, tensor: str) -> str:
     return re.sub("[^A-Z]", "", shape)
 
 
-def called(tensor: str) -> str:
-    """What reports call a tensor."""
-    return "the output" if tensor == "output" else f"the gradient of {tensor}"
-
-
-def sizes_of(case: Case) -> Sizes:
-    """The size of every letter in the shapes of a case."""
-    found: Sizes = {}
-    for name, value in case.inputs.items():
-        if isinstance(value, np.ndarray):
-            found |= dict(zip(axes_of(case, name), value.shape, strict=True))
-    if "num_heads" in case.inputs:
-        found["H"] = case.inputs["num_heads"]
-    if case.stage == "model":
-        found["L"] = depth_of(case.inputs)
-    return found
-
-
 # In an array -----------------------------------------------------------------------------
 
 
 def wrong_entries(one: Prepared, tensor: str, got: Array, profile: Sequence[str] = ()) -> Array:
     """Which entries of a tensor are beyond their bound, and that of a declared profile."""
-    true, form = true_tensors(one.truth)[tensor], format_of(one.case.dtype)
     scale = np.max([one.scales[tensor], *(one.wide(name)[tensor] for name in profile)], axis=0)
-    allowed = one.bounds[tensor] * form.unit * scale
-    with ignoring_fp_errors():
-        found, held = np.asarray(got, np.float64), form.stored(true)
-        right = (found == held) | (np.isnan(found) & np.isnan(true))
-        return np.asarray(~(right | (np.abs(found - true) <= allowed)))
+    errors = errors_of(got, true_tensors(one.truth)[tensor], scale, one.case.dtype)
+    return np.asarray(errors > one.bounds[tensor])
 
 
 def place_of(one: Prepared, tensor: str, got: Array) -> str:
@@ -81,7 +57,7 @@ def place_of(one: Prepared, tensor: str, got: Array) -> str:
     """
     wrong, letters = wrong_entries(one, tensor, got), axes_of(one.case, tensor)
     if wrong.all():
-        return f"{called(tensor)} is wrong everywhere"
+        return f"the {called(tensor)} is wrong everywhere"
     sets = [np.flatnonzero(_projected(wrong, axis)) for axis in range(wrong.ndim)]
     box = np.zeros_like(wrong)
     box[np.ix_(*sets)] = True
@@ -97,7 +73,7 @@ def place_of(one: Prepared, tensor: str, got: Array) -> str:
         elif _regular(flat):
             places = [_said("number", flat, wrong.size)]
     places = [place for place in places if place]
-    count = f"{called(tensor)} is wrong in {int(wrong.sum()):,} of {wrong.size:,} numbers"
+    count = f"the {called(tensor)} is wrong in {int(wrong.sum()):,} of {wrong.size:,} numbers"
     return f"{count}: {' of '.join(reversed(places))}" if places else count
 
 
@@ -138,16 +114,13 @@ def _said(word: str, indices: Sequence[int] | Array, length: int) -> str:
         return f"{count:,} of {length:,} {words}, the first being {first:,}"
     step = int(indices[1] - indices[0])
     if step > 1:
-        return f"every {step:,}{_ordinal(step)} {word} from {first:,} on"
+        ending = ordinal(step).removeprefix(str(step))
+        return f"every {step:,}{ending} {word} from {first:,} on"
     if last == length - 1:
         return f"the last {count:,} of {length:,} {words}, from {first:,} on"
     if not first:
         return f"the first {count:,} of {length:,} {words}"
     return f"{words} {first:,} to {last:,} of {length:,}"
-
-
-def _ordinal(n: int) -> str:
-    return {1: "st", 2: "nd", 3: "rd"}.get(n % 10 if n // 10 % 10 != 1 else 0, "th")
 
 
 def edges_of(one: Prepared, tensor: str, got: Array) -> list[Edge]:
@@ -200,7 +173,7 @@ def smallest_failing(adapter: Any, case: Case) -> Smallest | None:
         The smallest sizes; None if it does not fail at the sizes of the case, or cannot be asked.
     """
     trials = _Trials(adapter, case)
-    sizes = trials.fitted(sizes_of(case))
+    sizes = trials.fitted(sizes_in(case.stage, case.inputs))
     if not trials.fails(sizes):
         return None
     order = sorted(sizes, key=lambda letter: (letter != "H", -sizes[letter]))
@@ -319,7 +292,7 @@ def multiples_of(adapter: Any, case: Case) -> tuple[list[Edge], str]:
         adapter: what speaks for the backend.
         case: the smallest on which it fails.
     """
-    trials, sizes = _Trials(adapter, case), sizes_of(case)
+    trials, sizes = _Trials(adapter, case), sizes_in(case.stage, case.inputs)
     tiles = (4, 8, 16, 32, 64, 128)
     for letter in "BTDF":
         if letter not in sizes or not trials.right(sizes, letter, tiles[-1]):

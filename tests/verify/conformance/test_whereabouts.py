@@ -5,12 +5,12 @@ import pytest
 
 from numixology.verify.conformance import BUGS, Textbook, diagnose, make_case, whereabouts
 from numixology.verify.conformance.bounds import prepare, prepared, true_tensors
+from numixology.verify.conformance.sizes import sizes_in
 from numixology.verify.conformance.whereabouts import (
     axes_of,
     edges_of,
     multiples_of,
     place_of,
-    sizes_of,
     smallest_failing,
 )
 
@@ -220,7 +220,7 @@ def test_sizes_shrink_to_where_the_failure_begins(stage, spoil, sizes, edges, sa
     assert found.sizes == smallest
     first, *further = [one.case for one, _ in found.asked]
     assert first.sizes == smallest
-    assert sizes_of(first) == smallest
+    assert sizes_in(first.stage, first.inputs) == smallest
     assert len(further) == bool(edges) + (" on" in said)
 
 
