@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import errors, functional, nn, observe
+from . import errors, functional, nn, observe, optim
 from .modes import no_grad
 from .observe import debug_shapes, educational
 from .primitives import primitive
@@ -36,5 +36,5 @@ __all__ = [
     # Watching
     "debug_shapes", "educational",
     # Rooms
-    "errors", "explain", "functional", "nn", "observe", "verify", "__version__",
+    "errors", "explain", "functional", "nn", "observe", "optim", "verify", "__version__",
 ]  # fmt: skip

@@ -1,24 +1,32 @@
-"""What arguments may be: dtypes, values, operands, gradients, axes, lengths and indices.
+"""What arguments may be: dtypes, values, operands, gradients, state, axes, lengths and indices.
 
 A check returns its argument in the one form that the calculation understands, or raises an error.
 """
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .array import Array, DTypeLike, Shape, ignoring_fp_errors
 from .autograd import Node
-from .errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, TapeError, shown
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    IndexRangeError,
+    ShapeError,
+    StateDictError,
+    TapeError,
+    shown,
+)
 from .primitives import as_array, as_constant
 
 __all__ = [
     "DTYPES", "as_cotangent", "as_dtype", "as_integer", "as_integers", "as_mask", "as_operand",
     "as_values", "cast", "axis_or_dim", "check_like", "checked_axes", "checked_axis",
-    "is_operand", "one_of", "plain_index", "positive", "resolved",
+    "fitting_state", "is_operand", "one_of", "plain_index", "positive", "resolved",
 ]  # fmt: skip
 
 # Dtypes and values
@@ -149,6 +157,40 @@ def as_cotangent(gradient: Any, output: Any) -> Any:
         gradient = np.asarray(as_constant(gradient, "a backward"))
     check_like(gradient, output, "gradient")
     return gradient
+
+
+def fitting_state(state: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Array]:
+    """Copies of the entries of a state dict, each in the dtype of what it is to replace.
+
+    Args:
+        state: an entry for every name of ``own``, and no other.
+        own: what is there now, by name: arrays or tensors.
+
+    Raises:
+        StateDictError: names are missing or unknown, or entries do not fit; it lists all of them.
+    """
+    problems = [f"missing {name}" for name in own if name not in state]
+    problems += [f"unexpected {name}" for name in state if name not in own]
+    fitting: dict[str, Array] = {}
+    for name in filter(state.__contains__, own):
+        shape, dtype = own[name].shape, own[name].dtype
+        try:
+            values = np.array(state[name])
+        except (TypeError, ValueError):
+            values = np.array(None)
+        fits = np.can_cast(values.dtype, dtype, "same_kind")
+        if not fits or (values.dtype.kind == "b") != (dtype.kind == "b"):
+            problems.append(f"{name} of dtype {values.dtype}, not {dtype}")
+        elif values.shape != shape:
+            problems.append(f"{name} of shape {values.shape}, not {shape}")
+        else:
+            with ignoring_fp_errors():  # what float32 cannot hold becomes infinite
+                fitting[name] = values.astype(dtype)
+    if problems:
+        invariant = "a state dict has one entry of the right shape per parameter"
+        instead = "compare its names with state_dict(); nothing was loaded"
+        raise StateDictError(invariant, "; ".join(problems), instead)
+    return fitting
 
 
 # Words, sizes, axes, lengths and indices

@@ -54,6 +54,14 @@ ROOMS = (
         "nn.__init__",
     ),
     (
+        "optim.schedules",
+        "optim.optimizer",
+        "optim.sgd",
+        "optim.adam",
+        "optim.clipping",
+        "optim.__init__",
+    ),
+    (
         "explain.trace",
         "explain.cost.formulas",
         "explain.cost.counting",

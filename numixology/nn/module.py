@@ -12,7 +12,8 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 
 from ..array import ERRSTATE, IGNORE, Array, Setting, ignoring_fp_errors
-from ..errors import DTypeError, StateDictError, shown
+from ..checks import fitting_state
+from ..errors import DTypeError, shown
 from ..observe import observers, step
 from ..tensors import Tensor
 from .parameter_table import ParameterRow, ParameterTable
@@ -200,28 +201,7 @@ class Module:
             Tensor([2., 3.], requires_grad=True)
         """
         own = dict(self._entries())
-        problems = [f"missing {name}" for name in own if name not in state]
-        problems += [f"unexpected {name}" for name in state if name not in own]
-        loaded: dict[str, Array] = {}
-        for name in filter(state.__contains__, own):
-            shape, dtype = own[name].shape, own[name].dtype
-            try:
-                values = np.array(state[name])
-            except (TypeError, ValueError):
-                values = np.array(None)
-            fits = np.can_cast(values.dtype, dtype, "same_kind")
-            if not fits or (values.dtype.kind == "b") != (dtype.kind == "b"):
-                problems.append(f"{name} of dtype {values.dtype}, not {dtype}")
-            elif values.shape != shape:
-                problems.append(f"{name} of shape {values.shape}, not {shape}")
-            else:
-                with ignoring_fp_errors():  # what float32 cannot hold becomes infinite
-                    loaded[name] = values.astype(dtype)
-        if problems:
-            invariant = "a state dict has one entry of the right shape per parameter"
-            instead = "compare its names with state_dict(); nothing was loaded"
-            raise StateDictError(invariant, "; ".join(problems), instead)
-        for name, values in loaded.items():
+        for name, values in fitting_state(state, own).items():
             own[name].data = values
 
     # Modes

@@ -1,0 +1,60 @@
+"""Stochastic gradient descent, with momentum."""
+
+from collections.abc import Iterable
+
+from ..array import Array
+from ..errors import ArgumentError, shown
+from ..tensors import Tensor
+from .optimizer import Optimizer
+from .schedules import Schedule
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """p ← p - lr · b with b ← momentum · b + g, where g is the gradient plus weight_decay · p.
+
+    With ``nesterov`` the step is p - lr (g + momentum · b).
+
+    Args:
+        parameters, lr, weight_decay: see :mod:`numixology.optim`.
+        momentum: how much of the last step is kept, at least 0.
+        nesterov: see above.
+
+    Raises:
+        ArgumentError: also for nesterov without momentum.
+
+    Source: Sutskever et al. 2013, section 2, in the form that torch has.
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = nx.optim.SGD([x], lr=0.25)
+        >>> (x * x).sum().backward()
+        >>> optimizer.step()
+        >>> x
+        Tensor([0.5, 1. ], requires_grad=True)
+    """
+
+    moments = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float | Schedule,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if not momentum >= 0 or (nesterov and not momentum):
+            invariant = "momentum is at least 0, and above it for nesterov"
+            raise ArgumentError(invariant, shown(momentum), "use e.g. 0.9")
+        super().__init__(parameters, lr)
+        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+
+    def update(self, p: Array, g: Array, lr: float, state: dict[str, Array]) -> Array:
+        """One parameter's equation."""
+        g = g + self.weight_decay * p
+        b = state["momentum_buffer"] = self.momentum * state["momentum_buffer"] + g
+        return p - lr * (g + self.momentum * b if self.nesterov else b)
