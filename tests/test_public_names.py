@@ -21,8 +21,9 @@ NAMES = {
         matmul einsum sum mean var max min prod cumsum concatenate stack split reshape transpose
         squeeze expand_dims broadcast_to erf relu sigmoid silu gelu softmax log_softmax logsumexp
         layer_norm linear dropout embedding attention token_mix mixing_steps cross_entropy
-        binary_cross_entropy_with_logits mse_loss""",
+        binary_cross_entropy_with_logits mse_loss rms_norm per_token_linear""",
     nx.nn: """Module Linear LayerNorm Embedding Dropout TokenMixer FeedForward SwiGLUFeedForward
+        RMSNorm PerTokenLinear PerTokenFeedForward PerTokenSwiGLU
         SelfAttention RankMixerBlock RankMixerModel functional_call""",
     nx.optim: """SGD Adam AdamW Optimizer clip_grad_norm clip_grad_value constant cosine step_decay
         warmup""",

@@ -118,6 +118,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "log_softmax": ((X, -1), {}),
     "logsumexp": ((X, -1), {}),
     "layer_norm": ((X, ROW, ROW, 1e-5), {}),
+    "rms_norm": ((X, ROW, 1e-5), {}),
+    "per_token_linear": ((BATCH, nx.tensor(np.ones((2, 3, 4))), nx.tensor(np.ones((2, 3)))), {}),
     "linear": ((X, nx.tensor(np.ones((3, 4))), nx.tensor(np.ones(3))), {}),
     "dropout": ((X, 0.5), {"training": True, "rng": 0}),
     "embedding": ((IDS, X), {}),

@@ -44,6 +44,7 @@ ROOMS = (
         "nn.checks",
         "nn.linear",
         "nn.layer_norm",
+        "nn.rms_norm",
         "nn.embedding",
         "nn.dropout",
         "nn.activation",

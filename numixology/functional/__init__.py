@@ -19,7 +19,7 @@ from ..arithmetic import (
 from ..reductions import cumsum, max, mean, min, prod, sum, var
 from ..shapes import astype, broadcast_to, contiguous, expand_dims, reshape, squeeze, transpose
 from .activations import gelu, relu, sigmoid, silu, softplus, tanh
-from .affine import dropout, embedding, linear
+from .affine import dropout, embedding, linear, per_token_linear
 from .distributions import log_softmax, logsumexp, softmax
 from .dot_product import attention
 from .elementary import concatenate, einsum, exp, expm1, log1p, split, sqrt, square, stack
@@ -32,7 +32,7 @@ from .mixing import (
     mixing_steps,
     token_mix,
 )
-from .normalization import layer_norm
+from .normalization import layer_norm, rms_norm
 from .special import erf, normal_cdf, normal_pdf
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
     # Activations
     "gelu", "relu", "sigmoid", "silu", "softplus", "tanh", "log_softmax", "logsumexp", "softmax",
     # Layers
-    "attention", "dropout", "embedding", "layer_norm", "linear",
+    "attention", "dropout", "embedding", "layer_norm", "linear", "per_token_linear", "rms_norm",
     # Token mixing
     "mixing_steps", "token_mix", "chunk_cycles", "chunk_destinations", "depth_to_mix",
     "mixing_order",

@@ -1,4 +1,4 @@
-"""Linear maps of features, rows of a table looked up by id, and dropout.
+"""Linear maps of features, for all tokens or for each, rows of a table by their ids, and dropout.
 
 They take arrays and tensors, and keep float32 and float64; what is neither an array nor a tensor is
 a DTypeError. Features lie on the last axis, and whatever axes come before it are kept.
@@ -12,10 +12,10 @@ from ..arithmetic import multiply
 from ..array import A, Array, flatten_leading, shape_of
 from ..errors import ArgumentError, DTypeError, IndexRangeError, ShapeError, shown
 from ..primitives import as_array, primitive
-from ..shapes import scatter
+from ..shapes import scatter, transpose
 from ..tensors import Tensor
 
-__all__ = ["dropout", "embedding", "linear"]
+__all__ = ["dropout", "embedding", "linear", "per_token_linear"]
 
 
 @primitive(broadcasts=True)
@@ -71,6 +71,68 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
         invariant = f"the bias of linear has shape {table[:1]}"
         raise ShapeError(invariant, str(bias.shape), "check the weight's rows")
     return _linear(x, weight, bias)
+
+
+@primitive(broadcasts=True)
+def _per_token_linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    y = np.empty((*x.shape[:2], weight.shape[1]), np.result_type(x, weight))  # (B, T, out)
+    np.matmul(x.transpose(1, 0, 2), weight.transpose(0, 2, 1), out=y.transpose(1, 0, 2))
+    return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)
+
+
+@_per_token_linear.vjp("x")
+def _per_token_linear_dx(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
+    return _by_token(_by_token(ct) @ weight)  # (B, T, in)
+
+
+@_per_token_linear.vjp("weight")
+def _per_token_linear_dweight(ct: A, y: A, x: A, weight: A, bias: A | None) -> A:
+    return transpose(ct, (1, 2, 0)) @ _by_token(x)  # (T, out, in)
+
+
+@_per_token_linear.vjp("bias")
+def _per_token_linear_dbias(ct: A, y: A, x: A, weight: A, bias: A) -> A:
+    return ct  # (B, T, out), which backward adds up to (T, out)
+
+
+def _by_token(x: A) -> A:
+    """(B, T, features) to (T, B, features), and back: one matrix for each token, as a view."""
+    return transpose(x, (1, 0, 2))
+
+
+def per_token_linear(x: A, weight: A, bias: A | None = None) -> A:
+    """y_t = x_t W_tᵀ + b_t: every token has a weight and a bias of its own, in one batched product.
+
+    Args:
+        x: (B, T, in), floating-point.
+        weight: (T, out, in), of that dtype.
+        bias: (T, out), of that dtype, or None for zeros.
+
+    Returns:
+        (B, T, out), of NumPy's common dtype.
+
+    Raises:
+        ShapeError: the tokens or features of ``x`` and ``weight`` differ, or the bias does not fit.
+
+    Source: RankMixer, section 3.3 (arXiv 2507.15551).
+
+    Example:
+        >>> import numixology as nx
+        >>> x = nx.tensor([[[1.0, 2.0], [1.0, 2.0]]])
+        >>> weight = nx.tensor([[[3.0, 4.0]], [[5.0, 6.0]]])
+        >>> nx.functional.per_token_linear(x, weight)
+        Tensor([[[11.],
+                 [17.]]], from=per_token_linear)
+    """
+    shape, table = shape_of(x, "per_token_linear"), shape_of(weight, "per_token_linear")
+    if len(table) != 3 or len(shape) != 3 or (shape[1], shape[2]) != (table[0], table[2]):
+        invariant = "per_token_linear maps x of shape (B, T, in) with a weight of (T, out, in)"
+        instead = "make T and in equal; a weight stored as (T, in, out) needs transposing"
+        raise ShapeError(invariant, f"{shape} and {table}", instead)
+    if bias is not None and shape_of(bias, "per_token_linear") != table[:2]:
+        invariant = f"the bias of per_token_linear has shape {table[:2]}"
+        raise ShapeError(invariant, str(bias.shape), "check the tokens and rows of the weight")
+    return _per_token_linear(x, weight, bias)
 
 
 @primitive

@@ -1,8 +1,9 @@
-"""LayerNorm: every row to mean 0 and variance 1, then scaled and shifted.
+"""LayerNorm makes every row one of mean 0 and variance 1, RMSNorm of mean square 1; both scale it.
 
 A row is what lies along the last axis. The helpers and the rules take arrays and tensors alike, so
-the rules can be differentiated again. ct is the cotangent of y; h and std are what ``normalized``
-returned, handed on by :func:`.sharing`. float32 is calculated in float64 and rounded once.
+the rules can be differentiated again. ct is the cotangent of y; h and std, or h and rms, are what
+``normalized`` or ``scaled`` returned, handed on by :func:`.sharing`. float32 is calculated in
+float64 and rounded once.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from ..array import A, Array, shape_of, upcast
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ._computed import sharing
 
-__all__ = ["layer_norm"]
+__all__ = ["layer_norm", "rms_norm"]
 
 
 def mean(x: A) -> A:
@@ -96,23 +97,77 @@ def layer_norm(x: A, weight: A | None = None, bias: A | None = None, eps: float 
         >>> nx.functional.layer_norm(nx.tensor([[1.0, 2.0, 3.0, 6.0]]), eps=0.0)
         Tensor([[-1.06904497, -0.53452248,  0.        ,  1.60356745]], from=layer_norm)
     """
-    _check(x, weight, bias, eps)
+    _check("layer_norm", x, eps, weight=weight, bias=bias)
     scale, shift = 1.0 if weight is None else weight, 0.0 if bias is None else bias
     y: A = _layer_norm(x, scale, shift, eps=eps)
     return y
 
 
-def _check(x: Any, weight: Any, bias: Any, eps: float) -> None:
-    shape = shape_of(x, "layer_norm")
+def scaled(x: A, eps: float) -> dict[str, A]:
+    """h = x / rms, where rms = √(mean(x²) + eps)."""
+    d = upcast(x)
+    rms = (mean(d * d) + eps) ** 0.5
+    return {"h": d / rms, "rms": rms}
+
+
+@sharing(scaled)
+def _rms_norm(x: Array, weight: Array | float, *, eps: float, h: Array, rms: Array) -> Array:
+    return (h * weight).astype(np.result_type(x, weight), copy=False)
+
+
+@_rms_norm.vjp("x")
+def _rms_norm_dx(ct: A, y: A, x: A, weight: A, *, eps: float, h: A, rms: A) -> A:
+    """Moving x by u moves h by (u - h mean(h u)) / rms: again a symmetric matrix times u."""
+    c = upcast(ct) * weight
+    return (c - h * mean(c * h)) / rms
+
+
+@_rms_norm.vjp("weight")
+def _rms_norm_dweight(ct: A, y: A, x: A, weight: A, *, eps: float, h: A, rms: A) -> A:
+    return ct * h  # (..., D), which the tape sums over the rows
+
+
+def rms_norm(x: A, weight: A | None = None, eps: float = 1e-5) -> A:
+    """y = x / √(mean(x²) + eps) · weight over the last axis.
+
+    Args:
+        x: (..., D), floating-point.
+        weight: (D,) or None for ones.
+        eps: added to the mean of the squares; at least 0.
+
+    Returns:
+        (..., D), of the dtype that NumPy gives to the product of both.
+
+    Edge values: a row that holds NaN is NaN throughout, as is a row of zeros where eps is 0. An
+    infinity is NaN, and what is finite beside it 0. Where squares leave the range, their mean is
+    infinite or 0.
+
+    Raises:
+        As :func:`layer_norm`.
+
+    Source: Zhang and Sennrich 2019, equation 4 (arXiv 1910.07467).
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.rms_norm(nx.tensor([[1.0, -1.0, 7.0, 7.0]]), eps=0.0)
+        Tensor([[ 0.2, -0.2,  1.4,  1.4]], from=rms_norm)
+    """
+    _check("rms_norm", x, eps, weight=weight)
+    y: A = _rms_norm(x, 1.0 if weight is None else weight, eps=eps)
+    return y
+
+
+def _check(taker: str, x: Any, eps: float, **parameters: Any) -> None:
+    shape = shape_of(x, taker)
     if not shape or shape[-1] == 0:
-        invariant = "layer_norm needs a last axis of at least one feature"
+        invariant = f"{taker} needs a last axis of at least one feature"
         raise ShapeError(invariant, f"shape {shape}", "pass x of shape (..., D)")
     if x.dtype.kind not in "fc":
-        invariant = "layer_norm takes floating-point rows"
+        invariant = f"{taker} takes floating-point rows"
         raise DTypeError(invariant, str(x.dtype), "use .astype('float64')")
-    for name, value in (("weight", weight), ("bias", bias)):
-        if value is not None and shape_of(value, "layer_norm") != shape[-1:]:
-            invariant = f"the {name} of layer_norm has shape {shape[-1:]}, as x has features"
+    for name, value in parameters.items():
+        if value is not None and shape_of(value, taker) != shape[-1:]:
+            invariant = f"the {name} of {taker} has shape {shape[-1:]}, as x has features"
             instead = "check which axis holds the features"
             raise ShapeError(invariant, str(value.shape), instead)
     if not eps >= 0:

@@ -8,7 +8,8 @@ What all modules share:
   take it as well.
 - ``dtype``, float64 or float32, is that of the parameters and of the input; input of the other one
   is refused, where mixing the two would widen it without a word.
-- ``eps`` is LayerNorm's, added to the variance: 1e-5 unless given, and at least 0.
+- ``eps`` is the norm's, added to the variance or, in RMSNorm, the mean of the squares: 1e-5 unless
+  given, and at least 0.
 - A value outside its range, or an unknown word, raises an ArgumentError; heads that do not divide
   the features, and input of another shape, a ShapeError; another dtype, and input that is neither
   a tensor nor an array, a DTypeError.
@@ -17,12 +18,13 @@ What all modules share:
 from .attention import SelfAttention
 from .dropout import Dropout
 from .embedding import Embedding
-from .feed_forward import FeedForward, SwiGLUFeedForward
+from .feed_forward import FeedForward, PerTokenFeedForward, PerTokenSwiGLU, SwiGLUFeedForward
 from .layer_norm import LayerNorm
-from .linear import Linear
+from .linear import Linear, PerTokenLinear
 from .module import Module
 from .parameter_table import ParameterRow, ParameterTable
 from .rankmixer import BlockOptions, RankMixerBlock, RankMixerModel
+from .rms_norm import RMSNorm
 from .stateless import functional_call
 from .token_mixer import TokenMixer
 
@@ -30,10 +32,10 @@ __all__ = [
     # The base of all, and its tools
     "Module", "ParameterRow", "ParameterTable", "functional_call",
     # Layers
-    "Dropout", "Embedding", "LayerNorm", "Linear",
+    "Dropout", "Embedding", "LayerNorm", "Linear", "PerTokenLinear", "RMSNorm",
     # RankMixer, from its parts to the model
-    "TokenMixer", "FeedForward", "SwiGLUFeedForward", "BlockOptions", "RankMixerBlock",
-    "RankMixerModel",
+    "TokenMixer", "FeedForward", "SwiGLUFeedForward", "PerTokenFeedForward", "PerTokenSwiGLU",
+    "BlockOptions", "RankMixerBlock", "RankMixerModel",
     # The baseline
     "SelfAttention",
 ]  # fmt: skip

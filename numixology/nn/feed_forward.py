@@ -1,10 +1,12 @@
 """The two feed-forward networks of the guide, both pre-norm with a residual.
 
 With ``norm="post"``, as in the paper, the norm follows the residual: LayerNorm(x + network(x)).
+Each has a form in which every token has weights of its own, as in the paper: the same network, of
+other linear layers.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, get_args
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from ..tensors import Tensor
 from .activation import Activation, ActivationName
 from .dropout import Dropout
 from .layer_norm import LayerNorm
-from .linear import Linear
+from .linear import Linear, PerTokenLinear
 from .module import Module, Rng
 
-__all__ = ["FeedForward", "NetworkNorm", "SwiGLUFeedForward"]
+__all__ = [
+    "FeedForward", "NetworkNorm", "PerTokenFeedForward", "PerTokenSwiGLU", "SwiGLUFeedForward",
+]  # fmt: skip
 
 #: Where the norm of a network stands.
 NetworkNorm: TypeAlias = Literal["pre", "post"]
@@ -31,7 +35,7 @@ def _widths(hidden_dim: int, ff_dim: int | None) -> tuple[int, ...]:
 
 
 class _Residual(Module):
-    """What both have around their network: the norm and the residual."""
+    """What all have around their network: the norm and the residual."""
 
     network: Callable[[Tensor], Tensor]
 
@@ -45,6 +49,10 @@ class _Residual(Module):
         if self.norm_placement == "post":
             return self.norm(step("residual", x + self.network(x)))
         return step("residual", x + self.network(self.norm(x)))
+
+    def _linear(self, n: int, out: int, bias: bool, **options: Any) -> Linear | PerTokenLinear:
+        """What the network is made of."""
+        return Linear(n, out, bias, **options)
 
 
 class FeedForward(_Residual):
@@ -91,9 +99,9 @@ class FeedForward(_Residual):
         D, F = _widths(hidden_dim, ff_dim)
         rng = np.random.default_rng(rng)
         super().__init__(D, norm, eps, dtype)
-        self.linear1 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.linear1 = self._linear(D, F, bias, rng=rng, dtype=dtype)
         self.activation = Activation(activation)
-        self.linear2 = Linear(F, D, bias, rng=rng, dtype=dtype)
+        self.linear2 = self._linear(F, D, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def network(self, h: Tensor) -> Tensor:
@@ -145,13 +153,104 @@ class SwiGLUFeedForward(_Residual):
         D, F = _widths(hidden_dim, ff_dim)
         rng = np.random.default_rng(rng)
         super().__init__(D, norm, eps, dtype)
-        self.w1 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.w1 = self._linear(D, F, bias, rng=rng, dtype=dtype)
         self.silu = Activation("silu")
-        self.w2 = Linear(F, D, bias, rng=rng, dtype=dtype)
-        self.w3 = Linear(D, F, bias, rng=rng, dtype=dtype)
+        self.w2 = self._linear(F, D, bias, rng=rng, dtype=dtype)
+        self.w3 = self._linear(D, F, bias, rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng=rng)
 
     def network(self, h: Tensor) -> Tensor:
         """W₂ (SiLU(W₁ h) · W₃ h): (..., D) to (..., D), through (..., F)."""
         gated = step("multiply", self.silu(self.w1(h)) * self.w3(h))  # (..., F)
         return self.dropout(self.w2(gated))  # (..., D)
+
+
+class _Options(TypedDict, total=False):
+    """Of every network, with the defaults of the shared one."""
+
+    dropout: float
+    bias: bool
+    norm: NetworkNorm
+    eps: float
+    rng: Rng
+    dtype: DTypeLike
+
+
+class _FeedForwardOptions(_Options, total=False):
+    activation: ActivationName
+
+
+class PerTokenFeedForward(FeedForward):
+    """y_t = x_t + W₂_t · activation(W₁_t · LayerNorm(x_t) + b₁_t) + b₂_t.
+
+    :class:`FeedForward` with weights of its own for every token. The norm is shared. ``linear1``
+    and ``linear2`` are :class:`PerTokenLinear`: T(2DF + F + D) + 2D parameters.
+
+    Args:
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
+        ff_dim: F; 4D if None.
+        **options: those of :class:`FeedForward`, with its defaults.
+
+    Returns:
+        When called with x (B, T, D), y (B, T, D).
+
+    Source: RankMixer, section 3.3 (arXiv 2507.15551), where ``norm`` is ``"post"``.
+
+    Example:
+        >>> import numixology as nx
+        >>> ffn = nx.nn.PerTokenFeedForward(4, 8, norm="post", rng=0)
+        >>> ffn.linear1.weight.shape, ffn.linear2.weight.shape
+        ((4, 32, 8), (4, 8, 32))
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        hidden_dim: int,
+        ff_dim: int | None = None,
+        **options: Unpack[_FeedForwardOptions],
+    ) -> None:
+        self.num_tokens = num_tokens
+        super().__init__(hidden_dim, ff_dim, **options)
+
+    def _linear(self, n: int, out: int, bias: bool, **options: Any) -> PerTokenLinear:
+        return PerTokenLinear(self.num_tokens, n, out, bias, **options)
+
+
+class PerTokenSwiGLU(SwiGLUFeedForward):
+    """y_t = x_t + W₂_t (SiLU(W₁_t h_t) · W₃_t h_t) with h = LayerNorm(x).
+
+    :class:`SwiGLUFeedForward` with weights of its own for every token. The norm is shared. ``w1``
+    (gate), ``w2`` (down) and ``w3`` (up) are :class:`PerTokenLinear`: 3TDF + 2D parameters.
+
+    Args:
+        num_tokens: T, the number of tokens.
+        hidden_dim: D, the number of features.
+        ff_dim: F; 4D if None.
+        **options: those of :class:`SwiGLUFeedForward`, with its defaults.
+
+    Returns:
+        When called with x (B, T, D), y (B, T, D).
+
+    Source: RankMixer, section 3.3 (arXiv 2507.15551); Shazeer 2020, equation 6 (arXiv 2002.05202).
+
+    Example:
+        >>> import numixology as nx
+        >>> ffn = nx.nn.PerTokenSwiGLU(4, 8, 12, rng=0)
+        >>> ffn.w1.weight.shape, ffn.w2.weight.shape
+        ((4, 12, 8), (4, 8, 12))
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        hidden_dim: int,
+        ff_dim: int | None = None,
+        **options: Unpack[_Options],
+    ) -> None:
+        self.num_tokens = num_tokens
+        super().__init__(hidden_dim, ff_dim, **options)
+
+    def _linear(self, n: int, out: int, bias: bool, **options: Any) -> PerTokenLinear:
+        return PerTokenLinear(self.num_tokens, n, out, bias, **options)

@@ -4,10 +4,9 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import positive
-from ..errors import ArgumentError, shown
 from ..functional.normalization import layer_norm
 from ..tensors import Tensor
-from .checks import check_input, parameter
+from .checks import check_eps, check_input, parameter
 from .module import Module, Rng
 
 __all__ = ["LayerNorm"]
@@ -38,8 +37,7 @@ class LayerNorm(Module):
         self, features: int, eps: float = 1e-5, *, rng: Rng = None, dtype: DTypeLike = np.float64
     ) -> None:
         (D,) = positive(features=features)
-        if not eps >= 0:
-            raise ArgumentError("eps must be at least 0", shown(eps), "use a small number, as 1e-5")
+        check_eps(eps)
         self.weight = parameter(np.ones(D), dtype)
         self.bias = parameter(np.zeros(D), dtype)
         self.eps = eps

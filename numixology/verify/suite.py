@@ -228,7 +228,9 @@ CASES: tuple[Case, ...] = (
     Case("log_softmax", F.log_softmax, [_x]),
     Case("logsumexp", F.logsumexp, [_x]),
     Case("layer_norm", F.layer_norm, [_tokens, _normal(8), _normal(8)]),
+    Case("rms_norm", F.rms_norm, [_tokens, _normal(8)]),
     Case("linear", F.linear, [_tokens, _normal(5, 8), _normal(5)]),
+    Case("per_token_linear", F.per_token_linear, [_tokens, _normal(3, 5, 8), _normal(3, 5)]),
     Case("embedding", lambda w: F.embedding(_repeated, w), [_x]),
     Case("attention", F.attention, [_normal(2, 3, 4), _normal(2, 5, 4), _normal(2, 5, 3)]),
     Case("token_mix", lambda x: F.token_mix(x, 4), [_tokens]),
@@ -244,6 +246,8 @@ def _module_cases() -> Iterator[Case]:
     x = _draw(2)(2, 3, 8)
     yield _of_module("Linear", nn.Linear(8, 5, rng=0), x)
     yield _of_module("LayerNorm", nn.LayerNorm(8), x)
+    yield _of_module("RMSNorm", nn.RMSNorm(8), x)
+    yield _of_module("PerTokenLinear", nn.PerTokenLinear(3, 8, 5, rng=0), x)
     yield _of_module("Embedding", nn.Embedding(4, 3, rng=0), _repeated)
     yield _of_module("TokenMixer", nn.TokenMixer(3, 8, 4), x)
     yield _of_module("TokenMixer, guide", nn.TokenMixer(3, 8, 4, mixing="guide"), x)
@@ -251,6 +255,8 @@ def _module_cases() -> Iterator[Case]:
         network = nn.FeedForward(8, 12, activation=activation, rng=0)
         yield _of_module(f"FeedForward, {activation}", network, x)
     yield _of_module("SwiGLUFeedForward", nn.SwiGLUFeedForward(8, 12, rng=0), x)
+    yield _of_module("PerTokenFeedForward", nn.PerTokenFeedForward(3, 8, 12, rng=0), x)
+    yield _of_module("PerTokenSwiGLU", nn.PerTokenSwiGLU(3, 8, 12, rng=0), x)
     # Without biases: softmax does not see a shift of all keys, so the key's has no gradient.
     yield _of_module("SelfAttention", nn.SelfAttention(8, 2, bias=False, rng=0), x)
     yield _of_module("RankMixerBlock", nn.RankMixerBlock(3, 8, 4, rng=0), x)
@@ -303,7 +309,19 @@ COMPOSITIONS: tuple[tuple[str, Callable[..., Any], Callable[..., Any], Sequence[
         ),
         [_tokens, _normal(8), _normal(8)],
     ),
+    (
+        "rms_norm",
+        F.rms_norm,
+        lambda x, w: x / F.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * w,
+        [_tokens, _normal(8)],
+    ),
     ("linear", F.linear, lambda x, w, b: x @ w.T + b, [_tokens, _normal(5, 8), _normal(5)]),
+    (
+        "per_token_linear",
+        F.per_token_linear,
+        lambda x, w, b: F.einsum("bti,toi->bto", x, w) + b,
+        [_tokens, _normal(3, 5, 8), _normal(3, 5)],
+    ),
     ("embedding", lambda w: F.embedding(_repeated, w), lambda w: w[_repeated], [_x]),
     (
         "token_mix",

@@ -503,6 +503,44 @@ def test_layer_norm(eps, with_bias):
         )
 
 
+@covers("rms_norm")
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+def test_rms_norm(eps):
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        shape = shape_of(rng)
+        arrays = [normal(rng, shape), normal(rng, shape[-1])]
+        agree(
+            "rms_norm",
+            lambda x, *weight: F.rms_norm(x, *weight, eps=eps),
+            lambda x, *weight: Ft.rms_norm(x, x.shape[-1:], *weight, eps=eps),
+            arrays,
+            seed=seed,
+        )
+        agree(
+            "rms_norm",
+            lambda x: F.rms_norm(x, eps=eps),
+            lambda x: Ft.rms_norm(x, x.shape[-1:], eps=eps),
+            arrays[:1],
+            seed=seed,
+        )
+
+
+@covers("per_token_linear")
+def test_per_token_linear():
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        B, T, n, out = (int(size) for size in rng.integers(1, 6, 4))
+        arrays = [normal(rng, (B, T, n)), normal(rng, (T, out, n)), normal(rng, (T, out))]
+
+        def theirs(x, weight, *bias):
+            y = torch.bmm(x.transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
+            return y + bias[0] if bias else y
+
+        agree("per_token_linear", F.per_token_linear, theirs, arrays, seed=seed)
+        agree("per_token_linear", F.per_token_linear, theirs, arrays[:2], seed=seed)
+
+
 @covers("linear")
 def test_linear():
     for seed in SEEDS:

@@ -1,5 +1,7 @@
 """Every module against the same one written with torch's own layers, state dicts moved by name."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -14,12 +16,43 @@ ACTIVATIONS = ["gelu", "gelu_tanh", "relu", "silu"]
 # The torch side, with torch.nn's own layers under the same names
 
 
-class TorchFeedForward(torch.nn.Module):
-    def __init__(self, hidden_dim, ff_dim, activation="gelu", bias=True):
+class TorchPerTokenLinear(torch.nn.Module):
+    """One linear layer after another, each on its token."""
+
+    def __init__(self, num_tokens, in_features, out_features, bias=True):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.empty(num_tokens, out_features, in_features))
+        self.bias = torch.nn.Parameter(torch.empty(num_tokens, out_features)) if bias else None
+
+    def forward(self, x):
+        biases = [None] * len(self.weight) if self.bias is None else self.bias
+        tokens = zip(x.unbind(1), self.weight, biases, strict=True)
+        return torch.stack([torch.nn.functional.linear(*token) for token in tokens], 1)
+
+
+def torch_linear(num_tokens):
+    """What makes a linear layer for all tokens, or for each."""
+    return partial(TorchPerTokenLinear, num_tokens) if num_tokens else torch.nn.Linear
+
+
+class TorchResidual(torch.nn.Module):
+    def __init__(self, hidden_dim, norm):
         super().__init__()
         self.norm = torch.nn.LayerNorm(hidden_dim)
-        self.linear1 = torch.nn.Linear(hidden_dim, ff_dim, bias)
-        self.linear2 = torch.nn.Linear(ff_dim, hidden_dim, bias)
+        self.placement = norm
+
+    def forward(self, x):
+        if self.placement == "post":
+            return self.norm(x + self.network(x))
+        return x + self.network(self.norm(x))
+
+
+class TorchFeedForward(TorchResidual):
+    def __init__(self, hidden_dim, ff_dim, activation="gelu", bias=True, norm="pre", tokens=None):
+        super().__init__(hidden_dim, norm)
+        linear = torch_linear(tokens)
+        self.linear1 = linear(hidden_dim, ff_dim, bias)
+        self.linear2 = linear(ff_dim, hidden_dim, bias)
         self.activation = {
             "gelu": torch.nn.GELU(),
             "gelu_tanh": torch.nn.GELU(approximate="tanh"),
@@ -27,21 +60,20 @@ class TorchFeedForward(torch.nn.Module):
             "silu": torch.nn.SiLU(),
         }[activation]
 
-    def forward(self, x):
-        return x + self.linear2(self.activation(self.linear1(self.norm(x))))
+    def network(self, h):
+        return self.linear2(self.activation(self.linear1(h)))
 
 
-class TorchSwiGLU(torch.nn.Module):
-    def __init__(self, hidden_dim, ff_dim, bias=False):
-        super().__init__()
-        self.norm = torch.nn.LayerNorm(hidden_dim)
-        self.w1 = torch.nn.Linear(hidden_dim, ff_dim, bias)
-        self.w2 = torch.nn.Linear(ff_dim, hidden_dim, bias)
-        self.w3 = torch.nn.Linear(hidden_dim, ff_dim, bias)
+class TorchSwiGLU(TorchResidual):
+    def __init__(self, hidden_dim, ff_dim, bias=False, norm="pre", tokens=None):
+        super().__init__(hidden_dim, norm)
+        linear = torch_linear(tokens)
+        self.w1 = linear(hidden_dim, ff_dim, bias)
+        self.w2 = linear(ff_dim, hidden_dim, bias)
+        self.w3 = linear(hidden_dim, ff_dim, bias)
 
-    def forward(self, x):
-        h = self.norm(x)
-        return x + self.w2(torch.nn.functional.silu(self.w1(h)) * self.w3(h))
+    def network(self, h):
+        return self.w2(torch.nn.functional.silu(self.w1(h)) * self.w3(h))
 
 
 class TorchSelfAttention(torch.nn.Module):
@@ -193,6 +225,37 @@ def test_layer_norm(shape, eps):
         agree("LayerNorm", ours, theirs, x, seed=seed)
 
 
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_per_token_linear(bias):
+    for seed in SEEDS:
+        x = np.random.default_rng(seed).standard_normal((2, 3, 5))
+        ours = nx.nn.PerTokenLinear(3, 5, 4, bias, rng=seed)
+        agree("PerTokenLinear", ours, TorchPerTokenLinear(3, 5, 4, bias), x, seed=seed)
+
+
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+@pytest.mark.parametrize("shape", [(4,), (3, 6), (2, 3, 8)], ids=str)
+def test_rms_norm(shape, eps):
+    for seed in SEEDS:
+        x = np.random.default_rng(seed).standard_normal(shape)
+        ours, theirs = nx.nn.RMSNorm(shape[-1], eps), torch.nn.RMSNorm(shape[-1], eps)
+        agree("RMSNorm", ours, theirs, x, seed=seed)
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_per_token_networks(norm, bias):
+    for seed in SEEDS:
+        x = np.random.default_rng(seed).standard_normal((2, 3, 6))
+        options = dict(norm=norm, bias=bias)
+        for activation in ACTIVATIONS:
+            ours = nx.nn.PerTokenFeedForward(3, 6, 7, activation=activation, rng=seed, **options)
+            theirs = TorchFeedForward(6, 7, activation, tokens=3, **options)
+            agree("PerTokenFeedForward", ours, theirs, x, seed=seed)
+        ours = nx.nn.PerTokenSwiGLU(3, 6, 7, rng=seed, **options)
+        agree("PerTokenSwiGLU", ours, TorchSwiGLU(6, 7, tokens=3, **options), x, seed=seed)
+
+
 def test_embedding():
     for seed in SEEDS:
         ids = np.random.default_rng(seed).integers(0, 7, (3, 4))
@@ -307,7 +370,8 @@ def test_initial_values_have_torch_s_distribution(cls):
 def test_every_module_is_compared():
     compared = {
         "Linear", "LayerNorm", "Embedding", "Dropout", "FeedForward", "SwiGLUFeedForward",
-        "SelfAttention", "TokenMixer", "RankMixerBlock", "RankMixerModel",
+        "SelfAttention", "TokenMixer", "RankMixerBlock", "RankMixerModel", "PerTokenLinear",
+        "RMSNorm", "PerTokenFeedForward", "PerTokenSwiGLU",
     }  # fmt: skip
     public = {
         name

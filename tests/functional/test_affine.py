@@ -1,4 +1,4 @@
-"""linear, embedding and dropout as functions."""
+"""linear, per_token_linear, embedding and dropout as functions."""
 
 import numpy as np
 import pytest
@@ -95,6 +95,86 @@ class TestLinear:
     def test_a_list_is_no_array(self):
         with pytest.raises(DTypeError, match="linear takes arrays or tensors: got list; convert"):
             F.linear([[1.0]], np.ones((1, 1)))
+
+
+class TestPerTokenLinear:
+    @given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6))
+    def test_it_is_the_loop_on_integers(self, B, T, n, out):
+        x, weight = RNG.integers(-9, 9, (B, T, n)), RNG.integers(-9, 9, (T, out, n))
+        bias = RNG.integers(-9, 9, (T, out))
+        want = np.zeros((B, T, out), int)
+        for b, t, o in np.ndindex(want.shape):
+            want[b, t, o] = sum(x[b, t, i] * weight[t, o, i] for i in range(n))
+        np.testing.assert_array_equal(F.per_token_linear(x, weight), want)
+        np.testing.assert_array_equal(F.per_token_linear(x, weight, bias), want + bias)
+
+    def test_equal_weights_make_it_linear(self):
+        x, weight, bias = RNG.normal(size=(2, 4, 3)), RNG.normal(size=(5, 3)), RNG.normal(size=5)
+        got = F.per_token_linear(x, np.stack([weight] * 4), np.stack([bias] * 4))
+        np.testing.assert_allclose(got, F.linear(x, weight, bias), rtol=1e-13)
+
+    def test_gradients(self):
+        x, weight = RNG.normal(size=(2, 4, 3)), RNG.normal(size=(4, 5, 3))
+        assert_matches_complex_step(F.per_token_linear, x, weight, RNG.normal(size=(4, 5)))
+        assert_matches_complex_step(F.per_token_linear, x, weight)
+
+    def test_composition_to_third_order(self):
+        arrays = RNG.normal(size=(2, 4, 3)), RNG.normal(size=(4, 5, 3)), RNG.normal(size=(4, 5))
+        assert_same_derivatives(
+            F.per_token_linear, lambda x, w, b: F.einsum("bti,toi->bto", x, w) + b, *arrays
+        )
+
+    def test_the_result_and_the_gradient_of_the_weight_lie_in_memory_in_order(self):
+        x, weight = RNG.normal(size=(2, 4, 3)), RNG.normal(size=(4, 5, 3))
+        assert F.per_token_linear(x, weight).flags.c_contiguous
+        assert tape(F.per_token_linear, [x, weight])[1].flags.c_contiguous
+
+    def test_input_in_any_order_in_memory(self):
+        x, weight = RNG.normal(size=(2, 4, 3)), RNG.normal(size=(4, 5, 3))
+        want = F.per_token_linear(x, weight)
+        for laid in (np.asfortranarray(x), np.repeat(x, 2, 2)[..., ::2], x[::-1][::-1]):
+            np.testing.assert_allclose(F.per_token_linear(laid, weight), want, rtol=1e-13)
+            np.testing.assert_allclose(
+                F.per_token_linear(laid, np.asfortranarray(weight)), want, rtol=1e-13
+            )
+
+    def test_bias_of_another_dtype(self):
+        x, weight = np.ones((1, 2, 3)), np.ones((2, 4, 3))
+        got = F.per_token_linear(x, weight, np.full((2, 4), 2j))
+        np.testing.assert_array_equal(got, np.full((1, 2, 4), 3 + 2j))
+
+    def test_float32_stays_float32(self):
+        shapes = (1, 2, 3), (2, 4, 3), (2, 4)
+        leaves = [nx.tensor(np.ones(s), dtype="float32", requires_grad=True) for s in shapes]
+        y = F.per_token_linear(*leaves)
+        assert y.dtype == np.float32
+        assert {g.dtype for g in nx.grad(y.sum(), leaves)} == {np.dtype(np.float32)}
+
+    def test_no_rows_and_no_features(self):
+        assert F.per_token_linear(np.zeros((0, 2, 3)), np.ones((2, 4, 3))).shape == (0, 2, 4)
+        bias = np.arange(8.0).reshape(2, 4)
+        y = F.per_token_linear(np.zeros((1, 2, 0)), np.zeros((2, 4, 0)), bias)
+        np.testing.assert_array_equal(y[0], bias)
+
+    @pytest.mark.parametrize(
+        ("x", "weight"),
+        [((2, 3), (2, 4, 3)), ((1, 2, 3), (4, 3)), ((1, 3, 3), (2, 4, 3)), ((1, 2, 4), (2, 4, 3))],
+    )
+    def test_sizes_that_differ(self, x, weight):
+        with pytest.raises(ShapeError) as caught:
+            F.per_token_linear(np.zeros(x), np.zeros(weight))
+        assert str(caught.value) == (
+            "per_token_linear maps x of shape (B, T, in) with a weight of (T, out, in): "
+            f"got {x} and {weight}; make T and in equal; "
+            "a weight stored as (T, in, out) needs transposing"
+        )
+
+    @pytest.mark.parametrize("bias", [(4,), (2, 3), (1, 4), ()])
+    def test_bias_that_does_not_fit(self, bias):
+        with pytest.raises(
+            ShapeError, match=r"the bias of per_token_linear has shape \(2, 4\): got"
+        ):
+            F.per_token_linear(np.zeros((1, 2, 3)), np.zeros((2, 4, 3)), np.zeros(bias))
 
 
 class TestEmbedding:

@@ -1,4 +1,4 @@
-"""LayerNorm as a function."""
+"""LayerNorm and RMSNorm as functions."""
 
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ from support import integers, numbers
 
 import numixology as nx
 from numixology.errors import ArgumentError, DTypeError, ShapeError
-from numixology.functional import layer_norm
+from numixology.functional import layer_norm, rms_norm
 
 RNG = np.random.default_rng(5)
 ROWS = RNG.normal(size=(2, 3, 5))
@@ -282,3 +282,86 @@ def test_a_cotangent_far_from_zero_costs_no_digits(offset) -> None:
     exact = nx.vjp(layer_norm, x)[1](rest)[0].numpy()
     got = nx.vjp(layer_norm, x)[1](rest + offset)[0].numpy()
     assert np.abs(got - exact).max() < 1e-14 * np.abs(exact).max()
+
+
+class TestRMSNorm:
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("along", ["across", "constant"])
+    @pytest.mark.parametrize("features", [1, 3, 8, 768])
+    def test_digits(self, kind, along, features):
+        """As many as LayerNorm's, forward and backward, against 50 digits."""
+        x = KINDS[kind](features)
+        x = x if x.any() else x + 1
+        ct, weight = COTANGENTS[along](x), RNG_OF_ROWS.normal(size=features)
+        eps = 1e-5 if features % 2 else 0.0
+        y = rms_norm(x, weight, eps)
+        dx, dweight = tape(lambda *a: rms_norm(*a, eps), [x, weight], ct)
+        with mp.workdps(50):
+            row, w, c = ([mp.mpf(float(v)) for v in a] for a in (x, weight, ct))
+            rms = mp.sqrt(mp.fsum(v * v for v in row) / features + mp.mpf(eps))
+            h = [v / rms for v in row]
+            g = [one * each for one, each in zip(c, w, strict=True)]
+            shared = mp.fsum(one * each for one, each in zip(g, h, strict=True)) / features
+            true_dx = [(one - each * shared) / rms for one, each in zip(g, h, strict=True)]
+            top, of_g = max(map(abs, h)), max(map(abs, g))
+            assert_within(
+                y, [v * each for v, each in zip(h, w, strict=True)], top * max(map(abs, w))
+            )
+            assert_within(dx, true_dx, of_g / rms)
+            true_dweight = [v * one for v, one in zip(h, c, strict=True)]
+            assert_within(dweight, true_dweight, top * max(map(abs, c)))
+
+    def test_on_numbers_that_can_be_checked_by_hand(self):
+        x = np.array([1.0, -1.0, 7.0, 7.0])  # mean square 25
+        assert rms_norm(x, eps=0.0).tolist() == [0.2, -0.2, 1.4, 1.4]
+        assert rms_norm(x, np.array([5.0, 10, 0, 1]), eps=0.0).tolist() == [1, -2, 0, 1.4]
+        assert rms_norm(x, eps=11.0).tolist() == (x / 6).tolist()
+
+    def test_it_is_layer_norm_of_rows_of_mean_0(self):
+        x = ROWS - ROWS.mean(-1, keepdims=True)
+        np.testing.assert_allclose(rms_norm(x, WEIGHT), layer_norm(x, WEIGHT), rtol=1e-12)
+
+    def test_a_scaled_row_is_the_same_and_a_shifted_one_is_not(self):
+        want = rms_norm(ROWS, eps=0.0)
+        np.testing.assert_array_equal(rms_norm(1024 * ROWS, eps=0.0), want)
+        assert np.abs(rms_norm(ROWS + 1, eps=0.0) - want).max() > 0.1
+
+    @pytest.mark.parametrize("shape", [(5,), (2, 5), (2, 3, 5)])
+    def test_complex_step(self, shape):
+        x = RNG.normal(size=shape)
+        assert_matches_complex_step(rms_norm, x, WEIGHT)
+        assert_matches_complex_step(lambda x: rms_norm(x, eps=0.5), x)
+
+    def test_composition_to_third_order(self):
+        def composed(x, weight=1.0, eps=1e-5):
+            return x / np.sqrt((x * x).sum(axis=-1, keepdims=True) / x.shape[-1] + eps) * weight
+
+        assert_same_derivatives(rms_norm, composed, ROWS, WEIGHT)
+        assert_same_derivatives(lambda x: rms_norm(x, eps=0.1), lambda x: composed(x, 1, 0.1), ROWS)
+
+    def test_float32_is_rounded_once(self):
+        x, weight = ROWS.astype(np.float32), WEIGHT.astype(np.float32)
+        y = rms_norm(x, weight)
+        assert y.dtype == np.float32
+        want = rms_norm(x.astype(float), weight.astype(float)).astype(np.float32)
+        np.testing.assert_array_equal(y, want)
+        assert {g.dtype for g in tape(rms_norm, [x, weight])} == {np.dtype(np.float32)}
+
+    def test_edge_values(self):
+        x = np.array([[np.nan, 1.0], [np.inf, 1.0], [1e200, 1.0], [0.0, 0.0]])
+        got = rms_norm(x, eps=0.0)
+        np.testing.assert_array_equal(got, [[np.nan] * 2, [np.nan, 0], [0, 0], [np.nan] * 2])
+        np.testing.assert_array_equal(rms_norm(x)[3], [0, 0])
+
+    @pytest.mark.parametrize("shape", [(), (3, 0)])
+    def test_no_features(self, shape):
+        with pytest.raises(ShapeError, match="rms_norm needs a last axis of at least one feature"):
+            rms_norm(np.zeros(shape))
+
+    def test_what_does_not_fit(self):
+        with pytest.raises(ShapeError, match=r"the weight of rms_norm has shape \(5,\)"):
+            rms_norm(ROWS, np.ones(4))
+        with pytest.raises(ArgumentError, match="eps must be at least 0: got -1; use a small"):
+            rms_norm(ROWS, eps=-1)
+        with pytest.raises(DTypeError, match="rms_norm takes floating-point rows: got int64"):
+            rms_norm(np.ones((2, 3), int))

@@ -223,3 +223,71 @@ class TestBoth:
             f"LayerNorm takes x of shape (..., D) with D = 4: got {shape}; "
             "reshape the input, or make the module with other sizes"
         )
+
+
+def slice_of(state, t):
+    """The parameters of token t, of which the norm's are shared."""
+    return {name: p if name.startswith("norm") else p[t] for name, p in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "single"),
+    [(nn.PerTokenFeedForward, nn.FeedForward), (nn.PerTokenSwiGLU, nn.SwiGLUFeedForward)],
+)
+class TestPerToken:
+    def test_names_are_those_of_the_shared_network_and_shapes_begin_with_t(self, kind, single):
+        module, one = kind(3, 4, 6, rng=0), single(4, 6)
+        assert {name: p.shape for name, p in module.named_parameters()} == {
+            name: p.shape if name.startswith("norm") else (3, *p.shape)
+            for name, p in one.named_parameters()
+        }
+
+    @pytest.mark.parametrize("norm", ["pre", "post"])
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_every_token_has_its_own_network(self, kind, single, bias, norm):
+        options = dict(bias=bias, norm=norm, eps=0.25)
+        module = shaken(kind(3, 4, 6, rng=0, **options)).eval()
+        y = module(nx.tensor(X)).data
+        for t in range(3):
+            one = single(4, 6, **options).eval()
+            one.load_state_dict(slice_of(module.state_dict(), t))
+            np.testing.assert_allclose(y[:, t], one(X[:, t]).data, rtol=1e-12)
+
+    def test_defaults_are_those_of_the_shared_network(self, kind, single):
+        module, one = kind(3, 5, rng=0), single(5)
+        assert list(module.state_dict()) == list(one.state_dict())
+        assert module.norm_placement == one.norm_placement
+        assert module.dropout.p == one.dropout.p
+        for name, p in module.named_parameters():
+            assert p.shape[-2:] == one.state_dict()[name].shape or name.endswith("bias")
+
+    def test_one_generator_moves_on(self, kind, single):
+        state = kind(3, 4, 4, rng=0).state_dict()
+        weights = [w for p in state.values() if p.ndim == 3 for w in p]
+        assert len({w.tobytes() for w in weights}) == len(weights)
+
+    def test_steps_are_those_of_the_shared_network(self, kind, single):
+        def steps(module):
+            seen = []
+            with nx.observe.observing(lambda name, value: seen.append((name, value.shape))):
+                module(nx.tensor(X))
+            return seen
+
+        assert steps(kind(3, 4, 6, rng=0)) == steps(single(4, 6, rng=0))
+
+    def test_another_number_of_tokens(self, kind, single):
+        with pytest.raises(ShapeError, match=r"PerTokenLinear takes .* with T = 2, in = 4: got"):
+            kind(2, 4, rng=0)(nx.tensor(X))
+
+    @pytest.mark.parametrize("size", [0, 1.5, "8"])
+    def test_tokens_that_are_no_positive_integer(self, kind, single, size):
+        with pytest.raises(ArgumentError, match=f"num_tokens is a positive integer: got {size!r}"):
+            kind(size, 4)
+
+
+def test_activations_reach_the_per_token_network():
+    for name in ACTIVATIONS:
+        module = nn.PerTokenFeedForward(3, 4, 6, activation=name, rng=0).eval()
+        one = nn.FeedForward(4, 6, activation=name).eval()
+        one.load_state_dict(slice_of(module.state_dict(), 1))
+        np.testing.assert_allclose(module(X).data[:, 1], one(X[:, 1]).data, rtol=1e-12)

@@ -21,6 +21,7 @@ from ...nn import (
     FeedForward,
     Linear,
     Module,
+    PerTokenLinear,
     RankMixerBlock,
     RankMixerModel,
     SelfAttention,
@@ -437,7 +438,7 @@ def _agreed(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | other
 
 
-def _network_sizes(first: Linear) -> dict[str, int]:
+def _network_sizes(first: Linear | PerTokenLinear) -> dict[str, int]:
     return {"F": first.weight.shape[0], "D": first.weight.shape[1]}
 
 
@@ -451,7 +452,7 @@ def _row(name: str, *primitives: str, **costs: str) -> ClosedRow:
     return ClosedRow(name, primitives, *(formula(given.get(cost, "0")) for cost in _COSTS))
 
 
-def _linear(name: str, maps: str, layer: Linear) -> ClosedRow:
+def _linear(name: str, maps: str, layer: Linear | PerTokenLinear) -> ClosedRow:
     """``maps`` is DD, DF or FD: from so many features to so many."""
     into, out = maps[0], maps[1]
     bias = layer.bias is not None

@@ -253,10 +253,10 @@ def _einsum(y: Array, *operands: Array, inputs: tuple[str, ...], output: str) ->
     return _products(terms, (len(operands) - 2) * terms)
 
 
-@register_cost(affine._linear)
+@register_cost(affine._linear, affine._per_token_linear)
 def _linear(y: Array, x: Array, weight: Array, bias: Array | None) -> Cost:
     """in multiply-adds for each output, and an addition where there is a bias."""
-    return _products(y.size * weight.shape[1], 0 if bias is None else y.size)
+    return _products(y.size * x.shape[-1], 0 if bias is None else y.size)
 
 
 # Rows
@@ -289,3 +289,9 @@ def _layer_norm(y: Array, x: Array, weight: Array, bias: Array, *, eps: float) -
     """
     scales = weight.ndim + bias.ndim
     return Cost((5 + scales) * x.size + 2 * (x.size // x.shape[-1]))
+
+
+@register_cost(normalization._rms_norm)
+def _rms_norm(y: Array, x: Array, weight: Array, *, eps: float) -> Cost:
+    """Squares, their mean, quotients: 3D; eps and the root, 2; D for a weight."""
+    return Cost((3 + weight.ndim) * x.size + 2 * (x.size // x.shape[-1]))

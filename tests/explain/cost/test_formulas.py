@@ -203,6 +203,13 @@ def normed(weight: bool, bias: bool) -> Callable[[list[Number]], None]:
     return norm
 
 
+def root_mean_square(row: list[Number], weight: bool) -> None:
+    size = deviation(row)
+    for x in row:
+        y = x / size
+        _ = y * 2 if weight else y
+
+
 def ours_normed(weight: bool, bias: bool) -> Callable[[nx.Tensor], nx.Tensor]:
     def norm(x: nx.Tensor) -> nx.Tensor:
         ones = np.ones(x.shape[-1])
@@ -227,6 +234,11 @@ ROWS = {
         for weight in (True, False)
         for bias in (True, False)
     },
+    "rms_norm": (F.rms_norm, lambda row: root_mean_square(row, False)),
+    "rms_norm, weight": (
+        lambda x: F.rms_norm(x, np.ones(x.shape[-1])),
+        lambda row: root_mean_square(row, True),
+    ),
 }
 
 
@@ -289,6 +301,11 @@ def test_a_matrix_product_costs_2nmk(n, k, m, batch) -> None:
     assert cost_of(F.linear, a, weight) == Cost(2 * batch * product, batch * product)
     rows = batch * n * m
     assert cost_of(F.linear, a, weight, bias) == Cost(2 * batch * product + rows, batch * product)
+    weight, bias = nx.tensor(numbers(n, m, k)), nx.tensor(numbers(n, m))
+    own = cost_of(F.per_token_linear, a, weight)
+    assert own == Cost(2 * batch * product, batch * product)
+    own = cost_of(F.per_token_linear, a, weight, bias)
+    assert own == Cost(2 * batch * product + rows, batch * product)
 
 
 def test_einsum_counts_its_terms() -> None:
