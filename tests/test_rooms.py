@@ -64,6 +64,7 @@ ROOMS = (
     ),
     (
         "explain.trace",
+        "explain.dependence",
         "explain.cost.formulas",
         "explain.cost.counting",
         "explain.cost.known",

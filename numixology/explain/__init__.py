@@ -6,6 +6,7 @@ from .cost.comparison import CostComparison, compare
 from .cost.counting import Complexity, CountedCall, complexity
 from .cost.formulas import Cost, register_cost
 from .cost.scaling import Measured, Scaling, measured_scaling
+from .dependence import FieldAdded, add_field, cross_token_jacobian, null_space_direction
 from .drawing.as_svg import style_sheet
 from .drawing.as_text import panel_text
 from .drawing.panels import (
@@ -77,6 +78,7 @@ __all__ = [
     "CostComparison",
     "CountedCall",
     "Evidence",
+    "FieldAdded",
     "Figure",
     "Finding",
     "Formula",
@@ -92,6 +94,7 @@ __all__ = [
     "Step",
     "Table",
     "activations_scene",
+    "add_field",
     "attention_cost_scene",
     "backward_scene",
     "batch_scene",
@@ -102,6 +105,7 @@ __all__ = [
     "complexity",
     "corrections",
     "corrections_scene",
+    "cross_token_jacobian",
     "cycles_scene",
     "draw",
     "feed_forward_scene",
@@ -114,6 +118,7 @@ __all__ = [
     "mixer_scene",
     "model_scene",
     "network_cost_scene",
+    "null_space_direction",
     "null_space_scene",
     "orders_scene",
     "panel_text",

@@ -18,6 +18,7 @@ from ...functional.normalization import layer_norm
 from ...tensors import Tensor, tensor
 from ...text import counted
 from ...transforms import jacobian
+from ..dependence import alternating
 from ..drawing.panels import Cell, Grid, Lines, Panel, Row, Table
 from ..drawing.scene import Scene
 from .limits import within
@@ -531,11 +532,8 @@ def _example(num_tokens: int, hidden_dim: int, num_heads: int) -> _Example:
     T, D, H = num_tokens, hidden_dim, num_heads
     within(_MOST_NUMBERS, num_tokens=T, hidden_dim=D)
     d = divided(D, H)
-    lost = np.zeros((T * H, d))
-    even = [cycle for cycle in chunk_cycles(T, H) if len(cycle) % 2 == 0]
-    for i, cycle in enumerate(even):
-        for n, chunk in enumerate(cycle):
-            lost[chunk] = (-1) ** n * (i * d + 1.0 + np.arange(d))
+    even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(T, H))
+    lost = alternating(T, H, 1.0 + np.arange(even * d).reshape(even, d))
     x = np.random.default_rng(0).integers(-9, 10, (1, T, D)).astype(float)
     return _Example(H, x, lost.reshape(1, T, D))
 

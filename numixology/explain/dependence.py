@@ -1,0 +1,250 @@
+"""Who sees whom: how each output token depends on each input token, for any block.
+
+And what no output depends on: the directions that x + token_mix(x) turns into 0.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..array import Array
+from ..checks import positive
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..functional.mixing import chunk_cycles, token_mix
+from ..tensors import Tensor
+from ..transforms import vjp as vjp_of
+
+__all__ = ["FieldAdded", "add_field", "alternating", "cross_token_jacobian", "null_space_direction"]
+
+
+# Who sees whom ------------------------------------------------------------------------------
+
+
+def cross_token_jacobian(
+    fn: Callable[[Any], Any],
+    x: Any,
+    *,
+    vjp: Callable[[Array, Array], Any] | None = None,
+    probes: int | None = None,
+) -> Array:
+    """‖∂y_t/∂x_s‖ for every token t of y = fn(x) and every token s of x: who sees whom.
+
+    The norm is the root of the sum of squares over all features, and over the sequences of a batch.
+
+    A function that returns a tensor, as a module of this package does, is differentiated on its
+    tape. One that returns an array may be of any framework: it is differentiated by ``vjp``, or
+    else by central differences, which are 0 exactly where nothing is seen.
+
+    Args:
+        fn: from (B, T, D) to (B, T', D').
+        x: (B, T, D), an array.
+        vjp: ``vjp(cotangent, x)``, the gradient of ⟨cotangent, fn(x)⟩ by x.
+        probes: None takes a derivative for each feature of each token. A number takes so many
+            random directions in each token instead, and estimates the norms from them.
+
+    Returns:
+        (T', T), of float64.
+
+    Raises:
+        ShapeError: x or fn(x) has not three axes, or they have different batches, or the gradient
+            has another shape than x.
+        ArgumentError: ``probes`` is not a positive integer.
+        DTypeError: x is not floating-point.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> x = np.random.default_rng(0).standard_normal((1, 3, 8))
+        >>> nx.explain.cross_token_jacobian(lambda x: nx.functional.token_mix(x, 2), x).round(6)
+        array([[2., 2., 0.],
+               [2., 0., 2.],
+               [0., 2., 2.]])
+        >>> mixer = nx.nn.TokenMixer(3, 8, 2)
+        >>> (nx.explain.cross_token_jacobian(mixer, x) > 0).astype(int)
+        array([[1, 1, 0],
+               [1, 1, 1],
+               [0, 1, 1]])
+    """
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        raise DTypeError("derivatives need floating-point inputs", str(x.dtype), "use float64")
+    if probes is not None:
+        (probes,) = positive(probes=probes)
+    y = fn(x)
+    output = np.asarray(y)
+    if x.ndim != 3 or output.ndim != 3 or len(x) != len(output):
+        shapes = f"{x.shape} to {output.shape}"
+        raise ShapeError("a block goes from (B, T, D) to (B, T', D')", shapes, "add or merge axes")
+    if vjp is None and not isinstance(y, Tensor):
+        return _by_differences(fn, x, output, probes)
+    pull = _pullback(fn, x) if vjp is None else _checked(vjp, x)
+    squares = np.zeros((output.shape[1], x.shape[1]))
+    for t, cotangent in _directions(output, probes):
+        squares[t] += (pull(cotangent) ** 2).sum((0, 2))
+    return _norms(squares, output, probes)
+
+
+def _pullback(fn: Callable[[Any], Any], x: Array) -> Callable[[Array], Array]:
+    _, pullback = vjp_of(fn, x)
+    return lambda cotangent: np.asarray(pullback(cotangent)[0])
+
+
+def _checked(vjp: Callable[[Array, Array], Any], x: Array) -> Callable[[Array], Array]:
+    def pull(cotangent: Array) -> Array:
+        gradient = np.asarray(vjp(cotangent, x))
+        if gradient.shape != x.shape:
+            got = f"{gradient.shape} for x of {x.shape}"
+            raise ShapeError("vjp returns the gradient by x", got, "return one array of x's shape")
+        return gradient
+
+    return pull
+
+
+def _by_differences(fn: Callable[[Any], Any], x: Array, output: Array, probes: int | None) -> Array:
+    """(f(x + hu) - f(x - hu)) / 2h, whose error is least for h about the cube root of eps."""
+    h = np.finfo(np.result_type(x.dtype, output.dtype)).eps ** (1 / 3)
+    squares = np.zeros((output.shape[1], x.shape[1]))
+    for s, u in _directions(x, probes):
+        change = np.subtract(fn(x + h * u), fn(x - h * u), dtype=np.float64) / (2 * h)
+        squares[:, s] += (change**2).sum((0, 2))
+    return _norms(squares, x, probes)
+
+
+def _directions(like: Array, probes: int | None) -> Iterator[tuple[int, Array]]:
+    """A token, and a direction in it: every feature alone, or random ones of all its features."""
+    B, T, D = like.shape
+    rng = np.random.default_rng(0)
+    for t in range(T):
+        for i in range(B * D if probes is None else probes):
+            u = np.zeros_like(like)
+            if probes is None:
+                u[i // D, t, i % D] = 1
+            else:
+                u[:, t] = rng.standard_normal((B, D))
+            yield t, u
+
+
+def _norms(squares: Array, like: Array, probes: int | None) -> Array:
+    """The mean of ‖Ju‖² over normal u is ‖J‖²."""
+    norms: Array = np.sqrt(squares / (probes or 1))
+    return norms
+
+
+# What nobody sees ---------------------------------------------------------------------------
+
+
+def null_space_direction(
+    num_tokens: int, num_heads: int, head_dim: int = 1, *, rng: Any = None
+) -> Array:
+    """An A with token_mix(A) = -A, which x + token_mix(x) turns into 0.
+
+    Mixing turns it into its negative if every chunk is the negative of the one that takes its
+    place: along each even cycle of chunks the signs alternate, and on odd cycles A is 0. Where
+    T = H that is chunk-antisymmetric: A_t^h = -A_h^t.
+
+    Args:
+        num_tokens, num_heads: T and H.
+        head_dim: d, the features of a chunk.
+        rng: None makes all amounts 1; a seed or Generator draws a normal one for each even cycle
+            and feature.
+
+    Returns:
+        (T, H·d), of float64: added to every sequence of x, it leaves x + token_mix(x) as it was.
+
+    Raises:
+        ArgumentError: no cycle is even, so that nothing is lost.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> A = nx.explain.null_space_direction(3, 3)
+        >>> A
+        array([[ 0.,  1.,  1.],
+               [-1.,  0.,  1.],
+               [-1., -1.,  0.]])
+        >>> np.array_equal(nx.functional.token_mix(A[None], 3), -A[None])
+        True
+    """
+    T, H, d = positive(num_tokens=num_tokens, num_heads=num_heads, head_dim=head_dim)
+    even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(T, H))
+    if not even:
+        invariant = "x + token_mix(x) loses something where a cycle of chunks is even"
+        got = f"T = {T} and H = {H}, where all are odd"
+        raise ArgumentError(invariant, got, f"take T = H = {max(T, 2)}, or read chunk_cycles")
+    amounts = np.ones((even, d))
+    if rng is not None:
+        amounts = np.random.default_rng(rng).standard_normal((even, d))
+    return alternating(T, H, amounts).reshape(T, H * d)
+
+
+def alternating(num_tokens: int, num_heads: int, amounts: Array) -> Array:
+    """(T·H, d): along the i-th even cycle ``amounts[i]``, (d,), with alternating signs."""
+    A = np.zeros((num_tokens * num_heads, amounts.shape[1]))
+    even = [cycle for cycle in chunk_cycles(num_tokens, num_heads) if len(cycle) % 2 == 0]
+    for cycle, amount in zip(even, amounts, strict=True):
+        A[cycle[0::2]], A[cycle[1::2]] = amount, -amount
+    return A
+
+
+# What a new field moves ---------------------------------------------------------------------
+
+
+class FieldAdded(NamedTuple):
+    """Of the features of T tokens, how many stay where they were when a token is added.
+
+    Attributes:
+        features: T·D, all of them.
+        same_place: how many are at the same place of the same mixed token as before.
+        same_token: how many are in the same mixed token as before.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.explain.add_field(4, 8, 4).same_place
+        8
+    """
+
+    features: int
+    same_place: int
+    same_token: int
+
+
+def add_field(
+    num_tokens: int, hidden_dim: int, num_heads: int, heads_after: int | None = None
+) -> FieldAdded:
+    """What one more token, after the others, does to where mixing puts their features.
+
+    Chunk h of token t is at place hT + t of the mixed sequence, so that with one more token only
+    the chunks of head 0 stay: T of T·H, whatever T is.
+
+    Args:
+        num_tokens, hidden_dim: T and D, before.
+        num_heads: H, a divisor of D, before.
+        heads_after: H with T + 1 tokens; the same if None. The paper's, with as many heads as
+            tokens, is T + 1.
+
+    Returns:
+        A :class:`.FieldAdded`.
+
+    Raises:
+        ShapeError: H, before or after, does not divide D.
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.explain.add_field(3, 12, 3)
+        FieldAdded(features=36, same_place=12, same_token=24)
+        >>> nx.explain.add_field(3, 12, 3, heads_after=4)
+        FieldAdded(features=36, same_place=6, same_token=18)
+    """
+    T, D = positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
+    after = num_heads if heads_after is None else heads_after
+    before = _places(T, D, num_heads)
+    now = _places(T + 1, D, after)[: T * D]
+    same_token = np.count_nonzero(before // D == now // D)
+    return FieldAdded(T * D, int(np.count_nonzero(before == now)), int(same_token))
+
+
+def _places(num_tokens: int, hidden_dim: int, num_heads: int) -> Array:
+    """(T·D,): where mixing puts each feature of each token."""
+    x = np.arange(num_tokens * hidden_dim).reshape(1, num_tokens, hidden_dim)
+    return np.argsort(token_mix(x, num_heads).ravel())  # at place p is feature mixed[p]
