@@ -13,9 +13,9 @@ import numpy as np
 
 from numixology.verify.conformance import FORMATS, STAGES, make_case, truth_of, write_vectors
 from numixology.verify.conformance.cases import cases_of
-from numixology.verify.conformance.manifest import SPEC
 from numixology.verify.conformance.packing import packed
 from numixology.verify.conformance.scales import scales_of
+from numixology.verify.conformance.vectors import SPEC
 
 FILE = Path(__file__).with_suffix(".json")
 

@@ -9,13 +9,12 @@ from .formats import FORMATS, Format
 from .html import html_report
 from .kit import conform
 from .listing import Listing
-from .manifest import result_key
 from .memory import LAYOUTS
 from .results import compare_vectors
 from .scales import PROFILES
 from .stages import OPTIONS, STAGES, Stage
 from .textbook import Textbook
-from .vectors import Written, read_vectors, write_vectors
+from .vectors import Written, read_vectors, result_key, write_vectors
 from .verdicts import Comparison, ConformanceReport, Diagnosis, StageReport
 
 __all__ = [

@@ -9,12 +9,13 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,12 +36,9 @@ _BYTES = {
     "bfloat16": "<u2",  # which NumPy does not have: the upper half of a float32
     "int64": "<i8",
 }
-#: The same by the names that safetensors has for them.
-_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
 
 #: What a .npy file starts with is shorter than this.
 _START = 1024
-_NOTHING = np.zeros(0)
 
 
 class Header(NamedTuple):
@@ -143,83 +141,62 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield file, os.fstat(file.fileno()).st_size
 
 
-#: Where the bytes of a tensor are: in which file of which length, and from where on; in a file of
-#: their own if the length is 0.
-Place: TypeAlias = tuple[Path, int, int]
+#: By its key, what reads a tensor: given what that has to be, it says what it is, and returns the
+#: numbers if it is that; bfloat16 comes in float32.
+Source: TypeAlias = Mapping[str, Callable[[Header], tuple[Header, Array]]]
 
 
-class Source(Protocol):
-    """A file, or some of one tensor each."""
+def source_of(
+    path: Path, stack: ExitStack, places: Mapping[str, tuple[Path, int | None]] | None = None
+) -> Source:
+    """The tensors of a file, which is open until the stack is closed.
 
-    keys: Collection[str]
-
-    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
-        """What a tensor is, and its numbers, if it is what it has to be; bfloat16 in float32."""
-
-
-def source_of(path: Path, places: Mapping[str, Place], stack: ExitStack) -> Source:
-    """A file by the end of its name, open until the stack is closed, or bytes at known places."""
-    if path.suffix == ".npz":
-        return _NpzFile(path, stack)
-    return _SafetensorsFile(path, stack) if path.suffix == ".safetensors" else _RawFiles(places)
-
-
-class _NpzFile:
-    """A zip file of .npy files. No more is unpacked than a header and the numbers may take."""
-
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self.path = path
-        with opened(path):
-            self.file = stack.enter_context(zipfile.ZipFile(path))
-            self.keys: Collection[str] = {n.removesuffix(".npy") for n in self.file.namelist()}
-
-    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
-        with reading(self.path), self.file.open(f"{key}.npy") as member:
-            start = BytesIO(member.read(_START))
-            major, minor = np.lib.format.read_magic(start)
-            header_of = getattr(np.lib.format, f"read_array_header_{major}_{minor}")
-            shape, backwards, dtype = header_of(start)
-            if (found := Header(dtype.name, shape)) != wanted:
-                return found, _NOTHING
-            data = start.read() + member.read(wanted.length + 1)
-            flat = np.frombuffer(data, dtype).astype(wanted.dtype)
-            return found, flat.reshape(shape, order="F" if backwards else "C")
+    Args:
+        path: of a ``.npz`` or a ``.safetensors`` file.
+        stack: closes it.
+        places: where raw bytes are: in which file, and from where on; None for all of it.
+    """
+    if places is not None:
+        return {key: partial(_in_bytes, *place) for key, place in places.items()}
+    with opened(path):
+        if path.suffix == ".npz":
+            file: Any = stack.enter_context(zipfile.ZipFile(path))
+            names = file.namelist()
+            return {n.removesuffix(".npy"): partial(_in_npz, path, file, n) for n in names}
+        file = stack.enter_context(_library("safetensors").safe_open(path, "numpy"))
+        return {key: partial(_in_safetensors, path, file, key) for key in [*file.keys()]}
 
 
-class _SafetensorsFile:
-    """What the library of that name reads, when it has compared all sizes with the file's."""
-
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self.path = path
-        with opened(path):
-            self.file = stack.enter_context(_library("safetensors").safe_open(path, "numpy"))
-            self.keys: Collection[str] = frozenset(self.file.keys())
-
-    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
-        with reading(self.path):
-            about = self.file.get_slice(key)
-            dtype = _DTYPES.get(about.get_dtype(), about.get_dtype())
-            if (found := Header(dtype, tuple(about.get_shape()))) != wanted:
-                return found, _NOTHING
-            _library("ml_dtypes")
-            return found, self.file.get_tensor(key).astype(carried(dtype, "npz"))
+def _in_npz(path: Path, file: Any, name: str, wanted: Header) -> tuple[Header, Array]:
+    """From a zip of .npy files. No more is unpacked than a header and the numbers may take."""
+    with reading(path), file.open(name) as member:
+        start = BytesIO(member.read(_START))
+        major, minor = np.lib.format.read_magic(start)
+        header_of = getattr(np.lib.format, f"read_array_header_{major}_{minor}")
+        shape, backwards, dtype = header_of(start)
+        if (found := Header(dtype.name, shape)) != wanted:
+            return found, np.zeros(0)
+        flat = np.frombuffer(start.read() + member.read(wanted.length + 1), dtype)
+        return found, flat.astype(wanted.dtype).reshape(shape, order="F" if backwards else "C")
 
 
-class _RawFiles:
-    """Bytes, which do not say what they are; a file of another length is refused."""
+def _in_safetensors(path: Path, file: Any, key: str, wanted: Header) -> tuple[Header, Array]:
+    """By the library of that name, which has compared all sizes with the file's."""
+    with reading(path):
+        _library("ml_dtypes")
+        array = file.get_tensor(key)
+        found = Header(array.dtype.name, array.shape)
+        return found, array.astype(carried(found.dtype, "npz"))
 
-    def __init__(self, places: Mapping[str, Place]) -> None:
-        self.places = places
-        self.keys: Collection[str] = places.keys()
 
-    def read(self, key: str, wanted: Header) -> tuple[Header, Array]:
-        path, length, start = self.places[key]
-        with opened(path) as (file, size):
-            if size != (length := length or wanted.length):
-                invariant = f"{wanted} are in a file of {length} bytes"
-                raise damaged(path, invariant, size, f"write it in {wanted.dtype}")
-            file.seek(start)
-            flat = np.frombuffer(file.read(wanted.length), _BYTES[wanted.dtype])
-            if wanted.dtype == "bfloat16":
-                flat = (flat.astype(np.uint32) << 16).view(np.float32)
-            return wanted, flat.astype(carried(wanted.dtype, "npz")).reshape(wanted.shape)
+def _in_bytes(path: Path, start: int | None, wanted: Header) -> tuple[Header, Array]:
+    """From bytes, which do not say what they are; a file of another length is refused."""
+    with opened(path) as (file, size):
+        if start is None and size != wanted.length:
+            instead = f"write it in {wanted.dtype}"
+            raise damaged(path, f"{wanted} are in a file of {wanted.length} bytes", size, instead)
+        file.seek(start or 0)
+        flat = np.frombuffer(file.read(wanted.length), _BYTES[wanted.dtype])
+        if wanted.dtype == "bfloat16":
+            flat = (flat.astype(np.uint32) << 16).view(np.float32)
+        return wanted, flat.astype(carried(wanted.dtype, "npz")).reshape(wanted.shape)

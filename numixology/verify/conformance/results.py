@@ -1,6 +1,7 @@
 """Results of a backend that is not Python, from files, beside what is true."""
 
 import os
+import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from itertools import groupby
@@ -13,10 +14,9 @@ from .adapter import Declaration, declared
 from .bounds import Prepared
 from .calling import Answer
 from .kit import Found
-from .manifest import MANIFEST, read_manifest, result_key
 from .packing import Header, Source, carried, reading, source_of
 from .stages import NETWORKS
-from .vectors import read_vectors
+from .vectors import MANIFEST, read_manifest, read_vectors, result_key
 from .verdicts import ConformanceReport, StageReport
 
 __all__ = ["compare_vectors"]
@@ -86,7 +86,7 @@ def compare_vectors(
     for stage, cases in groupby(read_vectors(directory), lambda one: one.case.stage):
         # What is wrong with a network is told by a part of it, if one fails.
         told = stage in NETWORKS and any(one.outcome == "fail" for one in reports)
-        with ExitStack() as stack:
+        with ExitStack() as stack, ignoring_fp_errors():
             source, kind = _source(folder, names, stage, stack)
             with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
                 reports.append(_judged(cases, source, carried(about.dtype, kind), about, told))
@@ -98,31 +98,30 @@ def _source(
     folder: Path, names: Collection[str], stage: str, stack: ExitStack
 ) -> tuple[Source, str]:
     """Where the results of a stage are, and in which format."""
-    raw = [name for name in names if name.startswith(f"{stage}.") and name.endswith(".bin")]
-    raw = [name.removesuffix(".bin") for name in raw if name != f"{stage}.bin"]
+    raw = [name.removesuffix(".bin") for name in names if re.fullmatch(rf"{stage}\..+\.bin", name)]
     kinds = [kind for kind in ("npz", "safetensors") if f"{stage}.{kind}" in names]
-    kinds += ["raw"] if raw else []
-    if len(kinds) > 1:
-        invariant = f"{folder} has the results for {stage} in one format"
-        raise VectorError(invariant, " and ".join(kinds), "remove those that are old")
-    kind = "".join(kinds) or "raw"
-    places = {key: (folder / f"{key}.bin", 0, 0) for key in raw}
-    return source_of(folder / f"{stage}.{kind}", places, stack), kind
+    if len(kinds) + bool(raw) > 1:
+        got = " and ".join([*kinds, *["raw"] * bool(raw)])
+        raise VectorError(
+            f"{folder} has the results for {stage} in one format", got, "remove those that are old"
+        )
+    if kinds:
+        return source_of(folder / f"{stage}.{kinds[0]}", stack), kinds[0]
+    return source_of(folder, stack, {key: (folder / f"{key}.bin", None) for key in raw}), "raw"
 
 
 def _misnamed(folder: Path, names: Collection[str], reports: list[StageReport]) -> None:
     """Say how files of results are called, if there are none, or some are called otherwise."""
-    stages = {one.stage for one in reports}
-    ends = (".bin", ".npz", ".safetensors")
-    strays = [name for name in names if not (name.split(".")[0] in stages and name.endswith(ends))]
+    known = re.compile(rf"({'|'.join(one.stage for one in reports)})\.(.*\.)?(bin|npz|safetensors)")
+    strays = [name for name in names if not known.fullmatch(name)]
     empty = not any(one.comparisons or one.broken or one.remarks for one in reports)
     gap = next((i for i, one in enumerate(reports) if one.outcome == "not covered"), None)
     if gap is not None and (strays or empty):
-        stage = reports[gap].stage
+        stage, remarks = reports[gap].stage, reports[gap].remarks
         but = f", but files such as {min(strays)[:100]!r}" if strays else ""
         said = f"they are called {stage}.plain.0.output.bin and so on, or {stage}.npz"
         said = f"{folder} has no results for {stage}{but}; {said}"
-        reports[gap] = reports[gap]._replace(remarks=(*reports[gap].remarks, said))
+        reports[gap] = reports[gap]._replace(remarks=(*remarks, said))
 
 
 def _judged(
@@ -134,19 +133,17 @@ def _judged(
         results, fault = {}, ""
         for tensor, scale in one.scales.items():
             known.append(key := result_key(one.case, tensor))
-            if key in source.keys:
+            if key in source:
                 wanted = Header(dtype, scale.shape)
-                header, array = source.read(key, wanted)
+                header, array = source[key](wanted)
                 if header == wanted:
                     results[tensor] = array
                 else:
                     fault = fault or f"{key} is {header}, and has to be {wanted}"
-        with ignoring_fp_errors():
-            found.add(one, Answer(results, fault))
-    with ignoring_fp_errors():
-        report = found.report(None, told=told)
-    partial, remarks = _gaps(source.keys, known) if found.comparisons else (False, [])
-    if unknown := sorted(set(source.keys).difference(known)):
+        found.add(one, Answer(results, fault))
+    report = found.report(None, told=told)
+    partial, remarks = _gaps(source, known) if found.comparisons else (False, [])
+    if unknown := sorted(source.keys() - known):
         remarks.append(f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}")
     if partial and report.outcome != "fail":
         report = report._replace(outcome="inconclusive")
@@ -159,11 +156,11 @@ def _gaps(keys: Collection[str], wanted: Collection[str]) -> tuple[bool, list[st
     for role in ("output", "gradient"):
         known = [key for key in wanted if key.split(".")[3] == role]
         absent = [key for key in known if key not in keys]
-        if absent and absent == known:
-            partial = partial or role == "output"
+        whole = absent == known
+        partial |= bool(absent) and not (whole and role == "gradient")
+        if absent and whole:
             remarks.append(f"its {role}s are not covered: there are no results for them")
         elif absent:
-            partial = True
             some = f"{len(absent)} of {len(known)} {role}s"
             remarks.append(f"{some} are not covered, such as {absent[0]}")
     return partial, remarks

@@ -1,32 +1,87 @@
 """Vectors: what the kit asks and what is true, in files, for backends that are not Python.
 
-A folder of vectors has a file per stage and a manifest. They hold all that a verdict needs: the
-inputs, what is true, by what errors are measured, and how large those may be.
+A folder of vectors has a file per stage, and ``manifest.json``, which says what is in them. They
+hold all that a verdict needs: the inputs, what is true, by what errors are measured, and how large
+those may be. Of a manifest only numbers are taken, and no name of a file.
 """
 
 import hashlib
+import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import accumulate, groupby
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ...array import Array
-from ...errors import ArgumentError
+from ...errors import ArgumentError, VectorError
 from ...version import __version__
-from . import manifest
 from .adapter import declared
 from .bounds import Prepared, in_groups
 from .cases import Case, Truth, every_case
-from .manifest import Entry
-from .packing import CONTAINERS, Header, Source, contents, damaged, opened, packed, source_of
+from .formats import FORMATS, format_of
+from .packing import (
+    CONTAINERS,
+    Header,
+    Source,
+    aligned,
+    carried,
+    contents,
+    damaged,
+    opened,
+    packed,
+    reading,
+    source_of,
+)
 from .stages import STAGES, stage_of
 
-__all__ = ["Written", "read_vectors", "write_vectors"]
+__all__ = ["MANIFEST", "SPEC", "Written", "read_manifest", "read_vectors", "result_key"]
+__all__ += ["write_vectors"]
+
+MANIFEST, INDEX = "manifest.json", "index.tsv"
+#: The version of the vectors. Within one version no number in them changes.
+SPEC = "1"
+#: A manifest has fewer bytes.
+LARGEST = 2**26
+
+RULE = (
+    "error = max |got - true| / (scale * unit), which must not be larger than bound. Where got "
+    "equals true, both are NaN, or got is infinite, of the sign of true, and |true| + 8 * scale * "
+    "unit is at least overflow, the error is 0; NaN is infinitely far from every number."
+)
+
+#: What JSON says of a folder, a case or a tensor.
+Entry: TypeAlias = dict[str, Any]
+
+
+def key_of(case: Case) -> str:
+    """``silu.plain.0``: what the keys of all tensors of a case start with."""
+    return case.name.replace("/", ".").replace(" ", "-")
+
+
+def result_key(case: Case, tensor: str = "output") -> str:
+    """The key under which a result for a case is looked for.
+
+    Args:
+        case: one of those that :func:`.read_vectors` returns.
+        tensor: ``"output"``, or the name of the input whose gradient it is.
+
+    Returns:
+        The key in a ``.npz`` or ``.safetensors`` file, or the name of a raw file without ``.bin``.
+
+    Example:
+        >>> from numixology.verify.conformance import make_case, result_key
+        >>> case = make_case("silu", "tiny", seed=2)
+        >>> result_key(case), result_key(case, "x")
+        ('silu.tiny.2.output', 'silu.tiny.2.gradient.x')
+    """
+    return f"{key_of(case)}.{tensor if tensor == 'output' else f'gradient.{tensor}'}"
 
 
 # Writing -----------------------------------------------------------------------
@@ -119,7 +174,7 @@ def write_vectors(
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}
     asked = partial(every_case, dtype=dtype, seeds=seeds, quick=not kernel, shapes=shapes)
-    content: Entry = manifest.head_of(format, dtype, wide, seeds, __version__) | {"cases": []}
+    content = _head(format, dtype) | {"accumulation": wide, "seeds": seeds, "cases": []}
     folder, files = Path(directory), {}
     try:
         if folder.exists() and (held := os.listdir(folder)):
@@ -135,40 +190,75 @@ def write_vectors(
     return Written(folder, list(files), sum(files.values()), len(content["cases"]), judged)
 
 
+def _head(container: str, dtype: str) -> Entry:
+    """What all tensors of a folder have in common."""
+    form = format_of(dtype)
+    overflow = 2.0 ** (form.highest - 1) * (2 - form.unit)
+    return {
+        "spec": SPEC,
+        "package": {"name": "numixology", "version": __version__},
+        "format": container,
+        "dtype": dtype,
+        "unit": form.unit,
+        "overflow": overflow if math.isfinite(overflow) else None,
+        "rule": RULE,
+    }
+
+
 def _files(content: Entry, stages: Sequence[Iterable[Case]]) -> Iterator[tuple[str, bytes]]:
     """Every file by its name; the manifest comes last, since it says that all is there."""
-    container, seeds = content["format"], content["seeds"]
+    container = content["format"]
     for cases in stages:
         tensors: dict[str, Array] = {}
-        end = 0
-        for one in in_groups(cases, content["accumulation"]):
-            content["cases"].append(_laid_out(content, one, end, tensors))
-            end = manifest.end_of(content["cases"][-1]["tensors"])
-        if tensors:
-            yield f"{one.case.stage}{CONTAINERS[container]}", contents(container, tensors)
+        said = [_laid_out(content, one, tensors) for one in in_groups(cases, content["accumulation"])]
+        if container == "raw":
+            starts = accumulate((aligned(one.nbytes) for one in tensors.values()), initial=0)
+            entries = (entry for case in said for entry in case["tensors"])
+            for entry, start in zip(entries, starts, strict=False):
+                entry |= {"offset": start, "length": tensors[entry["key"]].nbytes}
+        if said:
+            yield f"{said[0]['stage']}{CONTAINERS[container]}", contents(container, tensors)
+        content["cases"] += said
     if container == "raw":
-        yield manifest.INDEX, manifest.table(content).encode("ascii")
-    if len(text := manifest.text_of(content).encode("ascii")) > manifest.LARGEST:
-        raise ArgumentError("a manifest has at most 64 MiB", f"{seeds} seeds", "choose fewer")
-    yield manifest.MANIFEST, text
+        yield INDEX, _table(content).encode("ascii")
+    text = json.dumps({"sha256": _digest(content)} | content, indent=1) + "\n"
+    if len(text) > LARGEST:
+        seeds = f"{content['seeds']} seeds"
+        raise ArgumentError("a manifest has at most 64 MiB", seeds, "choose fewer")
+    yield MANIFEST, text.encode("ascii")
 
 
-def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, Array]) -> Entry:
+def _laid_out(head: Entry, one: Prepared, tensors: dict[str, Array]) -> Entry:
     """What is said of a case, whose tensors are added to those of its file."""
-    case, (output, gradients) = one.case, one.truth
+    case, key = one.case, key_of(one.case)
     arrays = {name: value for name, value in case.inputs.items() if isinstance(value, np.ndarray)}
-    held = {"input": arrays, "cotangent": {"": case.cotangent}, "output": {"": output}}
-    held |= {"gradient": gradients, "scale": one.scales}
-    shapes = {name: value.shape for name, value in arrays.items()}
-    entries = list(manifest.entries_of(head, case, shapes, output.shape, end))
-    for entry in entries:
-        array = held[entry["role"]][entry["name"].removeprefix("gradient.")]
-        tensors[entry["key"]] = array = packed(array, entry["dtype"])
-        entry["sha256"] = _sha256(array)
-        if "bound" in entry:
-            entry["bound"] = one.bounds[entry["name"] or "output"]
+    true = {"output": one.truth.output}
+    true |= {f"gradient.{name}": gradient for name, gradient in one.truth.gradients.items()}
+    scales = {f"scale.{name}": one.scales[name.removeprefix("gradient.")] for name in true}
+    given = {f"input.{name}": value for name, value in arrays.items()}
+    given |= {"cotangent": case.cotangent}
+    entries = []
+    for tensor, value in (given | true | scales).items():
+        role, _, name = tensor.partition(".")
+        dtype = carried(head["dtype"], head["format"]) if tensor in given else "float64"
+        dtype = "int64" if value.dtype.kind == "i" else dtype
+        tensors[f"{key}.{tensor}"] = array = packed(value, dtype)
+        entry: Entry = {
+            "role": role,
+            "name": name,
+            "file": f"{case.stage}{CONTAINERS[head['format']]}",
+            "key": f"{key}.{tensor}",
+            "dtype": dtype,
+            "shape": list(value.shape),
+            "byte_order": "little",
+            "layout": "C",
+            "sha256": _sha256(array),
+        }
+        if tensor in true:
+            entry |= {"bound": one.bounds[name or "output"], "scale": f"{key}.scale.{tensor}"}
+        entries.append(entry)
     return {
-        "case": manifest.key_of(case),
+        "case": key,
         "stage": case.stage,
         "formula": STAGES[case.stage].formula,
         "kind": case.kind,
@@ -179,7 +269,58 @@ def _laid_out(head: Entry, one: Prepared, end: int, tensors: dict[str, Array]) -
     }
 
 
+def _sha256(array: Array) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
+
+
+def _digest(content: Entry) -> str:
+    """The sha256 of canonical JSON, so that line ends and spaces do not matter."""
+    held = {name: one for name, one in content.items() if name != "sha256"}
+    canonical = json.dumps(held, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _table(content: Entry) -> str:
+    """The index of raw files: a line per tensor, its columns between tabs, ``-`` for nothing."""
+    columns = ["case", "role", "name", "file", "offset", "length", "dtype"]
+    lines = [["#" + columns[0], *columns[1:], "shape", "bound", "scale_offset", "settings"]]
+    for case in content["cases"]:
+        offset = {one["key"]: one["offset"] for one in case["tensors"]}
+        settings = ",".join(f"{name}={value!r}" for name, value in case["settings"].items())
+        for one in case["tensors"]:
+            fields = [str((case | one)[name]) for name in columns]
+            shape, bound = ",".join(map(str, one["shape"])), str(one.get("bound", ""))
+            lines.append([*fields, shape, bound, str(offset.get(one.get("scale"), "")), settings])
+    return "".join("\t".join(field or "-" for field in line) + "\n" for line in lines)
+
+
 # Reading -----------------------------------------------------------------------
+
+
+def read_manifest(folder: Path) -> Entry:
+    """What a manifest says of a folder.
+
+    Raises:
+        VectorError: it is missing, damaged, or of another version.
+    """
+    path = folder / MANIFEST
+    if folder.is_dir() and not path.exists():
+        raise VectorError(
+            f"a folder of vectors has a {MANIFEST}",
+            f"{folder} without one",
+            "name the folder that numixology vectors write has written, and then that of results",
+        )
+    with opened(path) as (file, size):
+        if size > LARGEST:
+            raise damaged(path, f"it has at most {LARGEST} bytes", size)
+        content: Entry = json.loads(file.read(size).decode("utf-8"))
+        if (digest := _digest(content)) != content["sha256"]:
+            raise damaged(path, f"the manifest has the sha256 {digest}", content["sha256"])
+        known = {"spec": (SPEC,), "format": CONTAINERS, "dtype": FORMATS, "accumulation": FORMATS}
+        for name, words in known.items():
+            if content[name] not in words:
+                raise damaged(path, f"its {name} is {' or '.join(words)}", content[name])
+    return content
 
 
 def read_vectors(directory: str | os.PathLike[str]) -> Iterator[Prepared]:
@@ -207,10 +348,10 @@ def read_vectors(directory: str | os.PathLike[str]) -> Iterator[Prepared]:
         ('silu/plain/0', dtype('float32'), dtype('float64'))
     """
     folder = Path(directory)
-    content = manifest.read_manifest(folder)
-    for stage in STAGES:
-        if cases := [case for case in content["cases"] if case["stage"] == stage]:
-            path = folder / f"{stage}{CONTAINERS[content['format']]}"
+    content = read_manifest(folder)
+    with reading(folder / MANIFEST):
+        for stage, group in groupby(content["cases"], lambda case: case["stage"]):
+            path, cases = folder / f"{STAGES[stage].name}{CONTAINERS[content['format']]}", [*group]
             with ExitStack() as stack:
                 source = _source(path, [one for case in cases for one in case["tensors"]], stack)
                 for case in cases:
@@ -219,42 +360,43 @@ def read_vectors(directory: str | os.PathLike[str]) -> Iterator[Prepared]:
 
 def _source(path: Path, entries: Sequence[Entry], stack: ExitStack) -> Source:
     """The file of a stage. What it holds, according to the manifest, has room in it."""
-    total = sum(_header(entry).length for entry in entries)
+    total = sum(Header(entry["dtype"], tuple(entry["shape"])).length for entry in entries)
     with opened(path) as (_, size):
         if size < total:
             raise damaged(path, f"it has at least {total} bytes", size)
-    end = manifest.end_of(entries)
-    return source_of(
-        path, {one["key"]: (path, end, one.get("offset", 0)) for one in entries}, stack
-    )
-
-
-def _header(entry: Entry) -> Header:
-    return Header(entry["dtype"], tuple(entry["shape"]))
+    if path.suffix != CONTAINERS["raw"]:
+        return source_of(path, stack)
+    return source_of(path, stack, {one["key"]: (path, one["offset"]) for one in entries})
 
 
 def _case(content: Entry, given: Entry, path: Path, source: Source) -> Prepared:
     """A case with its tensors."""
-    found: dict[str, dict[str, Array]] = {entry["role"]: {} for entry in given["tensors"]}
-    bounds = {}
-    for entry in given["tensors"]:
-        key, wanted = entry["key"], _header(entry)
-        if key not in source.keys:
+    name = given["stage"], given["kind"], given["seed"], content["dtype"]
+    case = Case(*name, given["settings"], np.zeros(0), sizes=given["sizes"])
+    found: dict[str, Array] = {}
+    bounds: dict[str, float] = {}
+    for one in given["tensors"]:
+        tensor, wanted = f"{one['role']}.{one['name']}", Header(one["dtype"], tuple(one["shape"]))
+        key = f"{key_of(case)}.{tensor}".removesuffix(".")
+        if key not in source:
             raise damaged(path, f"{key} is in it", "a file without it")
-        header, array = source.read(key, wanted)
+        header, found[tensor] = source[key](wanted)
         if header != wanted:
             raise damaged(path, f"{key} is {wanted}", header)
-        if (digest := _sha256(packed(array, header.dtype))) != entry["sha256"]:
-            raise damaged(path, f"{key} has the sha256 {entry['sha256']}", digest)
-        found[entry["role"]][entry["name"].removeprefix("gradient.")] = array
-        if entry["role"] in ("output", "gradient"):
-            bounds[entry["name"] or "output"] = float(entry["bound"])
-    case = manifest.case_of(content, given)
-    inputs = {**found["input"], **case.inputs}
-    truth = Truth(found["output"][""], found.get("gradient", {}))
-    case = case._replace(inputs=inputs, cotangent=found["cotangent"][""])
-    return Prepared(case, truth, found["scale"], bounds, content["accumulation"])
-
-
-def _sha256(array: Array) -> str:
-    return hashlib.sha256(array.tobytes()).hexdigest()
+        if (digest := _sha256(packed(found[tensor], header.dtype))) != one["sha256"]:
+            raise damaged(path, f"{key} has the sha256 {one['sha256']}", digest)
+        if one["role"] in ("output", "gradient"):
+            bounds[one["name"] or "output"] = one["bound"]
+    numbers = [*case.inputs.values(), *bounds.values()]
+    if not all(type(n) in (int, float) and 0 <= n < math.inf for n in numbers):
+        raise damaged(path, f"settings and bounds of {case.name} are numbers from 0", numbers)
+    inputs, gradients, scales = (
+        {name.removeprefix(start): one for name, one in found.items() if name.startswith(start)}
+        for start in ("input.", "gradient.", "scale.")
+    )
+    scales = {name.removeprefix("gradient."): one for name, one in scales.items()}
+    case = case._replace(inputs={**inputs, **case.inputs}, cotangent=found["cotangent."])
+    if not scales.keys() == bounds.keys() == {"output", *case.differentiable}:
+        raise damaged(path, f"every gradient of {case.name} has a bound and a scale", [*found])
+    truth = Truth(found["output."], gradients)
+    return Prepared(case, truth, scales, bounds, content["accumulation"])
