@@ -210,7 +210,9 @@ def _files(content: Entry, stages: Sequence[Iterable[Case]]) -> Iterator[tuple[s
     container = content["format"]
     for cases in stages:
         tensors: dict[str, Array] = {}
-        said = [_laid_out(content, one, tensors) for one in in_groups(cases, content["accumulation"])]
+        said = [
+            _laid_out(content, one, tensors) for one in in_groups(cases, content["accumulation"])
+        ]
         if container == "raw":
             starts = accumulate((aligned(one.nbytes) for one in tensors.values()), initial=0)
             entries = (entry for case in said for entry in case["tensors"])
