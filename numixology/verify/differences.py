@@ -37,6 +37,7 @@ __all__ = [
     "Problem",
     "complex_slope",
     "distances",
+    "jumps",
     "real_slopes",
     "real_noise",
     "slopes_along",
@@ -529,6 +530,16 @@ def real_slopes(
     The longest step is that part of the inputs' size.
     """
     return _ladder(problem, directions, longest).slopes
+
+
+def jumps(problem: Problem, directions: Sequence[Array | None]) -> bool:
+    """Whether the function jumps here along a line: a far shorter step changes it as much."""
+    line = _Line(problem, directions)
+    near, nearer = (line.measured(times * line.shortest) for times in (256, 16))
+    return any(
+        abs(short * nearer.h) > max(0.9 * abs(long * near.h), 100 * nearer.rounding * nearer.h)
+        for long, short in zip(near.slopes[1:], nearer.slopes[1:], strict=True)
+    )
 
 
 def distances(problem: Problem) -> list[float]:

@@ -29,7 +29,8 @@ inputs themselves. Should they agree with the gradient, the two contradict each 
 verdict is that nothing is known: something small may as well hide an operation that loses the
 imaginary part.
 
-At a kink a function has two slopes. Any gradient between them is right there.
+At a kink a function has two slopes. Any gradient between them is right there. Where the function
+jumps, complex steps stay on one side and real ones do not settle; the report says so.
 
 A check that cannot fail proves nothing. So a pass also requires that wrong gradients made from
 the right one (zero, negated, rolled, scaled) are rejected by the same comparison.
@@ -52,6 +53,7 @@ from .differences import (
     Differences,
     Problem,
     complex_slope,
+    jumps,
     real_noise,
     real_slopes,
     slopes_along,
@@ -371,7 +373,7 @@ def _compared(
     if judged.verdict == "pass":
         wrong, notes = _promises(comparison, limit)
         judged = judged._replace(verdict="fail", reason=wrong) if wrong else judged
-        remarks = notes
+        remarks = notes + _jumping(comparison)
     # A direction moves each coordinate by half a unit at least.
     detectable = (limit + max(judged.error, estimate)) * (2 if fast else 1)
     return blank._replace(
@@ -385,6 +387,17 @@ def _compared(
         why=plan.why,
         kinks=kinks,
     )
+
+
+def _jumping(comparison: _Comparison) -> list[str]:
+    """Where the function jumps, so that its gradient is that of one side alone."""
+    problem, names = comparison.problem, list[str]()
+    for i in range(len(problem.points)) if comparison.plan.blurred else ():
+        line: list[Array | None] = [None] * len(problem.points)
+        line[i] = problem.relative(i)
+        names += [problem.name(i)] * jumps(problem, line)
+    remark = f" (fn jumps at {', '.join(names)}: this is the gradient of one side)"
+    return [remark] if names else []
 
 
 def _excuse(

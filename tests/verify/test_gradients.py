@@ -774,6 +774,26 @@ def test_a_kink_too_small_for_a_random_line_is_found_where_it_is(large) -> None:
     assert wrong.verdict == "fail"
 
 
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(
+    ("height", "dtype"), [(1.0, "float64"), (-1e-3, "float64"), (1.0, "float32")]
+)
+def test_where_a_function_jumps_the_report_says_so(height, fast, dtype) -> None:
+    def step(x, y):
+        return x * y + F.where(x >= 1, height, 0.0) * y
+
+    x, y = np.array([0.5, 1.0, 3.0], dtype), np.array([1.5, 0.7, 2.0], dtype)
+    report = gradcheck(step, x, y, method="complex", fast=fast)
+    assert report.passed
+    assert "(fn jumps at inputs[0]: this is the gradient of one side)" in report.reason
+    assert "jumps" not in gradcheck(step, x + x.dtype.type(0.3), y, method="complex").reason
+
+
+def test_what_is_steep_does_not_jump() -> None:
+    for fn in (lambda x: F.exp(30 * x), lambda x: F.sqrt(F.absolute(x)), lambda x: x**9):
+        assert "jumps" not in gradcheck(fn, np.array([1e-3, 1.0, 2.0])).reason
+
+
 def test_steep_and_curved_is_no_kink() -> None:
     assert gradcheck(lambda x: F.softplus(1e4 * x), np.array([0.0, 1e-5])).kinks == ()
     assert gradcheck(lambda x: F.sqrt(x), np.array([1e-9, 1.0])).kinks == ()
