@@ -28,9 +28,12 @@ from .mixing import (
     chunk_cycles,
     chunk_destinations,
     depth_to_mix,
+    mixing_condition,
     mixing_order,
+    mixing_rank,
     mixing_steps,
     token_mix,
+    token_revert,
 )
 from .normalization import layer_norm, rms_norm
 from .special import erf, normal_cdf, normal_pdf
@@ -54,8 +57,8 @@ __all__ = [
     # Layers
     "attention", "dropout", "embedding", "layer_norm", "linear", "per_token_linear", "rms_norm",
     # Token mixing
-    "mixing_steps", "token_mix", "chunk_cycles", "chunk_destinations", "depth_to_mix",
-    "mixing_order",
+    "mixing_steps", "token_mix", "token_revert", "chunk_cycles", "chunk_destinations",
+    "depth_to_mix", "mixing_condition", "mixing_order", "mixing_rank",
     # Losses
     "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss",
 ]  # fmt: skip

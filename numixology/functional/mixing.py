@@ -9,6 +9,7 @@ unknown word for ``mixing`` does.
 """
 
 import math
+from collections import Counter
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -21,15 +22,15 @@ from ..primitives import primitive
 from ..shapes import transpose
 
 __all__ = [
-    "Mixing", "chunk_cycles", "chunk_destinations", "depth_to_mix", "head_dim", "mixing_order",
-    "mixing_steps", "token_mix",
+    "Mixing", "chunk_cycles", "chunk_destinations", "depth_to_mix", "head_dim", "mixing_condition",
+    "mixing_order", "mixing_rank", "mixing_steps", "token_mix", "token_revert",
 ]  # fmt: skip
 
 #: ``"rankmixer"`` is the paper's mixing; ``"guide"`` permutes back and so mixes nothing.
 Mixing: TypeAlias = Literal["rankmixer", "guide"]
 
 _MIXINGS = get_args(Mixing)
-_HIGHEST_ORDER = 10_000_000
+_MOST_CHUNKS = 10**12
 
 
 def mixing_steps(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> dict[str, A]:
@@ -98,12 +99,8 @@ def _token_mix(x: Array, *, num_heads: int, mixing: Mixing) -> Array:
 
 @_token_mix.vjp("x")
 def _token_mix_dx(ct: A, y: A, x: A, *, num_heads: int, mixing: Mixing) -> A:
-    """The inverse permutation: the shuffle with T and H exchanged."""
-    if mixing == "guide":
-        return ct
-    B, T, D = x.shape
-    chunks = ct.reshape(B, num_heads, T, D // num_heads)  # (B, H, T, d)
-    return transpose(chunks, (0, 2, 1, 3)).reshape(B, T, D)
+    """A permutation's transpose is its inverse."""
+    return ct if mixing == "guide" else token_revert(ct, num_heads)
 
 
 def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
@@ -136,6 +133,38 @@ def token_mix(x: A, num_heads: int, *, mixing: Mixing = "rankmixer") -> A:
     shape_of(x, "token_mix")  # mixing_steps checks the rest
     (H,) = positive(num_heads=num_heads)
     return _token_mix(x, num_heads=H, mixing=mixing)
+
+
+def token_revert(x: A, num_heads: int) -> A:
+    """The inverse of :func:`token_mix`: every chunk returns to its place.
+
+    It is the shuffle with T and H exchanged: of the T·H chunks as one sequence, chunk hT + t moves
+    to place tH + h. Only where T = H is it :func:`token_mix` again.
+
+    Args:
+        x: (B, T, D), an array or a tensor of any dtype.
+        num_heads: H, a divisor of D.
+
+    Returns:
+        (B, T, D), the one y with token_mix(y, H) = x.
+
+    Raises:
+        ShapeError: x is not (B, T, D), or T or D is 0, or H does not divide D.
+        DTypeError: x is neither an array nor a tensor.
+
+    Source: TokenMixer-Large (arXiv 2602.06563), there with H tokens of T chunks.
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> x = np.arange(12).reshape(1, 3, 4)
+        >>> bool((nx.functional.token_revert(nx.functional.token_mix(x, 2), 2) == x).all())
+        True
+    """
+    d = head_dim(shape_of(x, "token_revert"), num_heads)
+    B, T, D = x.shape
+    chunks = x.reshape(B, D // d, T, d)  # (B, H, T, d)
+    return transpose(chunks, (0, 2, 1, 3)).reshape(B, T, D)
 
 
 def head_dim(shape: Shape, num_heads: int, mixing: str = "rankmixer") -> int:
@@ -220,25 +249,115 @@ def mixing_order(num_tokens: int, num_heads: int) -> int:
         The smallest n ≥ 1 with Tⁿ = 1 modulo TH - 1. It is 2 where T = H > 1, the involution.
 
     Raises:
-        ArgumentError: an order above 10,000,000, since it is found by trying.
+        ArgumentError: more than 10¹² chunks, since TH - 1 is factored by trying.
 
     Example:
         >>> import numixology as nx
         >>> nx.functional.mixing_order(4, 4), nx.functional.mixing_order(8, 3)
         (2, 11)
     """
-    num_tokens, num_heads = positive(num_tokens=num_tokens, num_heads=num_heads)
-    modulus = num_tokens * num_heads - 1
-    if modulus <= 1:
-        return 1
-    power = num_tokens % modulus
-    for order in range(1, _HIGHEST_ORDER + 1):
-        if power == 1:
-            return order
-        power = power * num_tokens % modulus
-    sizes = f"{num_tokens} tokens and {num_heads} heads"
-    invariant = f"the order of mixing is found up to {_HIGHEST_ORDER:,}"
-    raise ArgumentError(invariant, sizes, "use fewer of them")
+    return max(length for _, length in _cycle_lengths(num_tokens, num_heads))
+
+
+def mixing_rank(num_tokens: int, num_heads: int) -> int:
+    """The rank of I + P over the N = TH chunks: N less one for every cycle of even length.
+
+    Along a cycle of even length, values of alternating sign are their own negatives after mixing,
+    so x + token_mix(x) loses them: d = D / H dimensions for every such cycle. With φ(m) for how
+    many numbers up to m have no common factor with m, and ord_m(T) for the order of T modulo m,
+
+        rank = N - Σ φ(m) / ord_m(T), over the m that divide N - 1 and have ord_m(T) even.
+
+    Args:
+        num_tokens, num_heads: T and H.
+
+    Returns:
+        The rank, of N. Over all TD features it is d times as large. Where T = H it is N (T + 1)/2T.
+
+    Raises:
+        ArgumentError: as :func:`mixing_order` does.
+
+    Source: the proof is in the documentation, "The laws of mixing".
+
+    Example:
+        >>> import numixology as nx
+        >>> nx.functional.mixing_rank(4, 4), nx.functional.mixing_rank(4, 16)
+        (10, 64)
+    """
+    cycles = _cycle_lengths(num_tokens, num_heads)
+    even = sum(chunks // length for chunks, length in cycles if length % 2 == 0)
+    return int(num_tokens) * int(num_heads) - even
+
+
+def mixing_condition(num_tokens: int, num_heads: int) -> float:
+    """The condition number of I + P: 1 / sin(π / 2ℓ) where the order ℓ is odd, else infinite.
+
+    On a cycle of length n the singular values of I + P are 2 |cos(πk / n)|, for k from 0 to n - 1.
+    The largest is 2. The smallest is 0 for even n, and for odd n it is 2 sin(π / 2n), less the
+    longer the cycle. The length of each cycle divides the order, and a chunk that goes round in a
+    cycle of that length is number 1: so the order alone decides.
+
+    Args:
+        num_tokens, num_heads: T and H.
+
+    Returns:
+        The largest singular value over the smallest, from 1 on; ``math.inf`` where I + P is
+        singular, as for T = H > 1.
+
+    Raises:
+        ArgumentError: as :func:`mixing_order` does.
+
+    Example:
+        >>> import numixology as nx
+        >>> [round(nx.functional.mixing_condition(T, H), 2) for T, H in [(3, 4), (12, 16), (4, 4)]]
+        [3.24, 60.48, inf]
+    """
+    order = mixing_order(num_tokens, num_heads)
+    return 1 / math.sin(math.pi / (2 * order)) if order % 2 else math.inf
+
+
+def _cycle_lengths(num_tokens: int, num_heads: int) -> list[tuple[int, int]]:
+    """Of the first N - 1 chunks: how many go round in cycles of which length.
+
+    For each m that divides N - 1 there are φ(m) chunks i for which (N - 1) / gcd(i, N - 1) is m.
+    Chunk i is back at its place after n mixings if i Tⁿ = i modulo N - 1, which is Tⁿ = 1 modulo m.
+    Both φ(m) and the order of T modulo m follow from the powers of primes that m is made of.
+    """
+    T, H = positive(num_tokens=num_tokens, num_heads=num_heads)
+    if T * H > _MOST_CHUNKS:
+        invariant = f"the laws of mixing are found for up to {_MOST_CHUNKS:,} chunks"
+        raise ArgumentError(invariant, f"{T} tokens and {H} heads", "use fewer of them")
+    cycles = [(1, 1)]
+    for prime, power in _factors(T * H - 1).items():
+        parts = [(1, 1)]
+        for modulus in (prime**e for e in range(1, power + 1)):
+            units = modulus - modulus // prime  # φ
+            parts.append((units, _order(T, modulus, units)))
+        cycles = [(n * k, math.lcm(length, part)) for n, length in cycles for k, part in parts]
+    return cycles
+
+
+def _order(base: int, modulus: int, exponent: int) -> int:
+    """The smallest n ≥ 1 with baseⁿ = 1, of those that divide an exponent with this property."""
+    for prime in _factors(exponent):
+        while exponent % prime == 0 and pow(base, exponent // prime, modulus) == 1:
+            exponent //= prime
+    return exponent
+
+
+def _factors(number: int) -> Counter[int]:
+    """The primes of a number, and the power of each."""
+    found: Counter[int] = Counter()
+    prime = 2
+    while prime * prime <= number:
+        if number % prime:
+            prime += 1
+        else:
+            number //= prime
+            found[prime] += 1
+    if number > 1:
+        found[number] += 1
+    return found
 
 
 def depth_to_mix(num_tokens: int, num_heads: int, *, mixing: Mixing = "rankmixer") -> int | None:

@@ -21,6 +21,15 @@ from .embedding import Embedding
 from .feed_forward import FeedForward, PerTokenFeedForward, PerTokenSwiGLU, SwiGLUFeedForward
 from .layer_norm import LayerNorm
 from .linear import Linear, PerTokenLinear
+from .mixers import (
+    MIXINGS,
+    ChunkMixing,
+    FixedMixing,
+    FullMixing,
+    MixingName,
+    SinkhornMixing,
+    SinkhornRow,
+)
 from .module import Module
 from .parameter_table import ParameterRow, ParameterTable
 from .rankmixer import BlockOptions, RankMixerBlock, RankMixerModel
@@ -36,6 +45,7 @@ __all__ = [
     # RankMixer, from its parts to the model
     "TokenMixer", "FeedForward", "SwiGLUFeedForward", "PerTokenFeedForward", "PerTokenSwiGLU",
     "BlockOptions", "RankMixerBlock", "RankMixerModel",
-    # The baseline
-    "SelfAttention",
+    # What else may stand for the mixing
+    "MIXINGS", "MixingName", "SelfAttention", "ChunkMixing", "FullMixing", "SinkhornMixing",
+    "SinkhornRow", "FixedMixing",
 ]  # fmt: skip

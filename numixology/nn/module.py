@@ -91,7 +91,8 @@ class Module:
 
     def __repr__(self) -> str:
         own = [f"{name}{list(p.shape)}" for name, p in vars(self).items() if isinstance(p, Tensor)]
-        settings = [f"{name}={getattr(self, name)!r}" for name in self._settings]
+        values = {name: getattr(self, name) for name in self._settings}
+        settings = [f"{name}={v!r}" for name, v in values.items() if not isinstance(v, Module)]
         lines = [f"  ({name}): {part!r}".replace("\n", "\n  ") for name, part in self._parts()]
         inside = ", ".join(settings if lines else settings + own)
         if lines:

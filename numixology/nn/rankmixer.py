@@ -8,12 +8,12 @@ from ..array import DTypeLike
 from ..checks import one_of, positive
 from ..errors import ArgumentError, ShapeError, shown
 from ..functional.affine import as_ids
-from ..functional.mixing import Mixing
 from ..observe import step
 from ..tensors import Tensor
 from .activation import ActivationName
 from .embedding import Embedding
 from .feed_forward import FeedForward, NetworkNorm, SwiGLUFeedForward
+from .mixers import MixingName
 from .module import Module, Rng
 from .token_mixer import MixerNorm, TokenMixer
 
@@ -51,7 +51,7 @@ class BlockOptions(TypedDict, total=False):
     ffn: Network
     activation: ActivationName
     dropout: float
-    mixing: Mixing
+    mixing: MixingName | Module
     norm: BlockNorm
     educational: bool
     eps: float
@@ -83,7 +83,7 @@ class RankMixerBlock(Module):
         ffn: ``"standard"``, the default, or ``"swiglu"``.
         activation: of the standard network, by default ``"gelu"``; SwiGLU has its own.
         dropout: the probability of a zero, by default 0.1; active in training mode only.
-        mixing: ``"rankmixer"``, the default, or ``"guide"``.
+        mixing: ``"rankmixer"``, the default, ``"guide"``, or what else :class:`TokenMixer` takes.
         norm: ``"guide"``, the default, ``"post"``, ``"pre"`` or ``"bare_mix"``.
         educational: print every step of the mixer as it happens; by default False.
         eps, rng, dtype: see :mod:`numixology.nn`.
@@ -113,7 +113,8 @@ class RankMixerBlock(Module):
         self.norm_placement = options.get("norm", "guide")
         one_of("norm", self.norm_placement, _NORMS)
         mixer_norm, network_norm = _NORMS[self.norm_placement]
-        own = _given(options, "mixing", "educational", "eps", "dtype")
+        options["rng"] = np.random.default_rng(options.get("rng"))
+        own = _given(options, "mixing", "educational", "eps", "rng", "dtype")
         self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, norm=mixer_norm, **own)
         ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
         one_of("ffn", ffn, get_args(Network))

@@ -7,13 +7,15 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import one_of, positive
+from ..errors import ArgumentError, ShapeError
 from ..functional import mixing as laws
-from ..functional.mixing import Mixing, head_dim, token_mix
+from ..functional.mixing import Mixing, divided, token_mix
 from ..observe import educational as printing
 from ..observe import silence, step
 from ..tensors import Tensor
 from .checks import check_input
 from .layer_norm import LayerNorm
+from .mixers import MIXINGS, MixingName
 from .module import Module, Rng
 
 __all__ = ["MixerNorm", "TokenMixer"]
@@ -27,18 +29,21 @@ class TokenMixer(Module):
 
     ``mixing="rankmixer"`` is the paper's mixing where T = H, and its continuation to any T and
     any H that divides D. ``mixing="guide"`` is the guide's literal reading, an exhibit: it
-    permutes back, so its output is LayerNorm(2x) and no token sees another.
+    permutes back, so its output is LayerNorm(2x) and no token sees another. The other names, and
+    modules from (B, T, D) to (B, T, D), take the place of token_mix: see
+    :mod:`numixology.nn.mixers`.
 
     ``norm="post"`` is the formula above. ``"pre"`` is x + token_mix(LayerNorm(x)), and ``"bare"``
     is LayerNorm(token_mix(x)), with no residual.
 
-    The one part is ``norm``.
+    The one part is ``norm``; a mixing that is a module is another, ``mixing``.
 
     Args:
         num_tokens: T, the number of tokens.
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
-        mixing: ``"rankmixer"`` or ``"guide"``.
+        mixing: ``"rankmixer"``, ``"guide"``, another name of :data:`MixingName`, or a module. The
+            laws below are those of the first two; for others they raise an ArgumentError.
         norm: ``"post"``, ``"pre"`` or ``"bare"``.
         educational: print every step as it happens.
         eps, rng, dtype: see :mod:`numixology.nn`.
@@ -61,13 +66,15 @@ class TokenMixer(Module):
 
     _settings = ("num_tokens", "num_heads", "mixing")
 
+    mixing: Mixing | Module
+
     def __init__(
         self,
         num_tokens: int,
         hidden_dim: int,
         num_heads: int,
         *,
-        mixing: Mixing = "rankmixer",
+        mixing: MixingName | Module = "rankmixer",
         norm: MixerNorm = "post",
         eps: float = 1e-5,
         educational: bool = False,
@@ -75,10 +82,15 @@ class TokenMixer(Module):
         dtype: DTypeLike = np.float64,
     ) -> None:
         T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
-        head_dim((1, T, D), H, mixing)
+        divided(D, H)
         one_of("norm", norm, get_args(MixerNorm))
         self.num_tokens, self.hidden_dim, self.num_heads = T, D, H
-        self.mixing, self.norm_placement, self.educational = mixing, norm, educational
+        self.norm_placement, self.educational = norm, educational
+        if isinstance(mixing, Module) or mixing == "rankmixer" or mixing == "guide":
+            self.mixing = mixing
+        else:
+            one_of("mixing", mixing, get_args(MixingName))
+            self.mixing = MIXINGS[mixing](T, D, H, rng=rng, dtype=dtype)
         self.norm = LayerNorm(D, eps, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,8 +103,14 @@ class TokenMixer(Module):
         return self.norm(step("residual", x + self.mix(x)))
 
     def mix(self, x: Tensor) -> Tensor:
-        """token_mix(x): (B, T, D) to (B, T, D)."""
-        return token_mix(x, self.num_heads, mixing=self.mixing)
+        """token_mix(x), or what stands for it: (B, T, D) to (B, T, D)."""
+        if not isinstance(self.mixing, Module):
+            return token_mix(x, self.num_heads, mixing=self.mixing)
+        y = self.mixing(x)
+        if y.shape != x.shape:
+            invariant = f"a mixing returns tokens of the shape that it takes, {x.shape}"
+            raise ShapeError(invariant, str(y.shape), f"change {type(self.mixing).__name__}")
+        return y
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """:meth:`forward`; in educational mode its steps are printed."""
@@ -127,24 +145,32 @@ class TokenMixer(Module):
     @property
     def depth_to_mix(self) -> int | None:
         """⌈log_H T⌉ layers let every token see every token; None if none do."""
-        return laws.depth_to_mix(self.num_tokens, self.num_heads, mixing=self.mixing)
+        return laws.depth_to_mix(self.num_tokens, self.num_heads, mixing=self._permutation())
 
     @property
     def order(self) -> int:
         """How many mixings in a row are the identity."""
-        return 1 if self.mixing == "guide" else laws.mixing_order(self.num_tokens, self.num_heads)
+        mixes = self._permutation() == "rankmixer"
+        return laws.mixing_order(self.num_tokens, self.num_heads) if mixes else 1
 
     @property
     def fixed_chunks(self) -> int:
         """How many of the T·H chunks stay where they are, which is gcd(T - 1, H - 1) + 1."""
         T, H = self.num_tokens, self.num_heads
-        return T * H if self.mixing == "guide" else math.gcd(T - 1, H - 1) + 1
+        return math.gcd(T - 1, H - 1) + 1 if self._permutation() == "rankmixer" else T * H
 
     @property
     def lost_dimensions(self) -> int:
         """How many of the T·D dimensions x + token_mix(x) loses, d for each even cycle."""
-        if self.mixing == "guide":
+        if self._permutation() == "guide":
             return 0
-        cycles = laws.chunk_cycles(self.num_tokens, self.num_heads)
-        even = sum(len(cycle) % 2 == 0 for cycle in cycles)
-        return even * (self.hidden_dim // self.num_heads)
+        T, H = self.num_tokens, self.num_heads
+        return (T * H - laws.mixing_rank(T, H)) * self.hidden_dim // H
+
+    def _permutation(self) -> Mixing:
+        """Its mixing, if it is one that the laws know."""
+        if isinstance(self.mixing, Module):
+            invariant = "the laws of mixing are those of 'rankmixer' and 'guide'"
+            got = f"mixing={type(self.mixing).__name__}(...)"
+            raise ArgumentError(invariant, got, "look at its Jacobian, with nx.jacobian")
+        return self.mixing

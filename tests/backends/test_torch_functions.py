@@ -701,7 +701,7 @@ def torch_guide(x, num_heads):
 MIXED = [(2, 4, 8, 4), (1, 3, 6, 2), (3, 5, 12, 3), (2, 1, 4, 4), (2, 7, 4, 1), (0, 4, 8, 4)]
 
 
-@covers("token_mix", "mixing_steps")
+@covers("token_mix", "token_revert", "mixing_steps")
 @pytest.mark.parametrize(("B", "T", "D", "H"), MIXED)
 def test_token_mix(B, T, D, H):
     x = np.random.default_rng(0).standard_normal((B, T, D))
@@ -722,9 +722,16 @@ def test_token_mix(B, T, D, H):
             close(steps["unflatten"], t := t.view(B, H, T, D // H))
             close(steps["restore"], t := t.permute(0, 2, 1, 3).contiguous())
         close(steps["merge"], t.view(B, T, D))
+    agree(
+        "token_revert",
+        lambda x: F.token_revert(x, H),
+        lambda x: torch_mix(x.reshape(B, H, T * D // H), T).reshape(B, T, D),
+        [x],
+    )
 
 
 @covers("chunk_destinations", "chunk_cycles", "mixing_order", "depth_to_mix")
+@covers("mixing_rank", "mixing_condition")
 @pytest.mark.parametrize(("T", "H"), [(4, 4), (3, 2), (2, 3), (5, 1), (1, 5), (8, 3), (12, 2)])
 def test_the_laws_of_mixing(T, H):
     """Chunk i, followed through torch's view and permute."""
@@ -737,6 +744,11 @@ def test_the_laws_of_mixing(T, H):
     while not torch.equal(now, chunks):
         order, now = order + 1, source[now]
     assert F.mixing_order(T, H) == order
+
+    values = torch.linalg.svdvals(torch.eye(T * H) + torch.eye(T * H)[source])
+    assert F.mixing_rank(T, H) == int((values > 1e-4).sum())
+    condition = float(values[0] / values[-1]) if values[-1] > 1e-4 else math.inf
+    assert F.mixing_condition(T, H) == pytest.approx(condition, rel=1e-4)
 
     for cycle in F.chunk_cycles(T, H):
         assert [destinations[i] for i in cycle] == [*cycle[1:], cycle[0]]

@@ -154,6 +154,25 @@ class TestPermutation:
         np.testing.assert_array_equal(back.reshape(x.shape), x)
 
     @given(positive, positive, st.integers(1, 3))
+    def test_reverting_is_that_inverse_on_either_side(self, T, H, d):
+        x = numbered(2, T, H * d)
+        np.testing.assert_array_equal(F.token_revert(F.token_mix(x, H), H), x)
+        np.testing.assert_array_equal(F.token_mix(F.token_revert(x, H), H), x)
+        exchanged = F.token_mix(x.reshape(2, H, T * d), T).reshape(x.shape)
+        np.testing.assert_array_equal(F.token_revert(x, H), exchanged)
+
+    def test_mixing_again_reverts_only_where_tokens_equal_heads(self):
+        for T, H in [(2, 2), (2, 3), (3, 2), (3, 3)]:
+            x = numbered(1, T, H)
+            assert np.array_equal(F.token_revert(x, H), F.token_mix(x, H)) == (T == H)
+
+    @given(positive, positive, st.integers(1, 3))
+    def test_the_vjp_of_reverting_is_mixing(self, T, H, d):
+        x = numbered(2, T, H * d).astype(float)
+        (gradient,) = tape(lambda x: F.token_revert(x, H), [x], x + 0.5)
+        np.testing.assert_array_equal(gradient, F.token_mix(x + 0.5, H))
+
+    @given(positive, positive, st.integers(1, 3))
     def test_the_vjp_is_that_inverse(self, T, H, d):
         x = numbered(2, T, H * d).astype(float)
         ct = x + 0.5
@@ -276,6 +295,43 @@ class TestLaws:
             sees, depth = once @ sees, depth + 1
         assert depth == F.depth_to_mix(T, H)
 
+    @given(st.integers(1, 12), st.integers(1, 12))
+    def test_rank_and_condition_are_those_of_the_matrix(self, T, H):
+        values = np.linalg.svd(np.eye(T * H) + matrix(T, H), compute_uv=False)
+        rank = int((values > 1e-9).sum())
+        assert F.mixing_rank(T, H) == rank
+        condition = F.mixing_condition(T, H)
+        if rank < T * H:
+            assert condition == math.inf
+        else:
+            assert condition == pytest.approx(values[0] / values[-1], rel=1e-12)
+
+    @given(st.integers(1, 40), st.integers(1, 40))
+    def test_rank_counts_the_even_cycles(self, T, H):
+        lengths = [len(cycle) for cycle in F.chunk_cycles(T, H)]
+        assert F.mixing_rank(T, H) == T * H - sum(n % 2 == 0 for n in lengths)
+        assert (F.mixing_condition(T, H) == math.inf) == any(n % 2 == 0 for n in lengths)
+        assert F.mixing_order(T, H) == max(lengths) == math.lcm(*lengths)
+
+    @pytest.mark.parametrize(
+        ("T", "H", "condition"),
+        [(1, 1, 1), (1, 5, 1), (2, 4, 2), (3, 4, 3.24), (12, 16, 60.5), (32, 12, 121.6)],
+    )
+    def test_conditions_as_published(self, T, H, condition):
+        assert F.mixing_condition(T, H) == pytest.approx(condition, rel=2e-3)
+
+    @given(st.integers(2, 1000))
+    def test_heads_of_the_square_of_the_tokens_have_condition_2_and_lose_nothing(self, T):
+        assert F.mixing_condition(T, T * T) == pytest.approx(2, rel=1e-15)
+        assert F.mixing_rank(T, T * T) == T**3
+        assert F.depth_to_mix(T, T * T) == 1
+
+    def test_laws_of_many_chunks_take_no_loop_over_them(self):
+        T = 10**6
+        assert F.mixing_rank(T, T) == T * (T + 1) // 2
+        assert (F.mixing_order(T, T), F.mixing_condition(T, T)) == (2, math.inf)
+        assert pow(T, F.mixing_order(T, T - 17), T * (T - 17) - 1) == 1
+
     def test_where_it_never_mixes(self):
         assert F.depth_to_mix(2, 1) is None
         assert F.depth_to_mix(4, 4, mixing="guide") is None
@@ -286,10 +342,10 @@ class TestLaws:
     def test_the_published_table(self, T, H, order, depth, percent):
         assert F.mixing_order(T, H) == order
         assert F.depth_to_mix(T, H) == depth
-        even = sum(len(cycle) % 2 == 0 for cycle in F.chunk_cycles(T, H))
-        assert math.floor(100 * (1 - even / (T * H)) + 0.5) == percent
+        rank = F.mixing_rank(T, H)
+        assert math.floor(100 * rank / (T * H) + 0.5) == percent
         if T == H:
-            assert even * 2 * T == (T - 1) * T * H  # the rank fraction is (T + 1) / 2T
+            assert rank * 2 * T == (T + 1) * T * H
 
     def test_the_table_is_whole(self):
         assert len(CELLS) == 64
@@ -310,20 +366,20 @@ class TestLaws:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("call", [F.token_mix, F.mixing_steps])
+    @pytest.mark.parametrize("call", [F.token_mix, F.token_revert, F.mixing_steps])
     @pytest.mark.parametrize("shape", [(), (4,), (2, 4), (1, 2, 2, 4)])
     def test_number_of_dimensions(self, call, shape):
         with pytest.raises(ShapeError) as caught:
             call(np.zeros(shape), 2)
         assert str(caught.value) == (f"x has shape (B, T, D): got {shape}; add or merge axes first")
 
-    @pytest.mark.parametrize("call", [F.token_mix, F.mixing_steps])
+    @pytest.mark.parametrize("call", [F.token_mix, F.token_revert, F.mixing_steps])
     @pytest.mark.parametrize("shape", [(2, 0, 4), (2, 3, 0)])
     def test_no_tokens_or_features(self, call, shape):
         with pytest.raises(ShapeError, match="at least one token and one feature: got"):
             call(np.zeros(shape), 2)
 
-    @pytest.mark.parametrize("call", [F.token_mix, F.mixing_steps])
+    @pytest.mark.parametrize("call", [F.token_mix, F.token_revert, F.mixing_steps])
     @pytest.mark.parametrize(
         ("D", "H", "divisors"), [(8, 3, "1, 2, 4 or 8"), (1, 2, "1"), (7, 14, "1 or 7")]
     )
@@ -349,7 +405,11 @@ class TestRefusals:
             F.depth_to_mix(4, 2, mixing=word)
 
     @pytest.mark.parametrize(
-        "law", [F.depth_to_mix, F.mixing_order, F.chunk_cycles, F.chunk_destinations]
+        "law",
+        [
+            *(F.depth_to_mix, F.mixing_order, F.mixing_rank, F.mixing_condition),
+            *(F.chunk_cycles, F.chunk_destinations),
+        ],
     )
     @pytest.mark.parametrize(
         ("T", "H", "name"),
@@ -374,11 +434,12 @@ class TestRefusals:
         assert len(F.chunk_destinations(np.uint8(16), np.uint8(16))) == 256
         assert len(F.chunk_cycles(np.uint8(16), np.uint8(16))) == 16 + 15 * 16 // 2
 
-    def test_an_order_too_high_to_be_found(self):
-        with pytest.raises(ArgumentError, match="is found up to 10,000,000: got 6 tokens and 9223"):
-            F.mixing_order(6, np.uint64(2**63))
+    @pytest.mark.parametrize("law", [F.mixing_order, F.mixing_rank, F.mixing_condition])
+    def test_more_chunks_than_are_factored(self, law):
+        with pytest.raises(ArgumentError, match="up to 1,000,000,000,000 chunks: got 6 tokens and"):
+            law(6, np.uint64(2**63))
 
     def test_a_list_is_no_array(self):
-        for call in (F.token_mix, F.mixing_steps):
+        for call in (F.token_mix, F.token_revert, F.mixing_steps):
             with pytest.raises(DTypeError, match="takes arrays or tensors: got list; convert it"):
                 call([[[1.0, 2.0]]], 1)

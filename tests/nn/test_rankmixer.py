@@ -134,7 +134,7 @@ class TestBlock:
             ({"ffn": "moe"}, "ffn is 'standard' or 'swiglu': got 'moe'; use one of them"),
             ({"ffn": None}, "ffn is 'standard' or 'swiglu': got None"),
             ({"norm": "x"}, "norm is 'guide', 'post', 'pre' or 'bare_mix': got 'x'"),
-            ({"mixing": "x"}, "mixing is 'rankmixer' or 'guide': got 'x'; use one of them"),
+            ({"mixing": "x"}, "mixing is 'rankmixer', 'guide', "),
             ({"activation": "x"}, "activation is 'gelu', .* or 'silu': got 'x'; use one of them"),
             ({"dropout": 1.0}, r"the dropout probability p lies in \[0, 1\): got 1.0"),
             ({"ff_dim": 0}, "ff_dim is a positive integer: got 0"),

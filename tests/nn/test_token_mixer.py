@@ -183,6 +183,68 @@ class TestLaws:
         assert nn.TokenMixer(1, 8, 4).depth_to_mix == 0
 
 
+class Reversed(nn.Module):
+    """The tokens from the last to the first, each scaled."""
+
+    def __init__(self, num_tokens):
+        self.scale = nx.tensor(np.arange(1.0, num_tokens + 1)[:, None], requires_grad=True)
+
+    def forward(self, x):
+        return x[:, ::-1] * self.scale
+
+
+class TestAnotherMixing:
+    x = RNG.normal(size=(2, 3, 8))
+
+    @pytest.mark.parametrize("norm", ["post", "pre", "bare"])
+    def test_norm_and_residual_stand_around_a_module(self, norm):
+        mixing = Reversed(3)
+
+        def mix(x):
+            return x[:, ::-1] * mixing.scale.data
+
+        want = {
+            "post": lambda x: F.layer_norm(x + mix(x)),
+            "pre": lambda x: x + mix(F.layer_norm(x)),
+            "bare": lambda x: F.layer_norm(mix(x)),
+        }
+        mixer = nn.TokenMixer(3, 8, 4, mixing=mixing, norm=norm)
+        assert [*mixer.state_dict()] == ["mixing.scale", "norm.weight", "norm.bias"]
+        np.testing.assert_array_equal(mixer(nx.tensor(self.x)).data, want[norm](self.x))
+
+    @pytest.mark.parametrize("name", nn.MIXINGS)
+    def test_a_name_makes_the_module(self, name):
+        mixer = nn.TokenMixer(3, 8, 4, mixing=name, rng=1)
+        alone = nn.MIXINGS[name](3, 8, 4, rng=1)
+        want = F.layer_norm(self.x + np.asarray(alone(nx.tensor(self.x))))
+        np.testing.assert_array_equal(mixer(nx.tensor(self.x)).data, want)
+
+    def test_the_mixing_is_a_step_of_the_mixer(self):
+        seen = []
+        with nx.observe.observing(lambda name, value: seen.append(name)):
+            nn.TokenMixer(3, 8, 4, mixing=Reversed(3))(nx.tensor(self.x))
+        assert seen == ["mixing", "residual", "norm"]
+
+    def test_it_is_shown_as_a_part(self):
+        shown = repr(nn.TokenMixer(3, 8, 4, mixing="channels"))
+        assert shown == (
+            "TokenMixer(num_tokens=3, num_heads=4\n"
+            "  (mixing): FixedMixing(name='channels', num_heads=4)\n"
+            "  (norm): LayerNorm(weight[8], bias[8])\n)"
+        )
+
+    @pytest.mark.parametrize("law", ["depth_to_mix", "order", "fixed_chunks", "lost_dimensions"])
+    @pytest.mark.parametrize("mixing", [Reversed(3), "identity", "sinkhorn"])
+    def test_the_laws_are_of_the_permutation_only(self, law, mixing):
+        mixer = nn.TokenMixer(3, 8, 4, mixing=mixing)
+        with pytest.raises(ArgumentError) as caught:
+            getattr(mixer, law)
+        assert str(caught.value) == (
+            "the laws of mixing are those of 'rankmixer' and 'guide': got "
+            f"mixing={type(mixer.mixing).__name__}(...); look at its Jacobian, with nx.jacobian"
+        )
+
+
 class TestEducational:
     x = nx.tensor(RNG.normal(size=(2, 3, 8)))
 
@@ -278,8 +340,21 @@ class TestRefusals:
         assert type(mixer.num_heads) is type(mixer.num_tokens) is type(mixer.hidden_dim) is int
 
     def test_unknown_mixing(self):
-        with pytest.raises(ArgumentError, match="mixing is 'rankmixer' or 'guide': got 'paper'"):
-            nn.TokenMixer(3, 8, 4, mixing="paper")
+        for mixing in ("paper", None, nn.SelfAttention):
+            with pytest.raises(ArgumentError, match="mixing is 'rankmixer', 'guide', .*: got"):
+                nn.TokenMixer(3, 8, 4, mixing=mixing)
+
+    def test_a_mixing_that_changes_the_shape(self):
+        class FirstToken(nn.Module):
+            def forward(self, x):
+                return x[:, :1]
+
+        with pytest.raises(ShapeError) as caught:
+            nn.TokenMixer(3, 8, 4, mixing=FirstToken())(np.ones((2, 3, 8)))
+        assert str(caught.value) == (
+            "a mixing returns tokens of the shape that it takes, (2, 3, 8): got (2, 1, 8); "
+            "change FirstToken"
+        )
 
     def test_eps_below_zero(self):
         with pytest.raises(ArgumentError, match="eps must be at least 0: got -1.0"):
