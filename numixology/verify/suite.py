@@ -235,6 +235,7 @@ CASES: tuple[Case, ...] = (
     Case("attention", F.attention, [_normal(2, 3, 4), _normal(2, 5, 4), _normal(2, 5, 3)]),
     Case("token_mix", lambda x: F.token_mix(x, 4), [_tokens]),
     Case("token_mix, guide", lambda x: F.token_mix(x, 4, mixing="guide"), [_tokens]),
+    Case("token_revert", lambda x: F.token_revert(x, 4), [_tokens]),
     Case("cross_entropy", lambda x: F.cross_entropy(x, _classes), [_x]),
     Case("binary_cross_entropy_with_logits", F.binary_cross_entropy_with_logits, [_x, _y]),
     Case("mse_loss", F.mse_loss, [_x, _y]),
@@ -251,6 +252,8 @@ def _module_cases() -> Iterator[Case]:
     yield _of_module("Embedding", nn.Embedding(4, 3, rng=0), _repeated)
     yield _of_module("TokenMixer", nn.TokenMixer(3, 8, 4), x)
     yield _of_module("TokenMixer, guide", nn.TokenMixer(3, 8, 4, mixing="guide"), x)
+    for name in ("matrix_per_head", "full", "sinkhorn", "neighbors"):
+        yield _of_module(f"mixing: {name}", nn.MIXINGS[name](3, 8, 4, rng=0), x)
     for activation in ("gelu", "gelu_tanh", "relu", "silu"):
         network = nn.FeedForward(8, 12, activation=activation, rng=0)
         yield _of_module(f"FeedForward, {activation}", network, x)

@@ -372,6 +372,8 @@ def test_every_module_is_compared():
         "Linear", "LayerNorm", "Embedding", "Dropout", "FeedForward", "SwiGLUFeedForward",
         "SelfAttention", "TokenMixer", "RankMixerBlock", "RankMixerModel", "PerTokenLinear",
         "RMSNorm", "PerTokenFeedForward", "PerTokenSwiGLU",
+        # in test_torch_mixers.py
+        "ChunkMixing", "FixedMixing", "FullMixing", "SinkhornMixing",
     }  # fmt: skip
     public = {
         name
