@@ -475,6 +475,10 @@ def _laws() -> Iterator[Result]:
         ),
     )
     yield law(
+        "token_revert undoes mixing",
+        all((F.token_revert(y, h) == inputs[t, h]).all() for (t, h), y in mixed.items()),
+    )
+    yield law(
         "mixing twice is the identity where T = H",
         all((F.token_mix(mixed[n, n], n) == inputs[n, n]).all() for n in range(1, 9)),
     )
@@ -501,6 +505,14 @@ def _laws() -> Iterator[Result]:
         all(_order(t, h) == mixing.mixing_order(t, h) for t, h in sizes),
     )
     yield law(
+        "mixing_rank and mixing_condition are those of I + P",
+        all(
+            _rank_and_condition(t, h)
+            == (mixing.mixing_rank(t, h), round(mixing.mixing_condition(t, h), 9))
+            for t, h in sizes
+        ),
+    )
+    yield law(
         "after depth_to_mix layers every token sees every token, and not before",
         all(_depth(t, h) == mixing.depth_to_mix(t, h) for t, h in sizes),
     )
@@ -515,6 +527,14 @@ def _order(t: int, h: int) -> int:
     while not (x == start).all():
         x, n = F.token_mix(x, h), n + 1
     return n
+
+
+def _rank_and_condition(t: int, h: int) -> tuple[int, float]:
+    """Of I + P, by its singular values; the condition to nine digits after the point."""
+    P = F.token_mix(np.eye(t * h).reshape(-1, t, h), h).reshape(t * h, t * h)
+    values = np.linalg.svd(np.eye(t * h) + P, compute_uv=False)
+    rank = int((values > 1e-9).sum())
+    return rank, round(float(values[0] / values[-1]), 9) if rank == t * h else math.inf
 
 
 def _depth(t: int, h: int) -> int | None:

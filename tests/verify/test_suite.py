@@ -240,6 +240,8 @@ def test_a_composition_that_differs_in_its_third_derivative_only_fails(monkeypat
 LAWS = {
     "permutation": "mixing is a permutation",
     "inverse": "mixing with T and H exchanged undoes it",
+    "revert": "token_revert undoes mixing",
+    "rank": "mixing_rank and mixing_condition are those of I + P",
     "involution": "mixing twice is the identity where T = H",
     "paper": "mixing is the paper's formula where T = H",
     "chunks": "chunk i moves to iT mod (TH - 1)",
@@ -272,7 +274,7 @@ def mixing_always(x, num_heads, *, mixing="rankmixer"):
 @pytest.mark.parametrize(
     ("mix", "broken"),
     [
-        (not_mixing, {"paper", "depth", "order"}),
+        (not_mixing, {"paper", "depth", "order", "revert", "rank"}),
         (mixing_always, {"guide"}),
         (rolled, {"inverse", "involution", "paper", "guide"}),
     ],
@@ -303,10 +305,15 @@ def first_failure_of_the_laws() -> str:
 
 
 @pytest.mark.parametrize(
-    ("function", "law"),
-    [("chunk_destinations", "chunks"), ("mixing_order", "order"), ("depth_to_mix", "depth")],
+    ("function", "laws"),
+    [
+        ("chunk_destinations", "chunks"),
+        ("mixing_order", "order rank"),
+        ("mixing_rank", "rank"),
+        ("depth_to_mix", "depth"),
+    ],
 )
-def test_arithmetic_that_is_off_breaks_its_law(function, law, monkeypatch) -> None:
+def test_arithmetic_that_is_off_breaks_its_law(function, laws, monkeypatch) -> None:
     only(monkeypatch)
     right = getattr(mixing, function)
 
@@ -316,4 +323,4 @@ def test_arithmetic_that_is_off_breaks_its_law(function, law, monkeypatch) -> No
 
     monkeypatch.setattr(mixing, function, off)
     failed = [r.what for r in results() if r.dtype == "int64" and not r.passed]
-    assert failed == [LAWS[law]]
+    assert failed == [LAWS[law] for law in laws.split()]
