@@ -1,18 +1,19 @@
 """A conformance report as one HTML file, which needs nothing else to be read.
 
-There are no scripts and no links. Every cell of the heat map says its number, so that color adds
-to it and nothing hangs on it, and what a backend says of itself is escaped.
+There are no scripts and no links. The page has what the text has, and a heat map, of which every
+cell says its number, so that color adds to it and nothing hangs on it. What a backend says of
+itself is escaped. What is the same on every page stands in ``report.html``.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
+from string import Template
 
 from ...version import __version__
 from .cases import KERNEL_KINDS, KINDS
-from .verdicts import Comparison, ConformanceReport, StageReport, failure_of, notes_of
+from .verdicts import HEADINGS, ConformanceReport, StageReport, failure_of, notes_of, rows_of
 
 __all__ = ["html_report"]
 
@@ -32,145 +33,66 @@ def html_report(report: ConformanceReport) -> str:
         >>> page.startswith("<!DOCTYPE html>"), "<script" in page
         (True, False)
     """
-    parts = (_head(report), *_failures(report), _heat_map(report), _stages(report), _notes(report))
-    style = files(__package__).joinpath("report.css").read_text("utf-8")
-    title, body = escape(f"{report.backend}: {report.verdict}"), "\n".join(parts)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _head(report: ConformanceReport) -> str:
-    today = datetime.now(UTC).date().isoformat()
-    said = {
-        "format": report.dtype,
-        "sums in": report.accumulation,
-        "declares": ", ".join(report.profile) or "no profile",
-        "checked by": f"numixology {__version__}, {today}",
-    }
-    terms = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in said.items())
-    return (
-        f"<h1>Conformance of {escape(report.backend)}</h1>\n"
-        f'<p class="verdict {_class(report.verdict)}">{escape(report.summary)}</p>\n'
-        f"<dl>{terms}</dl>"
-    )
-
-
-def _failures(report: ConformanceReport) -> Iterable[str]:
-    """For each stage that fails what is wrong, where, which known bug does so, and lines to try."""
-    for one in report.stages:
-        if one.outcome == "fail":
-            said, code = failure_of(one)
-            items = "".join(f"<li>{escape(text)}</li>" for text in said)
-            lines = f"<pre><code>{escape(code)}</code></pre>" if code else ""
-            yield _section(f"{one.stage} fails", f'<ul class="broken">{items}</ul>{lines}')
-
-
-def _heat_map(report: ConformanceReport) -> str:
-    compared = {one.kind for stage in report.stages for one in stage.comparisons}
+    compared = sorted({one.kind for stage in report.stages for one in stage.comparisons})
     meanings = KINDS | KERNEL_KINDS
-    kinds = [kind for kind in (*meanings, *sorted(compared - meanings.keys())) if kind in compared]
-    rows = []
-    for stage in report.stages:
-        cells = "".join(_cell(stage, kind) for kind in kinds)
-        mark = ' <span class="mark">✗ promise</span>' if stage.broken else ""
-        rows.append(f'<tr><th scope="row">{escape(stage.stage)}{mark}</th>{cells}</tr>')
-    key = "".join(f'<span class="key {name}">{text}</span>' for name, text in _KEY.items())
-    head = "".join(
-        f'<th scope="col" title="{escape(meanings.get(kind, "as inside that network"))}">'
-        f"{escape(kind)}</th>"
-        for kind in kinds
+    meanings |= {kind: "as inside that network" for kind in compared if kind not in meanings}
+    kinds = [kind for kind in meanings if kind in compared]
+    frame = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
+    return frame.substitute(
+        backend=escape(report.backend),
+        verdict=report.verdict,
+        summary=escape(report.summary),
+        dtype=report.dtype,
+        accumulation=report.accumulation,
+        profile=", ".join(report.profile) or "no profile",
+        version=__version__,
+        today=datetime.now(UTC).date().isoformat(),
+        failures="\n".join(_failure(one) for one in report.stages if one.outcome == "fail"),
+        kinds="".join(_tag("th", kind, scope="col", title=meanings[kind]) for kind in kinds),
+        heat="\n".join(_heat(stage, kinds) for stage in report.stages),
+        headings=_tags("th", HEADINGS),
+        stages="\n".join(f"<tr>{_tags('td', row)}</tr>" for row in rows_of(report)),
+        notes=_tags("li", notes_of(report)),
     )
-    return _section(
-        "Error by bound",
-        "<p>Each stage by each kind of input: how much of what rounding allows was used, by the "
-        f"worst tensor. Above 1 a tensor fails.</p><p>{key}</p>"
-        + _table("Error by bound", f'<th scope="col">stage</th>{head}', rows, "heat"),
+
+
+def _failure(stage: StageReport) -> str:
+    """What is wrong, where, which known bug does so, and lines to try."""
+    said, code = failure_of(stage)
+    lines = f"<pre>{_tag('code', code)}</pre>" if code else ""
+    title = _tag("h2", f"{stage.stage} fails")
+    return f'<section>{title}<ul class="broken">{_tags("li", said)}</ul>{lines}</section>'
+
+
+def _heat(stage: StageReport, kinds: Iterable[str]) -> str:
+    name = stage.stage + (" ✗ promise" if stage.broken else "")
+    return (
+        f"<tr>{_tag('th', name, scope='row')}{''.join(_cell(stage, kind) for kind in kinds)}</tr>"
     )
 
 
 def _cell(stage: StageReport, kind: str) -> str:
-    found = [one for one in stage.comparisons if one.kind == kind]
+    """How near the worst tensor comes to its bound."""
+    marks, found = ("pass", "known", "fail"), [o for o in stage.comparisons if o.kind == kind]
     if not found:
-        said = escape(f"{stage.stage}, {kind}: nothing compared")
-        return f'<td title="{said}" aria-label="{said}">–</td>'
-    worst = max(found, key=lambda one: (_RANK.get(one.outcome, 0), one.ratio))
-    said = escape(
+        said = f"{stage.stage}, {kind}: nothing compared"
+        return _tag("td", "–", title=said, aria_label=said)
+    worst = max(found, key=lambda one: (marks.index(one.outcome), one.ratio))
+    said = (
         f"{stage.stage}, {kind}: {worst.outcome}; {worst.label} of {worst.case} is off by "
-        f"{_number(worst.error, '.3g')} of {worst.bound:.3g} roundings"
+        f"{worst.error:.3g} of {worst.bound:.3g} roundings"
     )
-    mark = {"fail": "✗ ", "known": "≈ "}.get(worst.outcome, "")
-    ratio = _number(worst.ratio, ".2g")
-    return f'<td class="{_shade(worst)}" title="{said}" aria-label="{said}">{mark}{ratio}</td>'
+    shade = f"r{sum(worst.ratio > limit for limit in (0, 0.25, 0.5))}"
+    mark, shade = {"pass": ("", shade), "known": ("≈ ", "known")}.get(worst.outcome, ("✗ ", "fail"))
+    text = f"{mark}{worst.ratio:.2g}".replace("inf", "∞")
+    return _tag("td", text, class_=shade, title=said, aria_label=said)
 
 
-def _stages(report: ConformanceReport) -> str:
-    rows = []
-    for stage in report.stages:
-        worst = stage.worst
-        cells: Sequence[str] = ("",) * 6
-        if worst:
-            detects = "" if math.isnan(stage.detectable) else _number(stage.detectable, ".1e")
-            numbers = (_number(one, ".3g") for one in (worst.error, worst.bound, worst.ratio))
-            cases = str(len({one.case for one in stage.comparisons}))
-            cells = (cases, f"{worst.label} ({worst.kind})", *numbers, detects)
-        rows.append(
-            f'<tr><th scope="row">{escape(stage.stage)}</th>'
-            f'<td class="{_class(stage.outcome)}">{escape(stage.outcome)}</td>'
-            + "".join(f"<td>{escape(text)}</td>" for text in cells)
-            + "</tr>"
-        )
-    titles = ("stage", "outcome", "cases", "worst tensor", "error", "bound", "ratio", "detects")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    return _section(
-        "Stages",
-        "<p>Errors and bounds are in units of rounding. A stage detects an error of this size, "
-        "relative to a tensor's largest entry. x.grad is the gradient by x.</p>"
-        + _table("Stages", head, rows, "stages"),
-    )
+def _tag(name: str, text: str, **attributes: str) -> str:
+    """An element. A name that Python keeps for itself ends in ``_``; others have it for a dash."""
+    given = (f' {k.rstrip("_").replace("_", "-")}="{escape(v)}"' for k, v in attributes.items())
+    return f"<{name}{''.join(given)}>{escape(text)}</{name}>"
 
 
-def _notes(report: ConformanceReport) -> str:
-    items = "".join(f"<li>{escape(text)}</li>" for text in notes_of(report))
-    return _section("What else there is to say", f"<ul>{items}</ul>")
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>"
-
-
-def _table(name: str, head: str, rows: Iterable[str], kind: str) -> str:
-    body = "\n".join(rows)
-    return (
-        f'<div class="wide" role="region" aria-label="{escape(name)}" tabindex="0">'
-        f'<table class="{kind}">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n'
-        "</table></div>"
-    )
-
-
-def _number(value: float, form: str) -> str:
-    return {"inf": "∞", "-inf": "-∞", "nan": "NaN"}.get(f"{value}", f"{value:{form}}")
-
-
-_RANK = {"known": 1, "fail": 2}
-_KEY = {
-    "r0": "0",
-    "r1": "to ¼",
-    "r2": "to ½",
-    "r3": "to 1",
-    "known": "≈ known difference",
-    "fail": "✗ beyond the bound",
-}
-
-
-def _class(outcome: str) -> str:
-    return outcome.replace(" ", "-")
-
-
-def _shade(one: Comparison) -> str:
-    if one.outcome in _RANK:
-        return one.outcome
-    return f"r{sum(one.ratio > limit for limit in (0, 0.25, 0.5))}"
+def _tags(name: str, texts: Iterable[str]) -> str:
+    return "".join(_tag(name, text) for text in texts)

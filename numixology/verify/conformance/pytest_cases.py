@@ -3,21 +3,22 @@
 :mod:`numixology.pytest_plugin` has pytest load this module when the option is given, and only then.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from ...errors import NumixologyError
 from ...text import columns
-from . import STAGES, Case, Comparison, StageReport, adapters, conform
+from . import STAGES, Case, StageReport, adapters, conform
 from .adapter import declared
 from .calling import answered, output_of
 from .kit import Plan, cases_for
 from .verdicts import failure_of
 
-__all__ = ["Backend", "CaseTest", "NotCovered", "NullMutantsTest", "PromisesTest"]
+__all__ = ["Backend", "Check"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,80 +29,104 @@ def pytest_make_collect_report(
     report = yield
     if isinstance(collector, pytest.Session) and report.passed:
         name = collector.config.getoption("numixology_backend")
-        report.result = [
-            *(report.result or ()),
-            Backend.from_parent(collector, name=name, nodeid=name),
-        ]
+        backend = Backend.from_parent(collector, name=name, nodeid=name)
+        report.result = [*(report.result or ()), backend]
     return report
 
 
 class Backend(pytest.Collector):
     """The tests of one backend."""
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
-        self.adapter: Any = None
-        self._reports: dict[str, StageReport] = {}
-
     def collect(self) -> list[pytest.Item | pytest.Collector]:
         """One test per case, and a few per stage."""
+        option = self.config.getoption
+        self.plan = Plan(option("numixology_seeds"), option("numixology_quick"))
+        self.report: Callable[[str], StageReport] = cache(self._report)
         try:
             self.adapter = adapters.load(self.name)
-            tests = [*self._tests()]
+            self.about = declared(self.adapter)
+            tests = [*self._tests()] if self.about.stages else []
         except NumixologyError as error:
             raise self.CollectError(str(error)) from error
-        if all(isinstance(test, NotCovered) for test in tests):
+        if not tests:
             raise self.CollectError(f"{self.name} supports no stage, so there is nothing to check")
-        return [*tests]
+        return [
+            Check.from_parent(self, name=f"numixology[{name}]", case=name, judge=judge)
+            for name, judge in tests
+        ]
 
-    def _tests(self) -> Iterator["_Test"]:
-        about = declared(self.adapter)
+    def _tests(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        """Names, and what is wrong, if anything is; what cannot be judged is skipped."""
         for stage in STAGES:
-            if stage not in about.stages:
-                yield self._test(NotCovered, stage, why="the adapter does not support it")
+            if stage not in self.about.stages:
+                yield stage, partial(_skipped, stage, "the adapter does not support it")
                 continue
-            for case in self.cases(stage):
-                yield self._test(CaseTest, case.name)
-            yield self._test(PromisesTest, f"{stage}/promises")
-            yield self._test(NullMutantsTest, f"{stage}/null mutants")
-            if not about.has_vjp:
-                yield self._test(NotCovered, f"{stage}/gradients", why="the adapter has no vjp")
+            for case in cases_for(self.about, stage, self.plan):
+                yield case.name, partial(self._wrong, case)
+            yield f"{stage}/promises", partial(self._broken, stage)
+            yield f"{stage}/null mutants", partial(self._blind, stage)
+            if not self.about.has_vjp:
+                name = f"{stage}/gradients"
+                yield name, partial(_skipped, name, "the adapter has no vjp")
 
-    def _test(self, kind: type["_Test"], case: str, **more: Any) -> "_Test":
-        test: _Test = kind.from_parent(self, name=f"numixology[{case}]", case=case, **more)
-        return test
-
-    def cases(self, stage: str) -> Iterator[Case]:
-        """What the backend is asked at a stage."""
-        return cases_for(declared(self.adapter), stage, self._plan)
-
-    @property
-    def _plan(self) -> Plan:
-        option = self.config.getoption
-        return Plan(option("numixology_seeds"), option("numixology_quick"))
-
-    def report(self, stage: str) -> StageReport:
+    def _report(self, stage: str) -> StageReport:
         """What was found of a stage, when the first test asks for it."""
-        if stage not in self._reports:
-            plan = self._plan
-            report = conform(self.adapter, stages=[stage], seeds=plan.seeds, quick=plan.quick)
-            (self._reports[stage],) = report.loading(self.name).stages
-        return self._reports[stage]
+        seeds, quick, *_ = self.plan
+        report = conform(self.adapter, stages=[stage], seeds=seeds, quick=quick)
+        (found,) = report.loading(self.name).stages
+        return found
+
+    def _wrong(self, case: Case) -> str:
+        """Every tensor of a case is within its bound."""
+        report = self.report(case.stage)
+        compared = [one for one in report.comparisons if one.case == case.name]
+        rows = []
+        for one in (one for one in compared if one.outcome == "fail"):
+            sizes = f"{one.error:.3g} {one.bound:.3g} {one.ratio:.2g}".split()
+            rows.append((f"{one.label}{[*one.place]}", f"{one.got:.9g}", f"{one.true:.9g}", *sizes))
+        if rows:
+            said, code = failure_of(report)
+            heads = ("farthest off at", "is", "truly", "error", "bound", "ratio")
+            table = columns(heads, rows, "<>>>>>"), "error and bound in units of rounding"
+            return "\n".join(("beyond the bound", *table, *said, code))
+        if compared:
+            return ""
+        answer = answered(self.adapter, case, self.about.has_vjp)  # once more, to see why not
+        if answer.refused:
+            _skipped(case.name, answer.refused)
+        if answer.error:
+            raise answer.error
+        return answer.fault
+
+    def _broken(self, stage: str) -> str:
+        """The backend keeps its promises."""
+        return "\n".join(self.report(stage).broken)
+
+    def _blind(self, stage: str) -> str:
+        """Wrong results would have been rejected by some case; otherwise nothing is proved."""
+        blind = self.report(stage).blind
+        return f"INCONCLUSIVE: {blind} would have passed too" if blind else ""
 
 
-class _Test(pytest.Item):
-    """A test of a backend."""
+def _skipped(what: str, why: str) -> str:
+    pytest.skip(f"{what} is not covered: {why}")
+
+
+class Check(pytest.Item):
+    """One test of a backend, which fails with a report and not with our own lines."""
 
     parent: Backend
 
-    def __init__(self, *, case: str, **how: Any) -> None:
+    def __init__(self, *, case: str, judge: Callable[[], str], **how: Any) -> None:
         super().__init__(**how)
-        self.case = case
+        self.case, self.judge = case, judge
 
-    @property
-    def report(self) -> StageReport:
-        """Of the stage."""
-        return self.parent.report(self.case.partition("/")[0])
+    def runtest(self) -> None:
+        """Fail with what is wrong."""
+        if text := self.judge():
+            about = self.parent.about
+            who = f"{about.name} ({about.dtype}, sums in {about.accumulation})"
+            pytest.fail(f"{who}, {self.case}: {text}", pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the test is, for reports."""
@@ -114,81 +139,3 @@ class _Test(pytest.Item):
         if own := excinfo.traceback[calls[-1] + 1 :] if calls else None:
             excinfo.traceback = own
         return super().repr_failure(excinfo, style)
-
-    def fail(self, text: str) -> NoReturn:
-        """Fail with a report, not with our own lines."""
-        about = declared(self.parent.adapter)
-        who = f"{about.name} ({about.dtype}, sums in {about.accumulation})"
-        pytest.fail(f"{who}, {self.case}: {text}", pytrace=False)
-
-
-class CaseTest(_Test):
-    """Every tensor of a case is within its bound."""
-
-    def runtest(self) -> None:
-        """Look the case up in the report."""
-        found = [one for one in self.report.comparisons if one.case == self.case]
-        if failed := [one for one in found if one.outcome == "fail"]:
-            said, code = failure_of(self.report)
-            self.fail("\n".join(("beyond the bound", _table(failed), *said, code)))
-        if not found:
-            self._explained()
-
-    def _explained(self) -> None:
-        """Why nothing was compared: ask once more."""
-        stage, adapter = self.case.partition("/")[0], self.parent.adapter
-        (case,) = (one for one in self.parent.cases(stage) if one.name == self.case)
-        answer = answered(adapter, case, declared(adapter).has_vjp)
-        if answer.refused:
-            pytest.skip(f"{self.case} is not covered: {answer.refused}")
-        if answer.error:
-            raise answer.error
-        self.fail(answer.fault)
-
-
-class PromisesTest(_Test):
-    """The backend keeps its promises."""
-
-    def runtest(self) -> None:
-        """Look them up in the report."""
-        if self.report.broken:
-            self.fail("\n".join(self.report.broken))
-
-
-class NullMutantsTest(_Test):
-    """Wrong results would have been rejected by some case; otherwise nothing is proved."""
-
-    def runtest(self) -> None:
-        """Look it up in the report."""
-        if self.report.blind:
-            self.fail(f"INCONCLUSIVE: {self.report.blind} would have passed too")
-
-
-class NotCovered(_Test):
-    """Something of which nothing is known, which is no pass."""
-
-    def __init__(self, *, why: str, **how: Any) -> None:
-        super().__init__(**how)
-        self.why = why
-
-    def runtest(self) -> None:
-        """Skip."""
-        pytest.skip(f"{self.case} is not covered: {self.why}")
-
-
-def _table(failed: list[Comparison]) -> str:
-    rows = [
-        (
-            f"{one.label}{list(one.place)}",
-            f"{one.got:.9g}",
-            f"{one.true:.9g}",
-            f"{one.error:.3g}",
-            f"{one.bound:.3g}",
-            f"{one.ratio:.2g}",
-        )
-        for one in failed
-    ]
-    return (
-        columns(("farthest off at", "is", "truly", "error", "bound", "ratio"), rows, "<>>>>>")
-        + "\nerror and bound in units of rounding"
-    )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import EXIT_CODES
@@ -13,6 +13,7 @@ from .sizes import LETTERS
 from .stages import STAGES
 
 __all__ = [
+    "HEADINGS",
     "LOADING",
     "Comparison",
     "ConformanceReport",
@@ -21,6 +22,7 @@ __all__ = [
     "StageReport",
     "failure_of",
     "notes_of",
+    "rows_of",
 ]
 
 Outcome: TypeAlias = Literal["pass", "known", "fail", "inconclusive", "not covered"]
@@ -128,36 +130,39 @@ class Diagnosis(NamedTuple):
         unknown = self.by in ("", "relation") or self.bug in ("unsteady", "broken-contract")
         return not unknown
 
-    @property
-    def _share(self) -> str:
-        share = 100 * (1 - self.distance)
-        return f"{share:.3g} %" if share < 99.9 else "all"
-
     def __str__(self) -> str:
-        named = f"{self.description} ({self.bug})"
-        if self.by == "value":
-            return f"matches: {named}, explains {self._share} of the difference"
-        if self.bug == "broken-contract":
-            return f"no known bug does so: {self.description}"
-        if self.by in ("part", "relation"):
-            return f"{_BY[self.by]}{self.description}"
-        if self.by in _BY:
-            return f"{_BY[self.by]}: {named}"
-        if self.by:
-            left = f"explains {self._share} of the difference"
-            return "; ".join(filter(None, (f"matches in {self.by}: {named}, {left}", self.rest)))
-        if self.distance >= _NOTHING:
+        if not self.by and self.distance >= _NOTHING:
             return "no known bug comes near"
-        left = f"{self.distance:.0%} of the difference unexplained"
-        return f"no known bug comes near; the nearest leaves {left}: {named}"
+        known = "no bug" if self.bug == "broken-contract" else self.by
+        share = 100 * (1 - self.distance)
+        said = _SAID.get(known, "matches in {by}: {named}, explains {share} of the difference")
+        return "; ".join(
+            filter(
+                None,
+                [
+                    said.format(
+                        by=self.by,
+                        named=f"{self.description} ({self.bug})",
+                        description=self.description,
+                        share=f"{share:.3g} %" if share < 99.9 else "all",
+                        left=f"{self.distance:.0%}",
+                    ),
+                    self.rest,
+                ],
+            )
+        )
 
 
-_BY = {
-    "part": "",
-    "relation": "no known bug comes near, but ",
-    "size": "matches by the size of its errors",
-    "contract": "matches by the promise that it breaks",
-    "chance": "matches in that no two calls agree",
+#: What is said of a bug, by how it was found.
+_SAID = {
+    "value": "matches: {named}, explains {share} of the difference",
+    "part": "{description}",
+    "no bug": "no known bug does so: {description}",
+    "relation": "no known bug comes near, but {description}",
+    "size": "matches by the size of its errors: {named}",
+    "contract": "matches by the promise that it breaks: {named}",
+    "chance": "matches in that no two calls agree: {named}",
+    "": "no known bug comes near; the nearest leaves {left} of the difference unexplained: {named}",
 }
 #: What leaves this share of a difference unexplained is not even worth mentioning.
 _NOTHING = 0.95
@@ -287,8 +292,8 @@ class ConformanceReport(NamedTuple):
 
     def __str__(self) -> str:
         failing = [line for one in self.stages if one.outcome == "fail" for line in _failure(one)]
-        rows = [_row(one) for one in self.stages if one.comparisons]
-        table = ["", columns(_HEADINGS, rows, "<<>>><")] if rows else []
+        rows = rows_of(self)
+        table = ["", columns(HEADINGS, rows, "<<>>><")] if rows else []
         unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
         legend = ["", "ratio is error / bound, and above 1 fails", unit, _DETECTS] if rows else []
         notes = [filled(text) for text in notes_of(self)]
@@ -313,42 +318,20 @@ class ConformanceReport(NamedTuple):
             case = ...
         """
         line = LOADING.replace('"my_backend.py"', json.dumps(target, ensure_ascii=False))
-        return self._replace(stages=[_loading(one, line) for one in self.stages])
+
+        def of(one: StageReport) -> StageReport:
+            found = one.diagnosis
+            code = found.code.replace(f"# {LOADING}", line) if found else ""
+            return one._replace(diagnosis=found and found._replace(code=code))
+
+        return self._replace(stages=[*map(of, self.stages)])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
-        return {
-            "backend": self.backend,
-            "dtype": self.dtype,
-            "accumulation": self.accumulation,
-            "profile": list(self.profile),
-            "verdict": self.verdict,
-            "exit_code": self.exit_code,
-            "not_covered": self.not_covered,
-            "stages": [plain(one) for one in self.stages],
-        }
-
-
-_HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
-_WIDEST = 26
-_DETECTS = "detects: the least error that is caught, relative to the largest entry"
-
-
-def _ranges(sizes: Iterable[Mapping[str, tuple[int, int]]]) -> list[tuple[str, tuple[int, int]]]:
-    """The smallest and the largest size of each letter over all stages."""
-    found: dict[str, tuple[int, int]] = {}
-    for one in sizes:
-        for letter, (low, high) in one.items():
-            least, most = found.get(letter, (low, high))
-            found[letter] = (min(low, least), max(high, most))
-    return [(letter, found[letter]) for letter in LETTERS if letter in found]
-
-
-def _loading(one: StageReport, line: str) -> StageReport:
-    if one.diagnosis is None:
-        return one
-    code = one.diagnosis.code.replace(f"# {LOADING}", line)
-    return one._replace(diagnosis=one.diagnosis._replace(code=code))
+        more = {name: getattr(self, name) for name in ("verdict", "exit_code", "not_covered")}
+        found = plain(self)
+        stages = found.pop("stages")
+        return {**found, **more, "stages": stages}
 
 
 def failure_of(one: StageReport) -> tuple[list[str], str]:
@@ -366,9 +349,14 @@ def failure_of(one: StageReport) -> tuple[list[str], str]:
 
 def notes_of(report: ConformanceReport) -> Iterator[str]:
     """What else there is to say, in paragraphs."""
-    sizes = _ranges([one.sizes for one in report.stages])
-    if sizes:
-        yield f"Sizes: {', '.join(f'{k} {low:,} to {high:,}' for k, (low, high) in sizes)}"
+    sizes = {k: [one.sizes[k] for one in report.stages if k in one.sizes] for k in LETTERS}
+    ranges = [
+        f"{letter} {min(low for low, _ in each):,} to {max(high for _, high in each):,}"
+        for letter, each in sizes.items()
+        if each
+    ]
+    if ranges:
+        yield f"Sizes: {', '.join(ranges)}"
     said: dict[str, list[str]] = {}  # what is said of several stages is said once
     for one in report.stages:
         for text in one.notes:
@@ -387,15 +375,27 @@ def _failure(one: StageReport) -> list[str]:
     return [*lines, "", *code.splitlines()] if code else lines
 
 
-def _row(one: StageReport) -> tuple[str, ...]:
-    worst = one.worst
-    known = sum(c.outcome == "known" for c in one.comparisons)
-    tensor = f"{worst.label} ({worst.kind})" if worst else ""
-    return (
-        one.stage,
-        one.outcome + (f" ({known})" if known else ""),
-        str(len({c.case for c in one.comparisons})),
-        f"{worst.ratio:.2g}" if worst else "",
-        "" if math.isnan(one.detectable) else f"{one.detectable:.0e}",
-        tensor if len(tensor) <= _WIDEST else f"{tensor[: _WIDEST - 1]}…",
-    )
+#: Of the table, and how wide its last column is at most.
+HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
+_WIDEST = 26
+_DETECTS = "detects: the least error that is caught, relative to the largest entry"
+
+
+def rows_of(report: ConformanceReport) -> list[tuple[str, ...]]:
+    """The table, a row for every stage of which something was compared."""
+    rows = []
+    for one in report.stages:
+        if (worst := one.worst) is not None:
+            known = sum(c.outcome == "known" for c in one.comparisons)
+            tensor = f"{worst.label} ({worst.kind})"
+            rows.append(
+                (
+                    one.stage,
+                    one.outcome + (f" ({known})" if known else ""),
+                    str(len({c.case for c in one.comparisons})),
+                    f"{worst.ratio:.2g}",
+                    "" if math.isnan(one.detectable) else f"{one.detectable:.0e}",
+                    tensor if len(tensor) <= _WIDEST else f"{tensor[: _WIDEST - 1]}…",
+                )
+            )
+    return rows
