@@ -19,7 +19,7 @@ from ...errors import ArgumentError
 from ...tensors import Tensor, leaf
 from ...transforms import grad
 from .formats import Format, format_of
-from .sizes import Sizes, fitted, kernel_sizes, letters_of
+from .sizes import Sizes, fitted, kernel_sizes, letters_of, shape_of
 from .stages import NETWORKS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
 from .textbook import Textbook
 
@@ -70,24 +70,17 @@ KERNEL_KINDS = {
     "faint": "a cotangent of size 1e-4",
     "shape": "normal numbers in sizes of the author's own",
 }
-# Which stages have cases of a kind at the sizes of the quick set; those not listed all have.
-_OF_KIND = {
-    "masked": ("softmax",),
-    "wide": (
-        "softmax",
-        "gelu",
-        "gelu_tanh",
-        "silu",
-        "feed_forward",
-        "swiglu_feed_forward",
-        "block",
-    ),
-}
+# Which stages have cases of a kind of the kernel set at the sizes of the quick set.
+_BEND = ("softmax", "gelu", "gelu_tanh", "silu", "feed_forward", "swiglu_feed_forward", "block")
+_OF_KIND = {"masked": ("softmax",), "wide": _BEND, "loud": tuple(STAGES), "faint": tuple(STAGES)}
 # Long sums over columns, and over rows.
+_COLUMNS, _ROWS = {"B": 2, "T": 3, "D": 4101}, {"B": 1367, "T": 3, "D": 6}
 _LONG: dict[str, tuple[Sizes, ...]] = {
-    stage: ({"B": 2, "T": 3, "D": 4101, **more}, {"B": 1367, "T": 3, "D": 6, **more})
-    for stage, more in {"linear": {"F": 5}, "layer_norm": {}, "softmax": {}}.items()
-} | {"embedding": ({"B": 1367, "T": 3, "D": 6, "V": 4},)}
+    "linear": ({**_COLUMNS, "F": 5}, {**_ROWS, "F": 5}),
+    "layer_norm": (_COLUMNS, _ROWS),
+    "softmax": (_COLUMNS, _ROWS),
+    "embedding": ({**_ROWS, "V": 4},),
+}
 
 #: How many numbers an array of the kernel set has at most, where requirements make it larger.
 _LARGEST = 1 << 19
@@ -194,32 +187,31 @@ def make_case(
         >>> {name: x.shape for name, x in case.inputs.items()}, case.cotangent.shape
         ({'x': (3, 5, 12), 'weight': (7, 12), 'bias': (7,)}, (3, 5, 7))
     """
-    known_kinds = [*KINDS, *KERNEL_KINDS]
-    if kind not in known_kinds:
+    if kind not in (kinds := [*KINDS, *KERNEL_KINDS]):
         raise ArgumentError(
-            "a kind of input is one of those listed", repr(kind), f"use {', '.join(known_kinds)}"
+            "a kind of input is one of those listed", repr(kind), f"use {', '.join(kinds)}"
         )
-    form = format_of(dtype)
     known, options = stage_of(stage), options or {}
-    draw = _Draw(np.random.default_rng([seed, *f"{stage} {kind}".encode()]), form, kind)
-    turn = seed + known_kinds.index(kind)  # so that even one seed has each layout and eps
+    rng = np.random.default_rng([seed, *f"{stage} {kind}".encode()])
+    draw = _Draw(rng, format_of(dtype), kind)
+    turn = seed + kinds.index(kind)  # so that even one seed has each layout and eps
     lengths = _lengths(stage, kind, seed, sizes or {})
     settings = {"eps": EPS[turn % len(EPS)], "num_heads": lengths["H"]}
-    inputs: dict[str, Any] = {}
-    for name, axes in _numbered(inputs_of(stage, options), lengths["L"]):
-        if axes == "()":
-            inputs[name] = settings[name]
-        else:
-            inputs[name] = draw.array(name, _shape(axes, lengths), lengths["V"])
+    inputs: dict[str, Any] = {
+        name.replace(".i.", f".{i}."): settings[name]
+        if name in settings
+        else draw.array(name, shape_of(axes, lengths), lengths["V"])
+        for i in range(lengths["L"])
+        for name, axes in inputs_of(stage, options).items()
+        if not i or ".i." in name
+    }
+    guide = {name: OPTIONS[name][0] for name in known.options}
     inputs |= {
-        name: word
-        for name, word in options.items()
-        if name in known.options and word != OPTIONS[name][0]
+        name: options[name] for name in guide if options.get(name, guide[name]) != guide[name]
     }
     layout = "strided" if kind == "strided" else CASE_LAYOUTS[turn % len(CASE_LAYOUTS)]
-    laid = {name: _laid(value, layout) for name, value in inputs.items()}
-    cotangent = _laid(draw.cotangent(_shape(known.output, lengths)), layout)
-    return Case(stage, kind, seed, dtype, laid, cotangent, layout, dict(sizes or {}))
+    cotangent = draw.cotangent(shape_of(known.output, lengths))
+    return fresh(Case(stage, kind, seed, dtype, inputs, cotangent, layout, dict(sizes or {})))
 
 
 def _lengths(stage: str, kind: str, seed: int, sizes: Mapping[str, int]) -> Sizes:
@@ -233,19 +225,6 @@ def _lengths(stage: str, kind: str, seed: int, sizes: Mapping[str, int]) -> Size
     square = stage == "linear" and not sizes  # once in a while: weight.T is not weight
     width = (found["D"], 7)[seed % 2] if square else found["D"] + 3
     return {"F": width, "V": 2 * found["T"] + 3} | found
-
-
-def _shape(axes: str, lengths: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(lengths[axis] for axis in axes.strip("(,)").split(", "))
-
-
-def _numbered(inputs: Mapping[str, str], depth: int) -> Iterator[tuple[str, str]]:
-    """The inputs, with those of ``blocks.i`` once for each block, at the end."""
-    yield from (pair for pair in inputs.items() if ".i." not in pair[0])
-    for i in range(depth):
-        for name, axes in inputs.items():
-            if ".i." in name:
-                yield name.replace(".i.", f".{i}."), axes
 
 
 class _Draw:
@@ -315,11 +294,9 @@ def _laid(value: Any, layout: str) -> Any:
     """An array in that layout; anything else as it is."""
     if not isinstance(value, np.ndarray) or not value.ndim:
         return value
-    if layout == "Fortran-ordered":
-        return value.copy(order="F")
     if layout == "strided":
         return np.repeat(value, 2, axis=-1)[..., ::2]
-    value = value.copy()
+    value = value.copy(order="F" if layout == "Fortran-ordered" else "C")
     value.flags.writeable = layout != "read-only"
     return value
 
@@ -355,18 +332,14 @@ def truth_of(case: Case) -> Truth:
         >>> bool((abs(truth_of(case).output.sum(-1) - 1) < 1e-15).all())
         True
     """
-    wrapped = {
-        name: leaf(value, requires_grad=True)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        else value
-        for name, value in in_float64(case.inputs).items()
-    }
+    names, inputs = case.differentiable, in_float64(case.inputs)
+    tracked = [leaf(inputs[name], requires_grad=True) for name in names]
     with ignoring_fp_errors():
-        output = stage_of(case.stage).reference(wrapped)
-        tracked = {k: v for k, v in wrapped.items() if isinstance(v, Tensor)}
-        cotangent = leaf(case.cotangent.astype(np.float64))
-        found = grad(output, list(tracked.values()), cotangent)
-    return Truth(output.data, {k: g.data for k, g in zip(tracked, found, strict=True)})
+        output = stage_of(case.stage).reference(
+            {**inputs, **dict(zip(names, tracked, strict=True))}
+        )
+        found = grad(output, tracked, leaf(case.cotangent.astype(np.float64)))
+    return Truth(output.data, {k: g.data for k, g in zip(names, found, strict=True)})
 
 
 def cases_of(stage: str, dtype: str, seeds: Sequence[int] = range(7)) -> Iterator[Case]:
@@ -436,8 +409,8 @@ def every_case(
     if not quick:
         for i, sizes in enumerate(kernel_sizes(stage)):
             yield made(stage, "kernel", i, sizes)
-        for kind in ("masked", "wide", "loud", "faint"):
-            if stage in _OF_KIND.get(kind, STAGES):
+        for kind, stages in _OF_KIND.items():
+            if stage in stages:
                 yield from (made(stage, kind, seed) for seed in range(2))
         for i, sizes in enumerate(_LONG.get(stage, ())):
             yield made(stage, "positive", i, sizes)
@@ -458,34 +431,25 @@ def _within(sizes: Sizes, requires: Mapping[str, Any]) -> Sizes:
 # Inside a model -----------------------------------------------------------------------
 
 
-def _noted(stage: str) -> Callable[..., Tensor]:
-    """The textbook's stage, which also notes what it was called with and what it returned."""
-    compute, names = getattr(Textbook, stage), STAGES[stage].inputs
+def _recorder(calls: list[tuple[str, Inputs, Tensor]]) -> Textbook:
+    """The textbook, whose stages also note what they are called with and what they return."""
 
-    def noted(recorder: "_Recorder", *args: Any) -> Tensor:
-        output: Tensor = compute(recorder, *args)
-        if stage in NETWORKS:
-            recorder.calls.append((stage, args[0], output))
-        elif len(args) == len(names):  # a linear layer without a bias is no stage
-            recorder.calls.append((stage, dict(zip(names, args, strict=True)), output))
-        return output
+    def noted(stage: str) -> Callable[..., Tensor]:
+        compute, names = getattr(Textbook, stage), STAGES[stage].inputs
 
-    return noted
+        def method(self: Textbook, *args: Any) -> Tensor:
+            output: Tensor = compute(self, *args)
+            if stage in NETWORKS:
+                calls.append((stage, args[0], output))
+            elif len(args) == len(names):  # a linear layer without a bias is no stage
+                calls.append((stage, dict(zip(names, args, strict=True)), output))
+            return output
 
+        return method
 
-class _Recorder(Textbook):
-    """Remembers every stage inside a network."""
-
-    def __init__(self) -> None:
-        super().__init__("float64")
-        self.calls: list[tuple[str, Inputs, Tensor]] = []
-
-    embedding, token_mix = _noted("embedding"), _noted("token_mix")
-    layer_norm, linear = _noted("layer_norm"), _noted("linear")
-    gelu, silu = _noted("gelu"), _noted("silu")
-    gelu_tanh = _noted("gelu_tanh")
-    feed_forward, swiglu_feed_forward = _noted("feed_forward"), _noted("swiglu_feed_forward")
-    block = _noted("block")
+    stages = [name for name in STAGES if name not in ("mixer", "model")]  # which are not inside
+    recorder: Textbook = type("Recorder", (Textbook,), {name: noted(name) for name in stages})()
+    return recorder
 
 
 def inside(case: Case) -> Iterator[Case]:
@@ -502,25 +466,21 @@ def inside(case: Case) -> Iterator[Case]:
         >>> [case.name for case in inside(make_case("block", seed=1))][:3]
         ['token_mix/in block/100', 'layer_norm/in block/101', 'layer_norm/in block/102']
     """
-    form = format_of(case.dtype)
-    recorder = _Recorder()
+    if case.stage not in NETWORKS:
+        return
+    form, calls = format_of(case.dtype), list[tuple[str, Inputs, Tensor]]()
+    recorder = _recorder(calls)
     with ignoring_fp_errors():
         output = recorder.run(case.stage, recorder.wrapped(case.inputs))
-        calls = [call for call in recorder.calls if call[0] != case.stage]
+        calls = [call for call in calls if call[0] != case.stage]
         cotangent = leaf(case.cotangent.astype(np.float64))
-        cotangents = grad(output, [call[2] for call in calls], cotangent) if calls else ()
+        cotangents = grad(output, [call[2] for call in calls], cotangent)
     for i, ((stage, inputs, _), ct) in enumerate(zip(calls, cotangents, strict=True)):
         known = {*stage_of(stage).inputs, *stage_of(stage).options}
         stored = {
-            k: _laid(form.stored(v.data) if isinstance(v, Tensor) else v, "contiguous")
+            k: form.stored(v.data) if isinstance(v, Tensor) else v
             for k, v in inputs.items()
             if isinstance(v, Tensor) or k in known  # settings of the network may be others
         }
-        yield Case(
-            stage,
-            f"in {case.stage}",
-            100 * case.seed + i,
-            case.dtype,
-            stored,
-            _laid(form.stored(ct.data), "contiguous"),
-        )
+        own = stage, f"in {case.stage}", 100 * case.seed + i, case.dtype
+        yield fresh(Case(*own, stored, form.stored(ct.data)))

@@ -5,7 +5,7 @@ A network that is wrong as this one is wrong has no fault of its own: its parts 
 
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from ...array import Array
 from ...primitives import primitive
 from ...tensors import Tensor, leaf
 from .bugs import Bug
-from .formats import FORMATS, format_of
+from .calling import asked
+from .cases import Case, fresh
+from .formats import FORMATS
+from .sizes import shape_of, sizes_in
 from .stages import NETWORKS, STAGES
 from .textbook import Textbook
 
@@ -22,37 +25,18 @@ __all__ = ["LAYERS", "part_bugs"]
 #: The stages that networks are made of.
 LAYERS = ("embedding", "token_mix", "layer_norm", "linear", "gelu", "gelu_tanh", "silu")
 
-
 _TOGETHER = "it fails as its parts do together"
 
 
-class _Call(NamedTuple):
-    """A stage that a backend is asked for, with all inputs that have no gradient."""
-
-    adapter: Any
-    stage: str
-    names: Sequence[str]
-    settings: dict[str, Any]
-
-    def inputs(self, arrays: Sequence[Array]) -> dict[str, Any]:
-        """What the backend is called with."""
-        form = format_of(self.adapter.dtype)
-        stored = (np.ascontiguousarray(form.stored(one)) for one in arrays)
-        return {**self.settings, **dict(zip(self.names, stored, strict=True))}
-
-
 @primitive
-def _asked(*arrays: Array, call: _Call) -> Array:
-    got = call.adapter.forward(call.stage, call.inputs(arrays))
-    return np.asarray(got).astype(arrays[0].dtype)
+def _asked(*arrays: Array, ask: Callable[..., list[Array]]) -> Array:
+    (output,) = ask("forward", arrays)
+    return output
 
 
 @_asked.vjp("*arrays")
-def _asked_da(position: int, ct: Any, y: Any, *arrays: Any, call: _Call) -> Any:
-    seed = format_of(call.adapter.dtype).stored(ct)
-    backend = Context()  # in which it may record, as it does when it is called by itself
-    found = backend.run(call.adapter.vjp, call.stage, call.inputs(arrays), seed)
-    return np.asarray(found[call.names[position]]).astype(arrays[position].dtype)
+def _asked_da(position: int, ct: Any, y: Any, *arrays: Any, ask: Callable[..., Any]) -> Any:
+    return Context().run(ask, "vjp", arrays, ct)[position]  # in it a backend records as by itself
 
 
 def part_bugs(adapter: Any, stage: str, offered: Sequence[str]) -> list[Bug]:
@@ -93,9 +77,17 @@ def _layer(stage: str, adapter: Any) -> Callable[..., Tensor]:
         if stage == "linear" and len(args) < 3:
             given["bias"] = leaf(np.zeros(args[1].shape[0], self.wide))
         tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
-        settings = {name: value for name, value in given.items() if name not in tensors}
-        call = _Call(adapter, stage, tuple(tensors), settings)
-        result: Tensor = _asked(*tensors.values(), call=call)
+        shape = shape_of(STAGES[stage].output, sizes_in(stage, given))
+
+        def ask(function: str, arrays: Sequence[Array], ct: Any = 0.0) -> list[Array]:
+            stored = dict(zip(tensors, map(self.format.stored, arrays), strict=True))
+            cotangent = self.format.stored(np.broadcast_to(ct, shape))
+            case = Case(stage, "plain", 0, self.dtype, {**given, **stored}, cotangent)
+            found = asked(adapter, fresh(case), function).results
+            names = ["output"] if function == "forward" else tensors
+            return [found[name].astype(self.wide) for name in names]
+
+        result: Tensor = _asked(*tensors.values(), ask=ask)
         return result
 
     return layer

@@ -23,6 +23,7 @@ __all__ = [
     "kernel_sizes",
     "letters_of",
     "read_shape",
+    "shape_of",
     "sizes_in",
 ]
 
@@ -85,6 +86,11 @@ def sizes_in(stage: str, inputs: Inputs) -> Sizes:
             shape = inputs[name.replace(".i.", ".0.")].shape
             found |= zip(axes.strip("(,)").split(", "), shape, strict=True)
     return {letter: found[letter] for letter in LETTERS if letter in found}
+
+
+def shape_of(axes: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """The shape of an array whose axes are given in letters, such as ``"(B, T, D)"``."""
+    return tuple(sizes[letter] for letter in axes.strip("(,)").split(", "))
 
 
 def kernel_sizes(stage: str) -> Iterator[Sizes]:

@@ -7,6 +7,7 @@ an option of :data:`OPTIONS` is not the first of those listed, it is among the s
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ... import functional as F
@@ -42,10 +43,10 @@ class Stage(NamedTuple):
     Attributes:
         name: what adapters know it by.
         inputs: the shape of each array by its name, in letters, and ``()`` for a setting.
-        output: the shape of the result.
         formula: what it computes, in a line.
         reference: the same, as a function of the inputs.
         options: which of :data:`OPTIONS` it has.
+        output: the shape of the result.
 
     Example:
         >>> from numixology.verify.conformance import STAGES
@@ -55,10 +56,10 @@ class Stage(NamedTuple):
 
     name: str
     inputs: Mapping[str, str]
-    output: str
     formula: str
     reference: Callable[[Inputs], Any]
     options: tuple[str, ...] = ()
+    output: str = "(B, T, D)"
 
 
 def part(p: Inputs, name: str, **also: Any) -> dict[str, Any]:
@@ -74,6 +75,11 @@ def depth_of(p: Inputs) -> int:
     return 1 + max(int(key.split(".")[1]) for key in p if key.startswith("blocks."))
 
 
+def _call(compute: Callable[..., Any]) -> Callable[[Inputs], Any]:
+    """What a function computes, whose arguments are called as the inputs are."""
+    return lambda p: compute(**p)
+
+
 def _module(make: Callable[[Inputs], nn.Module]) -> Callable[[Inputs], Any]:
     """What a module computes of x, or of ids, with the parameters that are among the inputs."""
 
@@ -85,12 +91,16 @@ def _module(make: Callable[[Inputs], nn.Module]) -> Callable[[Inputs], Any]:
     return reference
 
 
-def _network(kind: type[nn.FeedForward | nn.SwiGLUFeedForward]) -> Callable[[Inputs], Any]:
+def _given(p: Inputs, *names: str) -> dict[str, Any]:
+    """The options that are not the guide's, and what else is said of a network."""
+    return {name: p[name] for name in names if name in p} | {"eps": p["eps"], "rng": 0}
+
+
+def _network(kind: type[nn.FeedForward | nn.SwiGLUFeedForward], first: str) -> Callable[..., Any]:
     def make(p: Inputs) -> nn.Module:
-        D, F = p["w2.weight" if "w2.weight" in p else "linear2.weight"].shape
+        F, D = p[f"{first}.weight"].shape
         norm: Any = "post" if p.get("norm") in ("post", "bare_mix") else "pre"
-        own = {"activation": p["activation"]} if "activation" in p else {}
-        return kind(D, F, norm=norm, eps=p["eps"], rng=0, **own)
+        return kind(D, F, norm=norm, **_given(p, "activation"))
 
     return _module(make)
 
@@ -101,130 +111,83 @@ def _mixer(p: Inputs) -> nn.Module:
     return nn.TokenMixer(T, D, p["num_heads"], norm=norm, eps=p["eps"])
 
 
-def _of_blocks(p: Inputs, block: str) -> dict[str, Any]:
-    """The options of a block, from what its inputs are under that name."""
-    weight = f"{block}ffn.w1.weight" if p.get("ffn") == "swiglu" else f"{block}ffn.linear1.weight"
-    options = {name: p[name] for name in OPTIONS if name in p}
-    return options | {"ff_dim": len(p[weight]), "eps": p["eps"], "rng": 0}
+def _of_blocks(p: Inputs, ffn: str) -> dict[str, Any]:
+    """What a block is made with, whose feed-forward network is found under that name."""
+    first = "w1" if p.get("ffn") == "swiglu" else "linear1"
+    return {"ff_dim": len(p[f"{ffn}.{first}.weight"]), **_given(p, *OPTIONS)}
 
 
 def _block(p: Inputs) -> nn.Module:
     _, T, D = p["x"].shape
-    return nn.RankMixerBlock(T, D, p["num_heads"], **_of_blocks(p, ""))
+    return nn.RankMixerBlock(T, D, p["num_heads"], **_of_blocks(p, "ffn"))
 
 
 def _model(p: Inputs) -> nn.Module:
     T, D = p["position_embedding.weight"].shape
     V, H, L = len(p["token_embedding.weight"]), p["num_heads"], depth_of(p)
-    return nn.RankMixerModel(V, T, D, H, L, **_of_blocks(p, "blocks.0."))
+    return nn.RankMixerModel(V, T, D, H, L, **_of_blocks(p, "blocks.0.ffn"))
 
 
-_X = {"x": "(B, T, D)"}
-_NORM = {"norm.weight": "(D,)", "norm.bias": "(D,)"}
-_FFN = {
-    **_NORM,
-    "linear1.weight": "(F, D)",
-    "linear1.bias": "(F,)",
-    "linear2.weight": "(D, F)",
-    "linear2.bias": "(D,)",
-}
+def _under(name: str, inputs: Mapping[str, str]) -> dict[str, str]:
+    return {f"{name}.{key}": axes for key, axes in inputs.items()}
+
+
+_X, _EPS, _HEADS = {"x": "(B, T, D)"}, {"eps": "()"}, {"num_heads": "()"}
+_AFFINE, _LINEAR = {"weight": "(D,)", "bias": "(D,)"}, {"weight": "(F, D)", "bias": "(F,)"}
+_NORM = _under("norm", _AFFINE)
+_FFN = _NORM | _under("linear1", _LINEAR) | {"linear2.weight": "(D, F)", "linear2.bias": "(D,)"}
 _SWIGLU = _NORM | {"w1.weight": "(F, D)", "w2.weight": "(D, F)", "w3.weight": "(F, D)"}
-_MIXER = {f"mixer.{k}": v for k, v in _NORM.items()}
-_BLOCK = _MIXER | {f"ffn.{k}": v for k, v in _FFN.items()}
-_GATED = _MIXER | {f"ffn.{k}": v for k, v in _SWIGLU.items()}
-_EPS, _HEADS = {"eps": "()"}, {"num_heads": "()"}
+_BLOCK = _under("mixer", _NORM) | _under("ffn", _FFN)
+_WORDS = {"ids": "(B, T)", "token_embedding.weight": "(V, D)"}
+_MODEL = _WORDS | {"position_embedding.weight": "(T, D)"} | _under("blocks.i", _BLOCK)
+_SETTINGS = _EPS | _HEADS
+_GELU_TANH = partial(F.gelu, approximate="tanh")
 
+_STAGES = (
+    Stage("embedding", {"ids": "(B, T)", "weight": "(V, D)"}, "weight[ids]", _call(F.embedding)),
+    Stage(
+        "token_mix",
+        _X | _HEADS,
+        "(B, T, H, d) to (B, H, T, d), regrouped H chunks per token",
+        _call(F.token_mix),
+    ),
+    Stage(
+        "layer_norm",
+        _X | _AFFINE | _EPS,
+        "(x - mean) / √(var + eps) · weight + bias",
+        _call(F.layer_norm),
+    ),
+    Stage("linear", _X | _LINEAR, "x weightᵀ + bias", _call(F.linear), output="(B, T, F)"),
+    Stage("gelu", _X, "x Φ(x)", _call(F.gelu)),
+    Stage("gelu_tanh", _X, "½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))", _call(_GELU_TANH)),
+    Stage("silu", _X, "x σ(x)", _call(F.silu)),
+    Stage("softmax", _X, "exp(x) / Σ exp(x)", _call(F.softmax)),
+    Stage(
+        "feed_forward",
+        _X | _FFN | _EPS,
+        "x + linear2(gelu(linear1(norm(x))))",
+        _network(nn.FeedForward, "linear1"),
+        ("activation", "norm"),
+    ),
+    Stage(
+        "swiglu_feed_forward",
+        _X | _SWIGLU | _EPS,
+        "x + w2(silu(w1(norm(x))) · w3(norm(x)))",
+        _network(nn.SwiGLUFeedForward, "w1"),
+        ("norm",),
+    ),
+    Stage("mixer", _X | _NORM | _SETTINGS, "norm(x + token_mix(x))", _module(_mixer), ("norm",)),
+    Stage("block", _X | _BLOCK | _SETTINGS, "feed_forward(mixer(x))", _module(_block), (*OPTIONS,)),
+    Stage(
+        "model",
+        _MODEL | _SETTINGS,
+        "blocks of token_embedding[ids] + position_embedding",
+        _module(_model),
+        (*OPTIONS,),
+    ),
+)
 #: Every stage by name; a stage comes after those that it is made of.
-STAGES: dict[str, Stage] = {
-    one.name: one
-    for one in (
-        Stage(
-            "embedding",
-            {"ids": "(B, T)", "weight": "(V, D)"},
-            "(B, T, D)",
-            "weight[ids]",
-            lambda p: F.embedding(p["ids"], p["weight"]),
-        ),
-        Stage(
-            "token_mix",
-            _X | _HEADS,
-            "(B, T, D)",
-            "(B, T, H, d) to (B, H, T, d), regrouped H chunks per token",
-            lambda p: F.token_mix(p["x"], p["num_heads"]),
-        ),
-        Stage(
-            "layer_norm",
-            _X | {"weight": "(D,)", "bias": "(D,)"} | _EPS,
-            "(B, T, D)",
-            "(x - mean) / √(var + eps) · weight + bias",
-            lambda p: F.layer_norm(p["x"], p["weight"], p["bias"], p["eps"]),
-        ),
-        Stage(
-            "linear",
-            _X | {"weight": "(F, D)", "bias": "(F,)"},
-            "(B, T, F)",
-            "x weightᵀ + bias",
-            lambda p: F.linear(p["x"], p["weight"], p["bias"]),
-        ),
-        Stage("gelu", _X, "(B, T, D)", "x Φ(x)", lambda p: F.gelu(p["x"])),
-        Stage(
-            "gelu_tanh",
-            _X,
-            "(B, T, D)",
-            "½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))",
-            lambda p: F.gelu(p["x"], approximate="tanh"),
-        ),
-        Stage("silu", _X, "(B, T, D)", "x σ(x)", lambda p: F.silu(p["x"])),
-        Stage("softmax", _X, "(B, T, D)", "exp(x) / Σ exp(x)", lambda p: F.softmax(p["x"])),
-        Stage(
-            "feed_forward",
-            _X | _FFN | _EPS,
-            "(B, T, D)",
-            "x + linear2(gelu(linear1(norm(x))))",
-            _network(nn.FeedForward),
-            ("activation", "norm"),
-        ),
-        Stage(
-            "swiglu_feed_forward",
-            _X | _SWIGLU | _EPS,
-            "(B, T, D)",
-            "x + w2(silu(w1(norm(x))) · w3(norm(x)))",
-            _network(nn.SwiGLUFeedForward),
-            ("norm",),
-        ),
-        Stage(
-            "mixer",
-            _X | _NORM | _EPS | _HEADS,
-            "(B, T, D)",
-            "norm(x + token_mix(x))",
-            _module(_mixer),
-            ("norm",),
-        ),
-        Stage(
-            "block",
-            _X | _BLOCK | _EPS | _HEADS,
-            "(B, T, D)",
-            "feed_forward(mixer(x))",
-            _module(_block),
-            ("activation", "ffn", "norm"),
-        ),
-        Stage(
-            "model",
-            {
-                "ids": "(B, T)",
-                "token_embedding.weight": "(V, D)",
-                "position_embedding.weight": "(T, D)",
-                **{f"blocks.i.{name}": shape for name, shape in _BLOCK.items()},
-                **_EPS,
-                **_HEADS,
-            },
-            "(B, T, D)",
-            "blocks of token_embedding[ids] + position_embedding",
-            _module(_model),
-            ("activation", "ffn", "norm"),
-        ),
-    )
-}
+STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 
 
 #: The stages that are made of others.
@@ -233,14 +196,12 @@ NETWORKS = ("feed_forward", "swiglu_feed_forward", "mixer", "block", "model")
 
 def inputs_of(stage: str, options: Mapping[str, str]) -> dict[str, str]:
     """The shape of each array of a stage by its name, where its networks have these options."""
-    found = dict(stage_of(stage).inputs)
-    if options.get("ffn") == "swiglu":
-        start = "blocks.i." if stage == "model" else ""
-        dense = {start + name for name in _BLOCK}
-        if dense <= found.keys():
-            gated = {start + name: shape for name, shape in _GATED.items()}
-            found = {k: v for k, v in found.items() if k not in dense} | gated
-    return found
+    there = stage_of(stage)
+    if "ffn" not in there.options or options.get("ffn") != "swiglu":
+        return dict(there.inputs)
+    ffn = "blocks.i.ffn" if stage == "model" else "ffn"
+    others = {name: axes for name, axes in there.inputs.items() if not name.startswith(f"{ffn}.")}
+    return others | _under(ffn, _SWIGLU)
 
 
 def stage_of(name: str) -> Stage:
