@@ -24,6 +24,7 @@ NAMES = {
         binary_cross_entropy_with_logits mse_loss rms_norm per_token_linear""",
     nx.nn: """Module Linear LayerNorm Embedding Dropout TokenMixer FeedForward SwiGLUFeedForward
         RMSNorm PerTokenLinear PerTokenFeedForward PerTokenSwiGLU
+        ResidualNetwork MeanPooling TaskHeads
         SelfAttention RankMixerBlock RankMixerModel functional_call""",
     nx.optim: """SGD Adam AdamW Optimizer clip_grad_norm clip_grad_value constant cosine step_decay
         warmup""",

@@ -53,6 +53,7 @@ ROOMS = (
         "nn.token_mixer",
         "nn.feed_forward",
         "nn.rankmixer",
+        "nn.pooling",
         "nn.__init__",
     ),
     (

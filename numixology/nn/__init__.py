@@ -18,7 +18,13 @@ What all modules share:
 from .attention import SelfAttention
 from .dropout import Dropout
 from .embedding import Embedding
-from .feed_forward import FeedForward, PerTokenFeedForward, PerTokenSwiGLU, SwiGLUFeedForward
+from .feed_forward import (
+    FeedForward,
+    PerTokenFeedForward,
+    PerTokenSwiGLU,
+    ResidualNetwork,
+    SwiGLUFeedForward,
+)
 from .layer_norm import LayerNorm
 from .linear import Linear, PerTokenLinear
 from .mixers import (
@@ -32,6 +38,7 @@ from .mixers import (
 )
 from .module import Module
 from .parameter_table import ParameterRow, ParameterTable
+from .pooling import MeanPooling, TaskHeads
 from .rankmixer import BlockOptions, RankMixerBlock, RankMixerModel
 from .rms_norm import RMSNorm
 from .stateless import functional_call
@@ -44,7 +51,8 @@ __all__ = [
     "Dropout", "Embedding", "LayerNorm", "Linear", "PerTokenLinear", "RMSNorm",
     # RankMixer, from its parts to the model
     "TokenMixer", "FeedForward", "SwiGLUFeedForward", "PerTokenFeedForward", "PerTokenSwiGLU",
-    "BlockOptions", "RankMixerBlock", "RankMixerModel",
+    "ResidualNetwork", "BlockOptions", "RankMixerBlock", "RankMixerModel", "MeanPooling",
+    "TaskHeads",
     # What else may stand for the mixing
     "MIXINGS", "MixingName", "SelfAttention", "ChunkMixing", "FullMixing", "SinkhornMixing",
     "SinkhornRow", "FixedMixing",

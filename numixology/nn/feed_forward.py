@@ -2,7 +2,7 @@
 
 With ``norm="post"``, as in the paper, the norm follows the residual: LayerNorm(x + network(x)).
 Each has a form in which every token has weights of its own, as in the paper: the same network, of
-other linear layers.
+other linear layers. :class:`ResidualNetwork` puts norm and residual around any other network.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,8 @@ from .linear import Linear, PerTokenLinear
 from .module import Module, Rng
 
 __all__ = [
-    "FeedForward", "NetworkNorm", "PerTokenFeedForward", "PerTokenSwiGLU", "SwiGLUFeedForward",
+    "FeedForward", "NetworkNorm", "PerTokenFeedForward", "PerTokenSwiGLU", "ResidualNetwork",
+    "SwiGLUFeedForward",
 ]  # fmt: skip
 
 #: Where the norm of a network stands.
@@ -38,21 +39,61 @@ class _Residual(Module):
     """What all have around their network: the norm and the residual."""
 
     network: Callable[[Tensor], Tensor]
+    norm: Module
 
     def __init__(self, hidden_dim: int, norm: NetworkNorm, eps: float, dtype: DTypeLike) -> None:
         one_of("norm", norm, get_args(NetworkNorm))
         self.norm_placement = norm
         self.norm = LayerNorm(hidden_dim, eps, dtype=dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., D) to (..., D)."""
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """(..., D) to (..., D). What the network gives is added to x, or to ``residual``."""
+        to = x if residual is None else residual
         if self.norm_placement == "post":
-            return self.norm(step("residual", x + self.network(x)))
-        return step("residual", x + self.network(self.norm(x)))
+            return self.norm(step("residual", to + self.network(x)))
+        return step("residual", to + self.network(self.norm(x)))
 
     def _linear(self, n: int, out: int, bias: bool, **options: Any) -> Linear | PerTokenLinear:
         """What the network is made of."""
         return Linear(n, out, bias, **options)
+
+
+class ResidualNetwork(_Residual):
+    """y = x + network(LayerNorm(x)), or with ``norm="post"`` LayerNorm(x + network(x)).
+
+    The parts are ``norm`` and ``network``.
+
+    Args:
+        network: any module from (..., D) to (..., D).
+        hidden_dim: D, the number of features.
+        norm: ``"pre"`` or ``"post"``.
+        eps, rng, dtype: see :mod:`numixology.nn`.
+
+    Returns:
+        When called with x (..., D), y (..., D).
+
+    Source: RankMixer, section 3.1 (arXiv 2507.15551).
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> network = nx.nn.ResidualNetwork(nx.nn.Linear(8, 8, rng=0), 8, norm="post")
+        >>> network(nx.tensor(np.ones((2, 4, 8)))).shape
+        (2, 4, 8)
+    """
+
+    def __init__(
+        self,
+        network: Module,
+        hidden_dim: int,
+        *,
+        norm: NetworkNorm = "pre",
+        eps: float = 1e-5,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(hidden_dim, norm, eps, dtype)
+        self.network = network
 
 
 class FeedForward(_Residual):

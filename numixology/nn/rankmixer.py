@@ -1,5 +1,6 @@
 """The block, token mixer then feed-forward, and the model, embeddings then blocks."""
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, get_args
 
 import numpy as np
@@ -12,15 +13,22 @@ from ..observe import step
 from ..tensors import Tensor
 from .activation import ActivationName
 from .embedding import Embedding
-from .feed_forward import FeedForward, NetworkNorm, SwiGLUFeedForward
+from .feed_forward import (
+    FeedForward,
+    NetworkNorm,
+    PerTokenFeedForward,
+    PerTokenSwiGLU,
+    ResidualNetwork,
+    SwiGLUFeedForward,
+)
 from .mixers import MixingName
 from .module import Module, Rng
 from .token_mixer import MixerNorm, TokenMixer
 
 __all__ = ["BlockNorm", "BlockOptions", "Network", "RankMixerBlock", "RankMixerModel"]
 
-#: The feed-forward networks that a block may have.
-Network: TypeAlias = Literal["standard", "swiglu"]
+#: The feed-forward networks that have a name.
+Network: TypeAlias = Literal["standard", "swiglu", "per_token", "per_token_swiglu"]
 #: Where the norms of a block stand.
 BlockNorm: TypeAlias = Literal["guide", "post", "pre", "bare_mix"]
 
@@ -30,6 +38,12 @@ _NORMS: dict[BlockNorm, tuple[MixerNorm, NetworkNorm]] = {
     "post": ("post", "post"),
     "pre": ("pre", "pre"),
     "bare_mix": ("bare", "post"),
+}
+_NETWORKS: dict[str, Callable[..., Module]] = {
+    "standard": FeedForward,
+    "swiglu": SwiGLUFeedForward,
+    "per_token": PerTokenFeedForward,
+    "per_token_swiglu": PerTokenSwiGLU,
 }
 
 
@@ -48,7 +62,7 @@ class BlockOptions(TypedDict, total=False):
     """
 
     ff_dim: int | None
-    ffn: Network
+    ffn: Network | Module
     activation: ActivationName
     dropout: float
     mixing: MixingName | Module
@@ -74,14 +88,19 @@ class RankMixerBlock(Module):
     - ``"pre"``: s = x + mix(norm(x)), y = s + f(norm(s));
     - ``"bare_mix"``, much copied: y = norm(x + f(norm(mix(x)))), with one residual around both.
 
+    Any module from (B, T, D) to (B, T, D) may replace a part; in ``"bare_mix"`` the network is
+    called with ``residual=x`` beside its input.
+
     Args:
         num_tokens: T, the number of tokens.
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         **options: those that follow, each with a default.
         ff_dim: F; 4D if None, the default.
-        ffn: ``"standard"``, the default, or ``"swiglu"``.
-        activation: of the standard network, by default ``"gelu"``; SwiGLU has its own.
+        ffn: ``"standard"``, the default, ``"swiglu"``, ``"per_token"``, the paper's,
+            ``"per_token_swiglu"``, or a module of your own from (B, T, D) to (B, T, D). Unless it
+            is one of the networks of this package, norm and residual are put around it.
+        activation: of the standard networks, by default ``"gelu"``; SwiGLU has its own.
         dropout: the probability of a zero, by default 0.1; active in training mode only.
         mixing: ``"rankmixer"``, the default, ``"guide"``, or what else :class:`TokenMixer` takes.
         norm: ``"guide"``, the default, ``"post"``, ``"pre"`` or ``"bare_mix"``.
@@ -101,7 +120,7 @@ class RankMixerBlock(Module):
         (2, 4, 8)
     """
 
-    ffn: FeedForward | SwiGLUFeedForward
+    ffn: Module
 
     def __init__(
         self, num_tokens: int, hidden_dim: int, num_heads: int, **options: Unpack[BlockOptions]
@@ -116,23 +135,46 @@ class RankMixerBlock(Module):
         options["rng"] = np.random.default_rng(options.get("rng"))
         own = _given(options, "mixing", "educational", "eps", "rng", "dtype")
         self.mixer = TokenMixer(num_tokens, hidden_dim, num_heads, norm=mixer_norm, **own)
-        ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
-        one_of("ffn", ffn, get_args(Network))
-        own = _given(options, "ff_dim", "dropout", "eps", "rng", "dtype") | {"norm": network_norm}
-        if ffn == "standard":
-            self.ffn = FeedForward(hidden_dim, activation=activation, **own)
-        elif activation == "gelu":
-            self.ffn = SwiGLUFeedForward(hidden_dim, **own)
-        else:
-            invariant = "the swiglu network has an activation of its own"
-            raise ArgumentError(invariant, shown(activation), "leave activation out")
+        self.ffn = _network(num_tokens, hidden_dim, network_norm, options)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         if self.norm_placement == "bare_mix":
-            h = self.ffn.network(self.mixer(x))
-            return self.ffn.norm(step("residual", x + h))
+            return self.ffn(self.mixer(x), residual=x)
         return self.ffn(self.mixer(x))
+
+
+def _network(num_tokens: int, hidden_dim: int, norm: NetworkNorm, options: BlockOptions) -> Module:
+    """The network that the options ask for, with its norm and residual."""
+    ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
+    own = _given(options, "eps", "dtype") | {"norm": norm}
+    if isinstance(ffn, Module):
+        return _around(ffn, hidden_dim, own, _given(options, "ff_dim", "activation", "dropout"))
+    one_of("ffn", ffn, get_args(Network))
+    own |= _given(options, "ff_dim", "dropout", "rng")
+    if ffn in ("standard", "per_token"):
+        own["activation"] = activation
+    elif activation != "gelu":
+        invariant = f"the {ffn} network has an activation of its own"
+        raise ArgumentError(invariant, shown(activation), "leave activation out")
+    sizes = (num_tokens, hidden_dim) if ffn.startswith("per_token") else (hidden_dim,)
+    return _NETWORKS[ffn](*sizes, **own)
+
+
+def _around(
+    network: Module, hidden_dim: int, own: dict[str, Any], unread: dict[str, Any]
+) -> Module:
+    """A module of the user's, with norm and residual unless it has them."""
+    if unread:
+        invariant = "a network of your own has its width, activation and dropout"
+        raise ArgumentError(invariant, ", ".join(unread), "leave out what it was made with")
+    if not isinstance(network, FeedForward | SwiGLUFeedForward | ResidualNetwork):
+        return ResidualNetwork(network, hidden_dim, **own)
+    if network.norm_placement != own["norm"]:
+        invariant = f"in this block the norm of the network is {own['norm']!r}"
+        got = f"a {type(network).__name__} with norm={network.norm_placement!r}"
+        raise ArgumentError(invariant, got, f"make it with norm={own['norm']!r}")
+    return network
 
 
 class RankMixerModel(Module):
@@ -147,7 +189,9 @@ class RankMixerModel(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         num_layers: the number of blocks.
-        **options: those of :class:`RankMixerBlock`.
+        **options: those of :class:`RankMixerBlock`. A module that is given for ``ffn`` or
+            ``mixing`` stands in every block, and so do its parameters; for others, replace the
+            parts of each of ``blocks``.
 
     Returns:
         When called with ids (B, T), the final hidden states (B, T, D).

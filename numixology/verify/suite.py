@@ -258,12 +258,21 @@ def _module_cases() -> Iterator[Case]:
         network = nn.FeedForward(8, 12, activation=activation, rng=0)
         yield _of_module(f"FeedForward, {activation}", network, x)
     yield _of_module("SwiGLUFeedForward", nn.SwiGLUFeedForward(8, 12, rng=0), x)
-    yield _of_module("PerTokenFeedForward", nn.PerTokenFeedForward(3, 8, 12, rng=0), x)
-    yield _of_module("PerTokenSwiGLU", nn.PerTokenSwiGLU(3, 8, 12, rng=0), x)
+    yield _of_module("PerTokenFeedForward", nn.PerTokenFeedForward(3, 8, 5, rng=0), x)
+    yield _of_module("PerTokenSwiGLU", nn.PerTokenSwiGLU(3, 8, 5, rng=0), x)
+    own = nn.ResidualNetwork(nn.Linear(8, 8, rng=0), 8, norm="post")
+    yield _of_module("ResidualNetwork, post", own, x)
+    yield _of_module("MeanPooling", nn.MeanPooling(), x)
+    yield _of_module("TaskHeads", nn.TaskHeads(8, ["finish", "skip"], rng=0), x[0])
     # Without biases: softmax does not see a shift of all keys, so the key's has no gradient.
     yield _of_module("SelfAttention", nn.SelfAttention(8, 2, bias=False, rng=0), x)
     yield _of_module("RankMixerBlock", nn.RankMixerBlock(3, 8, 4, rng=0), x)
     yield _of_module("RankMixerBlock, swiglu", nn.RankMixerBlock(3, 8, 2, ffn="swiglu", rng=0), x)
+    for norm in ("post", "pre", "bare_mix"):
+        block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, ffn="per_token", norm=norm, rng=0)
+        yield _of_module(f"RankMixerBlock, per_token, {norm}", block, x)
+    block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, ffn="per_token_swiglu", norm="post", rng=0)
+    yield _of_module("RankMixerBlock, per_token_swiglu, post", block, x)
     model = nn.RankMixerModel(6, 3, 4, 2, 2, ff_dim=5, rng=0)
     yield _of_module("RankMixerModel on ids", model, np.array([[5, 0, 5], [1, 2, 3]]))
 

@@ -99,29 +99,60 @@ class TorchSelfAttention(torch.nn.Module):
 
 
 class TorchMixer(torch.nn.Module):
-    def __init__(self, hidden_dim, num_heads, mixing="rankmixer"):
+    def __init__(self, hidden_dim, num_heads, mixing="rankmixer", norm="post"):
         super().__init__()
-        self.num_heads, self.mixing = num_heads, mixing
+        self.num_heads, self.mixing, self.placement = num_heads, mixing, norm
         self.norm = torch.nn.LayerNorm(hidden_dim)
 
     def forward(self, x):
+        if self.placement == "pre":
+            return x + self.mix(self.norm(x))
+        return self.norm(self.mix(x) if self.placement == "bare" else x + self.mix(x))
+
+    def mix(self, x):
         B, T, D = x.shape
         H, d = self.num_heads, D // self.num_heads
         mixed = x.view(B, T, H, d).permute(0, 2, 1, 3).contiguous()  # (B, H, T, d)
         if self.mixing == "guide":
             mixed = mixed.permute(0, 2, 1, 3).contiguous()  # (B, T, H, d)
-        return self.norm(x + mixed.view(B, T, D))
+        return mixed.view(B, T, D)
 
 
 class TorchBlock(torch.nn.Module):
-    def __init__(self, hidden_dim, num_heads, ff_dim, ffn="standard", **options):
+    def __init__(
+        self, hidden_dim, num_heads, ff_dim, ffn="standard", *, form="guide", tokens=None, **options
+    ):
         super().__init__()
-        self.mixer = TorchMixer(hidden_dim, num_heads, options.pop("mixing", "rankmixer"))
-        kind = TorchSwiGLU if ffn == "swiglu" else TorchFeedForward
-        self.ffn = kind(hidden_dim, ff_dim, **options)
+        self.form = form
+        mixing = options.pop("mixing", "rankmixer")
+        mixer = {"pre": "pre", "bare_mix": "bare"}.get(form, "post")
+        self.mixer = TorchMixer(hidden_dim, num_heads, mixing, mixer)
+        kind = TorchSwiGLU if "swiglu" in ffn else TorchFeedForward
+        norm = "pre" if form in ("guide", "pre") else "post"
+        own = tokens if "per_token" in ffn else None
+        self.ffn = kind(hidden_dim, ff_dim, norm=norm, tokens=own, **options)
 
     def forward(self, x):
-        return self.ffn(self.mixer(x))
+        s = self.mixer(x)
+        if self.form == "bare_mix":
+            return self.ffn.norm(x + self.ffn.network(s))
+        return self.ffn(s)
+
+
+class TorchHeads(torch.nn.Module):
+    def __init__(self, hidden_dim, count):
+        super().__init__()
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(hidden_dim, 1) for _ in range(count))
+
+    def forward(self, x):
+        return torch.cat([head(x.mean(1)) for head in self.heads], 1)
+
+
+class Pooled(nx.nn.TaskHeads):
+    """The same of ours: the mean of the tokens, then the heads."""
+
+    def forward(self, x):
+        return super().forward(nx.nn.MeanPooling()(x))
 
 
 class TorchModel(torch.nn.Module):
@@ -328,6 +359,40 @@ def test_block(ffn, mixing):
         )
 
 
+@pytest.mark.parametrize("ffn", ["standard", "swiglu", "per_token", "per_token_swiglu"])
+@pytest.mark.parametrize("form", ["guide", "post", "pre", "bare_mix"])
+def test_block_in_its_forms(form, ffn):
+    for seed, (T, D, H) in enumerate([(4, 8, 4), (3, 6, 2)]):
+        x = np.random.default_rng(seed).standard_normal((2, T, D))
+        agree(
+            f"RankMixerBlock: {ffn}, {form}",
+            nx.nn.RankMixerBlock(T, D, H, ff_dim=7, ffn=ffn, norm=form, rng=seed),
+            TorchBlock(D, H, 7, ffn, form=form, tokens=T),
+            x,
+            seed=seed,
+        )
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_network_with_norm_and_residual(norm):
+    class Theirs(TorchResidual):
+        def __init__(self):
+            super().__init__(6, norm)
+            self.network = torch.nn.Linear(6, 6)
+
+    for seed in SEEDS:
+        x = np.random.default_rng(seed).standard_normal((2, 3, 6))
+        ours = nx.nn.ResidualNetwork(nx.nn.Linear(6, 6, rng=seed), 6, norm=norm)
+        agree("ResidualNetwork", ours, Theirs(), x, seed=seed)
+
+
+def test_pooling_and_heads():
+    for seed in SEEDS:
+        x = np.random.default_rng(seed).standard_normal((2, 3, 6))
+        ours = Pooled(6, ["finish", "skip"], rng=seed)
+        agree("MeanPooling, TaskHeads", ours, TorchHeads(6, 2), x, seed=seed)
+
+
 @pytest.mark.parametrize("ffn", ["standard", "swiglu"])
 def test_model(ffn):
     for seed, (T, D, H) in enumerate([(4, 8, 4), (3, 6, 2)]):
@@ -371,7 +436,8 @@ def test_every_module_is_compared():
     compared = {
         "Linear", "LayerNorm", "Embedding", "Dropout", "FeedForward", "SwiGLUFeedForward",
         "SelfAttention", "TokenMixer", "RankMixerBlock", "RankMixerModel", "PerTokenLinear",
-        "RMSNorm", "PerTokenFeedForward", "PerTokenSwiGLU",
+        "RMSNorm", "PerTokenFeedForward", "PerTokenSwiGLU", "ResidualNetwork", "MeanPooling",
+        "TaskHeads",
         # in test_torch_mixers.py
         "ChunkMixing", "FixedMixing", "FullMixing", "SinkhornMixing",
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """The feed-forward networks."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -50,7 +51,9 @@ class TestStandard:
     def test_four_times_as_wide_unless_asked_otherwise(self):
         assert nn.FeedForward(5, rng=0).linear1.weight.shape == (20, 5)
 
-    @pytest.mark.parametrize("kind", [nn.FeedForward, nn.SwiGLUFeedForward])
+    @pytest.mark.parametrize(
+        "kind", [nn.FeedForward, nn.SwiGLUFeedForward, partial(nn.ResidualNetwork, nn.Linear(4, 4))]
+    )
     def test_a_norm_that_stands_nowhere(self, kind):
         with pytest.raises(ArgumentError, match="norm is 'pre' or 'post': got 'bare'"):
             kind(4, norm="bare")
@@ -291,3 +294,16 @@ def test_activations_reach_the_per_token_network():
         one = nn.FeedForward(4, 6, activation=name).eval()
         one.load_state_dict(slice_of(module.state_dict(), 1))
         np.testing.assert_allclose(module(X).data[:, 1], one(X[:, 1]).data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_residual_beside_the_input(norm):
+    """What the network gives is added to it, and not to the input."""
+    x, other = RNG.normal(size=(2, 2, 3, 4))
+    module = shaken(nn.ResidualNetwork(nn.Linear(4, 4, rng=0), 4, norm=norm))
+    want = {
+        "pre": lambda to: to + module.network(module.norm(x)).data,
+        "post": lambda to: module.norm(to + module.network(x)).data,
+    }[norm]
+    np.testing.assert_array_equal(module(x, residual=other).data, want(other))
+    np.testing.assert_array_equal(module(x).data, want(x))

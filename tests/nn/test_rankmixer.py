@@ -21,6 +21,20 @@ def model(**options):
 IDS = np.array([[1, 10, 3], [3, 3, 0]])
 
 
+FORMS = ["guide", "post", "pre", "bare_mix"]
+FFNS = ["standard", "swiglu", "per_token", "per_token_swiglu"]
+
+
+class Doubled(nn.Module):
+    """A network of the user's, which has a parameter."""
+
+    def __init__(self):
+        self.scale = nx.tensor([2.0], requires_grad=True)
+
+    def forward(self, x):
+        return x * self.scale
+
+
 class TestBlock:
     def test_names_and_shapes(self):
         block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, rng=0)
@@ -43,8 +57,8 @@ class TestBlock:
         mixed = F.layer_norm(x + F.token_mix(x, 4))
         np.testing.assert_array_equal(block(nx.tensor(x)).data, block.ffn(mixed).data)
 
-    @pytest.mark.parametrize("ffn", ["standard", "swiglu"])
-    @pytest.mark.parametrize("placement", ["guide", "post", "pre", "bare_mix"])
+    @pytest.mark.parametrize("ffn", FFNS)
+    @pytest.mark.parametrize("placement", FORMS)
     def test_norms_stand_where_the_formula_has_them(self, placement, ffn):
         block = nn.RankMixerBlock(3, 8, 4, norm=placement, ffn=ffn, ff_dim=5, rng=0).eval()
         state = {k: v + 0.3 * RNG.normal(size=v.shape) for k, v in block.state_dict().items()}
@@ -61,12 +75,14 @@ class TestBlock:
         def mix(v):
             return F.token_mix(v, 4)
 
+        def linear(h, name):
+            weight, bias = p[f"ffn.{name}.weight"], p.get(f"ffn.{name}.bias", 0.0)
+            return F.einsum("bti,toi->bto" if weight.ndim == 3 else "bti,oi->bto", h, weight) + bias
+
         def network(h):
-            if ffn == "swiglu":
-                gate, up = h @ p["ffn.w1.weight"].T, h @ p["ffn.w3.weight"].T
-                return (F.silu(gate) * up) @ p["ffn.w2.weight"].T
-            h = F.gelu(F.linear(h, p["ffn.linear1.weight"], p["ffn.linear1.bias"]))
-            return F.linear(h, p["ffn.linear2.weight"], p["ffn.linear2.bias"])
+            if "swiglu" in ffn:
+                return linear(F.silu(linear(h, "w1")) * linear(h, "w3"), "w2")
+            return linear(F.gelu(linear(h, "linear1")), "linear2")
 
         s = {
             "guide": lambda: first(x + mix(x)),
@@ -119,7 +135,98 @@ class TestBlock:
         assert block.mixer.norm.eps == block.ffn.norm.eps == 0.25
         assert "ffn.w1.bias" not in block.state_dict()
 
+    def test_the_names_of_the_paper_s_block(self):
+        T, D, F = 4, 8, 5
+        block = nn.RankMixerBlock(T, D, 4, ffn="per_token", norm="post", ff_dim=F, rng=0)
+        assert {name: p.shape for name, p in block.named_parameters()} == {
+            "mixer.norm.weight": (D,),
+            "mixer.norm.bias": (D,),
+            "ffn.norm.weight": (D,),
+            "ffn.norm.bias": (D,),
+            "ffn.linear1.weight": (T, F, D),
+            "ffn.linear1.bias": (T, F),
+            "ffn.linear2.weight": (T, D, F),
+            "ffn.linear2.bias": (T, D),
+        }
+        assert isinstance(block.ffn, nn.PerTokenFeedForward)
+
+    def test_options_reach_the_per_token_networks(self):
+        block = nn.RankMixerBlock(
+            3, 8, 4, ffn="per_token", activation="relu", dropout=0.3, eps=0.25, rng=0
+        )
+        assert (block.ffn.activation.name, block.ffn.dropout.p) == ("relu", 0.3)
+        assert block.ffn.norm.eps == 0.25
+        block = nn.RankMixerBlock(3, 8, 4, ffn="per_token_swiglu", ff_dim=5, dropout=0.3, rng=0)
+        assert isinstance(block.ffn, nn.PerTokenSwiGLU)
+        assert {name: p.shape for name, p in block.ffn.named_parameters()} == {
+            "norm.weight": (8,),
+            "norm.bias": (8,),
+            "w1.weight": (3, 5, 8),
+            "w2.weight": (3, 8, 5),
+            "w3.weight": (3, 5, 8),
+        }
+        assert block.ffn.dropout.p == 0.3
+
+    @pytest.mark.parametrize("placement", FORMS)
+    def test_a_network_of_the_user_s_gets_norm_and_residual(self, placement):
+        block = nn.RankMixerBlock(3, 8, 4, ffn=Doubled(), norm=placement, eps=0.25, rng=0)
+        assert [name for name, _ in block.ffn.named_parameters()] == [
+            *("norm.weight", "norm.bias", "network.scale"),
+        ]
+        x = RNG.normal(size=(2, 3, 8))
+        s = block.mixer(x).data
+
+        def norm(v):
+            return F.layer_norm(v, eps=0.25)
+
+        want = {
+            "guide": s + 2 * norm(s),
+            "post": norm(s + 2 * s),
+            "pre": s + 2 * norm(s),
+            "bare_mix": norm(x + 2 * s),
+        }[placement]
+        np.testing.assert_allclose(block(nx.tensor(x)).data, want, rtol=1e-13, atol=1e-13)
+
+    @pytest.mark.parametrize("placement", FORMS)
+    def test_a_network_that_has_both_stays_as_it_is(self, placement):
+        norm = "post" if placement in ("post", "bare_mix") else "pre"
+        own = nn.FeedForward(8, 5, bias=False, norm=norm, rng=0)
+        block = nn.RankMixerBlock(3, 8, 4, ffn=own, norm=placement)
+        assert block.ffn is own
+        other = nn.SwiGLUFeedForward(8, norm="pre" if norm == "post" else "post")
+        with pytest.raises(ArgumentError) as caught:
+            nn.RankMixerBlock(3, 8, 4, ffn=other, norm=placement)
+        assert str(caught.value) == (
+            f"in this block the norm of the network is {norm!r}: got a SwiGLUFeedForward with "
+            f"norm={other.norm_placement!r}; make it with norm={norm!r}"
+        )
+
+    def test_options_that_a_network_of_the_user_s_would_not_read(self):
+        with pytest.raises(ArgumentError) as caught:
+            nn.RankMixerBlock(3, 8, 4, ffn=Doubled(), dropout=0.1, ff_dim=5)
+        assert str(caught.value) == (
+            "a network of your own has its width, activation and dropout: got dropout, ff_dim; "
+            "leave out what it was made with"
+        )
+
+    @pytest.mark.parametrize("placement", FORMS)
+    def test_parts_may_be_replaced(self, placement):
+        """By any module of the same shapes: here the mixer, the whole network, and a norm."""
+        x = RNG.normal(size=(2, 3, 8))
+        block = nn.RankMixerBlock(3, 8, 4, norm=placement, rng=0).eval()
+        block.mixer = nn.Linear(8, 8, rng=1)
+        block.ffn = nn.ResidualNetwork(Doubled(), 8, norm="post")
+        block.ffn.norm = nn.RMSNorm(8)
+        s = block.mixer(x)
+        want = F.rms_norm((x if placement == "bare_mix" else s) + 2 * s)
+        np.testing.assert_allclose(block(nx.tensor(x)).data, want.data, rtol=1e-13)
+        assert sorted(block.state_dict()) == [
+            *("ffn.network.scale", "ffn.norm.weight", "mixer.bias", "mixer.weight"),
+        ]
+
     def test_swiglu_has_an_activation_of_its_own(self):
+        with pytest.raises(ArgumentError, match="the per_token_swiglu network has an activation"):
+            nn.RankMixerBlock(3, 8, 4, ffn="per_token_swiglu", activation="relu")
         for activation in ("relu", "silu", "gelu_tanh"):
             with pytest.raises(ArgumentError) as caught:
                 nn.RankMixerBlock(3, 8, 4, ffn="swiglu", activation=activation)
@@ -131,8 +238,8 @@ class TestBlock:
     @pytest.mark.parametrize(
         ("option", "text"),
         [
-            ({"ffn": "moe"}, "ffn is 'standard' or 'swiglu': got 'moe'; use one of them"),
-            ({"ffn": None}, "ffn is 'standard' or 'swiglu': got None"),
+            ({"ffn": "moe"}, "ffn is 'standard', .* or 'per_token_swiglu': got 'moe'; use one"),
+            ({"ffn": None}, "ffn is 'standard', .* or 'per_token_swiglu': got None"),
             ({"norm": "x"}, "norm is 'guide', 'post', 'pre' or 'bare_mix': got 'x'"),
             ({"mixing": "x"}, "mixing is 'rankmixer', 'guide', "),
             ({"activation": "x"}, "activation is 'gelu', .* or 'silu': got 'x'; use one of them"),
@@ -165,6 +272,39 @@ class TestBlock:
         J = nx.jacobian(block, RNG.normal(size=(1, 2, 8))).data.reshape(2, 8, 2, 8)
         assert J[0, :, 1].any() == J[1, :, 0].any() == sees
         assert J[0, :, 0].all()
+
+
+class TestNullSpace:
+    """Where T = H, x + mix(x) loses every A with A_t^h = -A_h^t."""
+
+    T, D = 4, 12
+
+    def direction(self):
+        """Such an A, from any x: less the chunks of which it is the mirror."""
+        x = np.random.default_rng(0).normal(size=(1, self.T, self.D))
+        return x - F.token_mix(x, self.T)
+
+    def change(self, **options):
+        block = nn.RankMixerBlock(self.T, self.D, self.T, rng=0, **options).eval()
+        x = np.random.default_rng(1).normal(size=(1, self.T, self.D))
+        return np.abs(block(x + self.direction()).data - block(x).data).max()
+
+    def test_the_direction_is_antisymmetric(self):
+        chunks = self.direction().reshape(self.T, self.T, -1)
+        np.testing.assert_array_equal(chunks, -chunks.transpose(1, 0, 2))
+        assert np.abs(chunks).max() > 1
+
+    @pytest.mark.parametrize("ffn", FFNS)
+    @pytest.mark.parametrize("placement", FORMS)
+    def test_only_blocks_with_the_norm_behind_the_mixing_are_blind_to_it(self, placement, ffn):
+        change = self.change(norm=placement, ffn=ffn)
+        if placement in ("guide", "post"):
+            assert change < 1e-14
+        else:
+            assert change > 0.1
+
+    def test_the_identity_is_not(self):
+        assert self.change(norm="post", mixing="guide") > 0.1
 
 
 class TestModel:
@@ -222,6 +362,19 @@ class TestModel:
         plain = nn.RankMixerModel(11, 3, 8, 4, 1)
         assert plain.blocks[0].ffn.dropout.p == 0.1
         assert not plain.blocks[0].mixer.educational
+
+    def test_the_paper_s_model(self):
+        one = model(ffn="per_token", norm="post", ff_dim=5)
+        assert [block.norm_placement for block in one.blocks] == ["post"] * 2
+        assert one.state_dict()["blocks.1.ffn.linear1.weight"].shape == (3, 5, 8)
+        assert one(IDS).shape == (2, 3, 8)
+
+    def test_a_module_that_is_given_is_shared_by_the_blocks(self):
+        own = Doubled()
+        one = nn.RankMixerModel(11, 3, 8, 4, 2, ffn=own, rng=0)
+        assert one.blocks[0].ffn.network is one.blocks[1].ffn.network is own
+        assert sum(p is own.scale for p in one.parameters()) == 1
+        assert one(IDS).shape == (2, 3, 8)
 
     def test_the_position_table_is_broadcast_over_the_batch(self):
         one = model()

@@ -98,16 +98,8 @@ def feed_forward_scene(
           residual    (1, 2, 4)   the input is added; reads dropout (2nd) and input
     """
     network_within(hidden_dim, ff_dim, batch, num_tokens)
-    block = nn.RankMixerBlock(
-        1,
-        hidden_dim,
-        1,
-        ff_dim=ff_dim,
-        ffn=ffn,
-        activation=activation,
-        rng=0,
-    )
-    network = block.ffn
+    options: nn.BlockOptions = {"ff_dim": ff_dim, "ffn": ffn, "activation": activation, "rng": 0}
+    network = nn.RankMixerBlock(num_tokens, hidden_dim, 1, **options).ffn
     steps = steps_of(network, tensor(np.zeros((batch, num_tokens, hidden_dim))))
     kind = f"standard, {activation}" if ffn == "standard" else ffn
     title = f"Feed-forward network ({kind}): {network.parameter_table().total:,} parameters"
@@ -342,8 +334,8 @@ def parameters_scene(
         ('total', '', '156', '100.000 %')
     """
     network_within(hidden_dim, ff_dim)
-    kind = nn.SwiGLUFeedForward if ffn == "swiglu" else nn.FeedForward
-    table = kind(hidden_dim, ff_dim, rng=0).parameter_table()
+    network = nn.RankMixerBlock(1, hidden_dim, 1, ff_dim=ff_dim, ffn=ffn, rng=0).ffn
+    table = network.parameter_table()
     rows = [(row.name, str(row.shape), f"{row.count:,}", f"{row.share:.3f} %") for row in table]
     rows.append(("total", "", f"{table.total:,}", "100.000 %"))
     header = ("parameter", "shape", "count", "share")

@@ -86,7 +86,9 @@ def test_networks_that_do_not_exist_are_refused() -> None:
         feed_forward_scene(4, batch=0)
     with refused(ArgumentError, "num_tokens is a positive integer"):
         feed_forward_scene(4, num_tokens=0)
-    with refused(ArgumentError, "ffn is 'standard' or 'swiglu'", "'moe'"):
+    with refused(
+        ArgumentError, "ffn is 'standard', 'swiglu', 'per_token' or 'per_token_swiglu'", "'moe'"
+    ):
         feed_forward_scene(4, ffn="moe")
     with refused(ArgumentError, "activation", "'sine'"):
         feed_forward_scene(4, activation="sine")
