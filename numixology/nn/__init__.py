@@ -18,6 +18,14 @@ What all modules share:
 from .attention import SelfAttention
 from .dropout import Dropout
 from .embedding import Embedding
+from .experts import (
+    ExpertReport,
+    Experts,
+    MixtureOfExperts,
+    SparseMoE,
+    SparsePerTokenMoE,
+    SwiGLUExperts,
+)
 from .feed_forward import (
     FeedForward,
     PerTokenFeedForward,
@@ -37,12 +45,15 @@ from .mixers import (
     SinkhornRow,
 )
 from .module import Module
+from .padded_mixing import PaddedMixing
 from .parameter_table import ParameterRow, ParameterTable
 from .pooling import MeanPooling, TaskHeads
 from .rankmixer import BlockOptions, RankMixerBlock, RankMixerModel
 from .rms_norm import RMSNorm
+from .routing import AdaptiveRegularizer, ReLURouter, TopKRouter
 from .stateless import functional_call
 from .token_mixer import TokenMixer
+from .tokenizers import GlobalToken, GroupTokenizer, SlicedTokenizer
 
 __all__ = [
     # The base of all, and its tools
@@ -56,4 +67,9 @@ __all__ = [
     # What else may stand for the mixing
     "MIXINGS", "MixingName", "SelfAttention", "ChunkMixing", "FullMixing", "SinkhornMixing",
     "SinkhornRow", "FixedMixing",
+    # From features to tokens
+    "SlicedTokenizer", "GroupTokenizer", "GlobalToken", "PaddedMixing",
+    # Sparse experts
+    "SparseMoE", "SparsePerTokenMoE", "MixtureOfExperts", "Experts", "SwiGLUExperts", "ReLURouter",
+    "TopKRouter", "AdaptiveRegularizer", "ExpertReport",
 ]  # fmt: skip

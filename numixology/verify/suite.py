@@ -266,6 +266,18 @@ def _module_cases() -> Iterator[Case]:
     yield _of_module("TaskHeads", nn.TaskHeads(8, ["finish", "skip"], rng=0), x[0])
     # Without biases: softmax does not see a shift of all keys, so the key's has no gradient.
     yield _of_module("SelfAttention", nn.SelfAttention(8, 2, bias=False, rng=0), x)
+    features = _draw(2)(2, 12)
+    yield _of_module("SlicedTokenizer", nn.SlicedTokenizer(12, 4, 5, rng=0), features)
+    groups = nn.GroupTokenizer([3, 4, 5], 6, rng=0)
+    yield _of_module("GlobalToken, learned", nn.GlobalToken(groups, rng=0), features)
+    yield _of_module("GlobalToken, projected", nn.GlobalToken(groups, "projected", rng=0), features)
+    yield _of_module("PaddedMixing", nn.PaddedMixing(3, 8, 3), x)
+    moe = nn.SparseMoE(3, 4, 2, 3, policy="single", rng=0)
+    yield _of_module("SparseMoE, serving", moe, x[..., :4])
+    for policy in ("joint", "tied"):
+        moe = nn.SparseMoE(3, 4, 2, 3, policy=policy, rng=0)
+        yield _of_module(f"SparseMoE, {policy} training", moe, x[..., :4], training=True)
+    yield _of_module("SparsePerTokenMoE", nn.SparsePerTokenMoE(3, 4, 3, 2, 2, rng=0), x[..., :4])
     yield _of_module("RankMixerBlock", nn.RankMixerBlock(3, 8, 4, rng=0), x)
     yield _of_module("RankMixerBlock, swiglu", nn.RankMixerBlock(3, 8, 2, ffn="swiglu", rng=0), x)
     for norm in ("post", "pre", "bare_mix"):
@@ -277,8 +289,8 @@ def _module_cases() -> Iterator[Case]:
     yield _of_module("RankMixerModel on ids", model, np.array([[5, 0, 5], [1, 2, 3]]))
 
 
-def _of_module(name: str, module: nn.Module, x: Array) -> Case:
-    module.eval()
+def _of_module(name: str, module: nn.Module, x: Array, training: bool = False) -> Case:
+    module.train(training)
     rng = np.random.default_rng(3)
     state = module.state_dict()
     names = list(state)

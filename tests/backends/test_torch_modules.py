@@ -440,6 +440,10 @@ def test_every_module_is_compared():
         "TaskHeads",
         # in test_torch_mixers.py
         "ChunkMixing", "FixedMixing", "FullMixing", "SinkhornMixing",
+        # in test_torch_experts.py
+        "SlicedTokenizer", "GroupTokenizer", "GlobalToken", "PaddedMixing", "ReLURouter",
+        "TopKRouter", "Experts", "SwiGLUExperts", "MixtureOfExperts", "SparseMoE",
+        "SparsePerTokenMoE",
     }  # fmt: skip
     public = {
         name
