@@ -56,6 +56,7 @@ ROOMS = (
         "nn.routing",
         "nn.experts",
         "nn.feed_forward",
+        "nn.token_mixer_large",
         "nn.rankmixer",
         "nn.pooling",
         "nn.__init__",

@@ -53,6 +53,7 @@ from .rms_norm import RMSNorm
 from .routing import AdaptiveRegularizer, ReLURouter, TopKRouter
 from .stateless import functional_call
 from .token_mixer import TokenMixer
+from .token_mixer_large import TokenMixerLarge, TokenMixerLargeBlock
 from .tokenizers import GlobalToken, GroupTokenizer, SlicedTokenizer
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "TokenMixer", "FeedForward", "SwiGLUFeedForward", "PerTokenFeedForward", "PerTokenSwiGLU",
     "ResidualNetwork", "BlockOptions", "RankMixerBlock", "RankMixerModel", "MeanPooling",
     "TaskHeads",
+    # TokenMixer-Large
+    "TokenMixerLargeBlock", "TokenMixerLarge",
     # What else may stand for the mixing
     "MIXINGS", "MixingName", "SelfAttention", "ChunkMixing", "FullMixing", "SinkhornMixing",
     "SinkhornRow", "FixedMixing",

@@ -285,6 +285,11 @@ def _module_cases() -> Iterator[Case]:
         yield _of_module(f"RankMixerBlock, per_token, {norm}", block, x)
     block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, ffn="per_token_swiglu", norm="post", rng=0)
     yield _of_module("RankMixerBlock, per_token_swiglu, post", block, x)
+    for norm in ("inside", "outside"):
+        large = nn.TokenMixerLargeBlock(3, 8, 4, expansion=1, norm=norm, rng=0)
+        yield _of_module(f"TokenMixerLargeBlock, {norm}", large, x)
+    large = nn.TokenMixerLarge(3, 4, 2, 3, expansion=1, rng=0)
+    yield _of_module("TokenMixerLarge", large, x[:, :, :4])
     model = nn.RankMixerModel(6, 3, 4, 2, 2, ff_dim=5, rng=0)
     yield _of_module("RankMixerModel on ids", model, np.array([[5, 0, 5], [1, 2, 3]]))
 

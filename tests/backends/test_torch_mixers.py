@@ -91,3 +91,90 @@ def test_learned_mixings(T, D, H):
 def test_fixed_mixings(T, D, H, name):
     x = np.random.default_rng(0).standard_normal((2, T, D))
     agree(f"FixedMixing: {name}", nx.nn.MIXINGS[name](T, D, H), TorchFixed(name, H), x)
+
+
+class TorchSwiGLU(torch.nn.Module):
+    """For each token three matrices, one token after another."""
+
+    def __init__(self, num_tokens, width, hidden):
+        super().__init__()
+        self.norm = torch.nn.RMSNorm(width, eps=1e-5)
+        self.w1 = torch.nn.Module()
+        self.w2 = torch.nn.Module()
+        self.w3 = torch.nn.Module()
+        for layer, out, n in ((self.w1, hidden, width), (self.w3, hidden, width)):
+            layer.weight = torch.nn.Parameter(torch.empty(num_tokens, out, n))
+        self.w2.weight = torch.nn.Parameter(torch.empty(num_tokens, width, hidden))
+
+    def forward(self, x):
+        weights = zip(self.w1.weight, self.w2.weight, self.w3.weight, strict=True)
+        tokens = [
+            (torch.nn.functional.silu(x[:, t] @ w1.T) * (x[:, t] @ w3.T)) @ w2.T
+            for t, (w1, w2, w3) in enumerate(weights)
+        ]
+        return torch.stack(tokens, 1)
+
+
+class TorchLargeBlock(torch.nn.Module):
+    """Mixing and its inverse by lists of chunks."""
+
+    def __init__(self, num_tokens, hidden_dim, num_heads, expansion, norm, residual):
+        super().__init__()
+        width = num_tokens * hidden_dim // num_heads
+        self.mixed = TorchSwiGLU(num_heads, width, expansion * width)
+        self.reverted = TorchSwiGLU(num_tokens, hidden_dim, expansion * hidden_dim)
+        self.num_heads, self.placement, self.residual = num_heads, norm, residual
+
+    def network(self, part, x, to):
+        return to + part(part.norm(x)) if self.placement == "inside" else part.norm(to + part(x))
+
+    def forward(self, x):
+        B, T, D = x.shape
+        H = self.num_heads
+        heads = [torch.cat([t.chunk(H, -1)[h] for t in x.unbind(1)], -1) for h in range(H)]
+        h = torch.stack(heads, 1)
+        m = self.network(self.mixed, h, h)
+        if self.residual in ("original", "standard"):
+            r = m.reshape(B, T, D)
+        elif self.residual == "mixed_again":
+            r = m.reshape(B, T, H, D // H).transpose(1, 2).reshape(B, T, D)
+        else:
+            tokens = [torch.cat([s.chunk(T, -1)[t] for s in m.unbind(1)], -1) for t in range(T)]
+            r = torch.stack(tokens, 1)
+        to = x if self.residual in ("aligned", "original", "mixed_again") else r
+        return self.network(self.reverted, r, to)
+
+
+class TorchLarge(torch.nn.Module):
+    def __init__(self, num_layers, interval, *block):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList(TorchLargeBlock(*block) for _ in range(num_layers))
+        self.interval = interval
+
+    def forward(self, x):
+        inputs = [x]
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if (i + 1) % self.interval == 0 and i + 1 < len(self.blocks):
+                x = x + inputs[i + 1 - self.interval]
+            inputs.append(x)
+        return x
+
+
+@pytest.mark.parametrize("residual", ["aligned", "original", "standard", "reverted", "mixed_again"])
+@pytest.mark.parametrize("norm", ["inside", "outside"])
+def test_token_mixer_large_block(norm, residual):
+    for seed, (T, D, H) in enumerate([(4, 8, 2), (3, 8, 4), (2, 6, 3), (3, 6, 3), (5, 4, 1)]):
+        x = np.random.default_rng(seed).standard_normal((2, T, D))
+        options = {"norm": norm, "residual": residual}
+        ours = nx.nn.TokenMixerLargeBlock(T, D, H, expansion=2, rng=seed, **options)
+        theirs = TorchLargeBlock(T, D, H, 2, **options)
+        agree(f"TokenMixerLargeBlock: {norm}", ours, theirs, x, seed=seed)
+
+
+@pytest.mark.parametrize(("num_layers", "interval"), [(5, 2), (4, 2), (4, 3), (2, 2), (1, 1)])
+def test_token_mixer_large(num_layers, interval):
+    x = np.random.default_rng(0).standard_normal((2, 3, 4))
+    ours = nx.nn.TokenMixerLarge(3, 4, 2, num_layers, interval=interval, expansion=1, rng=0)
+    theirs = TorchLarge(num_layers, interval, 3, 4, 2, 1, "inside", "aligned")
+    agree("TokenMixerLarge", ours, theirs, x)

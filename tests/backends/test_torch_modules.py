@@ -439,7 +439,8 @@ def test_every_module_is_compared():
         "RMSNorm", "PerTokenFeedForward", "PerTokenSwiGLU", "ResidualNetwork", "MeanPooling",
         "TaskHeads",
         # in test_torch_mixers.py
-        "ChunkMixing", "FixedMixing", "FullMixing", "SinkhornMixing",
+        "ChunkMixing", "FixedMixing", "FullMixing", "SinkhornMixing", "TokenMixerLarge",
+        "TokenMixerLargeBlock",
         # in test_torch_experts.py
         "SlicedTokenizer", "GroupTokenizer", "GlobalToken", "PaddedMixing", "ReLURouter",
         "TopKRouter", "Experts", "SwiGLUExperts", "MixtureOfExperts", "SparseMoE",
