@@ -88,11 +88,11 @@ class TokenMixerLargeBlock(Module):
         num_tokens: T, the number of tokens.
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
-        expansion: n.
+        expansion: n, the hidden widths over those of the tokens.
         norm: ``"inside"`` or ``"outside"``.
         residual: one of the words above.
         dropout: the probability of a zero, in [0, 1); active in training mode only.
-        eps: of the RMSNorms.
+        eps: that of the RMSNorms.
         rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
@@ -181,9 +181,8 @@ class TokenMixerLarge(Module):
         >>> import numpy as np
         >>> import numixology as nx
         >>> model = nx.nn.TokenMixerLarge(4, 12, 2, num_layers=5, rng=0)
-        >>> x = nx.tensor(np.ones((3, 4, 12)))
-        >>> [output.shape for output in model.outputs(x)]  # of layers 2, 4 and 5
-        [(3, 4, 12), (3, 4, 12), (3, 4, 12)]
+        >>> model(nx.tensor(np.ones((3, 4, 12)))).shape
+        (3, 4, 12)
     """
 
     _settings = ("interval",)
@@ -216,6 +215,13 @@ class TokenMixerLarge(Module):
         Returns:
             Tensors (B, T, D): one for each layer l < L that is a multiple of the interval, and one
             for layer L.
+
+        Example:
+            >>> import numpy as np
+            >>> import numixology as nx
+            >>> model = nx.nn.TokenMixerLarge(4, 12, 2, num_layers=4, rng=0)
+            >>> low, y = model.outputs(nx.tensor(np.ones((3, 4, 12))))
+            >>> loss = (y**2).mean() + 0.1 * (low**2).mean()
         """
         start, outputs = x, []
         for number, block in enumerate(self.blocks, 1):

@@ -252,8 +252,10 @@ def _module_cases() -> Iterator[Case]:
     yield _of_module("Embedding", nn.Embedding(4, 3, rng=0), _repeated)
     yield _of_module("TokenMixer", nn.TokenMixer(3, 8, 4), x)
     yield _of_module("TokenMixer, guide", nn.TokenMixer(3, 8, 4, mixing="guide"), x)
-    for name in ("matrix_per_head", "full", "sinkhorn", "neighbors"):
-        yield _of_module(f"mixing: {name}", nn.MIXINGS[name](3, 8, 4, rng=0), x)
+    yield _of_module("ChunkMixing", nn.ChunkMixing(3, 8, 4, rng=0), x)
+    yield _of_module("FullMixing", nn.FullMixing(3, 4, rng=0), x[:, :, :4])
+    yield _of_module("SinkhornMixing", nn.SinkhornMixing(3, 8, 2, steps=3, rng=0), x)
+    yield _of_module("FixedMixing, neighbors", nn.MIXINGS["neighbors"](3, 8, 4), x)
     for activation in ("gelu", "gelu_tanh", "relu", "silu"):
         network = nn.FeedForward(8, 12, activation=activation, rng=0)
         yield _of_module(f"FeedForward, {activation}", network, x)
@@ -285,11 +287,10 @@ def _module_cases() -> Iterator[Case]:
         yield _of_module(f"RankMixerBlock, per_token, {norm}", block, x)
     block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, ffn="per_token_swiglu", norm="post", rng=0)
     yield _of_module("RankMixerBlock, per_token_swiglu, post", block, x)
-    for norm in ("inside", "outside"):
-        large = nn.TokenMixerLargeBlock(3, 8, 4, expansion=1, norm=norm, rng=0)
-        yield _of_module(f"TokenMixerLargeBlock, {norm}", large, x)
-    large = nn.TokenMixerLarge(3, 4, 2, 3, expansion=1, rng=0)
-    yield _of_module("TokenMixerLarge", large, x[:, :, :4])
+    large = nn.TokenMixerLargeBlock(3, 4, 2, expansion=1, norm="outside", rng=0)
+    yield _of_module("TokenMixerLargeBlock, outside", large, x[:, :, :4])
+    stack = nn.TokenMixerLarge(3, 2, 2, 2, interval=1, expansion=1, rng=0)
+    yield _of_module("TokenMixerLarge", stack, x[:, :, :2])
     model = nn.RankMixerModel(6, 3, 4, 2, 2, ff_dim=5, rng=0)
     yield _of_module("RankMixerModel on ids", model, np.array([[5, 0, 5], [1, 2, 3]]))
 
