@@ -12,16 +12,19 @@ from .transforms import grad, jacobian, jvp, vjp
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import explain, verify
+    from . import explain, training, verify
+    from .training import load, save
     from .verify import gradcheck
 else:  # hidden from type checkers, which would believe every misspelled name
 
     def __getattr__(name: str) -> object:
-        """Load figures and checks when they are asked for: most programs need neither."""
-        if name in ("explain", "verify"):
+        """Load a room that most programs do not need, or a name in it, when it is asked for."""
+        if name in ("explain", "training", "verify"):
             return import_module(f".{name}", __name__)
         if name == "gradcheck":
             return import_module(".verify", __name__).gradcheck
+        if name in ("load", "save"):
+            return getattr(import_module(".training", __name__), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
@@ -33,8 +36,11 @@ __all__ = [
     "Tensor", "tensor",
     # Gradients
     "grad", "gradcheck", "jacobian", "jvp", "no_grad", "primitive", "vjp",
+    # Files
+    "load", "save",
     # Watching
     "debug_shapes", "educational",
     # Rooms
-    "errors", "explain", "functional", "nn", "observe", "optim", "verify", "__version__",
+    "errors", "explain", "functional", "nn", "observe", "optim", "training", "verify",
+    "__version__",
 ]  # fmt: skip

@@ -20,7 +20,8 @@ from numixology.verify.conformance import adapters
 
 API = Path(__file__).resolve().parents[1] / "docs" / "api.rst"
 ROOMS = (
-    *(nx, nx.functional, nx.nn, nx.optim, nx.verify, nx.explain, nx.observe, nx.errors),
+    *(nx, nx.functional, nx.nn, nx.optim, nx.training),
+    *(nx.verify, nx.explain, nx.observe, nx.errors),
     *(conformance, adapters),
 )
 

@@ -16,7 +16,8 @@ from numixology.verify.conformance import adapters
 #: The contract. A name may be added; none may go.
 NAMES = {
     nx: """Tensor tensor grad vjp jvp jacobian no_grad primitive gradcheck debug_shapes educational
-        functional nn optim verify explain observe errors __version__""",
+        functional nn optim training verify explain observe errors
+        load save __version__""",
     nx.functional: """exp expm1 log log1p sqrt square abs sign maximum minimum clip where power tanh
         matmul einsum sum mean var max min prod cumsum concatenate stack split reshape transpose
         squeeze expand_dims broadcast_to erf relu sigmoid silu gelu softmax log_softmax logsumexp
@@ -28,6 +29,7 @@ NAMES = {
         SelfAttention RankMixerBlock RankMixerModel functional_call""",
     nx.optim: """SGD Adam AdamW Optimizer clip_grad_norm clip_grad_value constant cosine step_decay
         warmup""",
+    nx.training: "TASKS Task TaskModel load save train",
     nx.verify: "gradcheck GradcheckReport",
     nx.explain: """Panel Scene Step feed_forward_scene mixer_scene model_scene steps_of Complexity
         complexity closed_form compare""",
@@ -47,7 +49,8 @@ NAMES = {
 }
 PROMISED = [(owner, name) for owner, names in NAMES.items() for name in names.split()]
 ROOMS = [
-    *(nx, nx.functional, nx.nn, nx.optim, nx.verify, nx.explain, nx.observe, nx.errors),
+    *(nx, nx.functional, nx.nn, nx.optim, nx.training),
+    *(nx.verify, nx.explain, nx.observe, nx.errors),
     *(conformance, adapters),
 ]
 

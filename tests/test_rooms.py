@@ -70,6 +70,13 @@ ROOMS = (
         "optim.__init__",
     ),
     (
+        "training.files",
+        "training.saving",
+        "training.loop",
+        "training.tasks",
+        "training.__init__",
+    ),
+    (
         "explain.trace",
         "explain.dependence",
         "explain.cost.formulas",
@@ -81,6 +88,7 @@ ROOMS = (
         "explain.cost.__init__",
         "explain.drawing.panels",
         "explain.drawing.as_text",
+        "explain.drawing.as_plot",
         "explain.drawing.as_svg",
         "explain.drawing.scene",
         "explain.drawing.__init__",
@@ -128,6 +136,7 @@ ROOMS = (
         "cli.explain",
         "cli.draw",
         "cli.params",
+        "cli.train",
         "cli.vectors",
         "cli.__init__",
         "__main__",
@@ -144,7 +153,7 @@ THIRD_PARTY = {
 
 # Modules are imported by name, while running, only to find an adapter, to load what few ask for,
 # and to run the command that is typed.
-BY_NAME = ("verify.conformance", "__init__", "cli.__init__")
+BY_NAME = ("training.files", "verify.conformance", "__init__", "cli.__init__")
 
 RANK = {name: rank for rank, name in enumerate(name for room in ROOMS for name in room)}
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "print what a layer does, step by step",
     "draw": "draw a figure of the documentation",
     "params": "print the parameter table of a layer",
+    "train": "train on a task that needs mixing",
     "vectors": "check a backend that is not Python, by files",
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import ArgumentError, NumixologyError
 from ..verify.gradients import gradcheck
-from .parsing import fitting
+from .parsing import fitting, natural
 from .printing import show
 
 
@@ -31,13 +31,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--fast", action="store_true", help="4 random directions, not every coordinate")
     add("--json", action="store_true", help="print JSON instead of text")
     parser.set_defaults(run=run)
-
-
-def natural(text: str) -> int:
-    """An integer that is not negative."""
-    if (number := int(text)) < 0:
-        raise ValueError(text)
-    return number
 
 
 def shape(text: str) -> tuple[int, ...]:

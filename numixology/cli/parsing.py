@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from ..errors import EXIT_CODES, ArgumentError, NumixologyError
 
-__all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "sizes_of", "subcommands"]
+__all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "natural", "sizes_of"]
+__all__ += ["subcommands"]
 
 #: Every size by its keyword in the library: the option, what it takes, and what it means.
 SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
@@ -33,6 +34,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with the status for usage."""
         self.exit(EXIT_CODES["usage"], f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def natural(text: str) -> int:
+    """An integer that is not negative."""
+    if (number := int(text)) < 0:
+        raise ValueError(text)
+    return number
 
 
 def subcommands(parser: argparse.ArgumentParser, name: str, metavar: str) -> Any:

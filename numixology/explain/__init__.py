@@ -7,6 +7,7 @@ from .cost.counting import Complexity, CountedCall, complexity
 from .cost.formulas import Cost, register_cost
 from .cost.scaling import Measured, Scaling, measured_scaling
 from .dependence import FieldAdded, add_field, cross_token_jacobian, null_space_direction
+from .drawing.as_plot import chart_plot
 from .drawing.as_svg import style_sheet
 from .drawing.as_text import panel_text
 from .drawing.panels import (
@@ -122,6 +123,7 @@ __all__ = [
     "null_space_scene",
     "orders_scene",
     "panel_text",
+    "chart_plot",
     "parameters_scene",
     "pre_norm_scene",
     "ratio_scene",

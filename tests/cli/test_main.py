@@ -50,7 +50,7 @@ def test_senseless_arguments_are_one_line_on_standard_error(refused, line) -> No
     assert SENSELESS[line] in refused(line)
 
 
-@pytest.mark.parametrize("line", ["", "explain", "params", "vectors"])
+@pytest.mark.parametrize("line", ["", "explain", "params", "train", "vectors"])
 def test_a_command_that_needs_another_prints_its_help(run, line) -> None:
     status, out, err = run(line)
     assert (status, out) == (2, "")
@@ -58,11 +58,11 @@ def test_a_command_that_needs_another_prints_its_help(run, line) -> None:
     assert err.startswith(f"usage: numixology {line}".rstrip() + " [-h]")
 
 
-COMMANDS = ("", "check", "gradcheck", "conform", "explain", "draw", "params", "vectors")
+COMMANDS = ("", "check", "gradcheck", "conform", "explain", "draw", "params", "train", "vectors")
 BELOW = ("explain mixer", "explain ffn", "explain model", "params model", "vectors write")
 
 
-@pytest.mark.parametrize("line", [*COMMANDS, *BELOW, "vectors compare"])
+@pytest.mark.parametrize("line", [*COMMANDS, *BELOW, "train copy", "vectors compare"])
 def test_help_fits_a_terminal(printed, monkeypatch, line) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, printed(f"{line} --help").splitlines())) <= 80

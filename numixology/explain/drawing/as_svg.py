@@ -25,6 +25,9 @@ from .panels import (
     Table,
     check_words,
     checked,
+    scales,
+    share,
+    symlog,
 )
 
 __all__ = ["panel_svg", "scene_svg", "style_sheet"]
@@ -417,12 +420,11 @@ def _chart(chart: Chart) -> _Drawing:
     values = [value for series in chart.series for value in series.values]
     ticks = _ticks(min(values), max(values), log=chart.log_y)
     left = max(_wide(number(tick)) for tick in ticks) + 8
-    scale_x = _symlog if chart.symlog_x else math.log10 if chart.log_x else float
-    scale_y = math.log10 if chart.log_y else float
+    scale_x, scale_y = scales(chart)
 
     def at(x: float, y: float) -> tuple[float, float]:
-        across = _share(scale_x(x), scale_x(chart.x[0]), scale_x(chart.x[-1]))
-        up = _share(scale_y(y), scale_y(ticks[0]), scale_y(ticks[-1]))
+        across = share(scale_x(x), scale_x(chart.x[0]), scale_x(chart.x[-1]))
+        up = share(scale_y(y), scale_y(ticks[0]), scale_y(ticks[-1]))
         return left + 8 + (wide - 16) * across, low + (high - low) * (1 - up)
 
     elements = [_text(0, 8, chart.y_name, "nx-faint")]
@@ -458,7 +460,7 @@ def _named_x(chart: Chart, wide: float) -> Sequence[float]:
     low, high = chart.x[0], chart.x[-1]
     if len(chart.x) > _FEW_POINTS:
         if chart.symlog_x:
-            tens = [10.0**n for n in range(math.ceil(_symlog(max(-low, high))))]
+            tens = [10.0**n for n in range(math.ceil(symlog(max(-low, high))))]
             ticks = [*(-ten for ten in reversed(tens)), 0.0, *tens]
         else:
             ticks = _ticks(low, high, log=chart.log_x)
@@ -496,17 +498,6 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     step = next(n * power for n in (1, 2, 5, 10) if n * power >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [n * step for n in range(first, max(last, first + 1) + 1)]
-
-
-def _symlog(value: float) -> float:
-    """The value itself from -1 to 1; beyond, a step of 1 for each factor of ten."""
-    if abs(value) <= 1:
-        return value
-    return math.copysign(1 + math.log10(abs(value)), value)
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return 0.5 if high == low else (value - low) / (high - low)
 
 
 def _curve(kind: int, points: Sequence[tuple[float, float]]) -> Element:

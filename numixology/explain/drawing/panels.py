@@ -6,6 +6,7 @@ in ``as_svg``; as JSON it is its own fields.
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import ArgumentError
@@ -26,6 +27,9 @@ __all__ = [
     "Table",
     "check_words",
     "checked",
+    "scales",
+    "share",
+    "symlog",
 ]
 
 
@@ -387,6 +391,27 @@ def _check_chart(chart: Chart) -> None:
         raise _misfit(chart, "has one scale for x", "log_x and symlog_x", "choose one")
     if list(chart.x) != sorted(set(chart.x)):
         raise _misfit(chart, "has x that rise", str(list(chart.x)), "sort them")
+
+
+# What both drawings of a chart measure with
+
+
+def scales(chart: Chart) -> tuple[Callable[[float], float], Callable[[float], float]]:
+    """What an x, and a y, of the chart is on its axis."""
+    scale_x = symlog if chart.symlog_x else math.log10 if chart.log_x else float
+    return scale_x, math.log10 if chart.log_y else float
+
+
+def symlog(value: float) -> float:
+    """The value itself from -1 to 1; beyond, a step of 1 for each factor of ten."""
+    if abs(value) <= 1:
+        return value
+    return math.copysign(1 + math.log10(abs(value)), value)
+
+
+def share(value: float, low: float, high: float) -> float:
+    """How far the value is from low to high."""
+    return 0.5 if high == low else (value - low) / (high - low)
 
 
 def _misfit(panel: Panel, rule: str, got: str, remedy: str) -> ArgumentError:
