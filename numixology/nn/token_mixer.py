@@ -172,5 +172,5 @@ class TokenMixer(Module):
         if isinstance(self.mixing, Module):
             invariant = "the laws of mixing are those of 'rankmixer' and 'guide'"
             got = f"mixing={type(self.mixing).__name__}(...)"
-            raise ArgumentError(invariant, got, "look at its Jacobian, with nx.jacobian")
+            raise ArgumentError(invariant, got, "measure it: nx.explain.cross_token_jacobian")
         return self.mixing

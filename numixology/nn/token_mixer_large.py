@@ -17,11 +17,12 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import one_of, positive
+from ..errors import ArgumentError
 from ..functional.mixing import divided, token_mix, token_revert
 from ..observe import step
 from ..tensors import Tensor
 from .checks import check_input
-from .feed_forward import NetworkNorm, PerTokenSwiGLU
+from .feed_forward import NetworkNorm, PerTokenSwiGLU, ResidualNetwork
 from .module import Module, Rng
 from .rms_norm import RMSNorm
 
@@ -50,9 +51,18 @@ _RESIDUALS: dict[LargeResidual, tuple[Callable[[Tensor, int], Tensor], bool]] = 
 }
 
 
+class _Around(TypedDict):
+    """Of both kinds of network, those of a block and the user's."""
+
+    norm: NetworkNorm
+    rng: Rng
+    dtype: DTypeLike
+
+
 class _Options(TypedDict, total=False):
     """Of a block, with its defaults."""
 
+    ffn: Callable[[int, int], Module] | None
     expansion: int
     norm: LargeNorm
     residual: LargeResidual
@@ -88,6 +98,8 @@ class TokenMixerLargeBlock(Module):
         num_tokens: T, the number of tokens.
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
+        ffn: what makes F, given H and TD/H, and G, given T and D: networks of your own, which keep
+            the shapes (B, H, TD/H) and (B, T, D). None makes the SwiGLU networks.
         expansion: n, the hidden widths over those of the tokens.
         norm: ``"inside"`` or ``"outside"``.
         residual: one of the words above.
@@ -118,6 +130,7 @@ class TokenMixerLargeBlock(Module):
         hidden_dim: int,
         num_heads: int,
         *,
+        ffn: Callable[[int, int], Module] | None = None,
         expansion: int = 4,
         norm: LargeNorm = "inside",
         residual: LargeResidual = "aligned",
@@ -133,13 +146,21 @@ class TokenMixerLargeBlock(Module):
         self.num_tokens, self.hidden_dim, self.num_heads, self.residual = T, D, H, residual
         rng = np.random.default_rng(rng)
 
-        def network(tokens: int, width: int) -> PerTokenSwiGLU:
-            swiglu = PerTokenSwiGLU(
-                tokens, width, n * width, norm=_NORMS[norm], dropout=dropout, rng=rng, dtype=dtype
-            )
-            swiglu.norm = RMSNorm(width, eps, dtype=dtype)
-            swiglu.w2.weight.data = 0.01 * swiglu.w2.weight.data
-            return swiglu
+        if ffn is not None and (n, dropout) != (4, 0.0):
+            got = f"expansion={n}, dropout={dropout}"
+            invariant = "networks of your own have their widths and dropout"
+            raise ArgumentError(invariant, got, "leave out what they were made with")
+
+        def network(tokens: int, width: int) -> Module:
+            part: PerTokenSwiGLU | ResidualNetwork
+            options: _Around = {"norm": _NORMS[norm], "rng": rng, "dtype": dtype}
+            if ffn is None:
+                part = PerTokenSwiGLU(tokens, width, n * width, dropout=dropout, **options)
+                part.w2.weight.data = 0.01 * part.w2.weight.data
+            else:
+                part = ResidualNetwork(ffn(tokens, width), width, **options)
+            part.norm = RMSNorm(width, eps, dtype=dtype)
+            return part
 
         self.mixed = network(H, T * divided(D, H))
         self.reverted = network(T, D)

@@ -240,8 +240,9 @@ class TestAnotherMixing:
         with pytest.raises(ArgumentError) as caught:
             getattr(mixer, law)
         assert str(caught.value) == (
-            "the laws of mixing are those of 'rankmixer' and 'guide': got "
-            f"mixing={type(mixer.mixing).__name__}(...); look at its Jacobian, with nx.jacobian"
+            "the laws of mixing are those of 'rankmixer' and 'guide': "
+            f"got mixing={type(mixer.mixing).__name__}(...); "
+            "measure it: nx.explain.cross_token_jacobian"
         )
 
 

@@ -102,6 +102,41 @@ class TestBlock:
             large = nn.TokenMixerLargeBlock(T, T * d, T, norm=norm, rng=0)
             assert np.abs(large(x + A).data - large(x).data).max() > 0.1
 
+    @pytest.mark.parametrize("norm", ["inside", "outside"])
+    def test_networks_of_one_s_own(self, norm):
+        made = []
+
+        def ffn(tokens, width):
+            made.append((tokens, width))
+            return nn.PerTokenLinear(tokens, width, width, rng=len(made))
+
+        block = nn.TokenMixerLargeBlock(3, 8, 4, ffn=ffn, norm=norm)
+        assert made == [(4, 6), (3, 8)]
+        assert "reverted.network.weight" in block.state_dict()
+        x = RNG.normal(size=(2, 3, 8))
+        f, g = block.mixed.network, block.reverted.network
+        h = F.token_mix(x, 4).reshape(2, 4, 6)
+        if norm == "inside":
+            m = h + f(F.rms_norm(h)).data
+            r = F.token_revert(m.reshape(2, 3, 8), 4)
+            y = x + g(F.rms_norm(r)).data
+        else:
+            m = F.rms_norm(h + f(h).data)
+            r = F.token_revert(m.reshape(2, 3, 8), 4)
+            y = F.rms_norm(x + g(r).data)
+        np.testing.assert_allclose(block(x).data, y, atol=1e-14)
+
+    def test_experts_may_be_the_networks_of_every_block(self):
+        def ffn(tokens, width):
+            return nn.SparsePerTokenMoE(tokens, width, num_experts=2, top_k=1)
+
+        model = nn.TokenMixerLarge(3, 8, 4, 2, ffn=ffn)
+        assert model(np.ones((2, 3, 8))).shape == (2, 3, 8)
+        assert model.blocks[0].mixed.network is not model.blocks[1].mixed.network
+        for options in ({"expansion": 2}, {"dropout": 0.1}):
+            with pytest.raises(ArgumentError, match="networks of your own have their widths"):
+                nn.TokenMixerLargeBlock(3, 8, 4, ffn=ffn, **options)
+
     def test_dropout_is_off_unless_asked(self):
         x = np.ones((1, 4, 8))
         block = nn.TokenMixerLargeBlock(4, 8, 2, rng=0)
