@@ -192,7 +192,7 @@ class ExpertReport(NamedTuple):
         >>> moe = nx.nn.SparseMoE(4, 8, 3, policy="separate", rng=0)
         >>> s = np.random.default_rng(0).standard_normal((64, 4, 8))
         >>> print(moe.report(s))
-        1.57 of 3 experts active, 0 of 12 dead; serving has 1.43 times the scale of training
+        1.57 of 3 experts active, 0 of 12 dead; serving has 1.39 times the scale of training
     """
 
     active: float

@@ -9,14 +9,18 @@ Gates G = ReLU(h(s)) leave out more experts the more their sum is penalized. Ran
 dense router and serves with that sparse one, and does not say how the loss of the task reaches the
 sparse one. Four answers are in use; h' is a second linear map:
 
-============== =============================== ============== ===============================
-policy         gates in training               when serving   what h learns from
-============== =============================== ============== ===============================
-``"joint"``    ½ (softmax(h'(s)) + ReLU(h(s))) ReLU(h(s))     the task and the penalty
-``"separate"`` softmax(h'(s))                  ReLU(h(s))     the penalty alone
-``"tied"``     softmax(h(s))                   ReLU(h(s))     the penalty, the task by softmax
-``"single"``   ReLU(h(s))                      ReLU(h(s))     the task and the penalty
-============== =============================== ============== ===============================
+============== ======================================= ============ ==============================
+policy         gates in training                       when serving what h learns from
+============== ======================================= ============ ==============================
+``"joint"``    softmax(h'(s)) and ReLU(h(s)), by turns ReLU(h(s))   the task and the penalty
+``"separate"`` softmax(h'(s))                          ReLU(h(s))   the penalty alone
+``"tied"``     softmax(h(s))                           ReLU(h(s))   the penalty, the task by softmax
+``"single"``   ReLU(h(s))                              ReLU(h(s))   the task and the penalty
+============== ======================================= ============ ==============================
+
+By turns means that the samples 0, 2, 4, … of a batch go through the dense router and the others
+through the sparse one. So a loss that is a mean over the batch is half that of the dense network
+and half that of the one that serves; shuffle the samples, so that each goes through both.
 
 Where a score is 0 ReLU has a kink, and where the last score that is chosen equals the first that is
 not, the choice of the k largest jumps. :func:`numixology.gradcheck` reports both.
@@ -26,6 +30,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from ..arithmetic import where
 from ..array import Array, DTypeLike, Setting, real_part
 from ..checks import one_of, positive
 from ..errors import ArgumentError, TapeError, shown
@@ -99,7 +104,11 @@ class ReLURouter(Module):
         if self.policy == "tied":
             return softmax(scores)
         dense = softmax(self.dense(s))
-        return dense if self.policy == "separate" else 0.5 * (dense + serving)
+        if self.policy == "separate":
+            return dense
+        evens: Any = np.arange(len(s)).reshape(-1, 1, 1) % 2 == 0
+        by_turns: Tensor = where(evens, dense, serving)
+        return by_turns
 
 
 class TopKRouter(Module):

@@ -97,7 +97,10 @@ def relu_gates(s, p, policy, training, prefix=""):
     if policy == "tied":
         return scores.softmax(-1), serving
     dense = per_token(s, p, f"{prefix}dense").softmax(-1)
-    return (dense if policy == "separate" else (dense + serving) / 2), serving
+    if policy == "separate":
+        return dense, serving
+    by_turns = [(serving if b % 2 else dense)[b] for b in range(len(s))]
+    return torch.stack(by_turns), serving
 
 
 def top_k_gates(s, p, k, scale, prefix=""):
