@@ -96,6 +96,7 @@ ROOMS = (
         "explain.figures.mixing",
         "explain.figures.shapes",
         "explain.figures.flow",
+        "explain.figures.forms",
         "explain.figures.layers",
         "explain.figures.walk",
         "explain.figures.costs",

@@ -42,6 +42,7 @@ from .figures.flow import (
     parameters_scene,
     swiglu_scene,
 )
+from .figures.forms import forms_scene, starts_scene
 from .figures.laws import (
     cycles_scene,
     jacobian_scene,
@@ -111,6 +112,7 @@ __all__ = [
     "draw",
     "feed_forward_scene",
     "formula",
+    "forms_scene",
     "jacobian_scene",
     "layer_norm_scene",
     "measured_scaling",
@@ -133,6 +135,7 @@ __all__ = [
     "scaling_time_scene",
     "shape_scene",
     "shuffle_scene",
+    "starts_scene",
     "step_scene",
     "step_size_scene",
     "steps_of",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
 from .drawing.scene import Scene
-from .figures import costs, flow, laws, layers, mixing, shapes, steps, tapes, walk
+from .figures import costs, flow, forms, laws, layers, mixing, shapes, steps, tapes, walk
 from .guide.verdicts import corrections_scene
 
 __all__ = ["FIGURES", "Figure", "contents", "draw"]
@@ -81,6 +81,8 @@ FIGURES = {
     "strides": Figure(shapes.strides_scene, "which lines copy, and why", "Memory Optimization"),
     "activations": Figure(layers.activations_scene, "GELU, ReLU and SiLU with their slopes"),
     "layer-norm": Figure(layers.layer_norm_scene, "one token through LayerNorm"),
+    "forms": Figure(forms.forms_scene, "the block in its forms, as equations"),
+    "starts": Figure(forms.starts_scene, "how the weights of every token start"),
     "step-sizes": Figure(steps.step_size_scene, "the error of a difference, by its step"),
     "shuffle": Figure(laws.shuffle_scene, "where mixing moves each chunk"),
     "jacobian": Figure(laws.jacobian_scene, "the Jacobian of mixing, by chunks"),

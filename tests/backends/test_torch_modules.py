@@ -432,6 +432,19 @@ def test_initial_values_have_torch_s_distribution(cls):
             assert np.abs(b).max() <= 1 / np.sqrt(64)
 
 
+@pytest.mark.parametrize(("T", "n", "out"), [(16, 64, 256), (8, 96, 48)])
+def test_torch_s_initializer_starts_stacked_weights_too_small(T, n, out):
+    """It takes the fan of (T, out, in) to be out · in; ours starts every slice as torch a layer."""
+    torch.manual_seed(0)
+    single = torch.nn.Linear(n, out).weight.detach().numpy().std()
+    stacked = torch.empty(T, out, n)
+    torch.nn.init.kaiming_uniform_(stacked, a=5**0.5)  # as torch.nn.Linear does with (out, in)
+    ours = nx.nn.PerTokenLinear(T, n, out, rng=0).weight.data.std(axis=(1, 2))
+    np.testing.assert_allclose(ours, single, rtol=0.05)
+    theirs = stacked.numpy().std(axis=(1, 2))
+    np.testing.assert_allclose(theirs, single / np.sqrt(out), rtol=0.05)
+
+
 def test_every_module_is_compared():
     compared = {
         "Linear", "LayerNorm", "Embedding", "Dropout", "FeedForward", "SwiGLUFeedForward",

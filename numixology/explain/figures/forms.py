@@ -1,0 +1,161 @@
+"""The forms of the block as equations, read off the tape of a run; how weights of tokens start."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ... import nn
+from ...array import Array
+from ...functional.mixing import token_mix
+from ...nn.rankmixer import BlockNorm, Network
+from ...observe import observing
+from ...tensors import Tensor, tensor
+from ..drawing.panels import Table
+from ..drawing.scene import Scene
+from .limits import COMPUTED, within
+
+__all__ = ["forms_scene", "starts_scene"]
+
+_NORMS: tuple[BlockNorm, ...] = ("guide", "post", "pre", "bare_mix")
+_NETWORKS: tuple[Network, ...] = ("standard", "swiglu", "per_token", "per_token_swiglu")
+_WORDS = {"token_mix": "mix", "network": "f"}
+_SIGNS = {"add": " + ", "multiply": " * "}
+
+
+def forms_scene(num_tokens: int = 4, hidden_dim: int = 8) -> Scene:
+    """The forms of the block with T = H heads, as equations: what was called, in which order.
+
+    Args:
+        num_tokens, hidden_dim: T and D; T divides D.
+
+    Returns:
+        A :class:`.Scene` of two tables: where the norms stand, with the largest change of y when
+        an A is added to x that x + mix(x) does not see, and what f is, with its first weight.
+
+    Raises:
+        ArgumentError: a size is not a positive integer, or they are too large together.
+        ShapeError: T does not divide D.
+
+    Source: RankMixer, section 3.1 (arXiv 2507.15551).
+
+    Example:
+        >>> import numixology as nx
+        >>> norms, networks = nx.explain.forms_scene().panels
+        >>> for norm, s, y, change in norms.rows:
+        ...     print(f"{norm:8} s = {s:17} y = {y}")
+        guide    s = norm(x + mix(x))  y = s + f(norm(s))
+        post     s = norm(x + mix(x))  y = norm(s + f(s))
+        pre      s = x + mix(norm(x))  y = s + f(norm(s))
+        bare_mix s = norm(mix(x))      y = norm(x + f(s))
+        >>> networks.rows[2]
+        ('per_token', 'linear2(gelu(linear1(h)))', '(4, 32, 8)', '2,224')
+    """
+    T, D = num_tokens, hidden_dim
+    within(COMPUTED, num_tokens=T, hidden_dim=D, ff_dim=4 * D)
+    x = np.random.default_rng(0).standard_normal((2, 1, T, D))
+    A = x[1] - token_mix(x[1], T)
+    norms = [(norm, *_block(norm, T, D), f"{_change(norm, x[0], A):.2f}") for norm in _NORMS]
+    note = "A = z - mix(z) for a random z: with T = H, mix(A) = -A, and x + mix(x) loses it."
+    networks = [(name, *_network(name, T, D)) for name in _NETWORKS]
+    panels = (
+        Table(
+            "Where the norms stand", ("norm=", "s", "y", "A moves y"), tuple(norms), "<<<>", note
+        ),
+        Table("What f is", ("ffn=", "f(h)", "first weight", "parameters"), tuple(networks), "<<<>"),
+    )
+    about = "Each form of the block: the equations that its run follows, and what sets it apart."
+    return Scene(f"The block in its forms: T = H = {T}, D = {D}", about, panels)
+
+
+def starts_scene(num_tokens: int = 16, in_features: int = 64, out_features: int = 256) -> Scene:
+    """How wide the weights of linear layers start: one alone, slice by slice, and all at once.
+
+    torch's initializers read the number of inputs off the axes behind the first, so for a stacked
+    weight (T, out, in) they take out · in for it.
+
+    Args:
+        num_tokens, in_features, out_features: T, in and out.
+
+    Returns:
+        A :class:`.Scene` of a table: each with its bound, the standard deviation of a slice, and
+        that divided by the one of a single layer.
+
+    Raises:
+        ArgumentError: a size is not a positive integer, or they are too large together.
+
+    Example:
+        >>> import numixology as nx
+        >>> for row in nx.explain.starts_scene().panels[0].rows:
+        ...     print(row[0], row[3])
+        one linear layer 1.00
+        slice by slice 1.00
+        all at once 0.06
+    """
+    T, n, out = num_tokens, in_features, out_features
+    within(COMPUTED, num_tokens=T, in_features=n, out_features=out)
+    rng = np.random.default_rng(0)
+    fan = 1 / math.sqrt(out * n)
+    weights = {
+        "one linear layer": ("1 / sqrt(in)", nn.Linear(n, out, rng=rng).weight.data[None]),
+        "slice by slice": ("1 / sqrt(in)", nn.PerTokenLinear(T, n, out, rng=rng).weight.data),
+        "all at once": ("1 / sqrt(out in)", rng.uniform(-fan, fan, (T, out, n))),
+    }
+    spreads = {name: float(w.std(axis=(1, 2)).mean()) for name, (_, w) in weights.items()}
+    single = spreads["one linear layer"]
+    rows = tuple(
+        (name, bound, f"{spreads[name]:.4f}", f"{spreads[name] / single:.2f}")
+        for name, (bound, _) in weights.items()
+    )
+    header = ("weights", "uniform within", "of a slice", "of the single")
+    about = "The standard deviation of the first weights, and what part it is of the right one."
+    title = f"How weights start: T = {T}, in = {n}, out = {out}"
+    return Scene(title, about, (Table("Standard deviation", header, rows, "<<>>"),))
+
+
+def _block(norm: BlockNorm, T: int, D: int) -> tuple[str, str]:
+    """What the mixer computes, and what the block makes of that, s."""
+    block = nn.RankMixerBlock(T, D, T, norm=norm, ffn=nn.Linear(D, D, rng=0))
+    x = tensor(np.zeros((1, T, D)), requires_grad=True)
+    found: dict[str, Tensor] = {}
+    with observing(found.__setitem__):
+        y = block(x)
+    s, parts = found["mixer"], _parts(block)
+    return _equation(s, {x: "x"}, parts), _equation(y, {x: "x", s: "s"}, parts)
+
+
+def _network(name: Network, T: int, D: int) -> tuple[str, str, str]:
+    """What the network computes, the shape of its first weight, and its parameters."""
+    ffn: Any = nn.RankMixerBlock(T, D, T, ffn=name, rng=0).eval().ffn
+    h = tensor(np.zeros((1, T, D)), requires_grad=True)
+    first = next(p for p in ffn.parameters() if p.ndim > 1)
+    count = f"{ffn.parameter_table().total:,}"
+    return _equation(ffn.network(h), {h: "h"}, _parts(ffn)), str(first.shape), count
+
+
+def _parts(module: nn.Module) -> dict[Any, str]:
+    """The name of the part that each parameter is of."""
+    return {p: name.split(".")[-2] for name, p in module.named_parameters()}
+
+
+def _equation(y: Any, values: Mapping[Any, str], parts: Mapping[Any, str]) -> str:
+    """What the tape says that y is, down to the values that have names.
+
+    A function is called as the part is whose parameters it takes.
+    """
+    if y in values:
+        return values[y]
+    inputs = [one for one in y.inputs if isinstance(one, Tensor)]
+    word = next((parts[one] for one in inputs if one in parts), y.primitive.__name__)
+    of = [_equation(one, values, parts) for one in inputs if one not in parts]
+    if word in _SIGNS:
+        return _SIGNS[word].join(of)
+    return f"{_WORDS.get(word, word)}({', '.join(of)})"
+
+
+def _change(norm: BlockNorm, x: Array, A: Array) -> float:
+    """The largest change of a block's output when A is added to its input."""
+    _, T, D = x.shape
+    block = nn.RankMixerBlock(T, D, T, norm=norm, rng=0).eval()
+    return float(np.abs(block(tensor(x + A)).data - block(tensor(x)).data).max())

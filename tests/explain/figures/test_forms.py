@@ -1,0 +1,76 @@
+"""The forms of the block, and how stacked weights start."""
+
+import numpy as np
+import pytest
+from support import refused
+
+from numixology import nn
+from numixology.errors import ArgumentError, ShapeError
+from numixology.explain import forms_scene, starts_scene
+
+
+def test_the_equations_are_those_of_the_definition() -> None:
+    norms, networks = forms_scene().panels
+    assert [row[:3] for row in norms.rows] == [
+        ("guide", "norm(x + mix(x))", "s + f(norm(s))"),
+        ("post", "norm(x + mix(x))", "norm(s + f(s))"),
+        ("pre", "x + mix(norm(x))", "s + f(norm(s))"),
+        ("bare_mix", "norm(mix(x))", "norm(x + f(s))"),
+    ]
+    standard, gated = "linear2(gelu(linear1(h)))", "w2(silu(w1(h)) * w3(h))"
+    assert [row[:2] for row in networks.rows] == [
+        ("standard", standard),
+        ("swiglu", gated),
+        ("per_token", standard),
+        ("per_token_swiglu", gated),
+    ]
+
+
+def test_the_equations_follow_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self, x, residual=None):
+        return self.norm(self.network(x)) + self.norm(x)
+
+    monkeypatch.setattr(nn.ResidualNetwork, "forward", forward)
+    assert forms_scene().panels[0].rows[0][2] == "norm(f(s)) + norm(s)"
+
+
+@pytest.mark.parametrize(("T", "D"), [(2, 4), (4, 8), (3, 12)])
+def test_only_a_norm_behind_the_mixing_is_blind_to_a(T, D) -> None:
+    changes = {row[0]: float(row[3]) for row in forms_scene(T, D).panels[0].rows}
+    assert changes["guide"] == changes["post"] == 0
+    assert min(changes["pre"], changes["bare_mix"]) > 0.1
+
+
+@pytest.mark.parametrize(("T", "D"), [(2, 4), (4, 8), (3, 12)])
+def test_the_parameters_are_counted_by_the_formulas(T, D) -> None:
+    rows = {name: cells for name, *cells in forms_scene(T, D).panels[1].rows}
+    F = 4 * D
+    assert rows["standard"][1:] == [str((F, D)), f"{2 * D * F + F + 3 * D:,}"]
+    assert rows["swiglu"][1:] == [str((F, D)), f"{3 * D * F + 2 * D:,}"]
+    own = T * (2 * D * F + F + D) + 2 * D
+    assert rows["per_token"][1:] == [str((T, F, D)), f"{own:,}"]
+    assert rows["per_token_swiglu"][1:] == [str((T, F, D)), f"{3 * T * D * F + 2 * D:,}"]
+
+
+def test_forms_that_do_not_exist_are_refused() -> None:
+    with refused(ShapeError, "divisible"):
+        forms_scene(3, 8)
+    with refused(ArgumentError, "hidden_dim", "choose smaller sizes"):
+        forms_scene(1000, 1000)
+
+
+@pytest.mark.parametrize(("T", "n", "out"), [(16, 64, 256), (16, 256, 64), (5, 100, 200)])
+def test_all_at_once_every_slice_starts_too_small_by_the_root_of_out(T, n, out) -> None:
+    one, own, stacked = (row[2:] for row in starts_scene(T, n, out).panels[0].rows)
+    right = 1 / np.sqrt(3 * n)
+    assert float(one[0]) == pytest.approx(right, rel=0.02)
+    assert float(own[0]) == pytest.approx(right, rel=0.02)
+    assert (one[1], own[1]) == ("1.00", "1.00")
+    assert float(stacked[1]) == pytest.approx(1 / np.sqrt(out), abs=0.006)
+
+
+def test_weights_too_large_to_draw_are_refused() -> None:
+    with refused(ArgumentError, "num_tokens is a positive integer"):
+        starts_scene(0)
+    with refused(ArgumentError, "at most", "choose smaller sizes"):
+        starts_scene(16, 10_000, 10_000)
