@@ -45,7 +45,7 @@ class PaddedMixing(Module):
         (0, 2, 1, 0)
         >>> padded = nx.nn.PaddedMixing(4, 6, 4)
         >>> padded.pad, padded.order, padded.depth_to_mix, padded.lost_values
-        (2, 10, 2, 0)
+        (2, 5, 2, 0)
     """
 
     _settings = ("num_tokens", "hidden_dim", "num_heads", "keep")

@@ -60,8 +60,7 @@ class ReLURouter(Module):
         rng, dtype: see :mod:`numixology.nn`.
 
     Returns:
-        When called with s (B, T, D), G (B, T, E): those of training, and after ``eval`` those that
-        serve.
+        When called with s (B, T, D), G (B, T, E), in training mode those of training.
 
     Source: RankMixer, section 3.4 (arXiv 2507.15551); ReMoE (arXiv 2412.14711).
 
