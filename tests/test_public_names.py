@@ -21,7 +21,8 @@ NAMES = {
     nx.functional: """exp expm1 log log1p sqrt square abs sign maximum minimum clip where power tanh
         matmul einsum sum mean var max min prod cumsum concatenate stack split reshape transpose
         squeeze expand_dims broadcast_to erf relu sigmoid silu gelu softmax log_softmax logsumexp
-        layer_norm linear dropout embedding attention token_mix mixing_steps cross_entropy
+        layer_norm linear dropout embedding attention token_mix token_revert mixing_steps
+        mixing_rank mixing_condition cross_entropy
         binary_cross_entropy_with_logits mse_loss rms_norm per_token_linear""",
     nx.nn: """Module Linear LayerNorm Embedding Dropout TokenMixer FeedForward SwiGLUFeedForward
         RMSNorm PerTokenLinear PerTokenFeedForward PerTokenSwiGLU

@@ -292,10 +292,10 @@ def mixing_rank(num_tokens: int, num_heads: int) -> int:
 def mixing_condition(num_tokens: int, num_heads: int) -> float:
     """The condition number of I + P: 1 / sin(π / 2ℓ) where the order ℓ is odd, else infinite.
 
-    On a cycle of length n the singular values of I + P are 2 |cos(πk / n)|, for k from 0 to n - 1.
-    The largest is 2. The smallest is 0 for even n, and for odd n it is 2 sin(π / 2n), less the
-    longer the cycle. The length of each cycle divides the order, and a chunk that goes round in a
-    cycle of that length is number 1: so the order alone decides.
+    On a cycle of length n the singular values of I + P are the absolute values of 2 cos(πk / n),
+    for k from 0 to n - 1. The largest is 2. The smallest is 0 for even n, and 2 sin(π / 2n) for odd
+    n, less the longer the cycle. Every length divides the order, and chunk 1 goes round in a cycle
+    as long as the order: so the order alone decides.
 
     Args:
         num_tokens, num_heads: T and H.

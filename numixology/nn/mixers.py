@@ -1,8 +1,9 @@
 """Other mixers: what else may stand where the tokens mix, from (B, T, D) to (B, T, D).
 
-Each is a module without norm and residual of its own: :class:`TokenMixer` and
-:class:`RankMixerBlock` put both around it, and take its name in :data:`MIXINGS` or the module
-itself for ``mixing``. Chunk tH + h is head h of token t, and d = D / H.
+Each is a module without norm and residual of its own. A :class:`~numixology.nn.TokenMixer` and a
+:class:`~numixology.nn.RankMixerBlock` put both around it; for ``mixing`` they take its name in
+:data:`~numixology.nn.MIXINGS`, or the module itself. Chunk tH + h is head h of token t, and
+d = D / H.
 
 The last three of the table are exhibits. They move values between tokens, so that a test which only
 looks for the identity lets them pass, and none of them is the paper's mixing.

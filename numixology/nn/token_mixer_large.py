@@ -234,8 +234,8 @@ class TokenMixerLarge(Module):
             x: (B, T, D), of the model's dtype.
 
         Returns:
-            Tensors (B, T, D): one for each layer l < L that is a multiple of the interval, and one
-            for layer L.
+            A list of tensors (B, T, D), one for each layer l < L that is a multiple of the
+            interval, and one for layer L.
 
         Example:
             >>> import numpy as np
