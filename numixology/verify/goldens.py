@@ -124,7 +124,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log_softmax": F.log_softmax,
     "logsumexp": F.logsumexp,
     "layer_norm": F.layer_norm,
+    "rms_norm": F.rms_norm,
     "linear": F.linear,
+    "per_token_linear": F.per_token_linear,
     "embedding": F.embedding,
     "token_mix": F.token_mix,
     "attention": F.attention,
@@ -133,6 +135,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 _MODULES: dict[str, Callable[..., nn.Module]] = {
     "feed_forward": nn.FeedForward,
     "swiglu_feed_forward": nn.SwiGLUFeedForward,
+    "per_token_feed_forward": nn.PerTokenFeedForward,
+    "per_token_swiglu": nn.PerTokenSwiGLU,
     "self_attention": nn.SelfAttention,
     "token_mixer": nn.TokenMixer,
     "block": nn.RankMixerBlock,

@@ -237,7 +237,9 @@ def linear_shapes(name: str, inner: int, outer: int) -> dict[str, tuple[int, ...
     return {f"{name}.weight": (outer, inner), f"{name}.bias": (outer,)}
 
 
-def ffn_shapes(dim: int, ff_dim: int, ffn: str, name: str = "") -> dict[str, tuple[int, ...]]:
+def ffn_shapes(
+    dim: int, ff_dim: int, ffn: str, name: str = "", tokens: int | None = None
+) -> dict[str, tuple[int, ...]]:
     if ffn == "swiglu":
         shapes = {
             "w1.weight": (ff_dim, dim),
@@ -246,6 +248,8 @@ def ffn_shapes(dim: int, ff_dim: int, ffn: str, name: str = "") -> dict[str, tup
         }
     else:
         shapes = linear_shapes("linear1", dim, ff_dim) | linear_shapes("linear2", ff_dim, dim)
+    if tokens is not None:
+        shapes = {key: (tokens, *shape) for key, shape in shapes.items()}
     return {name + key: shape for key, shape in (norm_shapes("norm", dim) | shapes).items()}
 
 
@@ -343,6 +347,86 @@ def network_cases() -> Iterator[Case]:
     )
 
 
+def paper_cases() -> Iterator[Case]:
+    """The paper's block and its parts."""
+    draw = Numbers(9)
+    plain = draw.array(2, 3, 5, size=2.0)
+    weight, ct = draw.array(5), draw.array(2, 3, 5)
+    sets = {
+        "plain": plain,
+        "rows of mean 1e4": mapped(lambda one: 1e4 + one / 1024, plain),
+        "rows of magnitude 1e100": mapped(lambda one: one * 2.0**332, plain),
+    }
+    for name, x in sets.items():
+        yield Case(
+            "rms_norm",
+            name,
+            {"eps": EPS},
+            {"x": x, "weight": weight},
+            ct,
+            lambda i: layers.rms_norm(i["x"], i["weight"], EPS),
+            lambda c, i: layers.rms_norm_gradients(c, i["x"], i["weight"], EPS),
+        )
+    draw = Numbers(10, places=45)
+    yield Case(
+        "per_token_linear",
+        "long numbers",
+        {},
+        {"x": draw.array(2, 3, 7), **draw.parameters(weight=(3, 5, 7), bias=(3, 5))},
+        draw.array(2, 3, 5),
+        lambda i: layers.per_token_linear(i["x"], i["weight"], i["bias"]),
+        lambda c, i: layers.per_token_linear_gradients(c, i["x"], i["weight"]),
+    )
+    draw = Numbers(11)
+    tokens, dim, ff_dim = 2, 4, 3
+    sizes = {"num_tokens": tokens, "hidden_dim": dim, "ff_dim": ff_dim, "eps": EPS}
+    yield Case(
+        "per_token_feed_forward",
+        "post-norm",
+        {**sizes, "activation": "gelu", "norm": "post"},
+        {
+            "x": draw.array(2, tokens, dim, size=2.0),
+            **draw.parameters(**ffn_shapes(dim, ff_dim, "standard", tokens=tokens)),
+        },
+        draw.array(2, tokens, dim),
+        lambda i: networks.feed_forward(i["x"], i, "gelu", EPS, "post"),
+        lambda c, i: networks.feed_forward_gradients(c, i["x"], i, "gelu", EPS, "post"),
+    )
+    yield Case(
+        "per_token_swiglu",
+        "pre-norm",
+        sizes,
+        {
+            "x": draw.array(2, tokens, dim, size=2.0),
+            **draw.parameters(**ffn_shapes(dim, ff_dim, "swiglu", tokens=tokens)),
+        },
+        draw.array(2, tokens, dim),
+        lambda i: networks.swiglu_feed_forward(i["x"], i, EPS),
+        lambda c, i: networks.swiglu_feed_forward_gradients(c, i["x"], i, EPS),
+    )
+    how = {
+        "num_heads": tokens,
+        "ffn": "per_token",
+        "activation": "gelu",
+        "mixing": "rankmixer",
+        "eps": EPS,
+        "norm": "post",
+    }
+    yield Case(
+        "block",
+        "the paper's",
+        {**sizes, **how},
+        {
+            "x": draw.array(2, tokens, dim, size=2.0),
+            **draw.parameters(**norm_shapes("mixer.norm", dim)),
+            **draw.parameters(**ffn_shapes(dim, ff_dim, "standard", "ffn.", tokens)),
+        },
+        draw.array(2, tokens, dim),
+        lambda i: networks.block(i["x"], i, **how),
+        lambda c, i: networks.block_gradients(c, i["x"], i, **how),
+    )
+
+
 def all_cases() -> list[Case]:
     """Every golden case, in the order of the stages."""
     return [
@@ -350,5 +434,6 @@ def all_cases() -> list[Case]:
         *row_cases(),
         *layer_norm_cases(),
         *layer_cases(),
+        *paper_cases(),
         *network_cases(),
     ]

@@ -1,4 +1,4 @@
-"""Layers of x[b][t][i]: LayerNorm, linear, embedding, mixing and attention, index by index.
+"""Layers of x[b][t][i]: norms, linear, embedding, mixing and attention, index by index.
 
 Parameters are lists: a weight is weight[out][in]. ``*_gradients`` returns a dict from the names of
 the arguments to their gradients, summed in explicit loops over everything they had a part in.
@@ -38,6 +38,22 @@ def layer_norm_gradients(ct: Batch, x: Batch, weight: list[Any], eps: float) -> 
     }
 
 
+def rms_norm(x: Batch, weight: list[Any], eps: float) -> Batch:
+    return [[rows.rms_norm(row, weight, eps) for row in sequence] for sequence in x]
+
+
+def rms_norm_gradients(ct: Batch, x: Batch, weight: list[Any], eps: float) -> Gradients:
+    pairs = [
+        [rows.rms_norm_gradient(c, row, weight, eps) for c, row in zip(cs, sequence, strict=True)]
+        for cs, sequence in zip(ct, x, strict=True)
+    ]
+    shares = [share for sequence in pairs for _, share in sequence]
+    return {
+        "x": [[dx for dx, _ in sequence] for sequence in pairs],
+        "weight": [total([share[i] for share in shares]) for i in range(len(weight))],
+    }
+
+
 # Linear -----------------------------------------------------------------------
 
 
@@ -61,6 +77,28 @@ def linear_gradients(ct: Batch, x: Batch, weight: list[Any]) -> Gradients:
             for o in range(len(weight))
         ],
         "bias": [total([c[o] for c in cts]) for o in range(len(weight))],
+    }
+
+
+def token(x: Batch, t: int) -> Batch:
+    """Token t alone, of every sequence."""
+    return [[sequence[t]] for sequence in x]
+
+
+def per_token_linear(x: Batch, weight: list[Any], bias: list[Any] | None) -> Batch:
+    """Token t goes through a linear layer of its own: weight[t][out][in], bias[t][out]."""
+    own = [
+        linear(token(x, t), one, None if bias is None else bias[t]) for t, one in enumerate(weight)
+    ]
+    return [[y[b][0] for y in own] for b in range(len(x))]
+
+
+def per_token_linear_gradients(ct: Batch, x: Batch, weight: list[Any]) -> Gradients:
+    own = [linear_gradients(token(ct, t), token(x, t), one) for t, one in enumerate(weight)]
+    return {
+        "x": [[found["x"][b][0] for found in own] for b in range(len(x))],
+        "weight": [found["weight"] for found in own],
+        "bias": [found["bias"] for found in own],
     }
 
 

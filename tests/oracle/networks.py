@@ -1,9 +1,10 @@
-"""The guide's networks out of layers: forward, and the chain rule written out backward.
+"""The networks out of layers: forward, and the chain rule written out backward.
 
 ``p`` is a dict of parameters under their dotted names. The gradients are dicts with the same
 names, and ``x`` for the input.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from oracle import layers
@@ -38,54 +39,100 @@ def _norm(x: Batch, p: Parameters, eps: float) -> Batch:
     return layers.layer_norm(x, p["norm.weight"], p["norm.bias"], eps)
 
 
+def _stacked(p: Parameters, name: str) -> bool:
+    """Whether every token has a weight of its own."""
+    return isinstance(p[f"{name}.weight"][0][0], list)
+
+
 def _linear(x: Batch, p: Parameters, name: str) -> Batch:
-    return layers.linear(x, p[f"{name}.weight"], p.get(f"{name}.bias"))
+    layer = layers.per_token_linear if _stacked(p, name) else layers.linear
+    return layer(x, p[f"{name}.weight"], p.get(f"{name}.bias"))
 
 
 def _linear_back(ct: Batch, x: Batch, p: Parameters, name: str) -> tuple[Batch, Gradients]:
     """The input's gradient, and those of the parameters that there are."""
-    found = layers.linear_gradients(ct, x, p[f"{name}.weight"])
+    back = layers.per_token_linear_gradients if _stacked(p, name) else layers.linear_gradients
+    found = back(ct, x, p[f"{name}.weight"])
     return found["x"], {k: v for k, v in named(name, found).items() if k in p}
 
 
 # Feed-forward -----------------------------------------------------------------
 
-
-def feed_forward(x: Batch, p: Parameters, activation: str, eps: float) -> Batch:
-    """x + W₂ f(W₁ LayerNorm(x) + b₁) + b₂."""
-    inner = _linear(_norm(x, p, eps), p, "linear1")
-    return plus(x, _linear(_activated(inner, activation), p, "linear2"))
+# What a network computes of h, and how a cotangent comes back: (p, h) and (ct, p, h).
+Inside = Callable[[Parameters, Batch], Batch]
+Back = Callable[[Batch, Parameters, Batch], tuple[Batch, Gradients]]
 
 
-def feed_forward_gradients(
-    ct: Batch, x: Batch, p: Parameters, activation: str, eps: float
+def _residual(x: Batch, p: Parameters, eps: float, norm: str, inside: Inside) -> Batch:
+    """x + inside(LayerNorm(x)), or post-norm LayerNorm(x + inside(x))."""
+    if norm == "post":
+        return _norm(plus(x, inside(p, x)), p, eps)
+    return plus(x, inside(p, _norm(x, p, eps)))
+
+
+def _residual_back(
+    ct: Batch, x: Batch, p: Parameters, eps: float, norm: str, inside: Inside, back: Back
 ) -> Gradients:
-    h = _norm(x, p, eps)
-    inner = _linear(h, p, "linear1")
-    d_outer, second = _linear_back(ct, _activated(inner, activation), p, "linear2")
-    d_inner = times(d_outer, _slopes(inner, activation))
-    dh, first = _linear_back(d_inner, h, p, "linear1")
-    norm = layers.layer_norm_gradients(dh, x, p["norm.weight"], eps)
-    return {"x": plus(ct, norm["x"]), **named("norm", norm), **first, **second}
+    if norm == "post":
+        last = layers.layer_norm_gradients(ct, plus(x, inside(p, x)), p["norm.weight"], eps)
+        dx, found = back(last["x"], p, x)
+        return {"x": plus(last["x"], dx), **named("norm", last), **found}
+    dh, found = back(ct, p, _norm(x, p, eps))
+    first = layers.layer_norm_gradients(dh, x, p["norm.weight"], eps)
+    return {"x": plus(ct, first["x"]), **named("norm", first), **found}
 
 
-def swiglu_feed_forward(x: Batch, p: Parameters, eps: float) -> Batch:
-    """x + W₂ (SiLU(W₁ h) · W₃ h) with h = LayerNorm(x)."""
-    h = _norm(x, p, eps)
+def _standard(activation: str) -> tuple[Inside, Back]:
+    """W₂ f(W₁ h + b₁) + b₂."""
+
+    def inside(p: Parameters, h: Batch) -> Batch:
+        return _linear(_activated(_linear(h, p, "linear1"), activation), p, "linear2")
+
+    def back(ct: Batch, p: Parameters, h: Batch) -> tuple[Batch, Gradients]:
+        inner = _linear(h, p, "linear1")
+        d_outer, second = _linear_back(ct, _activated(inner, activation), p, "linear2")
+        dh, first = _linear_back(times(d_outer, _slopes(inner, activation)), h, p, "linear1")
+        return dh, {**first, **second}
+
+    return inside, back
+
+
+def _gated(p: Parameters, h: Batch) -> Batch:
+    """W₂ (SiLU(W₁ h) · W₃ h)."""
     gate, up = _linear(h, p, "w1"), _linear(h, p, "w3")
-    return plus(x, _linear(times(_activated(gate, "silu"), up), p, "w2"))
+    return _linear(times(_activated(gate, "silu"), up), p, "w2")
 
 
-def swiglu_feed_forward_gradients(ct: Batch, x: Batch, p: Parameters, eps: float) -> Gradients:
-    h = _norm(x, p, eps)
+def _gated_back(ct: Batch, p: Parameters, h: Batch) -> tuple[Batch, Gradients]:
     gate, up = _linear(h, p, "w1"), _linear(h, p, "w3")
     opened = _activated(gate, "silu")
     d_product, down = _linear_back(ct, times(opened, up), p, "w2")
     d_gate = times(times(d_product, up), _slopes(gate, "silu"))
     dh_gate, first = _linear_back(d_gate, h, p, "w1")
     dh_up, third = _linear_back(times(d_product, opened), h, p, "w3")
-    norm = layers.layer_norm_gradients(plus(dh_gate, dh_up), x, p["norm.weight"], eps)
-    return {"x": plus(ct, norm["x"]), **named("norm", norm), **first, **down, **third}
+    return plus(dh_gate, dh_up), {**first, **down, **third}
+
+
+def feed_forward(x: Batch, p: Parameters, activation: str, eps: float, norm: str = "pre") -> Batch:
+    """x + W₂ f(W₁ LayerNorm(x) + b₁) + b₂, or post-norm."""
+    return _residual(x, p, eps, norm, _standard(activation)[0])
+
+
+def feed_forward_gradients(
+    ct: Batch, x: Batch, p: Parameters, activation: str, eps: float, norm: str = "pre"
+) -> Gradients:
+    return _residual_back(ct, x, p, eps, norm, *_standard(activation))
+
+
+def swiglu_feed_forward(x: Batch, p: Parameters, eps: float, norm: str = "pre") -> Batch:
+    """x + W₂ (SiLU(W₁ h) · W₃ h) with h = LayerNorm(x), or post-norm."""
+    return _residual(x, p, eps, norm, _gated)
+
+
+def swiglu_feed_forward_gradients(
+    ct: Batch, x: Batch, p: Parameters, eps: float, norm: str = "pre"
+) -> Gradients:
+    return _residual_back(ct, x, p, eps, norm, _gated, _gated_back)
 
 
 # Self-attention ---------------------------------------------------------------
@@ -145,12 +192,19 @@ def token_mixer_gradients(
 
 
 def block(
-    x: Batch, p: Parameters, num_heads: int, ffn: str, activation: str, mixing: str, eps: float
+    x: Batch,
+    p: Parameters,
+    num_heads: int,
+    ffn: str,
+    activation: str,
+    mixing: str,
+    eps: float,
+    norm: str = "guide",
 ) -> Batch:
     mixed = token_mixer(x, part(p, "mixer"), num_heads, mixing, eps)
-    if ffn == "swiglu":
-        return swiglu_feed_forward(mixed, part(p, "ffn"), eps)
-    return feed_forward(mixed, part(p, "ffn"), activation, eps)
+    if "swiglu" in ffn:
+        return swiglu_feed_forward(mixed, part(p, "ffn"), eps, norm)
+    return feed_forward(mixed, part(p, "ffn"), activation, eps, norm)
 
 
 def block_gradients(
@@ -162,12 +216,13 @@ def block_gradients(
     activation: str,
     mixing: str,
     eps: float,
+    norm: str = "guide",
 ) -> Gradients:
     mixed = token_mixer(x, part(p, "mixer"), num_heads, mixing, eps)
-    if ffn == "swiglu":
-        network = swiglu_feed_forward_gradients(ct, mixed, part(p, "ffn"), eps)
+    if "swiglu" in ffn:
+        network = swiglu_feed_forward_gradients(ct, mixed, part(p, "ffn"), eps, norm)
     else:
-        network = feed_forward_gradients(ct, mixed, part(p, "ffn"), activation, eps)
+        network = feed_forward_gradients(ct, mixed, part(p, "ffn"), activation, eps, norm)
     mixer = token_mixer_gradients(network["x"], x, part(p, "mixer"), num_heads, mixing, eps)
     return {"x": mixer["x"], **named("mixer", mixer), **named("ffn", network)}
 

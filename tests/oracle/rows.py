@@ -1,4 +1,4 @@
-"""What is calculated row by row: softmax and its logarithms, and LayerNorm.
+"""What is calculated row by row: softmax and its logarithms, LayerNorm and RMSNorm.
 
 A row is a list of numbers. ``*_gradient`` takes the cotangent first and is the product of it with
 the textbook Jacobian, written out.
@@ -94,4 +94,28 @@ def layer_norm_gradient(ct: Row, x: Row, weight: Row, eps: float) -> tuple[Row, 
     mean_g = total(g) / len(x)
     mean_gh = dot(g, h) / len(x)
     dx = [(one - mean_g - here * mean_gh) * rstd for one, here in zip(g, h, strict=True)]
+    return dx, [c * here for c, here in zip(ct, h, strict=True)]
+
+
+def of_square_1(x: Row, eps: float) -> tuple[Row, Any]:
+    """h_i = x_i / rms, and rms = √(mean(x²) + eps), which is rounded correctly or by a unit."""
+    rms = through(mp.sqrt, dot(x, x) / len(x) + mp.mpf(eps), 1)
+    return [one / rms for one in x], rms
+
+
+def rms_norm(x: Row, weight: Row, eps: float) -> Row:
+    """y_i = h_i weight_i."""
+    h, _ = of_square_1(x, eps)
+    return [one * w for one, w in zip(h, weight, strict=True)]
+
+
+def rms_norm_gradient(ct: Row, x: Row, weight: Row, eps: float) -> tuple[Row, Row]:
+    """dx, and this row's share of dweight.
+
+    ∂h_j/∂x_i = (δ_ij - h_j h_i / D) / rms, so dx_i = (g_i - h_i mean(g h)) / rms, g = ct weight.
+    """
+    h, rms = of_square_1(x, eps)
+    g = [c * w for c, w in zip(ct, weight, strict=True)]
+    mean_gh = dot(g, h) / len(x)
+    dx = [(one - here * mean_gh) / rms for one, here in zip(g, h, strict=True)]
     return dx, [c * here for c, here in zip(ct, h, strict=True)]

@@ -128,6 +128,19 @@ def test_a_normalized_row_has_mean_0_and_variance_1() -> None:
     assert abs(rstd**2 - 1 / mp.mpf("3.5")) < mp.mpf("1e-48")
 
 
+def test_a_row_divided_by_its_root_mean_square_has_square_1() -> None:
+    h, rms = rows.of_square_1([mp.mpf(one) for one in (1, -1, 7, 7)], 0.0)
+    expected = [one / mp.mpf(5) for one in (1, -1, 7, 7)]
+    assert all(abs(a - b) < mp.mpf("1e-48") for a, b in zip(h, expected, strict=True))
+    assert abs(rms - 5) < mp.mpf("1e-48")
+
+
+def test_every_token_has_a_linear_layer_of_its_own() -> None:
+    x, weight = [[[mp.mpf(1), mp.mpf(2)]] * 2], [[[mp.mpf(3), mp.mpf(4)]], [[mp.mpf(5), 6]]]
+    assert layers.per_token_linear(x, weight, None) == [[[11], [17]]]
+    assert layers.per_token_linear(x, weight, [[1], [2]]) == [[[12], [19]]]
+
+
 def test_mixing_moves_the_chunks_of_the_guide() -> None:
     x = [[["a1", "a2", "a3", "a4"], ["b1", "b2", "b3", "b4"]]]
     assert layers.token_mix(x, 2, "rankmixer") == [

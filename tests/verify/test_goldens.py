@@ -18,7 +18,8 @@ STAGES = {
     *("erf", "sigmoid", "tanh", "relu", "silu", "gelu", "gelu_tanh", "softplus"),
     *("softmax", "log_softmax", "logsumexp", "layer_norm", "linear", "embedding", "token_mix"),
     *("attention", "self_attention", "feed_forward", "swiglu_feed_forward", "token_mixer"),
-    *("block", "model"),
+    *("block", "model", "rms_norm", "per_token_linear", "per_token_feed_forward"),
+    *("per_token_swiglu",),
 }
 ENTRIES = read_goldens()
 
