@@ -79,6 +79,8 @@ ROOMS = (
     (
         "explain.trace",
         "explain.dependence",
+        "explain.questions",
+        "explain.forms",
         "explain.cost.formulas",
         "explain.cost.counting",
         "explain.cost.known",

@@ -60,6 +60,7 @@ from .figures.shapes import batch_scene, shape_scene, strides_scene
 from .figures.steps import step_size_scene
 from .figures.tapes import backward_order_scene, backward_scene, tape_scene
 from .figures.walk import walk_scene
+from .forms import Answer, BlockForm, identify
 from .guide.claims import Evidence, Finding
 from .guide.verdicts import VERDICTS, Correction, corrections, corrections_scene
 from .trace import Step, steps_of
@@ -67,8 +68,10 @@ from .trace import Step, steps_of
 __all__ = [
     "FIGURES",
     "VERDICTS",
+    "Answer",
     "Bar",
     "Bars",
+    "BlockForm",
     "Box",
     "Cell",
     "Chart",
@@ -113,6 +116,7 @@ __all__ = [
     "feed_forward_scene",
     "formula",
     "forms_scene",
+    "identify",
     "jacobian_scene",
     "layer_norm_scene",
     "measured_scaling",
