@@ -15,6 +15,7 @@ from .bounds import GUARD, true_tensors
 from .calling import called
 from .cases import Case, truth_of
 from .formats import FORMATS, format_of
+from .stages import NETWORKS
 
 __all__ = ["linear", "masked", "sums", "tiny_results"]
 
@@ -31,14 +32,11 @@ def linear(bench: Bench) -> Iterator[Trial]:
     for factor in (0.0, 2.0**10, 2.0**20, 2.0**-10, 2.0**-40):  # which round nothing
         if largest * factor < 2.0 ** (form.highest - 2):
             scaled = case._replace(cotangent=form.stored(case.cotangent * factor))
-            yield Trial(
-                f"with a cotangent {factor:g} times as large",
-                partial(bench.ask, scaled, ["vjp"]),
-                {name: form.stored(factor * one) for name, one in base.items()},
-                f"{factor:g} times the first",
-                {name: factor * scale + least for name, scale in scales.items()},
-                slack=2.0 if factor else 0.0,
-            )
+            when = f"with a cotangent {factor:g} times as large"
+            wanted = {name: form.stored(factor * one) for name, one in base.items()}
+            by = {name: factor * scale + least for name, scale in scales.items()}
+            call, slack = partial(bench.ask, scaled, ["vjp"]), 2.0 if factor else 0.0
+            yield Trial(when, call, wanted, f"{factor:g} times the first", by, slack)
     odd = np.indices(case.cotangent.shape).sum(axis=0) % 2 == 1
     parts = [case._replace(cotangent=case.cotangent * one) for one in (odd, ~odd)]
 
@@ -48,8 +46,7 @@ def linear(bench: Bench) -> Iterator[Trial]:
 
     when, than = "with the parts of a cotangent one after the other", "that of the whole"
     one, other = map(bench.scales, parts)
-    both = {name: one[name] + other[name] for name in base}
-    yield Trial(when, summed, base, than, both, slack=3)
+    yield Trial(when, summed, base, than, {name: one[name] + other[name] for name in base}, slack=3)
 
 
 def masked(bench: Bench) -> Iterator[Trial]:
@@ -76,10 +73,9 @@ def masked(bench: Bench) -> Iterator[Trial]:
                 one[0, 0] = wanted[name][0, 0]
         return got
 
-    scales = bench.scales(finite)
-    asked = partial(bench.ask, finite)
-    yield Trial("with scores of -6e4", asked, wanted, "is right", scales, slack=4)
-    yield Trial("with scores of -inf", infinite, wanted, "is right", scales, slack=4)
+    trial = bench.trial("with scores of -6e4", wanted, "is right", finite, slack=4)
+    yield trial
+    yield trial._replace(when="with scores of -inf", call=infinite)
 
 
 # Properties ---------------------------------------------------------------------------
@@ -142,26 +138,19 @@ def _sparse(digits: Array, length: int) -> Array:
     return _ONE * found
 
 
-#: By stage, the inputs in which its output is linear, or as good as where they are tiny.
-_LINEAR_IN = {
-    "embedding": ("weight",),
-    "layer_norm": ("weight", "bias"),
-    "linear": ("weight", "bias"),
-    **dict.fromkeys(("token_mix", "gelu", "gelu_tanh", "silu"), ("x",)),
-}
-
-
 def tiny_results(bench: Bench) -> Iterator[str]:
     """Whether results below the smallest normal number are kept, or come out as zero."""
     case, form = bench.case, format_of(bench.case.dtype)
-    tiny = 2.0 ** (form.lowest - 2)
-    names = _LINEAR_IN.get(case.stage, ())
-    small = {name: form.stored(case.inputs[name] * tiny) for name in names}
-    if case.stage == "softmax":
-        places = np.arange(case.inputs["x"].shape[-1]) % 2
-        small = {"x": form.stored(case.inputs["x"] + np.log(tiny) * places)}
+    tiny, inputs = 2.0 ** (form.lowest - 2), case.inputs
+    linear_in = [name for name in ("weight", "bias") if name in inputs] or ["x"]
+    small = {name: form.stored(inputs[name] * tiny) for name in linear_in if name in inputs}
+    if case.stage in NETWORKS:
+        small = {}
+    elif case.stage == "softmax":
+        places = np.arange(inputs["x"].shape[-1]) % 2
+        small = {"x": form.stored(inputs["x"] + np.log(tiny) * places)}
     tries = {
-        "forward": case._replace(inputs={**case.inputs, **small}),
+        "forward": case._replace(inputs={**inputs, **small}),
         "vjp": case._replace(cotangent=form.stored(case.cotangent * tiny)),
     }
     zero: list[bool] = []

@@ -5,6 +5,7 @@ else has, and not touch it later.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,8 @@ from .memory import held, intruders
 from .scales import Scales, scales_of
 from .sizes import fitted, letters_of
 
-__all__ = [
-    "COTANGENT", "Bench", "Fault", "Raised", "Refused", "Results", "Trial", "arrays_of",
-    "with_arrays",
-]  # fmt: skip
+__all__ = ["COTANGENT", "Bench", "Fault", "Raised", "Refused", "Results", "Trial", "arrays_of"]
+__all__ += ["with_arrays"]
 
 Results = dict[str, Array]
 
@@ -48,11 +47,10 @@ class Trial(NamedTuple):
         when: what is done, in words.
         call: does it.
         wanted: what must come, by tensor; what else comes does not matter.
-        than: what that is, in words.
-        scales: by what errors are measured; by default those of the bench's own case.
+        than: what that is, in words; if empty, ``when`` says all that there is to say.
+        scales: by what errors are measured.
         slack: how many bounds it may be off.
         part: which part of the output and of the gradient of x is meant.
-        says: what to say instead, if it fails.
         narrower: what to try if it fails, to say more.
         again: does it once more with all that led to it, if that is more than the call.
     """
@@ -61,10 +59,9 @@ class Trial(NamedTuple):
     call: Callable[[], Results]
     wanted: Results
     than: str
-    scales: Scales | None = None
+    scales: Scales
     slack: float = 2.0
     part: Any = ...
-    says: str = ""
     narrower: Sequence["Trial"] = ()
     again: Callable[[], Results] | None = None
 
@@ -137,6 +134,10 @@ class Bench:
             results |= {name: np.array(one) for name, one in returned.items()}
         return results
 
+    def trial(self, when: str, wanted: Results, than: str, case: Case, **more: Any) -> Trial:
+        """A promise about the answer to another case, which is measured by that case's scales."""
+        return Trial(when, partial(self.ask, case), wanted, than, self.scales(case), **more)
+
     def made(self, stage: str, **sizes: int) -> Case:
         """A plain case of any stage, of these sizes or the nearest that the backend supports."""
         own = {letter: sizes[letter] for letter in letters_of(stage) if letter in sizes}
@@ -172,20 +173,19 @@ class Bench:
 
     def beyond(self, got: Results, trial: Trial) -> dict[str, Measured]:
         """The tensors that are not what they must be, and where each differs most."""
-        scales, found = trial.scales or self.scales(), {}
-        for name, true in ((k, one) for k, one in trial.wanted.items() if k in got):
+        found = {}
+        for name in trial.wanted.keys() & got.keys():
             part = trial.part if name in ("output", "x") else ...
-            true = true[part].astype(np.float64)
-            error = measured(got[name][part], true, scales[name][part], self.case.dtype)
+            true, scale = trial.wanted[name][part].astype(np.float64), trial.scales[name][part]
+            error = measured(got[name][part], true, scale, self.case.dtype)
             if error.error > trial.slack * self.one.bounds[name]:
                 found[name] = error
-        return found
+        return {name: found[name] for name in trial.wanted if name in found}
 
     def right(self) -> bool:
         """Whether the backend is right on its own case, so that others may be held to the truth."""
-        return not self.beyond(
-            self.base, Trial("", dict, true_tensors(self.one.truth), "", slack=1)
-        )
+        truth = true_tensors(self.one.truth)
+        return not self.beyond(self.base, Trial("", dict, truth, "", self.scales(), slack=1))
 
     def tried(self, trial: Trial) -> str:
         """What is wrong, in a sentence; empty if nothing is, and if the backend refuses."""
@@ -194,10 +194,10 @@ class Bench:
         except Fault as fault:
             return f"{trial.when} {fault}" if trial.wanted else ""
         except Refused as why:
-            self.remarks += [f"not covered {trial.when}: {why}"] if trial.wanted else []
+            self.remarks += [f"not covered {trial.when}: {why}"] * bool(trial.wanted)
             return ""
-        if not found or trial.says:
-            return trial.says if found else ""
+        if not found or not trial.than:
+            return trial.when if found else ""
         few = " and another ".join([called(name) for name in found][:3])
         wrong = few if len(found) <= 3 else f"{few} and {len(found) - 3} others"
         name, worst = next(iter(found.items()))

@@ -5,7 +5,7 @@ nothing from call to call, keeps the rows of a batch apart, hands NaN on, is lin
 cotangent, and says the same when it is asked again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,23 +14,12 @@ import numpy as np
 from ...array import ignoring_fp_errors
 from .adapter import declared
 from .arithmetic import linear, masked, sums, tiny_results
-from .bench import (
-    COTANGENT,
-    Bench,
-    Fault,
-    Raised,
-    Refused,
-    Results,
-    Trial,
-    arrays_of,
-    with_arrays,
-)
-from .bounds import Prepared, prepare
+from .bench import COTANGENT, Bench, Fault, Raised, Refused, Results, Trial, arrays_of, with_arrays
+from .bounds import Prepared, prepare, true_tensors
 from .calling import called
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
 from .stages import NETWORKS
-from .state import SEQUENCES, first_rows, in_turn, remembered
 
 __all__ = ["PROMISES", "Contracts", "contracts_of", "most_rows"]
 
@@ -116,7 +105,7 @@ def _broken(bench: Bench, trials: Iterable[Trial | str]) -> Iterator[str]:
 
 
 def _again(bench: Bench, call: Callable[[], Results]) -> Trial:
-    return Trial("asked the same again", call, bench.base, "before")
+    return Trial("asked the same again", call, bench.base, "before", bench.scales())
 
 
 # Promises -----------------------------------------------------------------------------
@@ -173,28 +162,25 @@ def _with_layout(
     bench: Bench, case: Case, wanted: Results, layout: str, names: Sequence[str]
 ) -> Trial:
     """All these arrays in a layout; if that goes wrong, one after the other."""
-    call, narrower = partial(bench.ask, case, (), layout, names), []
-    if len(names) > 1:
-        narrower = [_with_layout(bench, case, wanted, layout, [name]) for name in names]
-    when, scales = f"with {layout} in {_listed(names)}", bench.scales(case)
-    return Trial(when, call, wanted, "without", scales, narrower=narrower)
+    each = [[name] for name in names] if len(names) > 1 else []
+    narrower = [_with_layout(bench, case, wanted, layout, name) for name in each]
+    trial = bench.trial(f"with {layout} in {_listed(names)}", wanted, "without", case)
+    return trial._replace(call=partial(bench.ask, case, (), layout, names), narrower=narrower)
 
 
 def apart(bench: Bench) -> Iterator[Trial]:
     """What happens in one row of a batch, or at one token, does not happen in the others."""
     name = "ids" if "ids" in bench.case.inputs else "x"
     value = bench.case.inputs[name]
-    places: list[tuple[Any, Any, str]] = [
-        (np.s_[-1], np.s_[:-1], "a row of the batch depends on the others")
-    ]
+    places: dict[str, Any] = {"a row of the batch depends on the others": (np.s_[-1], np.s_[:-1])}
     if "num_heads" not in bench.case.inputs:  # no token mixes with others
-        places.append((np.s_[:, -1], np.s_[:, :-1], "a token depends on the others"))
+        places["a token depends on the others"] = np.s_[:, -1], np.s_[:, :-1]
     wanted = {k: one for k, one in bench.base.items() if k in ("output", "x")}
-    for place, others, says in places:
+    for says, (place, others) in places.items():
         changed = value.copy()
         changed[place] = np.roll(value[place], 1) if name == "ids" else value[place] / -2
         call = partial(bench.ask, with_arrays(bench.case, {name: changed}))
-        yield Trial(says, call, wanted, "", part=others, says=says)
+        yield Trial(says, call, wanted, "", bench.scales(), part=others)
 
 
 def not_a_number(bench: Bench) -> Iterator[str]:
@@ -231,7 +217,107 @@ def empty(bench: Bench) -> Iterator[Trial | str]:
         if one.any():  # NaN too
             yield f"with an empty batch its {called(name)} is not zero"
     again = partial(in_turn, [partial(bench.ask, nothing), bench.ask])
-    yield Trial("after an empty batch", bench.ask, bench.base, "before it", again=again)
+    yield _again(bench, bench.ask)._replace(
+        when="after an empty batch", than="before it", again=again
+    )
+
+
+# Nothing is remembered from call to call. A kernel may keep what its forward computed for its
+# backward, a packed copy of a weight, or a workspace: it must be of this call.
+
+#: Calls in a row. f is forward and g is vjp; a is a case, b one of other numbers, c of other
+#: shapes, e of other settings, and s of another stage.
+SEQUENCES = {
+    "with two forwards before their backwards": "fa fb ga gb fa fb gb ga",
+    "with calls of two shapes in turn": "fa fc ga gc fa fc gc ga",
+    "with calls of two settings in turn": "fa fe ga ge fa",
+    "with calls of two stages in turn": "fa fs ga gs fa",
+}
+
+
+def remembered(bench: Bench) -> Iterator[Trial]:
+    """Calls of several cases in turn, each of which must say what it says alone."""
+    a = bench.case
+    b, both = other_numbers(a), bench.functions
+    players = {"a": a, "b": b, "c": first_rows(a, max(1, len(a.cotangent) - 1))}
+    players |= _other_settings(bench) | _other_stage(bench)
+    if bench.right():
+        # What was kept of others is wrong in the first call of these.
+        for when, letter, functions in (
+            ("with no forward before its backward", "b", both[1:]),
+            ("with other numbers of the same shape", "b", both),
+            ("with other settings", "e", both),
+        ):
+            if functions and (case := players.get(letter)):
+                wanted = _of(functions, true_tensors(truth_of(case)))
+                call = partial(bench.ask, case, functions)
+                yield Trial(when, call, wanted, "is right", bench.scales(case), slack=4)
+    alone = {letter: bench.ask(players[letter]) for letter in "bce" if letter in players}
+    alone["a"] = bench.base
+    refilled, own = partial(_refilled, bench, b), "with them in arrays of their own"
+    yield Trial("with other numbers in the same arrays", refilled, alone["b"], own, bench.scales(b))
+    for when, sequence in SEQUENCES.items():
+        steps = [*zip(sequence[::3], sequence[1::3], strict=True)]
+        done: list[Callable[[], Results]] = []
+        for step, letter in steps if {letter for _, letter in steps} <= {*players} else ():
+            function = {"f": "forward", "g": "vjp"}[step]
+            if function in both:
+                case, wanted = players[letter], _of([function], alone.get(letter, {}))
+                done.append(partial(bench.ask, case, [function]))
+                own, again = "in a call of its own", partial(in_turn, done[:])
+                yield Trial(when, done[-1], wanted, own, bench.scales(case), again=again)
+
+
+def in_turn(calls: Sequence[Callable[[], Results]]) -> Results:
+    """The result of the last call."""
+    return [call() for call in calls][-1]
+
+
+def _of(functions: Collection[str], results: Results) -> Results:
+    """What some of the two functions return."""
+    return {
+        name: one
+        for name, one in results.items()
+        if ("forward" if name == "output" else "vjp") in functions
+    }
+
+
+def _refilled(bench: Bench, other: Case) -> Results:
+    """The answer to another case, from arrays that have held the bench's own before."""
+    own = {name: one.copy() for name, one in arrays_of(bench.case, ["vjp"]).items()}
+    bench.ask(with_arrays(bench.case, own), layout="as it is")
+    for name, one in arrays_of(other, ["vjp"]).items():
+        own[name][...] = one
+    return bench.ask(with_arrays(other, own), layout="as it is")
+
+
+def other_numbers(case: Case) -> Case:
+    """A case of the same shapes, settings and format, and of numbers of about the same size."""
+    rolled = {name: np.roll(one, 1) for name, one in arrays_of(case, ["vjp"]).items()}
+    halved = {k: one * one.dtype.type(-0.5) for k, one in rolled.items() if one.dtype.kind == "f"}
+    return with_arrays(case, rolled | halved)
+
+
+def first_rows(case: Case, rows: int) -> Case:
+    """The case with so many rows of its batch."""
+    batch = {k: v[:rows] for k, v in case.inputs.items() if k in ("x", "ids")}
+    return with_arrays(case, {**batch, COTANGENT: case.cotangent[:rows]})
+
+
+def _other_settings(bench: Bench) -> dict[str, Case]:
+    inputs, width = bench.case.inputs, bench.case.cotangent.shape[-1]
+    fixed = "H" in [*bench.about.requires, *bench.about.requires.values()]
+    others: dict[str, Any] = {"eps": 0.25} if "eps" in inputs else {}
+    heads = [n for n in range(2, width + 1) if width % n == 0 and n != inputs.get("num_heads")]
+    if "num_heads" in inputs and heads and not fixed:
+        others["num_heads"] = heads[0]
+    return {"e": bench.case._replace(inputs={**inputs, **others})} if others else {}
+
+
+def _other_stage(bench: Bench) -> dict[str, Case]:
+    names = bench.about.stages
+    i = (names.index(bench.case.stage) + 1) % len(names)
+    return {"s": bench.made(names[i], B=2, T=3, D=10, H=2, F=13, V=9, L=2)} if names[1:] else {}
 
 
 #: Every promise, as a generator of what is tried, or of what is wrong. Of a backend that remembers

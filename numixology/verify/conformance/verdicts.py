@@ -383,7 +383,7 @@ _DETECTS = "detects: the least error that is caught, relative to the largest ent
 
 def rows_of(report: ConformanceReport) -> list[tuple[str, ...]]:
     """The table, a row for every stage of which something was compared."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in report.stages:
         if (worst := one.worst) is not None:
             known = sum(c.outcome == "known" for c in one.comparisons)

@@ -1,7 +1,7 @@
 """JAX as a backend: its own functions on the CPU, compiled or not, or a function of yours."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -29,65 +29,64 @@ PROFILE = {
 }
 
 
+def _forward(backend: Any, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
+    """A stage on JAX's arrays, those that have gradients and those that have none."""
+    return backend.computed(stage, sizes, {**dict(fixed), **own, **others}, own)
+
+
+def _pulled(backend: Any, *given: Any) -> Any:
+    """The pull-back of a cotangent."""
+    stage, sizes, fixed, own, others, ct = given
+    return jax.vjp(lambda own: _forward(backend, stage, sizes, fixed, own, others), own)[1](ct)[0]
+
+
+#: Both as they are and compiled, once for each backend, stage, sizes and settings.
+_FUNCTIONS: dict[bool, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    False: (_forward, _pulled),
+    True: (jax.jit(_forward, static_argnums=range(4)), jax.jit(_pulled, static_argnums=range(4))),
+}
+
+
 class _OnCpu(Backend):
-    """Arrays to JAX's and back, functions compiled once, and 64 bits where they are needed."""
+    """Arrays to JAX's and back, and 64 bits where they are needed."""
 
     lost = tuple(LAYOUTS)
 
     def __init__(self, dtype: str, jit: bool, declares: Mapping[str, Any]) -> None:
         name = f"JAX {jax.__version__} on cpu" + ("" if jit else ", not compiled")
         super().__init__(name, dtype, PROFILE.get(dtype, ()), declares)
-        self.jit = jit
-        self.compiled: dict[Any, tuple[Any, Any]] = {}
+        self.jit = bool(jit)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "compiled": {}}  # for another process to compile again
-
-    def settled(self) -> Any:
-        """A context in which JAX keeps 64 bits exactly if the format has them."""
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """On the CPU, where JAX keeps 64 bits exactly if the format has them."""
         home = jax if hasattr(jax, "enable_x64") else jax.experimental  # where it was once
-        return home.enable_x64(self.dtype == "float64")
+        wide, cpu = home.enable_x64(self.dtype == "float64"), jax.devices("cpu")[0]
+        with wide, jax.default_device(cpu):
+            yield
+
+    def handed(self, stage: str, inputs: Inputs) -> tuple[Any, ...]:
+        """What the compiled functions take."""
+        arrays = {k: self.there(v) for k, v in inputs.items() if isinstance(v, np.ndarray)}
+        fixed = tuple((name, value) for name, value in inputs.items() if name not in arrays)
+        own = {name: arrays.pop(name) for name in arrays_of(inputs)}
+        return self, stage, sizes_of(stage, inputs), fixed, own, arrays
 
     def there(self, array: Array) -> Any:
         """An array as JAX's, in the format."""
-        with jax.default_device(jax.devices("cpu")[0]):
-            return jnp.asarray(array, self.dtype if array.dtype.kind == "f" else None)
-
-    def functions(self, stage: str, inputs: Inputs) -> tuple[Any, Any]:
-        """The forward of a dict of arrays, and the pull-back of a cotangent."""
-        key = (stage, sizes_of(stage, inputs))
-        if key not in self.compiled:
-            fixed = {k: v for k, v in inputs.items() if not isinstance(v, np.ndarray)}
-            forward = partial(self.computed, stage, key[1], fixed)
-
-            def pulled(own: Any, others: Any, cotangent: Any) -> Any:
-                return jax.vjp(lambda own: forward(own, others), own)[1](cotangent)[0]
-
-            wrap = jax.jit if self.jit else (lambda function: function)
-            self.compiled[key] = wrap(forward), wrap(pulled)
-        return self.compiled[key]
-
-    def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
-        """A stage on JAX's arrays, those that have gradients and those that have none."""
-        raise NotImplementedError
-
-    def handed(self, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The floating-point arrays, and the others."""
-        found = {k: self.there(v) for k, v in inputs.items() if isinstance(v, np.ndarray)}
-        own = {name: found.pop(name) for name in arrays_of(inputs)}
-        return own, found
+        return jnp.asarray(array, self.dtype if array.dtype.kind == "f" else None)
 
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes."""
         with self.settled():
-            forward, _ = self.functions(stage, inputs)
-            return array_of(forward(*self.handed(inputs)), self.dtype)
+            forward, _ = _FUNCTIONS[self.jit]
+            return array_of(forward(*self.handed(stage, inputs)), self.dtype)
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
         with self.settled():
-            _, pulled = self.functions(stage, inputs)
-            found = pulled(*self.handed(inputs), self.there(cotangent))
+            _, pulled = _FUNCTIONS[self.jit]
+            found = pulled(*self.handed(stage, inputs), self.there(cotangent))
             return {name: array_of(g, self.dtype) for name, g in found.items()}
 
 
@@ -123,9 +122,9 @@ class Jax(_OnCpu, Networks[Any]):
     def __init__(self, dtype: str = "float32", jit: bool = True, **declares: Any) -> None:
         super().__init__(dtype, jit, declares)
 
-    def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
+    def computed(self, stage: str, sizes: Sizes, p: Mapping[str, Any], own: Any) -> Any:
         """A stage on JAX's arrays."""
-        return self.run(stage, {**fixed, **own, **others})
+        return self.run(stage, p)
 
     embedding = staticmethod(lambda ids, weight: weight[ids])
     gelu = staticmethod(lambda x: jax.nn.gelu(x, approximate=False))
@@ -161,9 +160,8 @@ class JaxFunction(_OnCpu):
         self.names = Names(stage, names, self.options)
         self.name = f"{title(fn)}, {self.name}"
 
-    def computed(self, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
+    def computed(self, stage: str, sizes: Sizes, p: Mapping[str, Any], own: Any) -> Any:
         """The function, with the parameters in dicts of the author's names."""
-        p = {**fixed, **own, **others}
         x = p["ids"] if "ids" in p else p["x"]
         flat = {theirs: own[ours] for ours, theirs in self.names.of(own).items()}
         params = _nested(flat)

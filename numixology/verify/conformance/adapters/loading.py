@@ -70,11 +70,9 @@ def load(target: str, **options: Any) -> Any:
     if where in ("numpy64", "numpy32"):
         return _made(partial(Numpy, where.replace("numpy", "float")), given, target)
     if where in NAMES:
-        with _importing(f"the adapter {where}"):
-            module = import_module(f".{where}", __package__)
-        return _made(getattr(module, _CLASSES[where]), given, target)
+        return _made(_in_module(f"{__package__}.{where}", _CLASSES[where], where), given, target)
     if thing and where.replace(".", "").isidentifier():
-        return _made(_in_module(where, thing), given, target)
+        return _made(_in_module(where, thing, where), given, target)
     invariant = "an adapter is a name, a path ending in .py or package.module:object"
     raise ArgumentError(invariant, repr(target), f"the names are {', '.join(NAMES)}")
 
@@ -135,16 +133,15 @@ def _in_file(path: Path, thing: str) -> Any:
     spec: Any = spec_from_file_location(name, path)  # never None for a path ending in .py
     module = module_from_spec(spec)
     sys.modules[name] = module  # classes look for their module there
-    with _importing(str(path)), _first_on_the_path(path.parent):
+    with _importing(str(path), path.parent):
         # Not by its loader, which takes bytecode of the same size and second for the file's own.
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-    return _attribute(module, thing, str(path))
+        return _attribute(module, thing, str(path))
 
 
-def _in_module(name: str, thing: str) -> Any:
-    with _importing(f"{name}:{thing}"), _first_on_the_path(Path.cwd()):
-        module = import_module(name)
-    return _attribute(module, thing, name)
+def _in_module(module: str, thing: str, name: str) -> Any:
+    with _importing(name, Path.cwd()):
+        return _attribute(import_module(module), thing, name)
 
 
 def _attribute(module: Any, name: str, where: str) -> Any:
@@ -155,32 +152,23 @@ def _attribute(module: Any, name: str, where: str) -> Any:
 
 
 @contextmanager
-def _first_on_the_path(folder: Path) -> Iterator[None]:
+def _importing(what: str, folder: Path) -> Iterator[None]:
+    """Modules are found in a folder too; errors while one runs are said as this package does."""
     before = list(sys.path)
     sys.path.insert(0, str(folder.resolve()))
     try:
         yield
-    finally:
-        sys.path[:] = before
-
-
-@contextmanager
-def _importing(what: str) -> Iterator[None]:
-    """Errors while a module runs, as this package says them."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if what.startswith(str(error.name)):
-            invariant, instead = (
-                "an adapter's module can be found",
-                "check name and folder",
-            )
-            raise ArgumentError(invariant, f"no {error.name}", instead) from error
-        ours = what.startswith("the adapter ")
-        instead = "pip install 'numixology[backends]'" if ours else "install it"
-        raise UnsupportedError(f"{what} needs a library", f"no {error.name}", instead) from error
     except NumixologyError:
         raise
+    except ModuleNotFoundError as error:
+        got = f"no {error.name}"
+        if what.startswith(str(error.name)) and what not in NAMES:
+            instead = "check name and folder"
+            raise ArgumentError("an adapter's module can be found", got, instead) from error
+        instead = "pip install 'numixology[backends]'" if what in NAMES else "install it"
+        raise UnsupportedError(f"the adapter {what} needs a library", got, instead) from error
     except Exception as error:  # whatever it raises
         got = f"{type(error).__name__}: {error}"
         raise ArgumentError(f"{what} can be run", got, "run it with python first") from error
+    finally:
+        sys.path[:] = before
