@@ -86,6 +86,10 @@ class TokenMixer(Module):
         one_of("norm", norm, get_args(MixerNorm))
         self.num_tokens, self.hidden_dim, self.num_heads = T, D, H
         self.norm_placement, self.educational = norm, educational
+        if isinstance(mixing, TokenMixer):
+            invariant = "a mixing has neither norm nor residual, which the mixer puts around it"
+            instead = "give what it mixes by, its .mixing, or set the .mixer of a block"
+            raise ArgumentError(invariant, "a TokenMixer", instead)
         if isinstance(mixing, Module) or mixing == "rankmixer" or mixing == "guide":
             self.mixing = mixing
         else:

@@ -345,6 +345,15 @@ class TestRefusals:
             with pytest.raises(ArgumentError, match="mixing is 'rankmixer', 'guide', .*: got"):
                 nn.TokenMixer(3, 8, 4, mixing=mixing)
 
+    def test_a_mixer_is_no_mixing(self):
+        for make in (nn.TokenMixer, nn.RankMixerBlock):
+            with pytest.raises(ArgumentError) as caught:
+                make(3, 8, 4, mixing=nn.TokenMixer(3, 8, 4))
+            assert str(caught.value) == (
+                "a mixing has neither norm nor residual, which the mixer puts around it: "
+                "got a TokenMixer; give what it mixes by, its .mixing, or set the .mixer of a block"
+            )
+
     def test_a_mixing_that_changes_the_shape(self):
         class FirstToken(nn.Module):
             def forward(self, x):
