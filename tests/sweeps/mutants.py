@@ -54,6 +54,7 @@ class Check(NamedTuple):
 #: Where bugs show that need size, masks or long sums: a kind, a seed, and sizes.
 FURTHER: dict[str, tuple[tuple[str, int, dict[str, int] | None], ...]] = {
     "embedding": tuple(("kernel", 0, {"B": 5, "T": 4, "D": 6, "V": v}) for v in (300, 70_001)),
+    "token_mix": (("kernel", 0, {"B": 3, "T": 4, "D": 15, "H": 5}),),
     "softmax": (("masked", 0, None), ("positive", 0, {"B": 2, "T": 3, "D": 1001})),
     "layer_norm": (("positive", 0, {"B": 2, "T": 3, "D": 1001}),),
     "linear": (("positive", 0, {"B": 2, "T": 3, "D": 1001, "F": 5}),),

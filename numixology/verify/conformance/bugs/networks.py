@@ -1,6 +1,7 @@
 """Bugs of the feed-forward networks, the block and the model, whose parts are right."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,10 +9,25 @@ from .... import functional as F
 from ....tensors import Tensor
 from ..stages import Inputs, part
 from ..textbook import Textbook, straight_through
-from .registry import Override, but, table
-from .steps import chance, first_row, in_format, last_row, nothing, part_of, silu_slope
+from .families import GRADIENTS, MISREAD, each, in_formats
+from .overrides import arguments, formula, output, part_of
+from .registry import Override, Row, table
+from .steps import cast, chance, constant, kept_part, silu_slope
 
 __all__ = ["BUGS"]
+
+#: Stages that share their bugs.
+_FEED_FORWARD = "feed_forward swiglu_feed_forward"
+#: What goes wrong with x in x + y.
+_RESIDUALS: list[Row] = [
+    ("{0}-missing", lambda s, f, x, y: y),
+    ("{0}-halved", lambda s, f, x, y: f(0.5 * x, y)),
+    ("{0}-twice", lambda s, f, x, y: f(2 * x, y)),
+    ("{0}-and-branch-averaged", lambda s, f, x, y: f(x, y) / 2),
+    ("{0}-minus-branch", lambda s, f, x, y: f(x, -y)),
+    ("{0}-gradient-dropped", lambda s, f, x, y: f(x.detach(), y)),
+    ("{0}-of-first-token-for-all", lambda s, f, x, y: f(x[:, :1], y)),
+]
 
 
 def _dropped(x: Tensor, rng: np.random.Generator) -> Tensor:
@@ -19,14 +35,57 @@ def _dropped(x: Tensor, rng: np.random.Generator) -> Tensor:
     return x * ((rng.random(x.shape) >= 0.1) / 0.9).astype(x.dtype)
 
 
-def _interleaved(p: Inputs) -> Inputs:
+def _inner_in(kind: str) -> dict[str, Override]:
+    return dict.fromkeys(("activation", "gated"), output(kind))
+
+
+def _product_in(kind: str) -> Override:
+    return lambda s, f, g, u: cast(cast(s.silu(g), kind) * cast(u, kind), kind)
+
+
+def _autocast(kind: str) -> dict[str, Override]:
+    """A branch computed by a textbook of that format."""
+    coarse = Textbook(kind, "float64")
+
+    def step(name: str) -> Override:
+        return lambda s, f, p, *h: getattr(coarse, name)(
+            {k: cast(x, kind) if isinstance(x, Tensor) else x for k, x in p.items()},
+            *(cast(x, kind) for x in h),
+        )
+
+    return {name: step(name) for name in ("branch", "gated_branch")}
+
+
+def _with(**changes: Callable[[Inputs], Tensor | None]) -> Override:
+    """An override of a branch with other parameters, whose dots are written as underscores."""
+    return lambda s, f, p, *h: f(
+        {**p, **{name.replace("_", "."): change(p) for name, change in changes.items()}}, *h
+    )
+
+
+def _interleaved(s: Textbook, f: Override, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
     packed = F.concatenate([p["w1.weight"], p["w3.weight"]])
-    return {**p, "w1.weight": packed[::2], "w3.weight": packed[1::2]}
+    y: Tensor = f({**p, "w1.weight": packed[::2], "w3.weight": packed[1::2]}, h, k)
+    return y
 
 
-def _activation_last(s: Textbook, p: Inputs, h: Tensor) -> Tensor:
+def _activation_last(s: Textbook, f: Override, p: Inputs, h: Tensor) -> Tensor:
     h = s.linear(h, p["linear1.weight"], p["linear1.bias"])
     return s.activation(s.linear(h, p["linear2.weight"], p["linear2.bias"]))
+
+
+def _gate(gate: Callable[[Textbook, Tensor], Tensor]) -> Override:
+    return lambda s, f, g, u: s.store(gate(s, g) * u)
+
+
+def _gated_backward(like: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Override:
+    """The right value, with the gradient of something else made of silu(gate), gate and up."""
+    return lambda s, f, g, u: straight_through(f(g, u), s.store(like(s.silu(g).detach(), g, u)))
+
+
+def _mixed(change: Override) -> Override:
+    """An override of a sum that is not a step of its own."""
+    return lambda s, f, x, H: change(s, s.residual, x, s.token_mix(x, H))
 
 
 def _norm(p: Inputs, source: str, target: str) -> Inputs:
@@ -43,135 +102,88 @@ def _branch(s: Textbook, p: Inputs, x: Tensor) -> Tensor:
     return s.branch(q, s.first_norm(q))
 
 
-def _other_positions(other: Override) -> Override:
-    """An override that adds other positions, made of the right ones and of the ids."""
+def _with_positions(change: Callable[[Tensor], Tensor]) -> Override:
     return lambda s, f, ids, tokens, positions: s.residual(
-        y := s.embedding(ids, tokens), other(positions, ids) + 0 * y.detach()
+        y := s.embedding(ids, tokens), change(positions) + 0 * y.detach()
     )
 
 
+def _with_tokens(change: Callable[[Tensor], Tensor]) -> Override:
+    return lambda s, f, ids, tokens, positions: f(ids, change(tokens), positions)
+
+
 BUGS = table("networks", [
-    ("feed_forward swiglu_feed_forward", "residual"),
-    ("residual-missing", lambda s, f, x, y: y, "the input is not added back"),
-    ("residual-halved", lambda s, f, x, y: f(0.5 * x, y), "half of the input is added back"),
-    ("residual-twice", lambda s, f, x, y: f(2 * x, y), "the input is added back twice"),
-    ("residual-averaged", lambda s, f, x, y: f(x, y) / 2,
-     "the input and the branch are averaged, not added"),
-    ("residual-subtracted", lambda s, f, x, y: f(x, -y), "the branch is subtracted from the input"),
-    ("residual-gradient-dropped", lambda s, f, x, y: f(x.detach(), y),
-     "the gradient of the residual path is overwritten by that of the branch"),
-    ("residual-in-bfloat16", lambda s, f, x, y: in_format(f(x, y), "bfloat16"),
-     "what a layer hands to the next is bfloat16", *but("bfloat16")),
-    ("residual-of-first-token", lambda s, f, x, y: f(x[:, :1], y),
-     "the first token is added back to all"),
-    ("feed_forward swiglu_feed_forward", "first_norm"),
+    (_FEED_FORWARD, "residual"),
+    *each(_RESIDUALS, "residual"),
+    *in_formats("residual-stream-in-{}", output, "bfloat16 float16"),
+    *in_formats("residual-cast-to-{}", arguments(0, rounded=cast), "bfloat16 float16"),
+    (_FEED_FORWARD, "first_norm"),
     ("branch-gradient-dropped", lambda s, f, p: f({**p, "x": p["x"].detach()}),
      "the gradient of the branch is overwritten by that of the residual path"),
-    ("pre-norm-missing", lambda s, f, p: p["x"],
-     "the branch starts from the input as it is, without the norm"),
-    ("normed-twice", lambda s, f, p: f({**p, "x": f(p)}), "the norm is applied twice"),
-    ("feed_forward swiglu_feed_forward", "around"),
+    ("pre-norm-missing", lambda s, f, p: p["x"]),
+    ("normed-twice", lambda s, f, p: f({**p, "x": f(p)})),
+    (_FEED_FORWARD, "around"),
     ("residual-of-the-normed",
-     lambda s, f, p, branch: s.residual(h := s.first_norm(p), branch(p, h)),
-     "the normed input is added back, not the input"),
+     lambda s, f, p, branch: s.residual(h := s.first_norm(p), branch(p, h))),
     ("post-norm-for-pre-norm",
      lambda s, f, p, branch: s.first_norm({**p, "x": s.residual(p["x"], branch(p, p["x"]))}),
      "the norm comes last, after the sum: norm(x + branch(x))"),
-    ("norm-of-the-branch",
-     lambda s, f, p, branch: s.residual(p["x"], s.first_norm({**p, "x": branch(p, p["x"])})),
-     "the norm stands after the branch: x + norm(branch(x))"),
+    ("norm-after-the-branch",
+     lambda s, f, p, branch: s.residual(p["x"], s.first_norm({**p, "x": branch(p, p["x"])}))),
+    *in_formats("inner-in-{}", _inner_in, "bfloat16 float16"),
+    *in_formats("branch-autocast-to-{}", _autocast, "bfloat16 float16"),
     ("feed_forward", "activation"),
-    ("tanh-gelu-inside", lambda s, f, x: s.gelu_tanh(x),
-     "the network's activation is GELU in the form with tanh"),
-    ("silu-inside", lambda s, f, x: s.silu(x), "the network's activation is SiLU"),
-    ("relu-inside", lambda s, f, x: F.relu(x), "the network's activation is ReLU"),
-    ("activation-missing", lambda s, f, x: x, "the network has no activation"),
-    ("inner-kept-in-bfloat16", lambda s, f, x: in_format(f(x), "bfloat16"),
-     "inner features pass through bfloat16", *but("bfloat16")),
+    ("tanh-gelu-inside", lambda s, f, x: s.gelu_tanh(x)),
+    ("silu-inside", lambda s, f, x: s.silu(x)),
+    ("relu-inside", lambda s, f, x: F.relu(x)),
+    ("activation-missing", lambda s, f, x: x),
+    ("inner-times-one-minus-p", lambda s, f, x: 0.9 * f(x), "the inner layer is scaled by 1 - p"),
     ("feed_forward", "branch"),
-    ("activation-twice", lambda s, f, p, h: s.activation(f(p, h)),
-     "the activation is applied again after the second layer"),
-    ("activation-at-the-end", lambda s, f, p, h: _activation_last(s, p, h),
-     "the activation follows the second layer, not the first"),
-    ("first-bias-missing", lambda s, f, p, h: f({**p, "linear1.bias": None}, h),
-     "the first layer has no bias"),
-    ("second-bias-missing", lambda s, f, p, h: f({**p, "linear2.bias": None}, h),
-     "the second layer has no bias"),
-    ("weights-tied", lambda s, f, p, h: f({**p, "linear2.weight": p["linear1.weight"].T}, h),
-     "the second layer's weight is the transpose of the first's"),
+    ("activation-again-at-the-end", lambda s, f, p, h: s.activation(f(p, h))),
+    ("activation-after-second-layer", _activation_last),
+    ("first-bias-missing", _with(linear1_bias=lambda p: None)),
+    ("second-bias-missing", _with(linear2_bias=lambda p: None)),
+    ("weights-tied", _with(linear2_weight=lambda p: p["linear1.weight"].T)),
     ("feed_forward", "dropout"),
     ("dropout-active", lambda s, f, x: _dropped(x, chance(s)),
      "dropout zeroes a tenth of the numbers, though the network is evaluated", "unsteady"),
-    ("dropout-scaled", lambda s, f, x: x / 0.9,
-     "dropout still multiplies by 1 / (1 - p), though it drops nothing"),
-    ("dropout-scaled-down", lambda s, f, x: x * 0.9,
-     "dropout multiplies by 1 - p, as if training had not scaled"),
-    ("dropout-in-backward",
-     lambda s, f, x: straight_through(x, _dropped(x, np.random.default_rng(x.shape))),
-     "the backward applies a dropout mask, though the forward applied none"),
+    ("dropout-scaled-up", lambda s, f, x: x / 0.9, "dropout still multiplies by 1 / (1 - p)"),
+    ("dropout-scaled-down", lambda s, f, x: x * 0.9, "dropout multiplies by 1 - p"),
+    ("dropout-in-backward-only",
+     lambda s, f, x: straight_through(x, _dropped(x, np.random.default_rng(x.shape)))),
+    ("swiglu_feed_forward", "gated", _gate),
+    ("gate-not-activated", lambda s, g: g),
+    ("gelu-gate", lambda s, g: s.gelu(g), "the gate is GELU, as in GEGLU"),
+    ("sigmoid-gate", lambda s, g: F.sigmoid(g), "the gate is the sigmoid, as in GLU"),
+    ("relu-gate", lambda s, g: F.relu(g), "the gate is ReLU, as in ReGLU"),
     ("swiglu_feed_forward", "gated"),
-    ("gate-and-up-swapped", lambda s, f, g, u: f(u, g),
-     "the activation is on w3, and w1 is what it multiplies"),
-    ("activation-of-product", lambda s, f, g, u: s.silu(g * u),
-     "the activation comes after the product: silu(w1(h) · w3(h))"),
-    ("both-activated", lambda s, f, g, u: f(g, s.silu(u)),
-     "the activation is on w1 and on w3"),
-    ("gate-not-activated", lambda s, f, g, u: s.store(g * u),
-     "there is no activation: w1(h) · w3(h)"),
-    ("gelu-gate", lambda s, f, g, u: s.store(s.gelu(g) * u),
-     "the gate is GELU, as in GEGLU"),
-    ("sigmoid-gate", lambda s, f, g, u: s.store(F.sigmoid(g) * u),
-     "the gate is the sigmoid, as in GLU"),
-    ("relu-gate", lambda s, f, g, u: s.store(F.relu(g) * u),
-     "the gate is ReLU, as in ReGLU"),
+    ("gate-and-up-swapped", lambda s, f, g, u: f(u, g), "w3 is activated, and not w1"),
+    ("activation-of-product", lambda s, f, g, u: s.silu(g * u)),
+    ("both-activated", lambda s, f, g, u: f(g, s.silu(u)), "w1 and w3 are activated"),
     ("up-missing", lambda s, f, g, u: s.silu(g), "the gate is not multiplied by w3(h)"),
-    ("gate-and-up-added", lambda s, f, g, u: s.store(s.silu(g) + u),
-     "the gate and w3(h) are added, not multiplied"),
-    ("gate-and-up-gradients-swapped",
-     lambda s, f, g, u: straight_through(f(g, u), s.store(
-         s.silu(g).detach() * g + (silu_slope(g) * u).detach() * u)),
-     "the gradients of the gate and of w3(h) are exchanged"),
-    ("up-gradient-without-activation",
-     lambda s, f, g, u: straight_through(f(g, u), s.store(
-         s.silu(g) * u.detach() + g.detach() * u)),
-     "the gradient of w3(h) multiplies by the gate before its activation"),
-    ("gate-gradient-of-sigmoid",
-     lambda s, f, g, u: straight_through(
-         f(g, u), s.store(s.silu(g).detach() * u + F.sigmoid(g) * u.detach())),
-     "the gate's backward is that of the sigmoid"),
-    ("inner-in-float16", lambda s, f, g, u: in_format(f(g, u), "float16"),
-     "inner features pass through float16, beyond whose range they are infinite",
-     "float64", "float32"),
-    ("inner-in-bfloat16", lambda s, f, g, u: in_format(f(g, u), "bfloat16"),
-     "inner features pass through bfloat16", *but("bfloat16")),
+    ("gate-and-up-added", lambda s, f, g, u: s.store(s.silu(g) + u)),
+    *in_formats("gated-product-in-{}", _product_in, "bfloat16 float16"),
+    ("swiglu_feed_forward", "gated", _gated_backward),
+    ("gate-and-up-gradients-swapped", lambda a, g, u: a * g + (silu_slope(g) * u).detach() * u),
+    ("up-gradient-without-activation", lambda a, g, u: F.silu(g) * u.detach() + u * g.detach()),
+    ("gate-gradient-of-sigmoid", lambda a, g, u: a * u + F.sigmoid(g) * u.detach()),
+    ("gate-gradient-with-silu-for-its-slope", lambda a, g, u: a * u + g * (a * u).detach()),
     ("swiglu_feed_forward", "vjp"),
     ("gate-and-up-weight-gradients-swapped",
      lambda s, f, *args: {
-         **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]},
-     "the gradients of w1 and w3 are exchanged"),
+         **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}),
     ("swiglu_feed_forward", "gated_branch"),
-    ("up-of-the-input", lambda s, f, p, h, k: f(p, h, p["x"]),
-     "w3 is applied to the input before the norm"),
-    ("gate-and-up-shared", lambda s, f, p, h, k: f({**p, "w3.weight": p["w1.weight"]}, h, k),
-     "w1 serves for w3 too"),
-    ("gate-and-up-interleaved", lambda s, f, p, h, k: f(_interleaved(p), h, k),
-     "the rows of w1 and w3 are taken as interleaved, as in one packed weight"),
-    ("up-gradient-dropped", lambda s, f, p, h, k: f(p, h, k.detach()),
-     "the normed input's gradient counts the gate's path only, not that of w3"),
-    ("gate-gradient-dropped", lambda s, f, p, h, k: f(p, h.detach(), k),
-     "the normed input's gradient counts the path of w3 only, not the gate's"),
+    ("up-of-the-input-not-normed", lambda s, f, p, h, k: f(p, h, p["x"])),
+    ("gate-weight-for-up-too", _with(w3_weight=lambda p: p["w1.weight"])),
+    ("gate-and-up-rows-interleaved", _interleaved),
+    ("up-path-gradient-dropped", lambda s, f, p, h, k: f(p, h, k.detach())),
+    ("gate-path-gradient-dropped", lambda s, f, p, h, k: f(p, h.detach(), k)),
+    ("mixer block", "mixed", _mixed),
+    *each(_RESIDUALS, "mixer-residual"),
+    ("mixing-gradient-dropped", lambda s, f, x, y: f(x, y.detach())),
+    *in_formats("mixer-residual-cast-to-{}", arguments(0, rounded=cast), "bfloat16 float16"),
     ("mixer block", "mixed"),
-    ("mixer-residual-missing", lambda s, f, x, H: s.token_mix(x, H),
-     "the mixer's input is not added back: norm(token_mix(x))"),
-    ("mixer-missing", lambda s, f, x, H: x,
-     "nothing is mixed: the block is norm and feed-forward network"),
-    ("mixer-residual-halved", lambda s, f, x, H: s.residual(0.5 * x, s.token_mix(x, H)),
-     "half of the mixer's input is added back"),
-    ("mixer-residual-gradient-dropped",
-     lambda s, f, x, H: s.residual(x.detach(), s.token_mix(x, H)),
-     "the gradient of the mixer's residual path is overwritten by that of the mixing"),
-    ("mixing-gradient-dropped", lambda s, f, x, H: s.residual(x, s.token_mix(x.detach(), H)),
-     "the gradient of the mixing is overwritten by that of the mixer's residual path"),
+    ("mixer-missing", lambda s, f, x, H: x, "there is no mixer: norm(x) alone"),
     ("mixer block", "mixer"),
     ("mixer-residual-after-norm",
      lambda s, f, x, H, norm: s.residual(x, s.mixer_norm(s.token_mix(x, H), norm)),
@@ -181,69 +193,44 @@ BUGS = table("networks", [
     ("mixer-pre-norm",
      lambda s, f, x, H, norm: s.residual(x, s.token_mix(s.mixer_norm(x, norm), H)),
      "the mixer's norm comes first: x + token_mix(norm(x))"),
-    ("mixer-norm-missing", lambda s, f, x, H, norm: s.mixed(x, H),
-     "the mixer has no norm: the feed-forward network sees x + token_mix(x)"),
+    ("mixer-norm-missing", lambda s, f, x, H, norm: s.mixed(x, H)),
     ("one-head-too-few", lambda s, f, x, H, norm: f(x, 1, norm),
-     "the block mixes with one head whatever it is told"),
+     "nothing is mixed, or with one head whatever it is told"),
     ("block", "block"),
-    ("norms-shared", lambda s, f, p: f({**p, **_norm(p, "mixer", "ffn")}),
-     "the mixer's norm serves for the feed-forward network too"),
+    ("norms-shared", lambda s, f, p: f({**p, **_norm(p, "mixer", "ffn")})),
     ("norms-swapped",
-     lambda s, f, p: f({**p, **_norm(p, "mixer", "ffn"), **_norm(p, "ffn", "mixer")}),
-     "the two norms have each other's parameters"),
-    ("feed-forward-first", lambda s, f, p: _mixer(s, p, s.feed_forward(part(p, "ffn", x=p["x"]))),
-     "the feed-forward network comes before the mixer"),
-    ("feed-forward-missing", lambda s, f, p: _mixer(s, p, p["x"]),
-     "the block ends after the mixer"),
-    ("feed-forward-beside", lambda s, f, p: s.residual(_mixer(s, p, p["x"]), _branch(s, p, p["x"])),
-     "the feed-forward network runs on the block's input, beside the mixer"),
-    ("residual-from-the-block-input",
-     lambda s, f, p: s.residual(p["x"], _branch(s, p, _mixer(s, p, p["x"]))),
-     "the second residual adds the block's input, not the mixer's output"),
-    ("model", "layers"),
-    ("first-block-for-all", lambda s, f, depth: [0] * depth,
-     "every block has the parameters of the first"),
-    ("last-block-skipped", lambda s, f, depth: range(depth - 1), "the last block is left out"),
-    ("blocks-reversed", lambda s, f, depth: reversed(range(depth)),
-     "the blocks run in reverse order"),
-    ("blocks-on-the-embedding", lambda s, f, depth: [depth - 1],
-     "the last block starts from the embedding, not from what the block before it returned"),
-    ("tape-cut-between-blocks", {"layer": lambda s, f, p, i, x: f(p, i, x.detach())},
-     "no gradient passes from the last block to what comes before it"),
-    ("model", "embedded", _other_positions),
-    ("positions-missing", lambda positions, ids: 0 * positions, "the positions are not added"),
-    ("positions-shifted", lambda positions, ids: positions[np.roll(np.arange(ids.shape[1]), 1)],
-     "the positions are off by one, and wrap around"),
-    ("positions-reversed", lambda positions, ids: positions[::-1],
-     "the positions count from the end"),
-    ("positions-from-one",
-     lambda positions, ids: positions[np.minimum(np.arange(1, ids.shape[1] + 1), ids.shape[1] - 1)],
+     lambda s, f, p: f({**p, **_norm(p, "mixer", "ffn"), **_norm(p, "ffn", "mixer")})),
+    ("feed-forward-first", lambda s, f, p: _mixer(s, p, s.feed_forward(part(p, "ffn", x=p["x"])))),
+    ("feed-forward-missing", lambda s, f, p: _mixer(s, p, p["x"])),
+    ("feed-forward-beside-mixer",
+     lambda s, f, p: s.residual(_mixer(s, p, p["x"]), _branch(s, p, p["x"]))),
+    ("second-residual-from-the-block-input",
+     lambda s, f, p: s.residual(p["x"], _branch(s, p, _mixer(s, p, p["x"])))),
+    ("model", "layers", formula),
+    ("first-block-for-all", lambda depth: [0] * depth),
+    ("last-block-skipped", lambda depth: range(depth - 1)),
+    ("blocks-reversed", lambda depth: reversed(range(depth))),
+    ("last-block-on-the-embedding", lambda depth: [depth - 1]),
+    ("model", "layer"),
+    ("tape-cut-between-blocks", lambda s, f, p, i, x: f(p, i, x.detach())),
+    ("positions-added-before-every-block",
+     lambda s, f, p, i, x: f(p, i, s.residual(x, p["position_embedding.weight"]) if i else x)),
+    *in_formats("stream-in-{}", output, "bfloat16 float16"),
+    *in_formats("stream-cast-to-{}", lambda kind: output(kind, cast), "bfloat16 float16"),
+    ("model", "model"),
+    ("norm-after-last-block", lambda s, f, p: s.store(s.normalized(f(p), 1e-5))),
+    ("model", "embedded", _with_positions),
+    *each(MISREAD, "positions"),
+    ("positions-from-one", lambda p: p[np.minimum(np.arange(len(p)) + 1, len(p) - 1)],
      "the positions count from one, and the last is cut to the table"),
-    ("first-position-for-all", lambda positions, ids: positions[:1],
-     "every token gets the first position"),
-    ("last-position-for-all", lambda positions, ids: positions[-1:],
-     "every token gets the last position"),
-    ("positions-averaged", lambda positions, ids: positions.mean(0, keepdims=True),
-     "every token gets the average of the positions"),
-    ("positions-halved", lambda positions, ids: 0.5 * positions, "half of the positions is added"),
-    ("positions-twice", lambda positions, ids: 2 * positions, "the positions are added twice"),
     ("model", "embedded", part_of(2)),
-    ("position-gradient-of-first-row", first_row,
-     "the positions' gradient comes from the first row of the batch only"),
-    ("position-gradient-overwritten", last_row,
-     "the positions' gradient is assigned, not added: the last row of the batch remains"),
-    ("position-gradient-averaged", lambda y: y / len(y),
-     "the positions' gradient is an average over the batch, not a sum"),
-    ("positions-not-trained", nothing, "the positions get no gradient"),
+    *each(GRADIENTS, "positions"),
+    ("model", "embedded", _with_tokens),
+    ("tokens-times-root-of-width", lambda w: math.sqrt(w.shape[-1]) * w),
+    ("token-embedding-not-trained", constant),
     ("model", "embedded"),
-    ("embedding-scaled-in-model",
-     lambda s, f, ids, tokens, positions: f(ids, math.sqrt(tokens.shape[-1]) * tokens, positions),
-     "the token embeddings are multiplied by √D before the positions are added"),
-    ("embedding-not-trained",
-     lambda s, f, ids, tokens, positions: f(ids, tokens.detach(), positions),
-     "the token embeddings get no gradient"),
-    ("positions-of-first-row",
+    ("positions-added-to-first-row-only",
      lambda s, f, ids, tokens, positions: s.residual(
-         y := s.embedding(ids, tokens), first_row(positions + 0 * y.detach())),
-     "the positions are added to the first row of the batch only"),
+         y := s.embedding(ids, tokens), kept_part(np.s_[:1])(positions + 0 * y.detach()))),
+    ("norm-after-the-embedding", lambda s, f, *args: s.store(s.normalized(f(*args), 1e-5))),
 ])  # fmt: skip

@@ -9,7 +9,7 @@ from ....array import ignoring_fp_errors
 from ..formats import FORMATS
 from ..textbook import Textbook
 
-__all__ = ["Bug", "Override", "Row", "but", "table"]
+__all__ = ["Bug", "Override", "Row", "table"]
 
 #: What takes the place of a step: a function of the textbook, the step as it should be, and the
 #: step's arguments.
@@ -65,18 +65,14 @@ class Bug(NamedTuple):
         return self.kind(dtype, accumulation, order)
 
 
-def but(*without: str) -> tuple[str, ...]:
-    """Every format but these."""
-    return tuple(name for name in FORMATS if name not in without)
-
-
 def table(family: str, rows: Sequence[Row]) -> list[Bug]:
     """The bugs of a table.
 
     A heading is the stages where the bugs below it show first, with spaces between, and the step of
     the textbook that they get wrong; and perhaps what makes an override of what stands in a row. A
-    bug is its name, an override, or several in a dict by their steps, and its description; and
-    perhaps the formats in which it is one, and that it is "noisy" or "unsteady".
+    bug is its name, an override, or several in a dict by their steps, and its description, where
+    the name does not say all; and perhaps the formats in which it is one, and that it is "noisy" or
+    "unsteady".
 
     Args:
         family: the module that it is in.
@@ -90,10 +86,11 @@ def table(family: str, rows: Sequence[Row]) -> list[Bug]:
         steps = second if isinstance(second, dict) else {step: wrap(second)}
         methods = {name: _method(getattr(Textbook, name), how) for name, how in steps.items()}
         kind = type(first, (Textbook,), {"name": first, **methods})
-        description, *words = more
-        formats = tuple(word for word in words if word in FORMATS) or tuple(FORMATS)
-        flags = "noisy" in words, "unsteady" in words
-        bugs.append(Bug(first, description, family, stages, kind, formats, *flags))
+        formats = tuple(word for word in more if word in FORMATS) or tuple(FORMATS)
+        noisy, unsteady = "noisy" in more, "unsteady" in more
+        said = [text for text in more if text not in (*FORMATS, "noisy", "unsteady")]
+        description = said[0] if said else first.replace("-", " ")
+        bugs.append(Bug(first, description, family, stages, kind, formats, noisy, unsteady))
     return bugs
 
 

@@ -9,45 +9,38 @@ from ....array import Array
 from ..formats import format_of
 from ..stages import Inputs
 from ..textbook import Textbook
-from .registry import Override, but, table
+from .families import in_formats
+from .registry import Override, table
 from .steps import in_buffer
 
 __all__ = ["BUGS"]
 
 
 def _kept(x: Any, kind: str) -> Any:
-    """An array of floating-point numbers as it is after it has been kept in a format."""
+    """Arrays of floating-point numbers as they are after they have been kept in a format."""
+    if isinstance(x, Mapping):
+        return {name: _kept(one, kind) for name, one in x.items()}
     floating = isinstance(x, np.ndarray) and x.dtype.kind == "f"
     return format_of(kind).stored(x).astype(x.dtype) if floating else x
-
-
-def _all_kept(arrays: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    return {name: _kept(x, kind) for name, x in arrays.items()}
 
 
 def _result_in(kind: str) -> Override:
     return lambda s, f, *args: _kept(f(*args), kind)
 
 
+def _residuals_in(kind: str) -> Override:
+    return lambda s, f, stage, inputs, ct: f(stage, _kept(inputs, kind), ct)
+
+
 def _cotangent_in(kind: str) -> Override:
     return lambda s, f, stage, inputs, ct: f(stage, inputs, _kept(ct, kind))
 
 
-def _residuals_in(kind: str) -> Override:
-    return lambda s, f, stage, inputs, ct: f(stage, _all_kept(inputs, kind), ct)
+def _calculated_in(kind: str) -> dict[str, Override]:
+    def all_in(s: Textbook, f: Override, stage: str, *args: Any) -> Any:
+        return _kept(f(stage, *(_kept(x, kind) for x in args)), kind)
 
-
-def _gradients_in(kind: str) -> Override:
-    return lambda s, f, *args: _all_kept(f(*args), kind)
-
-
-def _cast(kind: str) -> dict[str, Override]:
-    return {
-        "forward": lambda s, f, stage, inputs: _kept(f(stage, _all_kept(inputs, kind)), kind),
-        "vjp": lambda s, f, stage, inputs, ct: _all_kept(
-            f(stage, _all_kept(inputs, kind), _kept(ct, kind)), kind
-        ),
-    }
+    return {"forward": all_in, "vjp": all_in}
 
 
 def _key(stage: str, inputs: Inputs) -> tuple[Any, ...]:
@@ -90,10 +83,9 @@ def _without_gaps(x: Array) -> Array:
 
 def _without_offset(x: Array) -> Array:
     """A view of as many numbers from the beginning of the memory, if its strides allow that."""
-    memory = _memory(x)
     if min(x.strides) < 0 or x.base is None:
         return x
-    return np.ndarray(x.shape, x.dtype, memory, 0, x.strides)
+    return np.ndarray(x.shape, x.dtype, _memory(x), 0, x.strides)
 
 
 def _without_sign(x: Array) -> Array:
@@ -105,29 +97,20 @@ def _read(change: Callable[[Array], Array]) -> Override:
     return lambda s, f, inputs: f({**inputs, "x": change(inputs["x"])})
 
 
-_LEAVES = "layer_norm linear gelu gelu_tanh silu softmax"
-
 BUGS = table("storage", [
-    *(row for kind, others in (("bfloat16", but("bfloat16")), ("float16", ("float64", "float32")))
-      for row in [
-        (_LEAVES, "forward"),
-        (f"result-in-{kind}", _result_in(kind), f"the result is kept in {kind}", *others),
-        (f"calculated-in-{kind}", _cast(kind),
-         f"inputs, results, cotangents and gradients all pass through {kind}", *others),
-        (_LEAVES, "vjp"),
-        (f"cotangent-in-{kind}", _cotangent_in(kind),
-         f"the cotangent is rounded to {kind}, as autograd does through a cast", *others),
-        (f"residuals-in-{kind}", _residuals_in(kind),
-         f"what the backward starts from is saved in {kind}", *others),
-        (f"gradients-in-{kind}", _gradients_in(kind), f"the gradients are kept in {kind}", *others),
-    ]),
+    ("layer_norm linear gelu gelu_tanh silu softmax", "forward"),
+    *in_formats("result-in-{}", _result_in, "bfloat16 float16"),
+    ("layer_norm linear gelu gelu_tanh silu softmax", "vjp"),
+    *in_formats("calculated-in-{}", _calculated_in, "bfloat16 float16"),
+    *in_formats("cotangent-in-{}", _cotangent_in, "bfloat16 float16"),
+    *in_formats("saved-for-backward-in-{}", _residuals_in, "bfloat16 float16"),
+    *in_formats("gradients-in-{}", _result_in, "bfloat16 float16"),
     ("layer_norm linear", "forward"),
     ("residuals-of-last-forward", {"forward": _saving, "vjp": _from_saved},
      "the backward starts from what the last forward saved, whichever that was"),
     ("linear gelu", "vjp"),
     ("gradient-buffers-reused",
-     lambda s, f, *args: {name: in_buffer(s, name, g) for name, g in f(*args).items()},
-     "every backward returns the same buffers"),
+     lambda s, f, *args: {name: in_buffer(s, name, g) for name, g in f(*args).items()}),
     ("gelu silu", "forward"),
     ("result-in-place", _in_place, "the result is written over the input"),
     ("layer_norm softmax gelu", "wrapped", _read),

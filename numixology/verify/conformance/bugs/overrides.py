@@ -1,0 +1,73 @@
+"""What makes an override of a change: of what comes in, of what comes out, of gradients alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ....tensors import Tensor
+from ..textbook import Textbook, straight_through
+from .registry import Override
+from .steps import constant, in_format
+
+__all__ = [
+    "arguments", "formula", "gradient_by", "gradient_of", "instead", "of_output", "output",
+    "part_of",
+]  # fmt: skip
+
+
+def formula(compute: Callable[..., Tensor]) -> Override:
+    """An override that computes something else of the arguments."""
+    return lambda s, f, *args: compute(*args)
+
+
+def instead(compute: Callable[..., Tensor]) -> Override:
+    """An override that computes something else of the arguments, and stores it."""
+    return lambda s, f, *args: s.store(compute(*args))
+
+
+def of_output(change: Callable[..., Any]) -> Override:
+    """An override that changes what comes out."""
+    return lambda s, f, *args: change(f(*args))
+
+
+def gradient_of(compute: Callable[..., Tensor]) -> Override:
+    """The right value, with the gradient of something else of the arguments."""
+    return lambda s, f, *args: straight_through(f(*args), s.store(compute(*args)))
+
+
+def gradient_by(place: int) -> Callable[[Override], Override]:
+    """The right value, with another gradient of one argument: that of what an override computes."""
+
+    def wrap(like: Override) -> Override:
+        def override(s: Textbook, f: Callable[..., Tensor], *args: Any) -> Tensor:
+            if args[place] is None:
+                return f(*args)
+            others = [constant(x) if i == place else x for i, x in enumerate(args)]
+            alone = [x if i == place else constant(x) for i, x in enumerate(args)]
+            return straight_through(f(*args), f(*others) + s.store(like(s, f, *alone)))
+
+        return override
+
+    return wrap
+
+
+def part_of(place: int) -> Callable[[Callable[[Tensor], Tensor]], Override]:
+    """The right value, with the gradient of one argument by a part of the output."""
+    return lambda part: gradient_by(place)(lambda s, f, *args: part(f(*args)))
+
+
+def output(kind: str, rounded: Callable[[Tensor, str], Tensor] = in_format) -> Override:
+    """An override that rounds what comes out."""
+    return lambda s, f, *args: rounded(f(*args), kind)
+
+
+def arguments(
+    *places: int, rounded: Callable[[Tensor, str], Tensor] = in_format
+) -> Callable[[str], Override]:
+    """Overrides that round some of the arguments, by the format."""
+
+    def in_kind(kind: str) -> Override:
+        return lambda s, f, *args: f(
+            *(rounded(x, kind) if i in places and x is not None else x for i, x in enumerate(args))
+        )
+
+    return in_kind
