@@ -82,7 +82,8 @@ class TokenMixer(Module):
         dtype: DTypeLike = np.float64,
     ) -> None:
         T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
-        divided(D, H)
+        if not isinstance(mixing, Module):
+            divided(D, H)
         one_of("norm", norm, get_args(MixerNorm))
         self.num_tokens, self.hidden_dim, self.num_heads = T, D, H
         self.norm_placement, self.educational = norm, educational

@@ -8,7 +8,7 @@ from support import refused
 import numixology as nx
 from numixology import functional as F
 from numixology import nn
-from numixology.errors import ArgumentError
+from numixology.errors import ArgumentError, ShapeError
 
 SIZES = st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 6))
 
@@ -84,6 +84,15 @@ def test_padding_can_cost_a_layer_or_all_of_them():
     assert F.depth_to_mix(4, 4) == 1
     assert nn.PaddedMixing(4, 6, 4).depth_to_mix == 2
     assert nn.PaddedMixing(4, 6, 4, keep="front").depth_to_mix is None
+
+
+def test_it_stands_for_a_mixing_where_heads_do_not_divide_the_features():
+    x = np.random.default_rng(0).standard_normal((2, 3, 7))
+    mixing = nn.PaddedMixing(3, 7, 3)
+    mixer = nn.TokenMixer(3, 7, 3, mixing=mixing)
+    np.testing.assert_array_equal(mixer(x).data, mixer.norm(x + mixing(x)).data)
+    with refused(ShapeError, "hidden_dim must be divisible by num_heads: got 7 and 3; try 1 or 7"):
+        nn.TokenMixer(3, 7, 3)
 
 
 def test_gradients_pass_through():
