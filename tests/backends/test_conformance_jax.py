@@ -12,7 +12,7 @@ from support import refused
 
 from numixology.errors import ArgumentError, DTypeError, StateDictError
 from numixology.verify.conformance import STAGES, conform, make_case
-from numixology.verify.conformance.adapter import declared
+from numixology.verify.conformance.adapter import Declaration
 from numixology.verify.conformance.adapters import load
 from numixology.verify.conformance.adapters.jax import PROFILE, Jax, jax_function
 from numixology.verify.conformance.memory import LAYOUTS
@@ -206,7 +206,7 @@ def test_names_that_do_not_fit_are_no_failure_of_the_function() -> None:
 
 
 def test_what_a_function_is_declared_to_be() -> None:
-    about = declared(jax_function(jax.nn.silu, stage="silu", profile=(), requires={"D": 4}))
+    about = Declaration(jax_function(jax.nn.silu, stage="silu", profile=(), requires={"D": 4}))
     assert (about.profile, about.requires, about.stages) == ([], {"D": 4}, ["silu"])
     assert about.lost == tuple(LAYOUTS)
 

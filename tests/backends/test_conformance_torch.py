@@ -12,7 +12,7 @@ from support import refused
 
 from numixology.errors import ArgumentError, DTypeError, StateDictError, UnsupportedError
 from numixology.verify.conformance import STAGES, conform, make_case
-from numixology.verify.conformance.adapter import declared
+from numixology.verify.conformance.adapter import Declaration
 from numixology.verify.conformance.adapters import Combined, load
 from numixology.verify.conformance.adapters.torch import PROFILE, Torch, torch_module
 from numixology.verify.conformance.calling import answered
@@ -512,7 +512,7 @@ def test_several_modules_are_one_adapter() -> None:
 
 def test_what_a_module_is_declared_to_be() -> None:
     adapter = torch_module(Norm, NORM, "layer_norm", profile=(), requires={"D": 4}, rounds="once")
-    about = declared(adapter)
+    about = Declaration(adapter)
     assert (about.profile, about.requires, about.rounds) == ([], {"D": 4}, "once")
     assert about.lost == ("negative strides",)
     with refused(ArgumentError, "got dtpye; use accumulation"):

@@ -21,7 +21,7 @@ from sweeps.kernels import SLOPE, Array, Inputs, Kernels, Saved, slices
 
 import numixology.functional as F
 from numixology.verify.conformance import STAGES, conform, make_case
-from numixology.verify.conformance.adapter import declared
+from numixology.verify.conformance.adapter import Declaration
 from numixology.verify.conformance.bounds import Prepared, prepare
 from numixology.verify.conformance.calling import answered
 from numixology.verify.conformance.kit import comparisons_of
@@ -783,7 +783,7 @@ def at_sizes(name: str, adapter: Any, stages: list[str]) -> Outcome:
     for stage in stages:
         for one in prepared(stage, adapter.dtype, adapter.accumulation):
             answer = answered(adapter, one.case, callable(getattr(adapter, "vjp", None)))
-            found += comparisons_of(one, answer.results, declared(adapter).profile)
+            found += comparisons_of(one, answer.results, Declaration(adapter).profile)
             alarms += [f"{one.case.name}: {answer.fault}"] * bool(answer.fault)
     alarms += shown(found)
     verdict = "fail" if alarms else "pass"

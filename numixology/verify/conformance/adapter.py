@@ -13,7 +13,7 @@ from .scales import PROFILES
 from .sizes import LETTERS, fitted, read_shape
 from .stages import OPTIONS, STAGES, Inputs
 
-__all__ = ["DECLARES", "Adapter", "Declaration", "declared"]
+__all__ = ["DECLARES", "Adapter", "Declaration"]
 
 
 @runtime_checkable
@@ -88,7 +88,12 @@ DECLARES: dict[str, Collection[str]] = {
 
 
 class Declaration:
-    """What an adapter says of itself, checked, with defaults filled in."""
+    """What an adapter says of itself, checked, with defaults filled in.
+
+    Raises:
+        ArgumentError: sizes that cannot be.
+        DTypeError: it is no adapter, or names something unknown.
+    """
 
     def __init__(self, adapter: Any) -> None:
         lacking = [name for name in ("name", "dtype", "forward") if not hasattr(adapter, name)]
@@ -102,12 +107,11 @@ class Declaration:
         self._said = {what: getattr(adapter, what, None) for what in DECLARES}
         self.name, self.dtype = str(adapter.name), _one_of(adapter.dtype, FORMATS, "dtype")
         wide = "float64" if self.dtype == "float64" else "float32"
-        self.accumulation: str = self._word("accumulation") or wide
-        self.stages: list[str] = self._words("stages", STAGES)
-        self.profile: list[str] = self._words("profile")
+        self.accumulation: str = (*self._words("accumulation"), wide)[0]
+        self.stages = self._words("stages") if self._said["stages"] is not None else [*STAGES]
+        self.profile = self._words("profile")
         self.has_vjp = callable(getattr(adapter, "vjp", None))
-        heads = {"H": "T"} if self._word("heads") else {}
-        self.requires: dict[str, Any] = self._pairs("requires") | heads
+        self.requires = self._pairs("requires") | ({"H": "T"} if self._words("heads") else {})
         fitted(dict.fromkeys(LETTERS, 64), self.requires)  # it reads the rules
         self.options: dict[str, str] = self._pairs("options")
         for name, value in self.options.items():
@@ -115,16 +119,14 @@ class Declaration:
         shapes = self._said["shapes"] or ()
         several = [shapes] if isinstance(shapes, str | Mapping) else shapes
         self.shapes: list[dict[str, int]] = [read_shape(_written(shape)) for shape in several]
-        self.rounds, self.subnormals = self._word("rounds"), self._word("subnormals")
-        self.lost: tuple[str, ...] = tuple(self._words("lost"))
+        self.rounds, self.subnormals = (
+            (*self._words(what), None)[0] for what in ("rounds", "subnormals")
+        )
+        self.lost = tuple(self._words("lost"))
 
-    def _word(self, what: str) -> Any:
-        value = self._said[what]
-        return value if value is None else _one_of(value, DECLARES[what], what)
-
-    def _words(self, what: str, default: Collection[str] = ()) -> list[str]:
-        value: Any = default if self._said[what] is None else self._said[what]
-        several = [value] if isinstance(value, str) else value
+    def _words(self, what: str) -> list[str]:
+        value = () if self._said[what] is None else self._said[what]
+        several = value if isinstance(value, Collection) and not isinstance(value, str) else [value]
         return [_one_of(word, DECLARES[what], what) for word in several]
 
     def _pairs(self, what: str) -> dict[str, Any]:
@@ -133,16 +135,6 @@ class Declaration:
             such = f'write such as {what} = {{"{next(iter(DECLARES[what]))}": ...}}'
             raise DTypeError(f"the {what} of an adapter are a dict", shown(value), such)
         return {_one_of(name, DECLARES[what], what): each for name, each in value.items()}
-
-
-def declared(adapter: Any) -> Declaration:
-    """What an adapter says of itself.
-
-    Raises:
-        ArgumentError: sizes that cannot be.
-        DTypeError: it is no adapter, or names something unknown.
-    """
-    return Declaration(adapter)
 
 
 def _one_of(value: Any, known: Collection[str], what: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import ignoring_fp_errors
-from .adapter import declared
+from .adapter import Declaration
 from .arithmetic import linear, masked, sums, tiny_results
 from .bench import COTANGENT, Bench, Fault, Raised, Refused, Results, Trial, arrays_of, with_arrays
 from .bounds import Prepared, prepare, true_tensors
@@ -61,7 +61,7 @@ def contracts_of(
         backward: whether its gradients are tried.
         repeat: how many times it is asked the same again.
     """
-    about = declared(adapter)
+    about = Declaration(adapter)
     broken: list[str] = []
     with ignoring_fp_errors():
         try:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from .adapter import Declaration, declared
+from .adapter import Declaration
 from .bounds import GUARD, Prepared, measured, true_tensors, within
 from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
@@ -148,7 +148,7 @@ def diagnose(
         >>> print(diagnose(BUGS["sigmoid-missing"].make("float32"), cases))
         matches: the gate is left out: x comes out (sigmoid-missing), explains all of the difference
     """
-    about = None if adapter is None else declared(adapter)
+    about = None if adapter is None else Declaration(adapter)
     has_vjp = about is None or about.has_vjp
     lineup = lineup or Lineup(cases, about.accumulation if about else cases[0].accumulation)
     known = list(answers)

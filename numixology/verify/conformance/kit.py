@@ -8,7 +8,7 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
-from .adapter import Declaration, declared
+from .adapter import Declaration
 from .bounds import Measured, Prepared, in_groups, measured, true_tensors, within
 from .calling import Answer, answered
 from .cases import Case, every_case
@@ -91,7 +91,7 @@ def conform(
         >>> report.verdict, [one.outcome for one in report.stages]
         ('pass', ['pass', 'pass'])
     """
-    about = declared(adapter)
+    about = Declaration(adapter)
     wanted = {stage_of(name).name for name in stages or STAGES}
     names = [name for name in STAGES if name in wanted]
     plan = Plan(seeds, quick, (*shapes, *about.shapes), repeat)
@@ -111,7 +111,7 @@ def conform(
 def _stage(
     adapter: Any, name: str, plan: Plan, tick: Callable[[float], None] = lambda share: None
 ) -> StageReport:
-    about = declared(adapter)
+    about = Declaration(adapter)
     if name not in about.stages:
         return StageReport(name, "not covered")
     cases = [*cases_for(about, name, plan)]
@@ -177,7 +177,7 @@ def examined(
 
 
 def _found(adapter: Any, cases: Iterable[Prepared]) -> "Found":
-    about = declared(adapter)
+    about = Declaration(adapter)
     found = Found(about)
     for one in cases:
         found.add(one, answered(adapter, one.case, about.has_vjp))

@@ -13,7 +13,7 @@ import pytest
 from ...errors import NumixologyError
 from ...text import columns
 from . import STAGES, Case, StageReport, adapters, conform
-from .adapter import declared
+from .adapter import Declaration
 from .calling import answered, output_of
 from .kit import Plan, cases_for
 from .verdicts import failure_of
@@ -44,7 +44,7 @@ class Backend(pytest.Collector):
         self.report: Callable[[str], StageReport] = cache(self._report)
         try:
             self.adapter = adapters.load(self.name)
-            self.about = declared(self.adapter)
+            self.about = Declaration(self.adapter)
             tests = [*self._tests()] if self.about.stages else []
         except NumixologyError as error:
             raise self.CollectError(str(error)) from error

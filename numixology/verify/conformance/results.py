@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 from ...array import ignoring_fp_errors
 from ...errors import VectorError
-from .adapter import Declaration, declared
+from .adapter import Declaration
 from .bounds import Prepared
 from .calling import Answer
 from .kit import Found
@@ -76,7 +76,7 @@ def compare_vectors(
     said = {name: content[name] for name in ("dtype", "accumulation")}
     name = Path(os.path.abspath(folder)).name
     backend = SimpleNamespace(name=name, profile=profile, forward=None, vjp=result_key, **said)
-    about = declared(backend)
+    about = Declaration(backend)
     with reading(folder):
         names = os.listdir(folder)
     if MANIFEST in names:

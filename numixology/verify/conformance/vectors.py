@@ -22,7 +22,7 @@ import numpy as np
 from ...array import Array
 from ...errors import ArgumentError, VectorError
 from ...version import __version__
-from .adapter import declared
+from .adapter import Declaration
 from .bounds import Prepared, in_groups
 from .cases import Case, Truth, every_case
 from .formats import FORMATS, format_of
@@ -169,7 +169,7 @@ def write_vectors(
         known = f"use {', '.join(CONTAINERS)}"
         raise ArgumentError("vectors are written in a format known here", repr(format), known)
     backend = SimpleNamespace(name="vectors", dtype=dtype, accumulation=accumulation, forward=None)
-    wide = declared(backend).accumulation
+    wide = Declaration(backend).accumulation
     if seeds < 0 or not (seeds or kernel or shapes):
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}

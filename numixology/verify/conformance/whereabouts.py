@@ -8,7 +8,7 @@ import numpy as np
 
 from ...array import Array
 from ...text import ordinal
-from .adapter import declared
+from .adapter import Declaration
 from .bounds import Prepared, errors_of, prepare, true_tensors
 from .calling import answered, called
 from .cases import Case, make_case
@@ -193,7 +193,7 @@ class _Trials:
     """A backend asked at several sizes."""
 
     def __init__(self, adapter: Any, case: Case) -> None:
-        self.adapter, self.case, self.about = adapter, case, declared(adapter)
+        self.adapter, self.case, self.about = adapter, case, Declaration(adapter)
         self.known: dict[tuple[tuple[str, int], ...], bool] = {}
 
     def fitted(self, sizes: Sizes) -> Sizes:

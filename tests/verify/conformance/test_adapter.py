@@ -5,7 +5,7 @@ from support import refused
 
 from numixology.errors import ArgumentError, DTypeError
 from numixology.verify.conformance import PROFILES, STAGES, Adapter, Textbook
-from numixology.verify.conformance.adapter import declared
+from numixology.verify.conformance.adapter import Declaration
 
 
 class Minimal:
@@ -21,15 +21,15 @@ def with_(**attributes):
 
 
 def test_defaults() -> None:
-    about = declared(Minimal())
+    about = Declaration(Minimal())
     assert (about.name, about.dtype, about.accumulation) == ("minimal", "bfloat16", "float32")
     assert (about.stages, about.profile, about.has_vjp) == (list(STAGES), [], False)
-    assert declared(with_(dtype="float64")).accumulation == "float64"
-    assert declared(with_(accumulation=None, stages=None, profile=None)).stages == list(STAGES)
+    assert Declaration(with_(dtype="float64")).accumulation == "float64"
+    assert Declaration(with_(accumulation=None, stages=None, profile=None)).stages == list(STAGES)
 
 
 def test_what_is_declared_is_taken() -> None:
-    about = declared(
+    about = Declaration(
         with_(
             accumulation="float64",
             stages=("gelu", "silu"),
@@ -39,11 +39,11 @@ def test_what_is_declared_is_taken() -> None:
     )
     assert (about.accumulation, about.stages) == ("float64", ["gelu", "silu"])
     assert (about.profile, about.has_vjp) == (["tails"], True)
-    assert not declared(with_(vjp=None)).has_vjp
+    assert not Declaration(with_(vjp=None)).has_vjp
 
 
 def test_no_stages_are_no_stages() -> None:
-    assert declared(with_(stages=())).stages == []
+    assert Declaration(with_(stages=())).stages == []
 
 
 @pytest.mark.parametrize("needed", ["name", "dtype", "forward"])
@@ -51,7 +51,7 @@ def test_what_is_missing_is_named(needed) -> None:
     attributes = {name: getattr(Minimal, name) for name in ("name", "dtype", "forward")}
     del attributes[needed]
     with refused(DTypeError, f"Other without {needed}", "numixology conform --new"):
-        declared(type("Other", (), attributes)())
+        Declaration(type("Other", (), attributes)())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_is_missing_is_named(needed) -> None:
 )
 def test_what_is_unknown_is_refused(attribute, value, says) -> None:
     with refused(DTypeError, f"the {attribute} of an adapter is known here", says):
-        declared(with_(**{attribute: value}))
+        Declaration(with_(**{attribute: value}))
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_what_is_unknown_is_refused(attribute, value, says) -> None:
 )
 def test_what_cannot_be_read_is_refused(attribute, value, error, says) -> None:
     with refused(error, *says):
-        declared(with_(**{attribute: value}))
+        Declaration(with_(**{attribute: value}))
 
 
 def test_what_it_says_of_sizes_and_promises() -> None:
-    about = declared(
+    about = Declaration(
         with_(
             heads="tokens",
             requires={"D": 64, "T": ["<=128", "power of two"]},
@@ -112,8 +112,8 @@ def test_what_it_says_of_sizes_and_promises() -> None:
     assert (about.rounds, about.subnormals, about.lost) == ("once", "kept", ("stride 0",))
     assert about.stages == ["silu"]
     both = ["B=2,T=4", {"D": 8}]
-    assert declared(with_(shapes=both)).shapes == [{"B": 2, "T": 4}, {"D": 8}]
-    plain = declared(Minimal())
+    assert Declaration(with_(shapes=both)).shapes == [{"B": 2, "T": 4}, {"D": 8}]
+    plain = Declaration(Minimal())
     assert (plain.requires, plain.shapes, plain.options, plain.lost) == ({}, [], {}, ())
     assert (plain.rounds, plain.subnormals) == (None, None)
 
@@ -131,9 +131,9 @@ def test_what_it_says_of_sizes_and_promises() -> None:
 )
 def test_a_mistyped_attribute_is_named(written, meant) -> None:
     with refused(DTypeError, f"got {written}; write {meant}, or _{written}"):
-        declared(with_(**{written: ["silu"]}))
-    declared(with_(**{written: lambda self: None}))  # a method of its own
-    declared(with_(**{written: [], meant: None}))
+        Declaration(with_(**{written: ["silu"]}))
+    Declaration(with_(**{written: lambda self: None}))  # a method of its own
+    Declaration(with_(**{written: [], meant: None}))
 
 
 # What is no adapter
@@ -173,7 +173,7 @@ def of(home, name="silu"):
 )
 def test_what_is_no_adapter_says_what_to_write(thing, says) -> None:
     with refused(DTypeError, "an adapter has name, dtype and forward", says):
-        declared(thing)
+        Declaration(thing)
 
 
 def test_the_protocol_can_be_asked() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ....array import Array
 from ....errors import ArgumentError, shown
-from ..adapter import declared
+from ..adapter import Declaration
 from ..stages import Inputs
 
 __all__ = ["Combined"]
@@ -33,7 +33,7 @@ class Combined:
         self.name = "; ".join(dict.fromkeys(one.name for one in adapters))
         self.parts: dict[str, Any] = {}
         for one in adapters:
-            about, mine = vars(declared(one)), vars(self)
+            about, mine = vars(Declaration(one)), vars(self)
             for what in ("dtype", "accumulation", "rounds", "subnormals"):
                 _agreed(mine, what, about[what])
             for what in ("requires", "options"):
@@ -51,7 +51,7 @@ class Combined:
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> Any:
         """The gradients by the stage's adapter."""
-        if not declared(self.parts[stage]).has_vjp:
+        if not Declaration(self.parts[stage]).has_vjp:
             raise NotImplementedError("it has no vjp")
         return self.parts[stage].vjp(stage, inputs, cotangent)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import ArgumentError, NumixologyError, UnsupportedError
-from ..adapter import declared
+from ..adapter import Declaration
 from .builtin import Numpy
 
 __all__ = ["NAMES", "load", "template"]
@@ -111,14 +111,14 @@ def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
             invariant = f"{target} is an adapter already, and takes no options"
             instead = "leave them out, or let it be a function of them"
             raise ArgumentError(invariant, ", ".join(options), instead)
-        declared(thing)
+        Declaration(thing)
         return thing
     takes = inspect.signature(thing)
     try:
         takes.bind(**options)
     except TypeError as error:
         if not options:
-            declared(thing)  # it is a function of torch, for instance, and not of options
+            Declaration(thing)  # it is a function of torch, for instance, and not of options
         invariant = f"the options are those that {target.partition(':')[0]} takes"
         instead = f"it takes {', '.join(takes.parameters) or 'none'}"
         raise ArgumentError(invariant, f"{', '.join(options)} ({error})", instead) from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....array import Array
 from ....errors import ArgumentError, StateDictError
-from ..adapter import DECLARES, declared
+from ..adapter import DECLARES, Declaration
 from ..formats import format_of
 from ..sizes import LETTERS, sizes_in
 from ..stages import OPTIONS, STAGES, Inputs, inputs_of
@@ -92,7 +92,7 @@ class Backend:
             raise ArgumentError("what is declared is known here", ", ".join(unknown), instead)
         own = {k: v for k, v in declares.items() if k in DECLARES and v is not None}
         vars(self).update(own)
-        declared(self)
+        Declaration(self)
 
 
 class Names:
