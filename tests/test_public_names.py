@@ -30,7 +30,8 @@ NAMES = {
         SelfAttention RankMixerBlock RankMixerModel functional_call""",
     nx.optim: """SGD Adam AdamW Optimizer clip_grad_norm clip_grad_value constant cosine step_decay
         warmup""",
-    nx.training: "TASKS Task TaskModel load save train",
+    nx.training: """TASKS Task TaskModel FeatureTable TableModel generated_table read_csv auc train
+        load save""",
     nx.verify: "gradcheck GradcheckReport",
     nx.explain: """Panel Scene Step feed_forward_scene mixer_scene model_scene steps_of Complexity
         complexity closed_form compare""",

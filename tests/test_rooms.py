@@ -73,7 +73,10 @@ ROOMS = (
         "training.files",
         "training.saving",
         "training.loop",
+        "training.metrics",
         "training.tasks",
+        "training.table",
+        "training.csv_file",
         "training.__init__",
     ),
     (

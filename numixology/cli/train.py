@@ -14,18 +14,30 @@ import numpy as np
 from ..checks import positive
 from ..errors import ArgumentError
 from ..explain import Chart, Scene, Series, chart_plot
+from ..modes import no_grad
 from ..nn import Module
 from ..nn.mixers import MixingName
 from ..optim import Adam
 from ..tensors import Tensor
 from ..text import columns
-from ..training import TASKS, TaskModel, load, save, train
+from ..training import (
+    TASKS,
+    FeatureTable,
+    TableModel,
+    TaskModel,
+    auc,
+    generated_table,
+    load,
+    read_csv,
+    save,
+    train,
+)
 from .parsing import natural, subcommands
 from .printing import bar, progress, say, write
 
 _SAVE = "save the state there every 50 steps and at the end (.npz or .safetensors)"
-#: Steps between two savings, and points of a curve that are drawn.
-_EVERY, _POINTS = 50, 100
+#: Steps between two savings, points of a curve that are drawn, and rows of a batch.
+_EVERY, _POINTS, _BATCH = 50, 100, 256
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,18 +45,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     subjects = subcommands(parser, "subject", "WHAT")
     for name, task in TASKS.items():
         subject = subjects.add_parser(name, help=task.about)
-        _add_training(subject)
-        subject.set_defaults(run=_run_task)
+        _add_training(subject, 600, ["rankmixer"])
+        subject.set_defaults(run=_run_task, csv=None, target=None)
+    table = subjects.add_parser("table", help="rows of features, to the AUC of a target")
+    table.add_argument("--csv", metavar="FILE", help="whose first line has the names of columns")
+    table.add_argument("--target", metavar="COLUMN", help="of the file, with two labels")
+    _add_training(table, 300, ["identity", "rankmixer", "matrix", "attention"])
+    table.set_defaults(run=_run_table)
 
 
-def _add_training(subject: argparse.ArgumentParser) -> None:
-    add, mixings = subject.add_argument, get_args(MixingName)
-    about = f"{', '.join(mixings)}; repeat for more (rankmixer)"
-    add("--mixing", action="append", choices=mixings, metavar="NAME", help=about)
-    add("--steps", type=int, default=600, metavar="N", help="of Adam, in all (600)")
+def _add_training(
+    subject: argparse.ArgumentParser, steps: int, mixings: Sequence[MixingName]
+) -> None:
+    add, known = subject.add_argument, get_args(MixingName)
+    about = f"{', '.join(known)}; repeat for more ({', '.join(mixings)})"
+    add("--mixing", action="append", choices=known, metavar="NAME", help=about)
+    add("--steps", type=int, default=steps, metavar="N", help=f"of Adam, in all ({steps})")
     add("--seed", type=natural, default=0, metavar="N", help="of all that is random (0)")
     add("--svg", type=Path, metavar="FILE", help="draw the loss there too")
     add("--save", type=Path, metavar="FILE", help=_SAVE)
+    subject.set_defaults(mixings=mixings)
     add("--resume", action="store_true", help="go on from the file that --save names")
 
 
@@ -60,7 +80,7 @@ class _Trained(NamedTuple):
 def _run_task(options: argparse.Namespace) -> None:
     task = TASKS[options.subject]
     make = partial(TaskModel, task)
-    runs = [*_trained(options, ["rankmixer"], make, lambda model, rng: task.loss(model))]
+    runs = [*_trained(options, make, lambda model, rng: task.loss(model))]
     losses = [task.loss(run.model).item() for run in runs]
     rows = [
         [run.mixing, f"{loss:.6f}", f"{task.bound:.6f}", f"{run.seconds:.1f}"]
@@ -71,15 +91,47 @@ def _run_task(options: argparse.Namespace) -> None:
     _show(options, task.about, columns(header, rows, "<>>>"), runs, bound)
 
 
+def _run_table(options: argparse.Namespace) -> None:
+    rng = np.random.default_rng(options.seed)
+    if (options.csv is None) != (options.target is None):
+        invariant, instead = "--csv and --target go together", "give both, or neither"
+        raise ArgumentError(invariant, "one of them", instead)
+    whole = read_csv(options.csv, options.target) if options.csv else generated_table(rng=rng)
+    order = rng.permutation(len(whole.target))
+    cut = len(order) * 3 // 4
+    rows, held_out = whole.rows(order[:cut]), whole.rows(order[cut:])
+    if len({*rows.target}) < 2 or len({*held_out.target}) < 2:
+        invariant = "both labels are among the rows to train on and among those held out"
+        raise ArgumentError(invariant, f"a table of {len(order)} rows", "take a longer one")
+
+    def loss(model: TableModel, rng: np.random.Generator) -> Tensor:
+        return rows.rows(rng.integers(cut, size=_BATCH)).loss(model)
+
+    runs = [*_trained(options, partial(TableModel, rows), loss)]
+    table = [[run.mixing, *_judged(run.model, held_out), f"{run.seconds:.1f}"] for run in runs]
+    header = ["mixing", "parameters", "loss", "AUC", "seconds"]
+    p = rows.target.mean()
+    guess = Series("a constant", len(runs[0].losses) * (-p * np.log(p) - (1 - p) * np.log(1 - p),))
+    about = f"{', '.join(whole.names)}; {cut:,} rows, {len(order) - cut:,} held out"
+    _show(options, about, columns(header, table, "<>>>>"), runs, guess)
+
+
+def _judged(model: TableModel, held_out: FeatureTable) -> list[str]:
+    """The number of parameters, and loss and AUC on rows that were not trained on."""
+    with no_grad():
+        scores, loss = model(held_out.ids, held_out.numbers), held_out.loss(model)
+    count = model.parameter_table().total
+    return [f"{count:,}", f"{loss.item():.4f}", f"{auc(scores, held_out.target):.4f}"]
+
+
 def _trained(
     options: argparse.Namespace,
-    mixings: Sequence[str],
     make: Callable[..., Module],
     loss: Callable[[Any, np.random.Generator], Tensor],
 ) -> Iterator[_Trained]:
     """A model for each mixing, trained from the same seed."""
     positive(**{"--steps": options.steps})
-    names = options.mixing or mixings
+    names = options.mixing or options.mixings
     if options.save and len(names) > 1:
         raise ArgumentError("a file has one training", f"{len(names)} mixings", "give one --mixing")
     if options.resume and not options.save:
@@ -104,7 +156,7 @@ def _losses(
 ) -> list[float]:
     """Train, from the beginning or from where the file ends, and save now and then."""
     optimizer = Adam(model.parameters(), lr=3e-3)
-    settings = json.dumps([options.subject, name, options.seed])
+    settings = json.dumps([options.subject, name, options.seed, options.csv, options.target])
     losses: list[float] = []
     if options.resume:
         saved = bytes(load(options.save).get("settings", b"")).decode()

@@ -70,8 +70,8 @@ class TaskModel(Module):
 
     Args:
         task: one of :data:`TASKS`.
-        **options: those of :class:`.RankMixerBlock`, of which T = H = 4 and D = 16; ``norm`` is
-            ``"post"`` and ``dropout`` 0 unless given.
+        **options: those of :class:`.RankMixerBlock`, of which T = H = 4 and D = 16; ``ffn`` is
+            ``"per_token"``, ``norm`` ``"post"`` and ``dropout`` 0 unless given.
 
     Returns:
         When called with ids (B, T), logits (B, T, 4), or (B,).
@@ -89,10 +89,10 @@ class TaskModel(Module):
 
     def __init__(self, task: Task, **options: Unpack[BlockOptions]) -> None:
         T, D, rng = _FIELDS, 16, np.random.default_rng(options.get("rng"))
-        block: BlockOptions = {"norm": "post", "dropout": 0.0, **options, "rng": rng}
+        options = {"ffn": "per_token", "norm": "post", "dropout": 0.0, **options, "rng": rng}
         self.pooled = task.target.ndim == 1
         self.embedding = Embedding(T * _VALUES, D, rng=rng)
-        self.block = RankMixerBlock(T, D, T, **block)
+        self.block = RankMixerBlock(T, D, T, **options)
         self.head = Linear(D, 1 if self.pooled else _VALUES, rng=rng)
 
     def forward(self, ids: Array) -> Tensor:

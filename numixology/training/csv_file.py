@@ -1,0 +1,106 @@
+"""A feature table from a CSV file."""
+
+import csv
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..array import Array
+from ..errors import ArgumentError
+from .table import FeatureTable
+
+__all__ = ["read_csv"]
+
+#: A column with more different numbers than this is numeric.
+_FEW = 10
+
+
+def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
+    r"""A table from a CSV file whose first line has the names of the columns.
+
+    A column of more than 10 different numbers is numeric; what is missing or not finite in it is
+    put at the mean. Every other column is categorical, and what is missing is one more category.
+
+    Args:
+        path: the file, in UTF-8.
+        target: the name of a column of two labels, of which the last, as numbers or else by their
+            spelling, counts as 1.
+
+    Returns:
+        The table of all other columns.
+
+    Raises:
+        ArgumentError: the file cannot be read, or its rows are not equally long; no column has that
+            name, or it has not two labels, or there is no other column.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numixology as nx
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "clicks.csv")
+        ...     _ = path.write_text("site,price,click\na,1.5,no\nb,2.0,yes\na,,no\n")
+        ...     table = nx.training.read_csv(path, target="click")
+        >>> table.names, table.ids.tolist(), table.target.tolist()
+        (('site', 'price'), [[0, 3], [1, 4], [0, 2]], [0.0, 1.0, 0.0])
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            header, *rows = (row for row in csv.reader(file) if row)
+    except (OSError, ValueError, csv.Error) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        invariant = f"{path} must be a CSV file in UTF-8, with a line of names"
+        raise ArgumentError(invariant, got, "look at it, or choose another") from error
+    if len({*header}) < len(header):
+        raise ArgumentError("columns have different names", ", ".join(header), "rename them")
+    for i, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            invariant = f"every row of {path} has {len(header)} entries"
+            raise ArgumentError(invariant, f"{len(row)} in row {i}", "fill it up, or quote commas")
+    if target not in header or len(header) == 1:
+        names = ", ".join(header)
+        invariant = "the target is one of several columns"
+        raise ArgumentError(invariant, repr(target), f"choose one of {names}")
+    columns = [[row[i] for row in rows] for i in range(len(header))]
+    labels = _in_order({*columns[header.index(target)]})
+    if len(labels) != 2:
+        got = ", ".join([str(len(labels)), *labels[:5]])
+        raise ArgumentError(f"{target} has two labels", got, "choose another column")
+    categorical: dict[str, Array] = {}
+    numeric: dict[str, Array] = {}
+    known = 0
+    for name, column in zip(header, columns, strict=True):
+        if name == target:
+            continue
+        if (values := _numbers(column)) is not None:
+            numeric[name] = values
+        else:
+            categories, places = np.unique(column, return_inverse=True)
+            categorical[name], known = places + known, known + len(categories)
+    ids, numbers = (
+        np.stack([*part.values()], axis=1) if part else np.zeros((len(rows), 0), dtype)
+        for part, dtype in ((categorical, int), (numeric, float))
+    )
+    positive = np.array([1.0 * (label == labels[1]) for label in columns[header.index(target)]])
+    return FeatureTable((*categorical, *numeric), ids, numbers, positive)
+
+
+def _in_order(labels: set[str]) -> list[str]:
+    """As numbers, or where some are none by their spelling."""
+    try:
+        return sorted(labels, key=float)
+    except ValueError:
+        return sorted(labels)
+
+
+def _numbers(column: Sequence[str]) -> Array | None:
+    """A numeric column, of mean 0 and standard deviation 1; None for one that is categorical."""
+    try:
+        numbers = np.array([float(entry or "nan") for entry in column])
+    except ValueError:
+        return None
+    finite = np.isfinite(numbers)
+    if len({*numbers[finite]}) <= _FEW:
+        return None
+    numbers -= numbers[finite].mean()
+    return np.where(finite, numbers / numbers[finite].std(), 0.0)
