@@ -91,7 +91,7 @@ class Experts(Module):
     Returns:
         When called with s (B, T, D), e (B, T, E, D).
 
-    Source: RankMixer, sections 3.3 and 3.4 (arXiv 2507.15551).
+    Source: RankMixer (arXiv 2507.15551).
 
     Example:
         >>> import numpy as np
@@ -279,7 +279,7 @@ class SparseMoE(MixtureOfExperts):
     Returns:
         When called with s (B, T, D), v (B, T, D).
 
-    Source: RankMixer, section 3.4 (arXiv 2507.15551).
+    Source: RankMixer (arXiv 2507.15551).
 
     Example:
         >>> import numpy as np

@@ -62,7 +62,7 @@ class ReLURouter(Module):
     Returns:
         When called with s (B, T, D), G (B, T, E), in training mode those of training.
 
-    Source: RankMixer, section 3.4 (arXiv 2507.15551); ReMoE (arXiv 2412.14711).
+    Source: RankMixer (arXiv 2507.15551); ReMoE (arXiv 2412.14711).
 
     Example:
         >>> import numpy as np
@@ -191,7 +191,7 @@ class AdaptiveRegularizer:
     Raises:
         ArgumentError: one of them is not positive, or the factor not above 1.
 
-    Source: RankMixer, section 3.4 (arXiv 2507.15551); ReMoE, section 3.3 (arXiv 2412.14711).
+    Source: RankMixer (arXiv 2507.15551); ReMoE (arXiv 2412.14711).
 
     Example:
         >>> import numpy as np

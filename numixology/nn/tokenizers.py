@@ -48,7 +48,7 @@ class SlicedTokenizer(Module):
     Raises:
         ShapeError: T does not divide in_features + pad; the message names the nearest sizes.
 
-    Source: RankMixer, section 3.1 (arXiv 2507.15551).
+    Source: RankMixer (arXiv 2507.15551).
 
     Example:
         >>> import numpy as np
@@ -115,7 +115,7 @@ class GroupTokenizer(Module):
         When called with features (B, n), one array or several, y (B, T, D). The features of a group
         lie next to each other, whichever arrays they come in.
 
-    Source: RankMixer, section 3.1 (arXiv 2507.15551).
+    Source: RankMixer (arXiv 2507.15551).
 
     Example:
         >>> import numpy as np

@@ -137,6 +137,8 @@ _MODULES: dict[str, Callable[..., nn.Module]] = {
     "swiglu_feed_forward": nn.SwiGLUFeedForward,
     "per_token_feed_forward": nn.PerTokenFeedForward,
     "per_token_swiglu": nn.PerTokenSwiGLU,
+    "sparse_moe": nn.SparseMoE,
+    "sparse_per_token_moe": nn.SparsePerTokenMoE,
     "self_attention": nn.SelfAttention,
     "token_mixer": nn.TokenMixer,
     "block": nn.RankMixerBlock,

@@ -427,6 +427,37 @@ def paper_cases() -> Iterator[Case]:
     )
 
 
+def expert_cases() -> Iterator[Case]:
+    """Both mixtures of experts of each token, with a scale at which no gate is near its kink."""
+    draw = Numbers(12)
+    tokens, dim, ff_dim, count, k = 2, 4, 3, 3, 2
+    sizes = {"num_tokens": tokens, "hidden_dim": dim, "num_experts": count, "ff_dim": ff_dim}
+    for stage, ffn, options, router, scores in [
+        ("sparse_moe", "standard", {"policy": "single"}, networks.relu_gates(), "sparse"),
+        ("sparse_per_token_moe", "swiglu", {"top_k": k}, networks.top_k_gates(k), "scores"),
+    ]:
+        shapes = {
+            f"router.{name}": (tokens, *shape)
+            for name, shape in linear_shapes(scores, dim, count).items()
+        }
+        for name, several in (("experts.", count), ("shared.", 1 if ffn == "swiglu" else 0)):
+            network = ffn_shapes(dim, ff_dim, ffn)
+            shapes |= {
+                name + key: (tokens, several, *shape)
+                for key, shape in network.items()
+                if several and not key.startswith("norm")
+            }
+        yield Case(
+            stage,
+            "serving",
+            {**sizes, **options},
+            {"x": draw.array(3, tokens, dim, size=2.0), **draw.parameters(**shapes)},
+            draw.array(3, tokens, dim),
+            lambda i, router=router: networks.mixture(i["x"], i, router),
+            lambda c, i, router=router: networks.mixture_gradients(c, i["x"], i, router),
+        )
+
+
 def all_cases() -> list[Case]:
     """Every golden case, in the order of the stages."""
     return [
@@ -435,5 +466,6 @@ def all_cases() -> list[Case]:
         *layer_norm_cases(),
         *layer_cases(),
         *paper_cases(),
+        *expert_cases(),
         *network_cases(),
     ]

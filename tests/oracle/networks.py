@@ -7,8 +7,9 @@ names, and ``x`` for the input.
 from collections.abc import Callable
 from typing import Any
 
-from oracle import layers
-from oracle.arithmetic import mapped, plus, through, times
+import mpmath as mp
+from oracle import layers, rows
+from oracle.arithmetic import dot, mapped, plus, through, times, value_of
 from oracle.elementwise import FUNCTIONS
 from oracle.layers import Batch, Gradients
 
@@ -260,3 +261,104 @@ def model_gradients(
         ),
         **found,
     }
+
+
+# Experts ----------------------------------------------------------------------
+
+# Gates of a router, (p, s), and how their cotangents come back to s and p, (ct, p, s).
+Gates = tuple[Callable[[Parameters, Batch], Batch], Back]
+
+
+def _scaled(e: Batch, gates: Batch, j: int) -> Batch:
+    """Each token's row times its gate of expert j."""
+    return [
+        [[g[j] * one for one in row] for row, g in zip(sequence, gs, strict=True)]
+        for sequence, gs in zip(e, gates, strict=True)
+    ]
+
+
+def _expert(p: Parameters, j: int) -> Parameters:
+    """The parameters of expert j of every token, as those of a per-token network."""
+    return {name: [token[j] for token in value] for name, value in p.items()}
+
+
+def _count(p: Parameters) -> int:
+    """How many experts a token has."""
+    return len(next(iter(p.values()))[0])
+
+
+def relu_gates() -> Gates:
+    """ReLU(h(s))."""
+
+    def gates(p: Parameters, s: Batch) -> Batch:
+        return _activated(_linear(s, p, "sparse"), "relu")
+
+    def back(ct: Batch, p: Parameters, s: Batch) -> tuple[Batch, Gradients]:
+        return _linear_back(times(ct, _slopes(_linear(s, p, "sparse"), "relu")), s, p, "sparse")
+
+    return gates, back
+
+
+def top_k_gates(k: int) -> Gates:
+    """E / k softmax(h(s)) where the score is one of the k largest of its token."""
+
+    def chosen(scores: list[Any]) -> list[Any]:
+        least = sorted((value_of(one) for one in scores), reverse=True)[k - 1]
+        return [mp.mpf(len(scores)) / k * (value_of(one) >= least) for one in scores]
+
+    def gates(p: Parameters, s: Batch) -> Batch:
+        return [
+            [times(chosen(scores), rows.softmax(scores)) for scores in sequence]
+            for sequence in _linear(s, p, "scores")
+        ]
+
+    def back(ct: Batch, p: Parameters, s: Batch) -> tuple[Batch, Gradients]:
+        d_scores = [
+            [rows.softmax_gradient(times(chosen(x), c), x) for c, x in zip(cs, xs, strict=True)]
+            for cs, xs in zip(ct, _linear(s, p, "scores"), strict=True)
+        ]
+        return _linear_back(d_scores, s, p, "scores")
+
+    return gates, back
+
+
+def _experts_of(p: Parameters) -> tuple[Inside, Back]:
+    return (_gated, _gated_back) if "w1.weight" in p else _standard("gelu")
+
+
+def mixture(s: Batch, p: Parameters, router: Gates) -> Batch:
+    """Σ_j G_j e_j(s), and the shared experts with gates of 1."""
+    own, shared = part(p, "experts"), part(p, "shared")
+    gates = router[0](part(p, "router"), s)
+    inside = _experts_of(own)[0]
+    terms = [_scaled(inside(_expert(own, j), s), gates, j) for j in range(_count(own))]
+    terms += [inside(_expert(shared, j), s) for j in range(_count(shared) if shared else 0)]
+    v = terms[0]
+    for term in terms[1:]:
+        v = plus(v, term)
+    return v
+
+
+def mixture_gradients(ct: Batch, s: Batch, p: Parameters, router: Gates) -> Gradients:
+    own, shared = part(p, "experts"), part(p, "shared")
+    inside, back = _experts_of(own)
+    gates = router[0](part(p, "router"), s)
+    outputs = [inside(_expert(own, j), s) for j in range(_count(own))]
+    d_gates = [
+        [[dot(c, e[b][t]) for e in outputs] for t, c in enumerate(sequence)]
+        for b, sequence in enumerate(ct)
+    ]
+    ds, found = router[1](d_gates, part(p, "router"), s)
+    gradients = named("router", found)
+    for name, parameters in (("experts", own), ("shared", shared)):
+        by_expert = []
+        for j in range(_count(parameters) if parameters else 0):
+            c = _scaled(ct, gates, j) if name == "experts" else ct
+            more, one = back(c, _expert(parameters, j), s)
+            ds = plus(ds, more)
+            by_expert.append(one)
+        gradients |= {
+            f"{name}.{key}": [[one[key][t] for one in by_expert] for t in range(len(s[0]))]
+            for key in parameters
+        }
+    return {"x": ds, **gradients}

@@ -19,7 +19,7 @@ STAGES = {
     *("softmax", "log_softmax", "logsumexp", "layer_norm", "linear", "embedding", "token_mix"),
     *("attention", "self_attention", "feed_forward", "swiglu_feed_forward", "token_mixer"),
     *("block", "model", "rms_norm", "per_token_linear", "per_token_feed_forward"),
-    *("per_token_swiglu",),
+    *("per_token_swiglu", "sparse_moe", "sparse_per_token_moe"),
 }
 ENTRIES = read_goldens()
 
