@@ -16,13 +16,13 @@ _SIZES = {
 _BLOCK = "num_tokens hidden_dim num_heads ff_dim ffn"
 
 
-def _network(ffn: str, **sizes: Any) -> nn.Module:
-    return nn.SwiGLUFeedForward(**sizes) if ffn == "swiglu" else nn.FeedForward(**sizes)
+def _network(num_tokens: int, hidden_dim: int, **options: Any) -> nn.Module:
+    return nn.RankMixerBlock(num_tokens, hidden_dim, 1, **options).ffn
 
 
 #: What has a parameter table: how it is made, what it is, and which sizes it has.
 _LAYERS: dict[str, tuple[Callable[..., nn.Module], str, str]] = {
-    "ffn": (_network, "a feed-forward network", "hidden_dim ff_dim ffn"),
+    "ffn": (_network, "a feed-forward network", "num_tokens hidden_dim ff_dim ffn"),
     "mixer": (nn.TokenMixer, "the token mixer", "num_tokens hidden_dim num_heads"),
     "attention": (nn.SelfAttention, "self-attention, to compare", "hidden_dim num_heads"),
     "block": (nn.RankMixerBlock, "a mixer and a network", _BLOCK),

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from ..errors import EXIT_CODES, ArgumentError, NumixologyError
+from ..nn.rankmixer import Network
 
 __all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "natural", "sizes_of"]
 __all__ += ["subcommands"]
@@ -22,7 +23,7 @@ SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
     "num_layers": ("--layers", int, "number of blocks"),
     "vocab_size": ("--vocab", int, "V, number of different ids"),
     "ff_dim": ("--ff-dim", int, "F, inner features of the network (4D)"),
-    "ffn": ("--ffn", ("standard", "swiglu"), "which network"),
+    "ffn": ("--ffn", get_args(Network), "which network"),
     "activation": ("--activation", ("gelu", "gelu_tanh", "relu", "silu"), "of the network"),
     "mixing": ("--mixing", ("rankmixer", "guide"), "the guide's mixes nothing"),
 }
@@ -58,7 +59,10 @@ def add_sizes(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> N
     """The options for some sizes, given by keyword with what they are unless others are typed."""
     for keyword, default in defaults.items():
         option, takes, meaning = SIZES[keyword]
-        kind: dict[str, Any] = {"type": int, "metavar": "N"} if takes is int else {"choices": takes}
+        kind: dict[str, Any] = {"type": int, "metavar": "N"}
+        if not isinstance(takes, type):
+            kind = {"choices": takes, "metavar": "NAME"}
+            meaning = f"{meaning}: {', '.join(takes)}"
         about = meaning if default is None else f"{meaning} ({default})"
         parser.add_argument(option, **kind, dest=keyword, default=default, help=about)
 

@@ -8,6 +8,9 @@ import pytest
 TOTALS = {
     "ffn": 8 * 768**2 + 7 * 768,
     "ffn --ffn swiglu": 12 * 768**2 + 2 * 768,
+    "ffn --ffn per_token --tokens 3 --dim 8 --ff-dim 5": 3 * (2 * 8 * 5 + 5 + 8) + 2 * 8,
+    "ffn --ffn per_token_swiglu --tokens 3 --dim 8 --ff-dim 5": 3 * 3 * 8 * 5 + 2 * 8,
+    "block --ffn per_token --tokens 4 --heads 4 --dim 8": 4 * (8 * 64 + 5 * 8) + 4 * 8,
     "mixer": 2 * 768,
     "attention": 4 * 768**2 + 4 * 768,
     "block": 8 * 768**2 + 9 * 768,

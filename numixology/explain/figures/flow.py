@@ -71,7 +71,7 @@ def feed_forward_scene(
         hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         batch, num_tokens: B and T.
-        ffn: ``"standard"`` or ``"swiglu"``.
+        ffn: the name of the network, as of :class:`~numixology.nn.RankMixerBlock`.
         activation: of the standard network.
 
     Returns:
@@ -97,7 +97,7 @@ def feed_forward_scene(
           dropout     (1, 2, 4)   in training only
           residual    (1, 2, 4)   the input is added; reads dropout (2nd) and input
     """
-    network_within(hidden_dim, ff_dim, batch, num_tokens)
+    network_within(hidden_dim, ff_dim, batch, num_tokens, ffn)
     options: nn.BlockOptions = {"ff_dim": ff_dim, "ffn": ffn, "activation": activation, "rng": 0}
     network = nn.RankMixerBlock(num_tokens, hidden_dim, 1, **options).ffn
     steps = steps_of(network, tensor(np.zeros((batch, num_tokens, hidden_dim))))
@@ -184,7 +184,7 @@ def block_scene(
     Args:
         num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
         ff_dim: F; 4D if None.
-        ffn: ``"standard"`` or ``"swiglu"``.
+        ffn: the name of the network, as of :class:`~numixology.nn.RankMixerBlock`.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
     Returns:
@@ -201,7 +201,7 @@ def block_scene(
         >>> [box.name for box in mixer.boxes][-2:], network.boxes[0].reads, network.boxes[-1].reads
         (['residual', 'norm'], (), ('dropout 6', 'mixed tokens'))
     """
-    network_within(hidden_dim, ff_dim, batch, num_tokens)
+    network_within(hidden_dim, ff_dim, batch, num_tokens, ffn)
     block = nn.RankMixerBlock(
         num_tokens, hidden_dim, num_heads, ff_dim=ff_dim, ffn=ffn, mixing=mixing, rng=0
     ).eval()
@@ -245,7 +245,7 @@ def model_scene(
         num_layers: the number of blocks.
         batch: B, the number of sequences.
         ff_dim: F; 4D if None.
-        ffn: ``"standard"`` or ``"swiglu"``.
+        ffn: the name of the network, as of :class:`~numixology.nn.RankMixerBlock`.
         mixing: ``"rankmixer"`` or ``"guide"``.
 
     Returns:
@@ -266,7 +266,7 @@ def model_scene(
         position_embedding (2, 4)
         embedding (1, 2, 4)
     """
-    network_within(hidden_dim, ff_dim, batch, num_tokens)
+    network_within(hidden_dim, ff_dim, batch, num_tokens, ffn)
     within(COMPUTED, vocab_size=vocab_size, hidden_dim=hidden_dim)
     within(_MOST_LAYERS, num_layers=num_layers)
     model = nn.RankMixerModel(
@@ -311,14 +311,19 @@ def model_scene(
 
 
 def parameters_scene(
-    hidden_dim: int = 768, ff_dim: int | None = None, *, ffn: nn.rankmixer.Network = "standard"
+    hidden_dim: int = 768,
+    ff_dim: int | None = None,
+    *,
+    num_tokens: int = 8,
+    ffn: nn.rankmixer.Network = "standard",
 ) -> Scene:
     """Where the parameters of a feed-forward network are, with their shares.
 
     Args:
         hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
-        ffn: ``"standard"`` or ``"swiglu"``.
+        num_tokens: T, of which only networks with weights for every token ask.
+        ffn: the name of the network, as of :class:`~numixology.nn.RankMixerBlock`.
 
     Returns:
         A :class:`.Scene` of one table.
@@ -333,8 +338,8 @@ def parameters_scene(
         >>> nx.explain.parameters_scene(4).panels[0].rows[-1]
         ('total', '', '156', '100.000 %')
     """
-    network_within(hidden_dim, ff_dim)
-    network = nn.RankMixerBlock(1, hidden_dim, 1, ff_dim=ff_dim, ffn=ffn, rng=0).ffn
+    network_within(hidden_dim, ff_dim, 1, num_tokens, ffn)
+    network = nn.RankMixerBlock(num_tokens, hidden_dim, 1, ff_dim=ff_dim, ffn=ffn, rng=0).ffn
     table = network.parameter_table()
     rows = [(row.name, str(row.shape), f"{row.count:,}", f"{row.share:.3f} %") for row in table]
     rows.append(("total", "", f"{table.total:,}", "100.000 %"))

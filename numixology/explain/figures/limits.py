@@ -4,6 +4,7 @@ import math
 
 from ...checks import positive
 from ...errors import ArgumentError
+from ...nn.rankmixer import Network
 
 __all__ = ["COMPUTED", "network_within", "within"]
 
@@ -30,7 +31,11 @@ def within(most: int, /, **sizes: int) -> None:
 
 
 def network_within(
-    hidden_dim: int, ff_dim: int | None, batch: int = 1, num_tokens: int = 1
+    hidden_dim: int,
+    ff_dim: int | None,
+    batch: int = 1,
+    num_tokens: int = 1,
+    ffn: Network = "standard",
 ) -> None:
     """Raise if a feed-forward network, or what passes through it, is too large for a figure.
 
@@ -38,6 +43,7 @@ def network_within(
         hidden_dim: D, the number of features.
         ff_dim: F; 4D if None.
         batch, num_tokens: B and T.
+        ffn: the name of the network; those of "per_token" have weights for every token.
 
     Raises:
         ArgumentError: a size is not a positive integer, or they are too large together.
@@ -45,5 +51,7 @@ def network_within(
     (hidden_dim,) = positive(hidden_dim=hidden_dim)
     ff_dim = 4 * hidden_dim if ff_dim is None else ff_dim
     within(10 * COMPUTED, hidden_dim=hidden_dim, ff_dim=ff_dim)
+    if ffn.startswith("per_token"):
+        within(10 * COMPUTED, num_tokens=num_tokens, hidden_dim=hidden_dim, ff_dim=ff_dim)
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     within(COMPUTED, batch=batch, num_tokens=num_tokens, ff_dim=ff_dim)

@@ -205,3 +205,9 @@ def test_the_table_of_parameters_is_the_state_dicts(D, F, ffn) -> None:
     assert total == ("total", "", str(size), "100.000 %")
     shares = [float(row[3].removesuffix(" %")) for row in found]
     assert shares == pytest.approx([100 * v.size / size for v in state.values()], abs=5.1e-4)
+
+
+def test_the_table_of_a_network_for_every_token() -> None:
+    state = nn.PerTokenFeedForward(3, 4, 5).state_dict()
+    (table,) = parameters_scene(4, 5, num_tokens=3, ffn="per_token").panels
+    assert [row[1] for row in table.rows[:-1]] == [str(value.shape) for value in state.values()]

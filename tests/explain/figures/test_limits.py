@@ -36,6 +36,9 @@ def test_a_network_is_bounded_by_its_parameters_and_by_what_passes_through() -> 
         network_within(6000, None)
     with refused(ArgumentError, "num_tokens * hidden_dim", "16,000,000"):
         network_within(16, 1, 1000, 1000)
+    network_within(768, None, 8, 128, "swiglu")
+    with refused(ArgumentError, "num_tokens * hidden_dim * ff_dim is at most"):
+        network_within(768, None, 8, 128, "per_token_swiglu")
     with refused(ArgumentError, "num_tokens * ff_dim", "16,000,000"):
         network_within(1, 16, 1000, 1000)
 
