@@ -26,13 +26,14 @@ Where a score is 0 ReLU has a kink, and where the last score that is chosen equa
 not, the choice of the k largest jumps. :func:`numixology.gradcheck` reports both.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from ..arithmetic import where
 from ..array import Array, DTypeLike, Setting, real_part
-from ..checks import one_of, positive
+from ..checks import fitting_state, one_of, positive
 from ..errors import ArgumentError, TapeError, shown
 from ..functional.activations import relu
 from ..functional.distributions import softmax
@@ -262,3 +263,22 @@ class AdaptiveRegularizer:
             self.weight *= self.factor
         elif active < self.budget:
             self.weight /= self.factor
+
+    def state_dict(self) -> dict[str, Array]:
+        """λ as ``"weight"``, so that :func:`numixology.save` saves it with the model.
+
+        Returns:
+            A dict of one array.
+        """
+        return {"weight": np.array(self.weight)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the λ that :meth:`state_dict` gave.
+
+        Args:
+            state: a number under ``"weight"``.
+
+        Raises:
+            StateDictError: there is none, or something else.
+        """
+        self.weight = float(fitting_state(state, self.state_dict())["weight"])

@@ -10,7 +10,7 @@ from support import integers, refused
 
 import numixology as nx
 from numixology import nn
-from numixology.errors import ArgumentError, TapeError
+from numixology.errors import ArgumentError, StateDictError, TapeError
 from numixology.nn.routing import _largest
 
 RNG = np.random.default_rng(37)
@@ -180,6 +180,15 @@ class TestRegularizer:
             np.testing.assert_allclose(regularizer.weight, 1e-8 * times**n, rtol=1e-13)
             if n == 3:
                 break
+
+    def test_it_is_saved_with_the_model(self, tmp_path):
+        router, file = nn.ReLURouter(3, 4, 5, rng=0), tmp_path / "run.npz"
+        nx.save(file, model=router, regularizer=nn.AdaptiveRegularizer(2, weight=0.3))
+        regularizer = nn.AdaptiveRegularizer(2)
+        assert nx.load(file, model=nn.ReLURouter(3, 4, 5), regularizer=regularizer) == {}
+        assert regularizer.weight == 0.3
+        with refused(StateDictError, "missing weight; unexpected factor"):
+            regularizer.load_state_dict({"factor": 1.2})
 
     def test_watching_again_forgets(self):
         regularizer, router = nn.AdaptiveRegularizer(2), nn.ReLURouter(3, 4, 5, rng=0)
