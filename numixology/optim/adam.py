@@ -7,7 +7,7 @@ import numpy as np
 from ..array import Array
 from ..errors import ArgumentError, shown
 from ..tensors import Tensor
-from .optimizer import Optimizer
+from .optimizer import Optimizer, not_negative
 from .schedules import Schedule
 
 __all__ = ["Adam", "AdamW"]
@@ -47,6 +47,7 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        not_negative(eps=eps, weight_decay=weight_decay)
         if not all(0 <= beta < 1 for beta in betas):
             raise ArgumentError("betas are in [0, 1)", shown(betas), "use e.g. (0.9, 0.999)")
         super().__init__(parameters, lr)

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, DTypeError, shown
 from ..tensors import Tensor
 from .schedules import Schedule, constant
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "not_negative"]
 
 
 class Optimizer:
@@ -47,6 +47,8 @@ class Optimizer:
             invariant = "an optimizer has at least one parameter, and each once"
             got = f"{len(self.parameters)}, of which {len(set(self.parameters))} differ"
             raise ArgumentError(invariant, got, "pass the parameters() of one module")
+        if not callable(lr):
+            not_negative(lr=lr)
         self.schedule = lr if callable(lr) else constant(lr)
         #: How many steps were taken.
         self.steps = 0
@@ -76,7 +78,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        lr = self.schedule(self.steps)
+        lr = float(self.schedule(self.steps))
         with ignoring_fp_errors():
             for p, state in zip(self.parameters, self._state, strict=True):
                 if p.grad is not None:
@@ -101,8 +103,8 @@ class Optimizer:
         """A copy of all that a step changes besides the parameters, by name.
 
         Returns:
-            A dict of arrays: ``"steps"``, and for parameter i ``"i.step"`` and its moments. The
-            settings, such as ``lr``, are not in it.
+            ``"steps"``, and for parameter i ``"i.step"`` and its moments. The settings, such as
+            ``lr``, are not in it.
 
         Example:
             >>> import numixology as nx
@@ -127,3 +129,10 @@ class Optimizer:
         for name, array in loaded.items():
             i, _, moment = name.partition(".")
             self._state[int(i)][moment] = array
+
+
+def not_negative(**settings: float) -> None:
+    """Raise unless all of these settings are at least 0."""
+    for name, value in settings.items():
+        if not value >= 0:
+            raise ArgumentError(f"{name} is at least 0", shown(value), "use e.g. 0.01")

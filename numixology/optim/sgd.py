@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ..array import Array
 from ..errors import ArgumentError, shown
 from ..tensors import Tensor
-from .optimizer import Optimizer
+from .optimizer import Optimizer, not_negative
 from .schedules import Schedule
 
 __all__ = ["SGD"]
@@ -47,9 +47,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        if not momentum >= 0 or (nesterov and not momentum):
-            invariant = "momentum is at least 0, and above it for nesterov"
-            raise ArgumentError(invariant, shown(momentum), "use e.g. 0.9")
+        not_negative(momentum=momentum, weight_decay=weight_decay)
+        if nesterov and not momentum:
+            raise ArgumentError("nesterov needs momentum", shown(momentum), "use e.g. 0.9")
         super().__init__(parameters, lr)
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
 

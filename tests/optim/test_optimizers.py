@@ -147,6 +147,11 @@ def test_a_parameter_without_a_gradient_is_left_alone(make) -> None:
     assert (now["steps"], now["0.step"]) == (1, 1)
 
 
+def test_a_rate_of_numpy_s_leaves_float32_as_it_is() -> None:
+    tensors, _ = run(partial(Adam, lr=lambda n: np.float64(0.1)), 1, "float32")
+    assert {p.dtype for p in tensors} == {np.dtype("float32")}
+
+
 def test_a_schedule_is_asked_for_the_steps_taken() -> None:
     asked = []
     optimizer = SGD(parameters(), lr=lambda n: asked.append(n) or 0.0)
@@ -176,9 +181,13 @@ def test_what_is_refused() -> None:
     for tensors, got in (([], "0, of which 0"), ([one, one], "2, of which 1")):
         with refused(ArgumentError, "at least one parameter, and each once", got):
             SGD(tensors, lr=0.1)
-    for bad in ({"momentum": -0.5}, {"nesterov": True}):
-        with refused(ArgumentError, "momentum is at least 0"):
-            SGD([one], lr=0.1, **bad)
+    for make, bad in ((SGD, "lr momentum weight_decay"), (Adam, "lr eps weight_decay")):
+        for name in bad.split():
+            for value in (-0.5, np.nan):
+                with refused(ArgumentError, f"{name} is at least 0: got {value}"):
+                    make([one], **{"lr": 0.1, name: value})
+    with refused(ArgumentError, "nesterov needs momentum: got 0.0"):
+        SGD([one], lr=0.1, nesterov=True)
     with refused(ArgumentError, "betas are in [0, 1)"):
         Adam([one], betas=(0.9, 1.0))
     one.grad = nx.tensor(np.ones((2, 3)))
