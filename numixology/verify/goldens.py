@@ -16,15 +16,16 @@ holds in the tails, at subnormal numbers and next to a slope's zero too.
 argument into that; log_softmax and logsumexp by as much or by 2⁻⁵² if that is more, as they pass
 through 0. Their gradients may be off by 1e-14 of the row's largest entry.
 
-**Layers** are judged by the tensor's largest entry. Nothing happens to a number in ``token_mix``,
-and ``embedding`` only adds up numbers of few digits: there the limit is 0. LayerNorm's is 5e-16 of
-the largest \|h weight\| + \|bias\| forward, of the largest \|dy weight\| rstd for the gradient of
-x, and of Σ \|term\| for those of its parameters. For all others the oracle has passed an error
-bound through its own formulas: 2⁻⁵³ of each result for an operation, K 2⁻⁵³ Σ \|a b\| for a sum of
-K products in whatever order, the figures above for functions and LayerNorm, and what the arguments
-were off times the derivative. The bound stands in the file; half a unit in the last place of the
-largest entry is added to it here, since the true value was rounded too. It is the worst case, and
-grows with depth, up to 4e-12 for the first of two blocks: hence every stage is also judged alone.
+**Layers** are judged by the tensor's largest entry. Nothing happens to a number in ``token_mix``
+and ``token_revert``, and ``embedding`` only adds up numbers of few digits: there the limit is 0.
+LayerNorm's is 5e-16 of the largest \|h weight\| + \|bias\| forward, of the largest \|dy weight\|
+rstd for the gradient of x, and of Σ \|term\| for those of its parameters. For all others the
+oracle has passed an error bound through its own formulas: 2⁻⁵³ of each result for an operation,
+K 2⁻⁵³ Σ \|a b\| for a sum of K products in whatever order, the figures above for functions and
+LayerNorm, and what the arguments were off times the derivative. The bound stands in the file; half
+a unit in the last place of the largest entry is added to it here, since the true value was rounded
+too. It is the worst case, and grows with depth, up to 4e-12 for the first of two blocks: hence
+every stage is also judged alone.
 
 None of these figures was adjusted to what the package gives.
 """
@@ -129,6 +130,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "per_token_linear": F.per_token_linear,
     "embedding": F.embedding,
     "token_mix": F.token_mix,
+    "token_revert": F.token_revert,
     "attention": F.attention,
 }
 
@@ -141,6 +143,9 @@ _MODULES: dict[str, Callable[..., nn.Module]] = {
     "sparse_per_token_moe": nn.SparsePerTokenMoE,
     "self_attention": nn.SelfAttention,
     "token_mixer": nn.TokenMixer,
+    "token_mixer_large_block": nn.TokenMixerLargeBlock,
+    "chunk_mixing": nn.ChunkMixing,
+    "sinkhorn_mixing": nn.SinkhornMixing,
     "block": nn.RankMixerBlock,
     "model": nn.RankMixerModel,
 }
@@ -157,7 +162,7 @@ _ULPS: dict[str, tuple[int, int]] = {
     "softplus": (4, 4),
 }
 _ROWS = ("softmax", "log_softmax", "logsumexp")
-_EXACT = ("embedding", "token_mix")
+_EXACT = ("embedding", "token_mix", "token_revert")
 
 
 def check_goldens() -> Iterator[Golden]:

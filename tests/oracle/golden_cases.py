@@ -458,6 +458,58 @@ def expert_cases() -> Iterator[Case]:
         )
 
 
+def mixer_cases() -> Iterator[Case]:
+    """Reverting, learned mixings, and the block that reverts."""
+    draw = Numbers(12)
+    for t, h in ((3, 2), (2, 5)):
+        yield Case(
+            "token_revert",
+            f"T = {t}, H = {h}",
+            {"num_heads": h},
+            {"x": draw.array(2, t, 3 * h)},
+            draw.array(2, t, 3 * h),
+            lambda i, h=h: layers.token_mix_gradient(i["x"], h, "rankmixer"),  # the inverse
+            lambda c, i, h=h: {"x": layers.token_mix(c, h, "rankmixer")},
+        )
+    draw = Numbers(13)
+    sizes = {"num_tokens": 3, "hidden_dim": 4, "num_heads": 2}
+    yield Case(
+        "chunk_mixing",
+        "two heads",
+        sizes,
+        {"x": draw.array(2, 3, 4, size=2.0), "weight": draw.array(2, 3, 3)},
+        draw.array(2, 3, 4),
+        lambda i: layers.chunk_mixing(i["x"], i["weight"]),
+        lambda c, i: layers.chunk_mixing_gradients(c, i["x"], i["weight"]),
+    )
+    for how in ({"temperature": 1.0, "steps": 2}, {"temperature": 0.25, "steps": 2}):
+        yield Case(
+            "sinkhorn_mixing",
+            f"temperature {how['temperature']}",
+            {**sizes, **how},
+            {"x": draw.array(2, 3, 4, size=2.0), "weight": draw.array(6, 6)},
+            draw.array(2, 3, 4),
+            lambda i, how=how: layers.sinkhorn_mixing(i["x"], i["weight"], **how),
+            lambda c, i, how=how: layers.sinkhorn_mixing_gradients(c, i["x"], i["weight"], **how),
+        )
+    draw = Numbers(14)
+    for norm, t, dim, h in (("inside", 3, 2, 2), ("outside", 2, 3, 3)):
+        shapes: dict[str, tuple[int, ...]] = {}
+        for stage, count, width in (("mixed", h, t * dim // h), ("reverted", t, dim)):
+            shapes |= {f"{stage}.norm.weight": (width,)}
+            shapes |= {f"{stage}.w{i}.weight": (count, width, width) for i in (1, 2, 3)}
+        how = {"num_heads": h, "norm": norm, "eps": EPS}
+        yield Case(
+            "token_mixer_large_block",
+            f"norm {norm}",
+            {"num_tokens": t, "hidden_dim": dim, "expansion": 1, **how},
+            {"x": draw.array(2, t, dim, size=2.0), **draw.parameters(**shapes)},
+            draw.array(2, t, dim),
+            lambda i, how=how: networks.large_block(i["x"], i, **how),
+            lambda c, i, how=how: networks.large_block_gradients(c, i["x"], i, **how),
+        )
+
+
 def all_cases() -> list[Case]:
     """Every golden case, in the order of the stages."""
     return [
@@ -467,5 +519,6 @@ def all_cases() -> list[Case]:
         *layer_cases(),
         *paper_cases(),
         *expert_cases(),
+        *mixer_cases(),
         *network_cases(),
     ]

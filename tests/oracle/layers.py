@@ -8,7 +8,7 @@ from typing import Any
 
 import mpmath as mp
 from oracle import rows
-from oracle.arithmetic import dot, total
+from oracle.arithmetic import dot, through, times, total
 
 Batch = list[Any]
 Gradients = dict[str, Any]
@@ -159,6 +159,119 @@ def token_mix_gradient(ct: Batch, num_heads: int, mixing: str) -> Batch:
         return c[s][g * width + i % width]
 
     return [[[origin(c, t, i) for i in range(len(c[0]))] for t in range(count)] for c in ct]
+
+
+def chunk_mixing(x: Batch, weight: list[Any]) -> Batch:
+    """y_t^h = Σ_s W_ts^h x_s^h, with weight[h][t][s]."""
+    width = len(x[0][0]) // len(weight)
+    return [
+        [
+            [
+                dot(weight[i // width][t], [row[i] for row in sequence])
+                for i in range(len(sequence[0]))
+            ]
+            for t in range(len(sequence))
+        ]
+        for sequence in x
+    ]
+
+
+def chunk_mixing_gradients(ct: Batch, x: Batch, weight: list[Any]) -> Gradients:
+    tokens, width = range(len(x[0])), len(x[0][0]) // len(weight)
+    back = [[[one[t][s] for t in tokens] for s in tokens] for one in weight]  # transposed
+    return {
+        "x": chunk_mixing(ct, back),
+        "weight": [
+            [
+                [
+                    total(
+                        [
+                            c[t][i] * sequence[s][i]
+                            for c, sequence in zip(ct, x, strict=True)
+                            for i in range(h * width, (h + 1) * width)
+                        ]
+                    )
+                    for s in tokens
+                ]
+                for t in tokens
+            ]
+            for h in range(len(weight))
+        ],
+    }
+
+
+def transposed(matrix: list[Any]) -> list[Any]:
+    return [list(column) for column in zip(*matrix, strict=True)]
+
+
+def _divided(matrix: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Every row divided by its sum, and the sums."""
+    sums = [total(row) for row in matrix]
+    return [[one / s for one in row] for row, s in zip(matrix, sums, strict=True)], sums
+
+
+def _divided_gradient(ct: list[Any], quotients: list[Any], sums: list[Any]) -> list[Any]:
+    """y_j = k_j / Σ k, so dk_j = (ct_j - Σ_i ct_i y_i) / Σ k."""
+    means = [dot(c, y) for c, y in zip(ct, quotients, strict=True)]
+    return [[(one - m) / s for one in c] for c, m, s in zip(ct, means, sums, strict=True)]
+
+
+def sinkhorn(weight: list[Any], temperature: float, steps: int) -> list[Any]:
+    """exp((A + Aᵀ) / 2τ), its rows divided by their sums, then its columns, over and over.
+
+    Returns the matrix at first and after each division, with the sums that it was divided by.
+    """
+    pairs = zip(weight, transposed(weight), strict=True)
+    scale = 2 * mp.mpf(temperature)
+    logits = [[(a + b) / scale for a, b in zip(*pair, strict=True)] for pair in pairs]
+    states = [([[through(mp.exp, one, 1) for one in row] for row in logits], [])]
+    for _ in range(steps):
+        states.append(_divided(states[-1][0]))
+        columns, sums = _divided(transposed(states[-1][0]))
+        states.append((transposed(columns), sums))
+    return states
+
+
+def sinkhorn_mixing(x: Batch, weight: list[Any], temperature: float, steps: int) -> Batch:
+    """The N chunks of a sequence, mixed by the matrix."""
+    matrix = sinkhorn(weight, temperature, steps)[-1][0]
+    return [_by_chunks(sequence, matrix) for sequence in x]
+
+
+def _by_chunks(sequence: list[Any], matrix: list[Any]) -> list[Any]:
+    """y_n = Σ_m M_nm x_m, for chunks of a sequence that is read from its first number on."""
+    numbers, row = sum(sequence, []), len(sequence[0])
+    width = len(numbers) // len(matrix)
+    mixed = [dot(one, numbers[i::width]) for one in matrix for i in range(width)]
+    return [mixed[i : i + row] for i in range(0, len(mixed), row)]
+
+
+def sinkhorn_mixing_gradients(
+    ct: Batch, x: Batch, weight: list[Any], temperature: float, steps: int
+) -> Gradients:
+    states = sinkhorn(weight, temperature, steps)
+    matrix, size = states[-1][0], range(len(weight))
+    width = len(x[0]) * len(x[0][0]) // len(weight)
+    flat = [(sum(c, []), sum(sequence, [])) for c, sequence in zip(ct, x, strict=True)]
+    found = [
+        [
+            total([c[n * width + i] * v[m * width + i] for c, v in flat for i in range(width)])
+            for m in size
+        ]
+        for n in size
+    ]
+    for number in range(2 * steps, 0, -1):
+        quotients, sums = states[number]
+        if number % 2 == 0:  # of columns
+            found = transposed(_divided_gradient(transposed(found), transposed(quotients), sums))
+        else:
+            found = _divided_gradient(found, quotients, sums)
+    slopes = times(found, states[0][0])
+    scale = 2 * mp.mpf(temperature)
+    return {
+        "x": [_by_chunks(c, transposed(matrix)) for c in ct],
+        "weight": [[(slopes[n][m] + slopes[m][n]) / scale for m in size] for n in size],
+    }
 
 
 # Attention --------------------------------------------------------------------

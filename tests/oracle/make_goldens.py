@@ -32,6 +32,7 @@ FILE = Path(__file__).resolve().parents[2] / "numixology" / "verify" / "data" / 
 
 #: Stages whose limits follow from their inputs alone.
 WITHOUT_BOUNDS = {*FUNCTIONS, "softmax", "log_softmax", "logsumexp", "embedding", "token_mix"}
+WITHOUT_BOUNDS |= {"token_revert"}
 
 
 def nearest(value: mp.mpf) -> float:

@@ -362,3 +362,54 @@ def mixture_gradients(ct: Batch, s: Batch, p: Parameters, router: Gates) -> Grad
             for key in parameters
         }
     return {"x": ds, **gradients}
+
+
+# TokenMixer-Large -------------------------------------------------------------
+
+
+def heads(x: Batch, count: int) -> Batch:
+    """Token n of the result has chunk n of every token: T tokens of count chunks change places."""
+    width = len(x[0][0]) // count
+    return [
+        [sum((row[n * width : (n + 1) * width] for row in sequence), []) for n in range(count)]
+        for sequence in x
+    ]
+
+
+def _stage(x: Batch, to: Batch, p: Parameters, norm: str, eps: float) -> Batch:
+    """to + F(norm(x)), or with the norm outside norm(to + F(x))."""
+    if norm == "outside":
+        return layers.rms_norm(plus(to, _gated(p, x)), p["norm.weight"], eps)
+    return plus(to, _gated(p, layers.rms_norm(x, p["norm.weight"], eps)))
+
+
+def _stage_back(
+    ct: Batch, x: Batch, to: Batch, p: Parameters, norm: str, eps: float
+) -> tuple[Batch, Batch, Gradients]:
+    """The gradients of x, of to, and of the parameters."""
+    weight = p["norm.weight"]
+    if norm == "outside":
+        last = layers.rms_norm_gradients(ct, plus(to, _gated(p, x)), weight, eps)
+        dx, found = _gated_back(last["x"], p, x)
+        return dx, last["x"], {**named("norm", last), **found}
+    dh, found = _gated_back(ct, p, layers.rms_norm(x, weight, eps))
+    first = layers.rms_norm_gradients(dh, x, weight, eps)
+    return first["x"], ct, {**named("norm", first), **found}
+
+
+def large_block(x: Batch, p: Parameters, num_heads: int, norm: str, eps: float) -> Batch:
+    h = heads(x, num_heads)
+    m = _stage(h, h, part(p, "mixed"), norm, eps)
+    return _stage(heads(m, len(x[0])), x, part(p, "reverted"), norm, eps)
+
+
+def large_block_gradients(
+    ct: Batch, x: Batch, p: Parameters, num_heads: int, norm: str, eps: float
+) -> Gradients:
+    h = heads(x, num_heads)
+    mixed, reverted = part(p, "mixed"), part(p, "reverted")
+    r = heads(_stage(h, h, mixed, norm, eps), len(x[0]))
+    dr, dx, second = _stage_back(ct, r, x, reverted, norm, eps)
+    dh, d_sum, first = _stage_back(heads(dr, num_heads), h, h, mixed, norm, eps)
+    dx = plus(dx, heads(plus(dh, d_sum), len(x[0])))
+    return {"x": dx, **named("mixed", first), **named("reverted", second)}

@@ -141,6 +141,25 @@ def test_every_token_has_a_linear_layer_of_its_own() -> None:
     assert layers.per_token_linear(x, weight, [[1], [2]]) == [[[12], [19]]]
 
 
+def test_heads_of_all_tokens_become_tokens_and_tokens_again() -> None:
+    x = [[["a1", "a2", "a3", "a4"], ["b1", "b2", "b3", "b4"], ["c1", "c2", "c3", "c4"]]]
+    mixed = networks.heads(x, 2)
+    assert mixed == [[["a1", "a2", "b1", "b2", "c1", "c2"], ["a3", "a4", "b3", "b4", "c3", "c4"]]]
+    assert networks.heads(mixed, 3) == x
+
+
+def test_each_head_has_a_matrix_over_the_tokens() -> None:
+    x = [[[1, 2], [3, 4]]]
+    assert layers.chunk_mixing(x, [[[0, 1], [1, 0]], [[1, 1], [0, 2]]]) == [[[3, 6], [1, 8]]]
+
+
+def test_sinkhorn_s_steps_make_rows_and_columns_add_up_to_1() -> None:
+    weight = [[mp.mpf(one) for one in row] for row in ([0, 1, -1], [2, 1, 0], [0, 3, 1])]
+    matrix = layers.sinkhorn(weight, 1.0, 60)[-1][0]
+    for sums in (map(mp.fsum, matrix), map(mp.fsum, layers.transposed(matrix))):
+        assert all(abs(one - 1) < mp.mpf("1e-20") for one in sums)
+
+
 def test_mixing_moves_the_chunks_of_the_guide() -> None:
     x = [[["a1", "a2", "a3", "a4"], ["b1", "b2", "b3", "b4"]]]
     assert layers.token_mix(x, 2, "rankmixer") == [
