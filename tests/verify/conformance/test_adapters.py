@@ -67,7 +67,7 @@ def written(folder: Path, text: str, name: str = "mine.py") -> str:
 @pytest.mark.parametrize("name", ["numpy32", "numpy64"])
 def test_ours_pass_with_nothing_excused(name) -> None:
     adapter = load(name)
-    report = conform(adapter, seeds=2, quick=True)
+    report = conform(adapter, **QUICK)
     assert report.verdict == "pass", str(report)
     assert [one.outcome for one in report.stages] == ["pass"] * len(STAGES)
     assert not adapter.profile

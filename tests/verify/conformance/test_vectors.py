@@ -595,12 +595,35 @@ def test_results_in_two_formats_are_refused(vectors, right, tmp_path) -> None:
 # Hostile files ---------------------------------------------------------------------------
 
 
+#: The one case of the folders that are read a thousand times.
+CASE = "silu.shape.B=2,T=3,D=10"
+KEY = f"{CASE}.output"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Callable[[str], tuple[Path, Path]]:
+    """Vectors of one case, and results for it."""
+    made: dict[str, tuple[Path, Path]] = {}
+
+    def of(container: str = "raw") -> tuple[Path, Path]:
+        needs(container)
+        if container not in made:
+            folder, sizes = tmp_path_factory.mktemp(container), [{"B": 2, "T": 3, "D": 10}]
+            how = {"dtype": "float32", "stages": ["silu"], "seeds": 0, "shapes": sizes}
+            write_vectors(folder / "vectors", format=container, **how)
+            mine = answers(folder / "vectors", Textbook("float32"))
+            made[container] = folder / "vectors", lay(folder / "mine", mine, container=container)
+        return made[container]
+
+    return of
+
+
 @pytest.fixture
-def copied(vectors, tmp_path) -> Callable[[str], Path]:
+def copied(small, tmp_path) -> Callable[[str], Path]:
     """Vectors that a test may damage."""
 
     def of(container: str) -> Path:
-        return Path(shutil.copytree(vectors(container), tmp_path / container))
+        return Path(shutil.copytree(small(container)[0], tmp_path / container))
 
     return of
 
@@ -646,7 +669,6 @@ EDITS = [
     *(("head", "cases", value) for value in ({"a": 1}, [None])),
     ("case", "stage", "../../etc"),
     ("case", "kind", "in ../model"),
-    *(("case", "seed", value) for value in (77, 10**30)),
     *(("case", "sizes", value) for value in ({"B": 3}, {"B": -1}, [])),
     *(("case", "settings", value) for value in ({"eps": "1"}, {"eps": float("nan")}, 7)),
     *(("case", "tensors", value) for value in ([], [7])),
@@ -686,7 +708,7 @@ def test_what_is_not_needed_of_a_manifest_is_not_looked_at(copied, where, name, 
     assert edited(copied("raw"), edit) == ""
 
 
-@pytest.mark.parametrize("which", range(1, 7))
+@pytest.mark.parametrize("which", range(6))
 def test_a_case_has_every_tensor(copied, which) -> None:
     def edit(content: Any) -> None:
         del content["cases"][0]["tensors"][which]
@@ -766,9 +788,6 @@ def npy(descr: str, shape: str, version: bytes = b"\1\0") -> bytes:
     return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text
 
 
-KEY = "silu.plain.0.output"
-
-
 @pytest.mark.parametrize(
     ("head", "data"),
     [
@@ -783,9 +802,9 @@ KEY = "silu.plain.0.output"
         (b"", b""),
     ],
 )
-def test_hostile_npy_is_refused(vectors, tmp_path, head, data) -> None:
+def test_hostile_npy_is_refused(small, tmp_path, head, data) -> None:
     npz(tmp_path / "silu.npz", KEY, head, data)
-    assert f"{tmp_path / 'silu.npz'}: it can be read: got" in attempt(vectors(), tmp_path)
+    assert f"{tmp_path / 'silu.npz'}: it can be read: got" in attempt(small()[0], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -799,22 +818,22 @@ def test_hostile_npy_is_refused(vectors, tmp_path, head, data) -> None:
         f"({'9,' * 90})",
     ],
 )
-def test_an_absurd_result_is_of_the_wrong_shape(vectors, tmp_path, shape) -> None:
+def test_an_absurd_result_is_of_the_wrong_shape(small, tmp_path, shape) -> None:
     """Its numbers are not looked at."""
     npz(tmp_path / "silu.npz", KEY, npy("'<f4'", shape), bytes(10**7))
-    assert attempt(vectors(), tmp_path) == ""
-    report = compare_vectors(vectors(), tmp_path)
+    assert attempt(small()[0], tmp_path) == ""
+    report = compare_vectors(small()[0], tmp_path)
     assert outcomes(report)["silu"] == "fail"
     assert "and has to be 2 x 3 x 10 float32" in flat(report)
 
 
-def test_objects_are_of_the_wrong_dtype(vectors, tmp_path) -> None:
+def test_objects_are_of_the_wrong_dtype(small, tmp_path) -> None:
     """They would be pickled."""
     np.savez(tmp_path / "silu.npz", **{KEY: np.full((2, 3, 10), None)})
-    report = compare_vectors(vectors(), tmp_path)
+    report = compare_vectors(small()[0], tmp_path)
     assert f"{KEY} is 2 x 3 x 10 object, and has to be 2 x 3 x 10 float32" in flat(report)
     npz(tmp_path / "silu.npz", KEY, npy("[('a', 'O')]", "(2, 3, 10)"), bytes(240))
-    report = compare_vectors(vectors(), tmp_path)
+    report = compare_vectors(small()[0], tmp_path)
     assert "and has to be 2 x 3 x 10 float32" in flat(report)
     assert outcomes(report)["silu"] == "fail"
 
@@ -830,7 +849,7 @@ def test_a_file_of_vectors_is_what_the_manifest_says(copied) -> None:
     assert f"{KEY} is 2 x 3 x 10 float64" in attempt(folder)
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_damaged(vectors, monkeypatch) -> None:
+def test_a_file_that_shrinks_while_it_is_read_is_damaged(small, monkeypatch) -> None:
     opened = packing.opened
 
     @contextmanager
@@ -839,18 +858,18 @@ def test_a_file_that_shrinks_while_it_is_read_is_damaged(vectors, monkeypatch) -
             yield (io.BytesIO() if path.suffix == ".bin" else file), size
 
     monkeypatch.setattr(packing, "opened", shrinking)
-    assert "embedding.bin: it can be read: got ValueError" in attempt(vectors("raw"))
+    assert "silu.bin: it can be read: got ValueError" in attempt(small()[0])
 
 
 def test_a_zip_bomb_does_not_go_off(copied) -> None:
     """A manifest may agree with it, but its file is too small."""
     folder = copied("npz")
     count = 10**7
-    npz(folder / "silu.npz", "silu.plain.0.input.x", npy("'<f4'", f"({count},)"), bytes(4 * count))
+    npz(folder / "silu.npz", f"{CASE}.input.x", npy("'<f4'", f"({count},)"), bytes(4 * count))
 
     def agree(content: Any) -> None:
         for case in content["cases"]:
-            if case["case"] == "silu.plain.0":
+            if case["case"] == CASE:
                 for one in case["tensors"]:
                     one["shape"] = [count]
 
@@ -875,47 +894,29 @@ def entry(dtype: Any = "F32", shape: Any = (2, 3, 10), offsets: Any = (0, 240)) 
         *(size.to_bytes(8, "little") + b"{}" * 100 for size in (0, 1, 2**30, 2**63, 2**64 - 1)),
     ],
 )
-def test_hostile_safetensors_are_refused(vectors, tmp_path, data) -> None:
+def test_hostile_safetensors_are_refused(small, tmp_path, data) -> None:
     needs("safetensors")
     path = tmp_path / "silu.safetensors"
     path.write_bytes(data)
-    assert f"{path}: it can be read: got" in attempt(vectors(), tmp_path)
+    assert f"{path}: it can be read: got" in attempt(small()[0], tmp_path)
 
 
-def test_what_safetensors_says_of_itself_is_no_tensor(vectors, right, tmp_path) -> None:
-    needs("safetensors")
-    lay(tmp_path, right, container="safetensors")
-    for path in tmp_path.iterdir():
-        data = path.read_bytes()
-        start = 8 + int.from_bytes(data[:8], "little")
-        header = json.dumps({"__metadata__": {"by": "hand"}} | json.loads(data[8:start])).encode()
-        path.write_bytes(len(header).to_bytes(8, "little") + header + data[start:])
-    assert compare_vectors(vectors(), tmp_path).verdict == "pass"
+def test_what_safetensors_says_of_itself_is_no_tensor(small, tmp_path) -> None:
+    folder, results = small("safetensors")
+    data = (results / "silu.safetensors").read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps({"__metadata__": {"by": "hand"}} | json.loads(data[8:start])).encode()
+    framed = len(header).to_bytes(8, "little") + header + data[start:]
+    (tmp_path / "silu.safetensors").write_bytes(framed)
+    report = compare_vectors(folder, tmp_path)
+    assert report == compare_vectors(folder, results)._replace(backend=report.backend)
 
 
 @pytest.mark.parametrize("size", [0, 239, 241, 480, 2**40])
-def test_a_raw_result_of_another_length_is_refused(vectors, tmp_path, size) -> None:
+def test_a_raw_result_of_another_length_is_refused(small, tmp_path, size) -> None:
     large(tmp_path / f"{KEY}.bin", size)
     said = f"are in a file of 240 bytes: got {size}; write it in float32"
-    assert f"2 x 3 x 10 float32 {said}" in attempt(vectors(), tmp_path)
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Callable[[str], tuple[Path, Path]]:
-    """Vectors and results for them, small enough to be read a thousand times."""
-    made: dict[str, tuple[Path, Path]] = {}
-
-    def of(container: str) -> tuple[Path, Path]:
-        if container not in made:
-            folder = tmp_path_factory.mktemp(container)
-            write_vectors(
-                folder / "vectors", format=container, dtype="float32", stages=["silu"], seeds=1
-            )
-            mine = answers(folder / "vectors", Textbook("float32"))
-            made[container] = folder / "vectors", lay(folder / "mine", mine, container=container)
-        return made[container]
-
-    return of
+    assert f"2 x 3 x 10 float32 {said}" in attempt(small()[0], tmp_path)
 
 
 @pytest.mark.parametrize("container", FORMATS)
@@ -982,7 +983,6 @@ def test_no_manifest_leads_astray(small, container, data) -> None:
     path = folder / "manifest.json"
     kept = path.read_bytes()
     content = json.loads(kept)
-    content["cases"] = content["cases"][: data.draw(st.integers(1, 7))]
     way = data.draw(st.sampled_from([way for way in paths(content) if way != ("sha256",)]))
     holder = content
     for name in way[:-1]:
@@ -1010,13 +1010,13 @@ def test_noise_is_no_npz(small, noise) -> None:
     attempt(folder, results)
 
 
-def test_members_that_overlap_are_read_once_each(vectors, right, tmp_path) -> None:
+def test_members_that_overlap_are_read_once_each(small, tmp_path) -> None:
     """A directory that lists one place many times makes nothing larger."""
     with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
-        archive.writestr(f"{KEY}.npy", npy("'<f4'", "(2, 3, 10)") + right[KEY].tobytes())
+        archive.writestr(f"{KEY}.npy", npy("'<f4'", "(2, 3, 10)") + bytes(240))
         archive.filelist *= 1000
     (tmp_path / "silu.npz").write_bytes(file.getvalue())
-    attempt(vectors(), tmp_path)
+    attempt(small()[0], tmp_path)
 
 
 # Programs in other languages -----------------------------------------------------------------
