@@ -172,11 +172,9 @@ class OnnxRuntime(Backend):
         p = {k: k if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
         output = graph.run(stage, p)
         kinds = {k: TensorProto.INT64 if k == "ids" else self.kind for k in graph.shapes}
-        takes = [
-            helper.make_tensor_value_info(name, kinds[name], shape)
-            for name, shape in graph.shapes.items()
-        ]
-        gives = [helper.make_tensor_value_info(output, self.kind, [None] * 3)]
+        info = helper.make_tensor_value_info
+        takes = [info(name, kinds[name], shape) for name, shape in graph.shapes.items()]
+        gives = [info(output, self.kind, [None] * 3)]
         made = helper.make_graph(graph.nodes, stage, takes, gives, graph.constants)
         model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)])
         model.ir_version = _IR_VERSION

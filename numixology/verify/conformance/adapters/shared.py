@@ -15,9 +15,8 @@ from ..formats import format_of
 from ..sizes import LETTERS, sizes_in
 from ..stages import OPTIONS, STAGES, Inputs, inputs_of
 
-__all__ = [
-    "Backend", "Names", "Sizes", "arrays_of", "called", "needed", "sizes_of", "taken", "title",
-]  # fmt: skip
+__all__ = ["Backend", "Names", "Sizes", "arrays_of", "called", "needed", "sizes_of", "taken"]
+__all__ += ["title"]
 
 
 class Sizes(NamedTuple):
@@ -61,11 +60,8 @@ def sizes_of(stage: str, inputs: Inputs) -> Sizes:
 
 def arrays_of(inputs: Inputs) -> dict[str, Array]:
     """The floating-point arrays among the inputs: those that have gradients."""
-    return {
-        name: value
-        for name, value in inputs.items()
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    }
+    arrays = {name: one for name, one in inputs.items() if isinstance(one, np.ndarray)}
+    return {name: one for name, one in arrays.items() if one.dtype.kind == "f"}
 
 
 class Backend:

@@ -57,16 +57,13 @@ class _Memory:
         moved = whole.to(self.device, self.kind if array.dtype.kind == "f" else torch.int64)
         if moved is not whole:
             self.copies.append((whole, moved, moved.clone()))
-        return moved.as_strided(
-            array.shape, [step // size for step in array.strides], start // size
-        )
+        steps = [step // size for step in array.strides]
+        return moved.as_strided(array.shape, steps, start // size)
 
     def tensors(self, inputs: Inputs) -> dict[str, Any]:
         """All arrays as tensors, and the settings as they are."""
-        return {
-            name: self.tensor(value) if isinstance(value, np.ndarray) else value
-            for name, value in inputs.items()
-        }
+        arrays = {k: self.tensor(v) for k, v in inputs.items() if isinstance(v, np.ndarray)}
+        return {**inputs, **arrays}
 
     def written(self) -> None:
         """Let whoever looks at the arrays see what was written into the copies."""
@@ -91,38 +88,31 @@ class _OnDevice(Backend):
         """What calculates the output from the inputs as tensors; p may be changed."""
         raise NotImplementedError
 
+    @contextmanager
+    def prepared_for(self, stage: str, inputs: Inputs) -> Iterator[tuple[_Memory, Any, Any]]:
+        """Memory, inputs as tensors, and what calculates; float32 products are as declared."""
+        memory = _Memory(self.device, getattr(torch, self.dtype))
+        on_cuda = self.device.type == "cuda"
+        with _tf32(torch.backends.cuda.matmul, self.tf32) if on_cuda else nullcontext():
+            p = memory.tensors(inputs)
+            yield memory, p, self.prepared(stage, inputs, p)
+        memory.written()
+
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes, without recording anything."""
-        memory = _Memory(self.device, getattr(torch, self.dtype))
-        with torch.no_grad(), self.precision():
-            p = memory.tensors(inputs)
-            output = self.prepared(stage, inputs, p)(p)
-        memory.written()
-        return array_of(output, self.dtype)
+        with torch.no_grad(), self.prepared_for(stage, inputs) as (_, p, compute):
+            return array_of(compute(p), self.dtype)
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         """The gradients of ⟨cotangent, output⟩ by the floating-point inputs, under our names."""
-        memory = _Memory(self.device, getattr(torch, self.dtype))
-        with self.precision():
-            p = memory.tensors(inputs)
-            compute = self.prepared(stage, inputs, p)
+        with self.prepared_for(stage, inputs) as (memory, p, compute):
             leaves = {name: p[name].requires_grad_() for name in arrays_of(inputs)}
             output, ct = compute(p), memory.tensor(cotangent)
-            found = torch.autograd.grad(output, list(leaves.values()), ct, materialize_grads=True)
-        memory.written()
+            found = torch.autograd.grad(output, [*leaves.values()], ct, materialize_grads=True)
         # Autograd hands on the memory of the cotangent, as it may.
-        own = [g.clone() if _place(g) == _place(ct) else g for g in found]
+        theirs = ct.untyped_storage().data_ptr()
+        own = (g.clone() if g.untyped_storage().data_ptr() == theirs else g for g in found)
         return {name: array_of(g, self.dtype) for name, g in zip(leaves, own, strict=True)}
-
-    def precision(self) -> Any:
-        """A context in which float32 products on CUDA are what the adapter says they are."""
-        on_cuda = self.device.type == "cuda"
-        return _tf32(torch.backends.cuda.matmul, self.tf32) if on_cuda else nullcontext()
-
-
-def _place(tensor: Any) -> int:
-    place: int = tensor.untyped_storage().data_ptr()
-    return place
 
 
 def _device(name: str) -> Any:
@@ -227,9 +217,8 @@ class TorchModule(_OnDevice):
             self.made = sizes, self._of(sizes)
         code = self.made[1]
         if isinstance(code, torch.nn.Module):
-            theirs = dict(
-                code.to(self.device, getattr(torch, self.dtype)).eval().named_parameters()
-            )
+            code.to(self.device, getattr(torch, self.dtype)).eval()
+            theirs = dict(code.named_parameters())
             called_by = self.names.of(arrays_of(inputs))
             _check(theirs, {name: inputs[ours].shape for ours, name in called_by.items()})
             for ours, name in called_by.items():
