@@ -18,9 +18,10 @@ policy         gates in training                       when serving what h learn
 ``"single"``   ReLU(h(s))                              ReLU(h(s))   the task and the penalty
 ============== ======================================= ============ ==============================
 
-By turns means that the samples 0, 2, 4, … of a batch go through the dense router and the others
-through the sparse one. So a loss that is a mean over the batch is half that of the dense network
-and half that of the one that serves; shuffle the samples, so that each goes through both.
+By turns means that the samples 0, 2, 4, … of a batch go through the dense routers of all layers,
+and the others through the sparse ones. So a loss that is a mean over the batch is half that of the
+dense network and half that of the one that serves. Shuffle the samples, so that each goes through
+both.
 
 Where a score is 0 ReLU has a kink, and where the last score that is chosen equals the first that is
 not, the choice of the k largest jumps. :func:`numixology.gradcheck` reports both.
@@ -265,7 +266,7 @@ class AdaptiveRegularizer:
             self.weight /= self.factor
 
     def state_dict(self) -> dict[str, Array]:
-        """λ as ``"weight"``, so that :func:`numixology.save` saves it with the model.
+        """λ as ``"weight"``, so that ``nx.save`` saves it with the model.
 
         Returns:
             A dict of one array.
