@@ -5,6 +5,7 @@ from .cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form, form
 from .cost.comparison import CostComparison, compare
 from .cost.counting import Complexity, CountedCall, complexity
 from .cost.formulas import Cost, register_cost
+from .cost.published import CONFIGURATIONS, Configuration, Stack
 from .cost.scaling import Measured, Scaling, measured_scaling
 from .dependence import FieldAdded, add_field, cross_token_jacobian, null_space_direction
 from .drawing.as_plot import chart_plot
@@ -45,6 +46,7 @@ from .figures.flow import (
 from .figures.forms import forms_scene, starts_scene
 from .figures.laws import (
     cycles_scene,
+    heads_scene,
     jacobian_scene,
     null_space_scene,
     orders_scene,
@@ -56,6 +58,7 @@ from .figures.laws import (
 )
 from .figures.layers import activations_scene, layer_norm_scene
 from .figures.mixing import mixer_scene, step_scene
+from .figures.published import published_scene
 from .figures.shapes import batch_scene, shape_scene, strides_scene
 from .figures.steps import step_size_scene
 from .figures.tapes import backward_order_scene, backward_scene, tape_scene
@@ -66,6 +69,7 @@ from .guide.verdicts import VERDICTS, Correction, corrections, corrections_scene
 from .trace import Step, steps_of
 
 __all__ = [
+    "CONFIGURATIONS",
     "FIGURES",
     "VERDICTS",
     "Answer",
@@ -78,6 +82,7 @@ __all__ = [
     "ClosedForm",
     "ClosedRow",
     "Complexity",
+    "Configuration",
     "Correction",
     "Cost",
     "CostComparison",
@@ -96,6 +101,7 @@ __all__ = [
     "Scaling",
     "Scene",
     "Series",
+    "Stack",
     "Step",
     "Table",
     "activations_scene",
@@ -116,6 +122,7 @@ __all__ = [
     "feed_forward_scene",
     "formula",
     "forms_scene",
+    "heads_scene",
     "identify",
     "jacobian_scene",
     "layer_norm_scene",
@@ -132,6 +139,7 @@ __all__ = [
     "chart_plot",
     "parameters_scene",
     "pre_norm_scene",
+    "published_scene",
     "ratio_scene",
     "receptive_field_scene",
     "register_cost",

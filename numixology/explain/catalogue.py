@@ -8,7 +8,19 @@ from typing import Any, NamedTuple
 
 from ..errors import ArgumentError
 from .drawing.scene import Scene
-from .figures import costs, flow, forms, laws, layers, mixing, shapes, steps, tapes, walk
+from .figures import (
+    costs,
+    flow,
+    forms,
+    laws,
+    layers,
+    mixing,
+    published,
+    shapes,
+    steps,
+    tapes,
+    walk,
+)
 from .guide.verdicts import corrections_scene
 
 __all__ = ["FIGURES", "Figure", "contents", "draw"]
@@ -75,6 +87,7 @@ FIGURES = {
     "scaling-memory": Figure(costs.scaling_memory_scene, "measured memory", _MEMORY),
     "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", _RATIO),
     "scaling-time": Figure(costs.scaling_time_scene, "measured time", _RATIO),
+    "published": Figure(published.published_scene, "the paper's models, and what follows of them"),
     "walk": Figure(
         walk.walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"
     ),
@@ -88,7 +101,8 @@ FIGURES = {
     "jacobian": Figure(laws.jacobian_scene, "the Jacobian of mixing, by chunks"),
     "token-jacobian": Figure(laws.token_jacobian_scene, "which token has chunks of which"),
     "cycles": Figure(laws.cycles_scene, "the cycles of mixing, and its order"),
-    "orders": Figure(laws.orders_scene, "order, depth and rank by T and H"),
+    "orders": Figure(laws.orders_scene, "order, depth, rank and condition by T and H"),
+    "heads": Figure(laws.heads_scene, "what each number of heads gives and takes"),
     "receptive-field": Figure(laws.receptive_field_scene, "which token sees which, by layers"),
     "why-square": Figure(laws.why_square_scene, "the paper's reshaping beside the regrouping"),
     "null-space": Figure(laws.null_space_scene, "what x + mix(x) loses"),

@@ -13,7 +13,15 @@ import numpy as np
 from ... import nn
 from ...array import Array
 from ...functional.activations import gelu
-from ...functional.mixing import Mixing, chunk_cycles, depth_to_mix, divided, token_mix
+from ...functional.mixing import (
+    Mixing,
+    chunk_cycles,
+    depth_to_mix,
+    divided,
+    mixing_condition,
+    mixing_rank,
+    token_mix,
+)
 from ...functional.normalization import layer_norm
 from ...tensors import Tensor, tensor
 from ...text import counted
@@ -26,6 +34,7 @@ from .mixing import MOST_CHARACTERS, feature_names, few, few_chunks
 
 __all__ = [
     "cycles_scene",
+    "heads_scene",
     "jacobian_scene",
     "null_space_scene",
     "orders_scene",
@@ -241,26 +250,75 @@ def orders_scene() -> Scene:
     """Order, layers until every token sees every token, and what x + mix(x) keeps, by T and H.
 
     Returns:
-        A :class:`.Scene` of three tables, all for T and H of 2, 3, 4, 6, 8, 12, 16 and 32.
+        A :class:`.Scene` of four tables, all for T and H of 2, 3, 4, 6, 8, 12, 16 and 32.
 
     Example:
         >>> import numixology as nx
-        >>> orders, layers, kept = nx.explain.orders_scene().panels
+        >>> orders, layers, kept, conditions = nx.explain.orders_scene().panels
         >>> orders.header[4], orders.rows[3][4], layers.rows[3][1], kept.rows[3][4]
         ('6', '2', '3', '58')
+        >>> conditions.rows[2][1:6]
+        ('2.0', '3.2', 'inf', '7.0', '3.2')
     """
-    orders, layers, kept = (
+    orders, layers, kept, conditions = (
         tuple((str(T), *(str(law(T, H)) for H in _COUNTS)) for T in _COUNTS)
-        for law in (_order, _layers, _percent_kept)
+        for law in (_order, _layers, _percent_kept, _condition)
     )
     header, align = ("T \\ H", *map(str, _COUNTS)), ">" * (1 + len(_COUNTS))
     panels = (
         Table("Mixings until all chunks are back", header, orders, align),
         Table("Layers until every token sees every token", header, layers, align),
         Table("Of 100 dimensions, x + mix(x) keeps", header, kept, align, "Rounded to whole ones."),
+        Table(
+            "Condition number of x + mix(x)", header, conditions, align, "inf: something is lost."
+        ),
     )
     about = "Rows: the number of tokens T. Columns: the number of heads H."
     return Scene("The laws of mixing by T and H", about, panels)
+
+
+def heads_scene(num_tokens: int = 16, hidden_dim: int = 768) -> Scene:
+    """Reach, rank and condition for every number of heads, and which of them is best.
+
+    Args:
+        num_tokens, hidden_dim: T and D.
+
+    Returns:
+        A :class:`.Scene` of one table, with a row for every H that divides D. Best is the smallest
+        condition, which is infinite where something is lost, among those of fewest layers.
+
+    Raises:
+        ArgumentError: a number that is not a positive integer.
+
+    Example:
+        >>> import numixology as nx
+        >>> print(nx.explain.panel_text(nx.explain.heads_scene(4, 16).panels[0]))
+        Every H that divides D = 16
+           H   d  layers  keeps  condition
+          --  --  ------  -----  ---------  -------------
+           1  16   never   100%        1.0
+           2   8       2   100%        2.0
+           4   4       1    63%        inf  the paper's
+           8   2       1   100%        3.2
+          16   1       1   100%        2.0  best, H = T^2
+    """
+    within(100_000, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    T, D = num_tokens, hidden_dim
+    heads = [H for H in range(1, D + 1) if D % H == 0]
+    depths = {H: depth_to_mix(T, H) for H in heads}
+    reaching = [(depth, mixing_condition(T, H), H) for H, depth in depths.items() if depth]
+    best = min(reaching, default=(0, 0.0, 0))[-1]
+    rows = []
+    for H, depth in depths.items():
+        words = {"best": best == H, "the paper's": H == T, "H = T^2": H == T * T}
+        said = ", ".join(word for word, so in words.items() if so)
+        layers = "never" if depth is None else str(depth)
+        percent = f"{_percent_kept(T, H)}%"
+        rows.append((str(H), str(D // H), layers, percent, _condition(T, H), said))
+    header = ("H", "d", "layers", "keeps", "condition", "")
+    table = Table(f"Every H that divides D = {D}", header, tuple(rows), ">>>>><")
+    about = "Layers until every token sees every token, and what x + mix(x) keeps."
+    return Scene(f"How many heads for {counted(T, 'token')}?", about, (table,))
 
 
 def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
@@ -502,8 +560,11 @@ def _layers(num_tokens: int, num_heads: int) -> int:
 
 
 def _percent_kept(num_tokens: int, num_heads: int) -> int:
-    even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(num_tokens, num_heads))
-    return int(100 * (1 - even / (num_tokens * num_heads)) + 0.5)
+    return int(100 * mixing_rank(num_tokens, num_heads) / (num_tokens * num_heads) + 0.5)
+
+
+def _condition(num_tokens: int, num_heads: int) -> str:
+    return f"{mixing_condition(num_tokens, num_heads):.1f}"
 
 
 def _receptive_fields(num_tokens: int, num_heads: int) -> list[Array]:

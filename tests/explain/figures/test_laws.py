@@ -208,9 +208,9 @@ def test_a_wide_receptive_field_says_both_what_is_seen_and_what_is_left_out():
 
 
 def test_the_tables_are_the_laws():
-    orders, layers, kept = explain.orders_scene().panels
+    orders, layers, kept, conditions = explain.orders_scene().panels
     counts = (2, 3, 4, 6, 8, 12, 16, 32)
-    for table in (orders, layers, kept):
+    for table in (orders, layers, kept, conditions):
         assert table.header == ("T \\ H", *map(str, counts))
         assert tuple(int(row[0]) for row in table.rows) == counts
     for i, T in enumerate(counts):
@@ -220,6 +220,7 @@ def test_the_tables_are_the_laws():
             even = [cycle for cycle in F.chunk_cycles(T, H) if len(cycle) % 2 == 0]
             share = 100 * (1 - len(even) / (T * H))
             assert abs(int(kept.rows[i][j]) - share) <= 0.5
+            assert (conditions.rows[i][j] == "inf") == bool(even)
 
 
 @pytest.mark.parametrize(("T", "H"), [(2, 2), (2, 3), (6, 2), (8, 2), (3, 6)])
@@ -230,6 +231,37 @@ def test_the_share_that_is_kept_is_the_rank(T, H):
     P = np.eye(T * H)[dealt(T, H)]
     rank = np.linalg.matrix_rank(np.eye(T * H) + P)
     assert percent == math.floor(100 * rank / (T * H) + 0.5)
+
+
+@pytest.mark.parametrize(("T", "H"), [(3, 4), (4, 2), (12, 6)])
+def test_the_condition_is_that_of_the_matrix(T, H):
+    conditions = explain.orders_scene().panels[3]
+    row = next(row for row in conditions.rows if row[0] == str(T))
+    P = np.eye(T * H)[dealt(T, H)]
+    measured = np.linalg.cond(np.eye(T * H) + P)
+    assert row[conditions.header.index(str(H))] == f"{measured:.1f}"
+
+
+@pytest.mark.parametrize(("T", "D"), [(1, 1), (2, 8), (4, 16), (5, 20), (3, 7), (9, 18)])
+def test_every_number_of_heads_and_the_best_of_them(T, D):
+    (table,) = explain.heads_scene(T, D).panels
+    assert [int(row[0]) for row in table.rows] == [H for H in range(1, D + 1) if D % H == 0]
+    marked, others = [], []
+    for row in table.rows:
+        H, d, layers, keeps, condition, said = row
+        assert int(H) * int(d) == D
+        assert layers == ("never" if H == "1" and T > 1 else str(F.depth_to_mix(T, int(H))))
+        P = np.eye(T * int(H))[dealt(T, int(H))]
+        singular = np.linalg.svd(np.eye(len(P)) + P, compute_uv=False)
+        assert keeps == f"{math.floor(100 * np.mean(singular > 1e-9) + 0.5)}%"
+        assert (condition == "inf") == (singular.min() < 1e-9)
+        assert ("the paper's" in said) == (int(H) == T)
+        assert ("H = T^2" in said) == (int(H) == T * T)
+        if layers not in ("never", "0"):
+            (marked if "best" in said else others).append((int(layers), float(condition), int(H)))
+    if T > 1:
+        assert len(marked) == 1
+        assert marked[0] < min(others, default=(99,))
 
 
 @pytest.mark.parametrize(("T", "H"), [(1, 2), (2, 1), (2, 3), (3, 2), (4, 4), (8, 2), (10, 3)])

@@ -1,0 +1,160 @@
+"""The sizes and costs that the paper publishes, beside what its own formulas give.
+
+With L layers of T tokens of D features, and networks of a hidden width of kD for each token, the
+paper has about 2kLTD² parameters and 4kLTD² operations for a sample. k is not published.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...array import DTypeLike
+from ...checks import positive
+from ...nn import Module, RankMixerBlock
+from ...nn.module import Rng
+from ...tensors import Tensor
+from .closed_forms import Formula, formula
+
+__all__ = ["CONFIGURATIONS", "FLOPS", "PARAMETERS", "Configuration", "Stack"]
+
+#: Of N blocks with a network of width F for each token and both norms after their sums, as in the
+#: paper: with F = kD the first terms are 2kNTD² and 4kNBTD².
+PARAMETERS = formula("2NTDF + NTF + NTD + 4ND")
+FLOPS = formula("4NBTDF + 6NBTF + 17NBTD + 4NBT")
+
+#: The batch of the published operations.
+BATCH = 512
+
+
+class Configuration(NamedTuple):
+    """A model of the paper: its sizes, and what the paper says that it has and costs.
+
+    Attributes:
+        num_tokens: T, which is H too.
+        hidden_dim: D.
+        num_layers: L.
+        parameters: as published.
+        flops: of a batch of 512, as published.
+
+    Source: RankMixer (arXiv 2507.15551).
+
+    Example:
+        >>> import numixology as nx
+        >>> small = nx.explain.CONFIGURATIONS["RankMixer-100M"]
+        >>> small.num_tokens, small.hidden_dim, small.num_layers
+        (16, 768, 2)
+        >>> f"{small.count():,}"
+        '151,123,968'
+    """
+
+    num_tokens: int
+    hidden_dim: int
+    num_layers: int
+    parameters: float
+    flops: float
+
+    def count(self, of: Formula = PARAMETERS, *, expansion: int = 4, batch: int = 1) -> int:
+        """What a formula gives for these sizes: the parameters, unless it is another.
+
+        Args:
+            of: a formula.
+            expansion: k, the hidden width of the networks over D.
+            batch: B.
+
+        Returns:
+            A whole number.
+        """
+        T, D, N = self.num_tokens, self.hidden_dim, self.num_layers
+        return of.at({"B": batch, "T": T, "D": D, "N": N, "F": expansion * D})
+
+    @property
+    def implied_expansion(self) -> float:
+        """The k for which 2kLTD² is the published number of parameters."""
+        return self.parameters / (2 * self.num_layers * self.num_tokens * self.hidden_dim**2)
+
+    @property
+    def flops_per_parameter(self) -> float:
+        """The published operations of a sample for each published parameter; 2, by the formulas."""
+        return self.flops / BATCH / self.parameters
+
+    def build(
+        self, *, expansion: int = 4, rng: Rng = None, dtype: DTypeLike = "float32"
+    ) -> "Stack":
+        """The model: L of the paper's blocks, without dropout.
+
+        Args:
+            expansion: k.
+            rng, dtype: see :mod:`numixology.nn`.
+
+        Returns:
+            A :class:`.Stack`.
+        """
+        T, D, L = self.num_tokens, self.hidden_dim, self.num_layers
+        return Stack(T, D, L, expansion=expansion, rng=rng, dtype=dtype)
+
+
+class Stack(Module):
+    """The paper's blocks one after another: T = H tokens, per-token networks, norms after the sums.
+
+    The one part is ``blocks``.
+
+    Args:
+        num_tokens: T, which is H too.
+        hidden_dim: D, a multiple of T.
+        num_layers: L.
+        expansion: k, the hidden width of the networks over D.
+        rng, dtype: see :mod:`numixology.nn`.
+
+    Returns:
+        When called with x (B, T, D), y (B, T, D).
+
+    Source: RankMixer, section 3 (arXiv 2507.15551).
+
+    Example:
+        >>> import numpy as np
+        >>> import numixology as nx
+        >>> stack = nx.explain.Stack(4, 8, 2, expansion=3, rng=0)
+        >>> stack(nx.tensor(np.ones((2, 4, 8)))).shape
+        (2, 4, 8)
+    """
+
+    def __init__(
+        self,
+        num_tokens: int,
+        hidden_dim: int,
+        num_layers: int,
+        *,
+        expansion: int = 4,
+        rng: Rng = None,
+        dtype: DTypeLike = "float64",
+    ) -> None:
+        T, D, L = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_layers=num_layers)
+        (k,) = positive(expansion=expansion)
+        rng = np.random.default_rng(rng)
+        self.blocks = [
+            RankMixerBlock(
+                T,
+                D,
+                T,
+                norm="post",
+                ffn="per_token",
+                ff_dim=k * D,
+                dropout=0.0,
+                rng=rng,
+                dtype=dtype,
+            )
+            for _ in range(L)
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        for block in self.blocks:
+            x = block(x)  # (B, T, D)
+        return x
+
+
+#: The models that the paper names.
+CONFIGURATIONS = {
+    "RankMixer-100M": Configuration(16, 768, 2, 107e6, 233e9),
+    "RankMixer-1B": Configuration(32, 1536, 2, 1.1e9, 2.1e12),
+}

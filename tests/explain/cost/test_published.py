@@ -1,0 +1,92 @@
+"""The formulas of the paper's models are what modules have and run; what is published is apart."""
+
+import numpy as np
+import pytest
+from support import refused
+
+import numixology as nx
+from numixology import nn
+from numixology.errors import ArgumentError, ShapeError
+from numixology.explain import CONFIGURATIONS, Stack, complexity, published_scene
+from numixology.explain.cost.published import FLOPS, PARAMETERS
+
+SMALL, LARGE = CONFIGURATIONS.values()
+
+
+@pytest.mark.parametrize(
+    ("T", "D", "L", "k", "B"), [(2, 6, 1, 1, 3), (4, 8, 3, 2, 2), (3, 9, 2, 5, 1)]
+)
+def test_a_stack_has_and_runs_what_the_formulas_say(T, D, L, k, B):
+    stack = Stack(T, D, L, expansion=k, rng=0)
+    counted = complexity(stack, np.zeros((B, T, D)))
+    sizes = {"B": B, "T": T, "D": D, "N": L, "F": k * D}
+    assert counted.parameters == PARAMETERS.at(sizes)
+    assert counted.flops == FLOPS.at(sizes)
+
+
+def test_a_stack_is_the_papers_blocks_in_a_row():
+    stack = Stack(3, 6, 2, rng=0)
+    x = np.random.default_rng(0).standard_normal((2, 3, 6))
+    y = nx.tensor(x)
+    for block in stack.blocks:
+        h = nx.functional.layer_norm(y + nx.functional.token_mix(y, 3))
+        y = nx.functional.layer_norm(h + block.ffn.network(h))
+    np.testing.assert_allclose(stack(x).data, y.data, rtol=1e-14, atol=1e-14)
+    assert not np.array_equal(*(block.ffn.linear1.weight.data for block in stack.blocks))
+    with refused(ShapeError, "divisible"):
+        Stack(4, 6, 1)
+    with refused(ArgumentError, "expansion"):
+        Stack(3, 6, 1, expansion=0)
+
+
+@pytest.mark.parametrize("norm", ["inside", "outside"])
+@pytest.mark.parametrize(("T", "D", "H", "n"), [(4, 12, 2, 3), (2, 12, 6, 1), (3, 12, 3, 4)])
+def test_the_first_terms_of_token_mixer_large(T, D, H, n, norm):
+    block = nn.TokenMixerLargeBlock(T, D, H, expansion=n, norm=norm, rng=0)
+    mixed, reverted = (
+        sum(p.size for name, p in part.named_parameters() if "norm" not in name)
+        for part in (block.mixed, block.reverted)
+    )
+    assert mixed * H == 3 * n * T**2 * D**2
+    assert reverted == 3 * n * T * D**2
+    assert (mixed + reverted) * H == 3 * n * T * D**2 * (H + T)
+
+
+def test_the_configurations_are_those_of_the_paper():
+    assert SMALL[:3] == (16, 768, 2)
+    assert LARGE[:3] == (32, 1536, 2)
+    assert (SMALL.count(), LARGE.count()) == (151_123_968, 1_208_463_360)
+    assert SMALL.count(expansion=2) < SMALL.parameters < SMALL.count(expansion=3)
+    assert round(SMALL.implied_expansion, 2) == 2.83
+    assert round(LARGE.implied_expansion, 2) == 3.64
+    for one in CONFIGURATIONS.values():
+        exact = one.implied_expansion
+        T, D, L = one[:3]
+        assert 2 * exact * L * T * D**2 == pytest.approx(one.parameters)
+
+
+def test_a_configuration_is_built_by_its_sizes():
+    tiny = SMALL._replace(num_tokens=2, hidden_dim=4, num_layers=3)
+    stack = tiny.build(expansion=2, rng=0)
+    assert sum(p.size for p in stack.parameters()) == tiny.count(expansion=2)
+    assert {str(p.dtype) for p in stack.parameters()} == {"float32"}
+    assert tiny.build(rng=0, dtype="float64").blocks[0].ffn.linear1.weight.shape == (2, 16, 4)
+
+
+def test_the_table_says_what_follows():
+    parameters, operations, follows = published_scene(expansion=3).panels
+    assert parameters.header[2] == "2kLTD^2, k = 3"
+    assert [row[3] for row in parameters.rows] == [
+        f"{one.count(expansion=3):,}" for one in (SMALL, LARGE)
+    ]
+    assert [row[1] for row in operations.rows] == ["233 G", "2,100 G"]
+    assert operations.rows[0][2] == f"{4 * 3 * 2 * 16 * 768**2 * 512 / 1e9:.1f} G"
+    assert {row[0]: row[3] for row in follows.rows} == {
+        "width of a chunk, 768/16 and 1536/32": "yes",
+        "parameters, 1B over 100M": "no",
+        "operations, 1B over 100M": "no",
+        "operations a parameter and sample, 100M": "no",
+        "operations a parameter and sample, 1B": "no",
+        "2106 G over 107 G": "no",
+        "2106 G over 1100 M": "yes",
+    }
