@@ -31,8 +31,8 @@ class Configuration(NamedTuple):
 
     Attributes:
         num_tokens: T, which is H too.
-        hidden_dim: D.
-        num_layers: L.
+        hidden_dim: D, the number of features.
+        num_layers: L, the number of blocks.
         parameters: as published.
         flops: of a batch of 512, as published.
 
@@ -59,7 +59,7 @@ class Configuration(NamedTuple):
         Args:
             of: a formula.
             expansion: k, the hidden width of the networks over D.
-            batch: B.
+            batch: B, the number of samples.
 
         Returns:
             A whole number.
@@ -83,7 +83,7 @@ class Configuration(NamedTuple):
         """The model: L of the paper's blocks, without dropout.
 
         Args:
-            expansion: k.
+            expansion: k, the hidden width of the networks over D.
             rng, dtype: see :mod:`numixology.nn`.
 
         Returns:
@@ -101,7 +101,7 @@ class Stack(Module):
     Args:
         num_tokens: T, which is H too.
         hidden_dim: D, a multiple of T.
-        num_layers: L.
+        num_layers: L, the number of blocks.
         expansion: k, the hidden width of the networks over D.
         rng, dtype: see :mod:`numixology.nn`.
 
