@@ -1,6 +1,5 @@
 """What the kit can check, as text and as plain data."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ...text import filled
@@ -27,28 +26,26 @@ class Listing:
     exit_code = 0  # of the command that prints it
 
     def __str__(self) -> str:
-        stages = [line for stage in STAGES.values() for line in _of_stage(stage)]
-        inside = {"in block, in model": "what the layers inside of these are given there"}
-        return "\n".join(
-            [
-                "stages",
-                *stages,
-                *_terms("letters", LETTERS),
-                *_terms("kinds of input, small", KINDS | inside),
-                *_terms("kinds of input, large and rare", KERNEL_KINDS),
-                *_terms("options of networks", {k: ", ".join(v) for k, v in OPTIONS.items()}),
-                *_terms("profiles", PROFILES),
-            ]
-        )
+        lines = ["stages", *(line for stage in STAGES.values() for line in _of_stage(stage))]
+        for title, terms in {
+            "letters": LETTERS,
+            "kinds of input, small": KINDS | _INSIDE,
+            "kinds of input, large and rare": KERNEL_KINDS,
+            "options of networks": {k: ", ".join(v) for k, v in OPTIONS.items()},
+            "profiles": PROFILES,
+        }.items():
+            lines += ["", title, *(filled(f"{name}: {text}", 2) for name, text in terms.items())]
+        return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
-        stages = {
-            stage.name: {"inputs": stage.inputs, "output": stage.output, "formula": stage.formula}
-            for stage in STAGES.values()
-        }
+        shown = ("inputs", "output", "formula")
+        stages = {k: {name: getattr(one, name) for name in shown} for k, one in STAGES.items()}
         kinds = KINDS | KERNEL_KINDS
         return {"stages": stages, "kinds": kinds, "options": OPTIONS, "profiles": PROFILES}
+
+
+_INSIDE = {"in block, in model": "what the layers inside of these are given there"}
 
 
 def _of_stage(stage: Stage) -> list[str]:
@@ -56,7 +53,3 @@ def _of_stage(stage: Stage) -> list[str]:
     inputs = [name if axes == "()" else f"{name} {axes}" for name, axes in stage.inputs.items()]
     arrays = f"{', '.join(inputs)}; output {stage.output}"
     return [filled(f"{stage.name}: {stage.formula}", 2), filled(arrays, 4)]
-
-
-def _terms(title: str, terms: Mapping[str, str]) -> list[str]:
-    return ["", title, *(filled(f"{name}: {meaning}", 2) for name, meaning in terms.items())]

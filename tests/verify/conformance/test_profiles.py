@@ -101,13 +101,12 @@ def test_every_profile_is_tried() -> None:
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_profile_excuses_what_it_describes(name) -> None:
-    stages = BACKENDS[name][2]
-    assert judged(name, ()) == ["fail"] * len(stages)
-    assert judged(name, (name,)) == ["known"] * len(stages)
+    assert set(judged(name, (name,))) == {"known"}
 
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_the_other_profiles_do_not(name) -> None:
+    """And so no profile does not either, since a profile only widens."""
     wider = {"subnormals": ("tails", "steps"), "tails": ("steps",)}.get(name, ())
     others = tuple(one for one in PROFILES if one not in (name, *wider))
     assert set(judged(name, others)) == {"fail"}
