@@ -108,6 +108,7 @@ ROOMS = (
         "explain.figures.costs",
         "explain.figures.published",
         "explain.figures.laws",
+        "explain.figures.mixers",
         "explain.figures.tapes",
         "explain.figures.steps",
         "explain.figures.__init__",

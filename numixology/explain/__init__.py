@@ -57,6 +57,7 @@ from .figures.laws import (
     why_square_scene,
 )
 from .figures.layers import activations_scene, layer_norm_scene
+from .figures.mixers import annealing_scene, revert_scene
 from .figures.mixing import mixer_scene, step_scene
 from .figures.published import published_scene
 from .figures.shapes import batch_scene, shape_scene, strides_scene
@@ -105,6 +106,7 @@ __all__ = [
     "Step",
     "Table",
     "activations_scene",
+    "annealing_scene",
     "add_field",
     "attention_cost_scene",
     "backward_scene",
@@ -143,6 +145,7 @@ __all__ = [
     "ratio_scene",
     "receptive_field_scene",
     "register_cost",
+    "revert_scene",
     "scaling_memory_scene",
     "scaling_time_scene",
     "shape_scene",
