@@ -12,6 +12,7 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import one_of, positive
+from ..errors import ShapeError
 from ..observe import step
 from ..tensors import Tensor
 from .activation import Activation, ActivationName
@@ -35,6 +36,14 @@ def _widths(hidden_dim: int, ff_dim: int | None) -> tuple[int, ...]:
     return (D, *positive(ff_dim=4 * D if ff_dim is None else ff_dim))
 
 
+def _added(x: Tensor, h: Tensor) -> Tensor:
+    """x + h, and no broadcasting of what a network of the user's may return."""
+    if h.shape != x.shape:
+        invariant = f"a network returns tokens of the shape that it takes, {x.shape}"
+        raise ShapeError(invariant, str(h.shape), "change what it returns")
+    return step("residual", x + h)
+
+
 class _Residual(Module):
     """What all have around their network: the norm and the residual."""
 
@@ -50,8 +59,8 @@ class _Residual(Module):
         """(..., D) to (..., D). What the network gives is added to x, or to ``residual``."""
         to = x if residual is None else residual
         if self.norm_placement == "post":
-            return self.norm(step("residual", to + self.network(x)))
-        return step("residual", to + self.network(self.norm(x)))
+            return self.norm(_added(to, self.network(x)))
+        return _added(to, self.network(self.norm(x)))
 
     def _linear(self, n: int, out: int, bias: bool, **options: Any) -> Linear | PerTokenLinear:
         """What the network is made of."""

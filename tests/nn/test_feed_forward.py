@@ -297,6 +297,17 @@ def test_activations_reach_the_per_token_network():
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
+def test_a_network_that_returns_another_shape(norm):
+    """(2, 3, 1) could be added to (2, 3, 4), and nobody would see it."""
+    with pytest.raises(ShapeError) as caught:
+        nn.ResidualNetwork(nn.Linear(4, 1, rng=0), 4, norm=norm)(X)
+    assert str(caught.value) == (
+        "a network returns tokens of the shape that it takes, (2, 3, 4): got (2, 3, 1); "
+        "change what it returns"
+    )
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
 def test_a_residual_beside_the_input(norm):
     """What the network gives is added to it, and not to the input."""
     x, other = RNG.normal(size=(2, 2, 3, 4))
