@@ -29,19 +29,12 @@ def _with_tanh(tanh: Callable[[Tensor], Tensor]) -> Override:
     return instead(lambda x: 0.5 * x * (1 + tanh(_ROOT * (x + 0.044715 * x * x * x))))
 
 
-def _erf_form(scale: float) -> Callable[[Tensor], Tensor]:
-    """x Φ(a x)."""
-    return lambda x: x * F.normal_cdf(scale * x)
-
-
 def _polynomial_form(x: Tensor) -> Tensor:
-    z = F.abs(x) * math.sqrt(0.5)
-    t = 1 / (1 + 0.3275911 * z)
-    p = 1.061405429 * t
-    for c in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+    t, p = 1 / (1 + 0.3275911 * F.abs(x) * math.sqrt(0.5)), 0 * x
+    for c in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         p = t * (c + p)
-    erf = F.sign(x).detach() * (1 - p * F.exp(-z * z))
-    return 0.5 * x * (1 + erf)
+    tail = 0.5 * p * F.exp(-0.5 * x * x)
+    return x * F.where(x > 0, 1 - tail, tail)
 
 
 def _slope(gate: Callable[[Tensor], Tensor]) -> Callable[[Callable[..., Tensor]], Override]:
@@ -81,8 +74,8 @@ BUGS = table("activations", [
     ("quick-gelu", _logistic(1.702), "GELU is computed as x σ(1.702 x)"),
     ("silu-for-gelu", F.silu, "SiLU takes the place of GELU"),
     ("relu-for-gelu", F.relu, "ReLU takes the place of GELU"),
-    ("erf-without-root-two", _erf_form(2**0.5), "the argument of erf is not divided by √2"),
-    ("root-two-mistyped", _erf_form(2**0.5 / 1.414), "√2 is written as 1.414"),
+    ("erf-without-root-two", lambda x: x * F.normal_cdf(2**0.5 * x), "erf is that of x"),
+    ("root-two-mistyped", lambda x: x * F.normal_cdf(2**0.5 / 1.414 * x), "√2 is written as 1.414"),
     ("half-dropped", lambda x: 2 * F.gelu(x), "the factor ½ is missing"),
     ("gelu-input-cut", lambda x: F.gelu(F.clip(x, -10.0, 10.0)), "the input is cut to ±10 first"),
     ("gelu-tail-cut", lambda x: F.where(F.abs(x) > 3, F.relu(x), F.gelu(x)), "ReLU beyond ±3"),
@@ -90,20 +83,14 @@ BUGS = table("activations", [
     ("logistic-for-normal", _logistic(1.5976, 0.07056), "Φ is a logistic function of a cubic"),
     ("gelu-tanh-of-x", _logistic(2.0), "GELU is computed as ½ x (1 + tanh x)"),
     ("gelu-gate-only", F.normal_cdf, "the gate Φ(x) comes out, not multiplied by x"),
-    ("gelu", "gelu", gradient_of),
-    ("backward-of-tanh-form", _tanh_form(), "the backward is that of the form with tanh"),
-    ("backward-of-quick-gelu", _logistic(1.702), "the backward is that of x σ(1.702 x)"),
-    ("backward-of-relu", F.relu, "the backward of GELU is that of ReLU"),
     ("gelu", "gelu", _slope(F.normal_cdf)),
-    ("slope-without-density", lambda x, gate: gate, "the slope of GELU lacks x φ(x)"),
-    ("slope-of-density-only", lambda x, gate: x * F.normal_pdf(x), "the slope of GELU lacks Φ(x)"),
-    ("density-without-x", lambda x, gate: gate + F.normal_pdf(x), "the slope is Φ(x) + φ(x)"),
-    ("density-without-half", lambda x, gate: gate + x * F.exp(-x * x) / math.sqrt(2 * math.pi),
-     "the density in the slope of GELU is exp(-x²) / √(2π)"),
-    ("density-over-two-pi", lambda x, gate: gate + x * F.normal_pdf(x) / math.sqrt(2 * math.pi)),
-    ("density-over-root-pi", lambda x, gate: gate + x * F.normal_pdf(x) * math.sqrt(2)),
-    ("slope-of-gelu-at-the-output",
-     lambda x, gate: F.normal_cdf(y := x * gate) + F.clip(y, -1e3, 1e3) * F.normal_pdf(y)),
+    ("slope-without-density", lambda x, g: g, "the slope of GELU lacks x φ(x)"),
+    ("slope-of-density-only", lambda x, g: x * F.normal_pdf(x), "the slope of GELU lacks Φ(x)"),
+    ("density-without-x", lambda x, g: g + F.normal_pdf(x), "the slope is Φ(x) + φ(x)"),
+    ("density-without-half", lambda x, g: g + x * F.exp(-x * x) / math.sqrt(2 * math.pi)),
+    ("density-over-two-pi", lambda x, g: g + x * F.normal_pdf(x) / math.sqrt(2 * math.pi)),
+    ("density-over-root-pi", lambda x, g: g + x * F.normal_pdf(x) * math.sqrt(2)),
+    ("slope-at-the-output", lambda x, g: F.normal_cdf(y := x * g) + y * F.normal_pdf(y)),
     ("gelu_tanh", "gelu_tanh", instead),
     ("erf-for-tanh", F.gelu, "the form with tanh is computed with erf"),
     ("quick-gelu-for-tanh", _logistic(1.702), "the form with tanh is computed as x σ(1.702 x)"),
@@ -121,8 +108,6 @@ BUGS = table("activations", [
     ("tanh-overflows", lambda u: ((e := F.exp(2 * u)) - 1) / (e + 1), "exp(2u) overflows"),
     ("tanh-overflows-to-the-left", lambda u: (1 - (e := F.exp(-2 * u))) / (1 + e)),
     ("tanh-overflows-on-both-sides", lambda u: ((e := F.exp(u)) - (i := F.exp(-u))) / (e + i)),
-    ("gelu_tanh", "gelu_tanh", gradient_of),
-    ("backward-of-erf-form", F.gelu, "the backward is that of the form with erf"),
     ("gelu_tanh", "gelu_tanh", _cubic_slope),
     ("slope-without-that-of-the-cubic-term", lambda x: x + 0.044715 * (x * x * x).detach()),
     ("slope-of-the-cubic-term-without-three", lambda x: x + 0.044715 * x * (x * x).detach()),
@@ -138,31 +123,27 @@ BUGS = table("activations", [
     ("sigmoid-negated", _logistic(-1.0), "the sigmoid is that of -x"),
     ("silu-input-cut", lambda x: F.silu(F.clip(x, -20.0, 20.0)), "the input is cut to ±20"),
     ("silu", "silu", _slope(F.sigmoid)),
-    ("slope-of-sigmoid", lambda x, gate: gate * F.sigmoid(-x), "the slope is the sigmoid's"),
-    ("silu-for-its-slope", lambda x, gate: x * gate),
-    ("slope-of-gate-only", lambda x, gate: gate, "the slope of SiLU lacks x σ(x) (1 - σ(x))"),
-    ("slope-without-x", lambda x, gate: gate + gate * F.sigmoid(-x), "the slope is σ + σ (1 - σ)"),
-    ("slope-without-complement", lambda x, gate: gate + x * gate, "the slope is σ + x σ"),
-    ("slope-of-silu-at-the-output", lambda x, gate: silu_slope(x * gate)),
-    ("output-for-sigmoid-in-slope", lambda x, gate: (y := x * gate) * (1 + x * (1 - y))),
-    ("slope-overflows-to-the-left", lambda x, gate: gate + x * (e := F.exp(-x)) / ((1 + e) ** 2),
-     "the slope of the sigmoid is exp(-x) / (1 + exp(-x))², which is ∞ / ∞ far to the left"),
+    ("slope-of-sigmoid", lambda x, g: g * F.sigmoid(-x), "the slope is the sigmoid's"),
+    ("silu-for-its-slope", lambda x, g: x * g),
+    ("slope-of-gate-only", lambda x, g: g, "the slope of SiLU lacks x σ(x) (1 - σ(x))"),
+    ("slope-without-x", lambda x, g: g + g * F.sigmoid(-x), "the slope is σ + σ (1 - σ)"),
+    ("slope-without-complement", lambda x, g: g + x * g, "the slope is σ + x σ"),
+    ("slope-of-silu-at-the-output", lambda x, g: silu_slope(x * g)),
+    ("output-for-sigmoid-in-slope", lambda x, g: (y := x * g) * (1 + x * (1 - y))),
+    ("slope-overflows-to-the-left", lambda x, g: g + x * (e := F.exp(-x)) / ((1 + e) ** 2)),
     ("softmax", "softmax", _shifted_by),
     ("softmax-without-shift", lambda x: 0.0, "the maximum is not subtracted, and exp overflows"),
     ("softmax-shifted-by-maximum-of-tensor", lambda x: F.max(x).detach()),
     ("softmax-shifted-by-maximum-from-zero", _from_zero, "float32", "bfloat16", "float16"),
     ("softmax", "softmax", _divided_by),
     ("softmax-divided-by-maximum", lambda s, e: F.max(e, axis=-1, keepdims=True)),
+    ("softmax-over-sum-plus-one", lambda s, e: s.total(e) + 1),
     ("softmax-with-eps", lambda s, e: s.total(e) + 1e-6, "1e-6 is added to the sum"),
     ("softmax-over-sum-without-tail", lambda s, e: s.total(e[..., : whole(e.shape[-1])])),
     ("softmax", "softmax", _softmax),
-    ("softmax-over-sum-plus-one",
-     lambda s, x: (e := F.exp(x - F.max(x, axis=-1, keepdims=True))) / (s.total(e) + 1)),
-    ("softmax-of-lanes-padded-to-a-multiple-of-four",
-     lambda s, x: (e := F.exp(x - (top := _from_zero(x)))) / (
-         s.total(e) + (-x.shape[-1] % 4) * F.exp(-top))),
-    ("softmax-of-cut-exponents",
-     lambda s, x: (e := F.maximum(exponentials(x), math.exp(-80.0))) / s.total(e)),
+    ("softmax-of-lanes-padded-to-a-multiple-of-four", lambda s, x: (
+        e := F.exp(x - (t := _from_zero(x)))) / (s.total(e) + (-x.shape[-1] % 4) * F.exp(-t))),
+    ("softmax-of-cut-tails", lambda s, x: (e := F.maximum(exponentials(x), 1e-35)) / s.total(e)),
     ("log-softmax", lambda s, x: F.log_softmax(x)),
     ("softmax", "softmax"),
     ("softmax-over-tokens", lambda s, f, x: f(x.permute(0, 2, 1)).permute(0, 2, 1)),
@@ -172,12 +153,11 @@ BUGS = table("activations", [
     ("log2-of-e-mistyped", lambda s, f, x: f(1.4427 * math.log(2) * x), "log₂ e is 1.4427"),
     ("softmax-of-masked-scores-nan", lambda s, f, x: f(x) + 0 * x, "a score of -∞ gives NaN"),
     ("softmax", "total"),
-    *in_formats("softmax-totals-in-{}", output, "bfloat16 float16"),
+    *in_formats("softmax-totals-in-{}", output),
     ("softmax", "softmax", _softmax_backward),
     ("softmax-gradient-without-sum", lambda s, x, y: x * y, "the backward is y · ct alone"),
     ("softmax-gradient-of-sigmoid", lambda s, x, y: x * (y * (1 - y))),
     ("softmax-gradient-with-sum-of-ct", lambda s, x, y: x * y - s.total(x * y)),
     ("softmax-gradient-with-mean-for-sum", lambda s, x, y: x * y - y * s.mean(x * y)),
-    ("softmax-gradient-with-sum-over-sample",
-     lambda s, x, y: x * y - y * (x * y).sum((1, 2), keepdims=True)),
+    ("softmax-gradient-of-sample", lambda s, x, y: x * y - y * (x * y).sum((1, 2), keepdims=True)),
 ])  # fmt: skip

@@ -1,12 +1,15 @@
-"""Bugs of what surrounds the numbers: inputs written to, dtypes, shapes, NaN, and chance."""
+"""Bugs of what surrounds the numbers: their memory, formats and shapes, NaN, state and chance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ....array import Array
+from ..formats import format_of
 from ..stages import Inputs
 from ..textbook import Textbook
+from .families import in_formats
 from .overrides import of_output
 from .registry import Override, table
 from .steps import chance, in_buffer
@@ -14,16 +17,13 @@ from .steps import chance, in_buffer
 __all__ = ["BUGS"]
 
 
-def _refused(refuse: Callable[[Array], bool]) -> Override:
+def _refuse() -> NoReturn:
+    raise ValueError("such an input is refused")
+
+
+def _refused(where: Callable[[Array], bool]) -> Override:
     """An override that refuses some inputs."""
-
-    def forward(s: Textbook, f: Override, stage: str, inputs: Inputs) -> Array:
-        if refuse(inputs["x"]):
-            raise ValueError("such an input is refused")
-        y: Array = f(stage, inputs)
-        return y
-
-    return forward
+    return lambda s, f, stage, p: _refuse() if where(p["x"]) else f(stage, p)
 
 
 def _spoils(spoil: Callable[[Inputs], object]) -> Override:
@@ -45,6 +45,11 @@ def _other_dtype(s: Textbook, x: Array) -> Array:
     return x.astype(np.float32 if s.dtype == "float64" else np.float64)
 
 
+def _gradient(name: str, other: Override) -> Override:
+    """An override with another gradient of one input, by what is right, inputs and cotangent."""
+    return lambda s, f, stage, p, ct: {**(g := f(stage, p, ct)), name: other(s, g[name], p, ct)}
+
+
 def _piled_up(s: Textbook, f: Override, stage: str, *more: object) -> dict[str, Array]:
     return {
         name: in_buffer(s, f"{stage} {name}", one, add=True).copy()
@@ -60,12 +65,76 @@ def _race(s: Textbook, f: Override, *args: object) -> Array:
     return rows.reshape(y.shape)
 
 
-def _gradient(name: str, other: Override) -> Override:
-    """An override with another gradient of one input, by what is right, inputs and cotangent."""
-    return lambda s, f, stage, inputs, ct: {
-        **(g := f(stage, inputs, ct)),
-        name: other(s, g[name], inputs, ct),
-    }
+def _kept(x: Any, kind: str) -> Any:
+    """Arrays of floating-point numbers as they are after they have been kept in a format."""
+    if isinstance(x, Mapping):
+        return {name: _kept(one, kind) for name, one in x.items()}
+    floating = isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    return format_of(kind).stored(x).astype(x.dtype) if floating else x
+
+
+def _result_in(kind: str) -> Override:
+    return lambda s, f, *args: _kept(f(*args), kind)
+
+
+def _calculated_in(kind: str) -> dict[str, Override]:
+    def step(s: Textbook, f: Override, *args: Any) -> Any:
+        return _kept(f(*(_kept(x, kind) for x in args)), kind)
+
+    return {"forward": step, "vjp": step}
+
+
+def _saved(s: Textbook, stage: str, p: Inputs) -> dict[str, Any]:
+    """What the last forward of such a stage and of such shapes saved."""
+    saved = s.__dict__.setdefault("saved", {})
+    found: dict[str, Any] = saved.setdefault((stage, *map(np.shape, p.values())), {})
+    return found
+
+
+def _saving(s: Textbook, f: Override, stage: str, p: Inputs) -> Any:
+    _saved(s, stage, p).update({k: np.array(x) if np.ndim(x) else x for k, x in p.items()})
+    return f(stage, p)
+
+
+def _in_place(s: Textbook, f: Override, stage: str, p: Inputs) -> Any:
+    y, x = f(stage, p), p["x"]
+    return np.add(y, 0, out=x) if x.flags.writeable else y
+
+
+def _memory(x: Array) -> Array:
+    """All that an array is a view of, as it lies."""
+    return np.asarray(x if x.base is None else x.base).ravel(order="K")
+
+
+def _as_it_lies(x: Array) -> Array:
+    """The memory under an array, read as if there were no gaps and the last axis were dense."""
+    return np.resize(_memory(x), x.shape)  # a stride of 0 leaves fewer numbers there
+
+
+def _without_gaps(x: Array) -> Array:
+    """Rows that follow each other at once, with the stride of their elements, if there are such."""
+    memory, step = _memory(x), x.strides[-1]
+    strides = [step * int(np.prod(x.shape[i + 1 :])) for i in range(x.ndim)]
+    first = x.ctypes.data - memory.ctypes.data
+    if step <= 0 or first + step * x.size > memory.nbytes:
+        return x
+    return np.ndarray(x.shape, x.dtype, memory, first, strides)
+
+
+def _without_offset(x: Array) -> Array:
+    """A view of as many numbers from the beginning of the memory, if its strides allow that."""
+    if min(x.strides) < 0 or x.base is None:
+        return x
+    return np.ndarray(x.shape, x.dtype, _memory(x), 0, x.strides)
+
+
+def _without_sign(x: Array) -> Array:
+    return x[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in x.strides)]
+
+
+def _read(change: Callable[[Array], Array]) -> Override:
+    """An override that reads another input."""
+    return lambda s, f, inputs: f({**inputs, "x": change(inputs["x"])})
 
 
 BUGS = table("contracts", [
@@ -75,23 +144,17 @@ BUGS = table("contracts", [
     ("weight-overwritten", _weight_overwritten, "a square weight is transposed in place"),
     ("gelu layer_norm", "vjp"),
     ("cotangent-overwritten",
-     lambda s, f, *args: (g := f(*args), np.add(args[2], g["x"], out=args[2]))[0],
-     "the backward adds to its cotangent in place"),
-    ("layer_norm gelu token_mix", "wrapped"),
-    ("nan-hidden",
-     lambda s, f, inputs: f(
-         {**inputs, "x": np.where(np.isnan(x := inputs["x"]), x.dtype.type(0), x)}),
-     "NaN in the input becomes zero"),
+     lambda s, f, at, p, ct: (g := f(at, p, ct), np.add(ct, g["x"], out=ct))[0]),
+    ("layer_norm gelu token_mix", "wrapped", _read),
+    ("nan-hidden", lambda x: np.where(np.isnan(x), x.dtype.type(0), x), "NaN becomes zero"),
     ("gelu token_mix", "forward", of_output),
-    ("nan-everywhere", lambda y: y * y.dtype.type(np.nan) if np.isnan(y).any() else y,
-     "one NaN makes the whole result NaN, as a check of the whole tensor does"),
+    ("nan-everywhere", lambda y: y * y.dtype.type(np.nan) if np.isnan(y).any() else y),
     ("silu softmax", "forward", _refused),
     ("nan-refused", lambda x: bool(np.isnan(x).any()), "NaN in the input is refused"),
     ("layer_norm linear", "forward", _refused),
     ("gaps-refused", lambda x: not x.flags.c_contiguous, "arrays with gaps are refused"),
     ("gelu linear", "forward"),
-    ("result-in-other-dtype", lambda s, f, stage, inputs: _other_dtype(s, f(stage, inputs)),
-     "the output comes in float32 where float64 came in, and else in float64"),
+    ("result-in-other-dtype", lambda s, f, *args: _other_dtype(s, f(*args))),
     ("layer_norm token_mix", "forward", of_output),
     ("output-transposed", lambda y: y.swapaxes(0, 1), "batch and tokens are exchanged"),
     ("linear embedding", "forward", of_output),
@@ -99,24 +162,40 @@ BUGS = table("contracts", [
     ("softmax", "forward", of_output),
     ("axes-squeezed", np.squeeze, "axes of length one are lost"),
     ("linear", "vjp"),
-    ("gradient-in-other-dtype", _gradient("weight", lambda s, g, inputs, ct: _other_dtype(s, g)),
-     "the weight's gradient comes in float32 where float64 came in, and else in float64"),
-    ("bias-gradient-not-reduced", _gradient("bias", lambda s, g, inputs, ct: ct.copy()),
-     "the bias's gradient is not summed over the tokens"),
-    ("bias-gradient-over-first-axis", _gradient("bias", lambda s, g, inputs, ct: ct.sum(axis=0)),
-     "the bias's gradient is summed over the first axis, as if there were two"),
+    ("gradient-in-other-dtype", _gradient("weight", lambda s, g, p, ct: _other_dtype(s, g))),
+    ("bias-gradient-not-reduced", _gradient("bias", lambda s, g, p, ct: ct.copy())),
+    ("bias-gradient-over-first-axis", _gradient("bias", lambda s, g, p, ct: ct.sum(axis=0))),
     ("weight-gradient-not-reduced",
-     _gradient("weight", lambda s, g, inputs, ct: ct.swapaxes(1, 2) @ inputs["x"]),
-     "the weight's gradient is not summed over the batch"),
+     _gradient("weight", lambda s, g, p, ct: ct.swapaxes(1, 2) @ p["x"])),
     ("gradients-pile-up", _piled_up, "gradients are added to those of the call before", "unsteady"),
-    ("linear layer_norm", "vjp"),
-    ("bias-gradient-left-out",
-     lambda s, f, *args: {name: g for name, g in f(*args).items() if name != "bias"},
-     "the bias's gradient is not returned"),
+    ("linear layer_norm", "vjp", of_output),
+    ("bias-gradient-left-out", lambda found: {k: g for k, g in found.items() if k != "bias"}),
     ("token_mix gelu", "forward"),
-    ("buffer-reused", lambda s, f, *args: in_buffer(s, args[0], f(*args)),
-     "every call returns the same buffer, which the next one overwrites"),
+    ("result-buffer-reused", lambda s, f, *args: in_buffer(s, args[0], f(*args))),
     ("layer_norm softmax", "forward"),
-    ("tokens-race", _race,
-     "two threads write one token, and which of them is last is left to chance", "unsteady"),
+    ("tokens-race", _race, "two threads write one token, the last one by chance", "unsteady"),
+]) + table("storage", [
+    ("layer_norm linear gelu gelu_tanh silu softmax", "forward"),
+    *in_formats("result-in-{}", _result_in),
+    ("layer_norm linear gelu gelu_tanh silu softmax", "vjp"),
+    *in_formats("calculated-in-{}", _calculated_in),
+    *in_formats("cotangent-in-{}", lambda kind: lambda s, f, at, p, ct: f(at, p, _kept(ct, kind))),
+    *in_formats("saved-in-{}", lambda kind: lambda s, f, at, p, ct: f(at, _kept(p, kind), ct)),
+    *in_formats("gradients-in-{}", _result_in),
+    ("layer_norm linear", "forward"),
+    ("backward-of-last-forward",
+     {"forward": _saving, "vjp": lambda s, f, at, p, ct: f(at, {**p, **_saved(s, at, p)}, ct)}),
+    ("linear gelu", "vjp"),
+    ("gradient-buffers-reused",
+     lambda s, f, *args: {name: in_buffer(s, name, g) for name, g in f(*args).items()}),
+    ("gelu silu", "forward"),
+    ("result-written-over-the-input", _in_place),
+    ("layer_norm softmax gelu", "wrapped", _read),
+    ("row-strides-ignored", _without_gaps, "rows are read as if there were no gaps between them"),
+    ("storage-offset-ignored", _without_offset, "an input is read from where its storage begins"),
+    ("strides-without-sign", _without_sign, "what runs backwards in memory is read forwards"),
+    ("token_mix layer_norm softmax", "wrapped", _read),
+    ("strides-ignored", _as_it_lies, "an input is read as if it were contiguous"),
+    ("token_mix linear gelu", "vjp"),
+    ("cotangent-strides-ignored", lambda s, f, stage, p, ct: f(stage, p, _as_it_lies(ct))),
 ])  # fmt: skip

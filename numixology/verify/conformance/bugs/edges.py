@@ -14,10 +14,11 @@ from .... import functional as F
 from ....array import Array
 from ....errors import ArgumentError
 from ....tensors import Tensor
-from ..stages import NETWORKS, Inputs, Stage, part, stage_of
+from ..stages import NETWORKS, Inputs, Stage, stage_of
 from ..textbook import Textbook, straight_through
+from .overrides import of_output
 from .registry import Bug, Override, Row, table
-from .steps import constant, exponentials
+from .steps import constant, exponentials, within_tiles
 
 __all__ = ["AXES", "edge_bugs"]
 
@@ -54,98 +55,89 @@ def edge_bugs(stage: str, axis: str, edge: int) -> list[Bug]:
         >>> from numixology.verify.conformance.bugs import edge_bugs
         >>> first, *others = edge_bugs("gelu", "D", 1024)
         >>> first.name, first.description
-        ('columns-from-1024-zero', 'columns from 1,024 on stay zero')
+        ('columns-from-1024-zero', 'columns from 1,024 on: zero')
     """
     there = stage_of(stage)
     if axis not in AXES:
         raise ArgumentError("an axis is one of those known", repr(axis), f"use {', '.join(AXES)}")
     what, kebab = AXES[axis], AXES[axis].replace(" ", "-").lower()
-    rows: list[Row] = [(stage, stage)]
+    rows: list[Row] = [(stage, "run", lambda change: lambda s, f, at, p: change(partial(f, at), p))]
     begins: Sequence[tuple[str, str, _Start]] = (
-        (f"from-{edge}", f"from {edge:,} on", lambda n: min(edge, n)),
-        (f"beyond-tiles-of-{edge}", f"beyond whole tiles of {edge:,}", lambda n: n // edge * edge),
+        ("from", "from {:,} on", lambda n: min(edge, n)),
+        ("beyond-tiles-of", "beyond whole tiles of {:,}", lambda n: n // edge * edge),
     )
     for name, words, start in begins:
-        for form, how, text in _forms(there, axis, start):
-            rows.append((f"{kebab}-{name}-{form}", how, f"{what} {words} {text}"))
-    for form, how, text in _of_tiles(there, axis, edge):
-        rows.append((f"{form}-tile-of-{edge}", how, f"{text} tile of {edge:,} {what}"))
+        for form, how in _forms(there, axis, start):
+            text = f"{what} {words.format(edge)}: {form.replace('-', ' ')}"
+            rows.append((f"{kebab}-{name}-{edge}-{form}", how, text))
+    for form, how in _of_tiles(there, axis, edge):
+        text = f"{form.replace('-', ' ')} tile of {edge:,} {what}"
+        rows.append((f"{form}-tile-of-{edge}", how, text))
     return table("edges", rows)
 
 
 def _forms(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
-    """What may happen beyond the start: a name, how, and what follows the words for the place."""
-    at, around = partial(_At, axis=axis, start=start), partial(_around, there)
+    """What may happen beyond the start: a name, and a function of the stage and of its inputs.
+
+    Where it happens inside the stage, overrides of the steps take that function's place.
+    """
+    at, trained = partial(_At, axis=axis, start=start), _trained(there)
     output, x = at(there.output), at(there.inputs.get("x", "()"))
     if output.there:
-        yield "zero", around(lambda f, p: output.zero(f(p))), "stay zero"
-        yield "wrapped", around(lambda f, p: output.wrapped(f(p))), "are the first ones again"
-        yield "clamped", around(lambda f, p: output.clamped(f(p))), "are the last one before"
-    if output.there and _trained(there):
-        how = around(lambda f, p: output.where(f(_fixed(p)), f(p)))
-        yield "not-in-parameters", how, "do not count in the gradients of the parameters"
-    if output.there and x.there and there.inputs["x"] == there.output:
-        yield "kept", around(lambda f, p: output.where(p["x"], f(p))), "are those of the input"
+        for form, change in output.misread():
+            yield form, lambda f, p, change=change: change(f(p))
+        if trained:
+            yield "not-in-parameters", lambda f, p: output.where(f(_fixed(p)), f(p))
+        if there.inputs.get("x") == there.output:
+            yield "those-of-the-input", lambda f, p: output.where(p["x"], f(p))
+        elif "x" in there.inputs and not x.there:
+            yield "not-in-gradient-of-x", lambda f, p: output.where(f(_fixed(p, "x")), f(p))
     if x.there:
-        how = around(partial(_with, "x", x.fixed))
-        yield "gradient-zero", how, "of the input's gradient stay zero"
-    elif output.there and "x" in there.inputs:
-        how = around(lambda f, p: output.where(f({**p, "x": p["x"].detach()}), f(p)))
-        yield "not-in-gradient", how, "do not count in the input's gradient"
-    for name in _trained(there):
+        yield "gradient-zero", lambda f, p: f({**p, "x": x.fixed(p["x"])})
+    for name in trained:
         own = at(there.inputs[name])
         if own.there and (there.name not in NETWORKS or axis in "TV"):
-            for form, change, text in (
-                ("zero", own.zero, "taken for zero"),
-                ("wrapped", own.wrapped, "the first ones again"),
-                ("clamped", own.clamped, "the last one before"),
-                ("not-trained", own.fixed, "given no gradient"),
-            ):
-                how = around(partial(_with, name, change))
-                yield re.sub("[_.]", "-", f"{name}-{form}"), how, f"of {name} are {text}"
-    yield from _of_steps(axis, start).get((there.name, axis), [])
+            for form, change in (*own.misread(), ("not-trained", own.fixed)):
+                how = partial(_with, name, change)
+                yield re.sub("[_.]", "-", f"{name}-{form}"), how
+    yield from _of_steps(there, axis, start)
 
 
-def _of_steps(axis: str, start: _Start) -> dict[tuple[str, str], Sequence[Row]]:
-    """The forms inside a stage, by stage and axis: sums that leave out terms, and the like."""
-
-    def left_out(**steps: Override) -> Sequence[Row]:
-        return [("not-summed", steps, "are not in the sums")]
+def _of_steps(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
+    """The forms inside a stage: sums that leave out terms, and the like."""
 
     def before(x: Any) -> Any:
         return x[..., : start(x.shape[-1])]
 
-    inner = _At("(B, T, F)", axis="F", start=start)
-    heads = _At("(B, T, H, d)", axis=axis, start=start)
-    read = [
-        ("read-zero", {"permute": lambda s, f, x: f(heads.zero(x))}, "are read as zero"),
-        ("read-wrapped", {"permute": lambda s, f, x: f(heads.wrapped(x))}, "are read as the first"),
-        ("read-clamped", {"permute": lambda s, f, x: f(heads.clamped(x))}, "are read as the last"),
-    ]
-    return {
-        ("layer_norm", "D"): [
-            *left_out(center=lambda s, f, x: x - s.total(before(x)) / x.shape[-1],
-                      variance=lambda s, f, x, h: s.total(before(h * h)) / x.shape[-1]),
-            ("not-in-statistics", {"mean": lambda s, f, x: f(before(x)),
-                                   "variance": lambda s, f, x, h: s.mean(h * h)},
-             "are left out of the mean and the variance"),
-        ],
-        ("softmax", "D"): left_out(total=lambda s, f, x: f(before(x))),
-        ("linear", "D"): left_out(product=lambda s, f, x, w: f(before(x), before(w))),
-        ("feed_forward", "F"): left_out(activation=lambda s, f, x: inner.zero(f(x))),
-        ("swiglu_feed_forward", "F"): left_out(gated=lambda s, f, g, u: inner.zero(f(g, u))),
-        ("token_mix", "T"): read,
-        **dict.fromkeys([(one, "H") for one in ("token_mix", "mixer", "block", "model")], read),
-        ("model", "L"): [
-            ("left-out", {"layers": lambda s, f, depth: range(start(depth))}, "are left out"),
-            ("wrapped", {"layers": lambda s, f, depth: np.arange(depth) % max(start(depth), 1)},
-             "have the parameters of the first again"),
-        ],
-    }  # fmt: skip
+    if axis == "D" and there.name in _SUMS:
+        yield "not-summed", _SUMS[there.name](before)
+    if (there.name, axis) == ("layer_norm", "D"):
+        mean, variance = lambda s, f, x: f(before(x)), lambda s, f, x, h: s.mean(h * h)
+        yield "not-in-statistics", {"mean": mean, "variance": variance}
+    if axis == "F" and "feed_forward" in there.name:
+        inner = of_output(_At("(B, T, F)", axis=axis, start=start).zero)
+        yield "not-summed", {"activation": inner, "gated": inner}
+    if (there.name, axis) == ("token_mix", "T") or (axis == "H" and "num_heads" in there.inputs):
+        for form, change in _At("(B, T, H, d)", axis=axis, start=start).misread():
+            yield f"read-{form}", {"permute": lambda s, f, x, change=change: f(change(x))}
+    if (there.name, axis) == ("model", "L"):
+        yield "left-out", {"layers": lambda s, f, depth: range(start(depth))}
+        yield "wrapped", {"layers": lambda s, f, n: np.arange(n) % max(start(n), 1)}
+
+
+#: Steps that count some of the columns in their sums, by the stage.
+_SUMS: dict[str, Callable[[Callable[[Any], Any]], dict[str, Override]]] = {
+    "layer_norm": lambda some: {
+        "center": lambda s, f, x: x - s.total(some(x)) / x.shape[-1],
+        "variance": lambda s, f, x, h: s.total(some(h * h)) / x.shape[-1],
+    },
+    "softmax": lambda some: {"total": lambda s, f, x: f(some(x))},
+    "linear": lambda some: {"product": lambda s, f, x, w: f(some(x), some(w))},
+}
 
 
 def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
-    """What happens to tiles: a name and words, which both end in their length, and how."""
+    """What happens to tiles: a name that ends in their length, and how."""
 
     def tiles(x: Tensor) -> list[Tensor]:
         return [x[..., i : i + edge] for i in range(0, x.shape[-1], edge)]
@@ -154,10 +146,6 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
         parts: list[Tensor] = [f(tile, *args) for tile in tiles(x)]
         return F.concatenate(parts, axis=-1)
 
-    def within(s: Textbook, f: Override, x: Tensor, h: Tensor) -> Tensor:
-        own = [tile - s.mean(tile) for tile in tiles(x)]
-        return s.total(F.concatenate([one * one for one in own], axis=-1)) / x.shape[-1]
-
     def unscaled(s: Textbook, f: Override, x: Tensor) -> Tensor:
         total = sum(s.total(exponentials(tile)) for tile in tiles(x))
         y = s.store(exponentials(x) / total).detach()
@@ -165,45 +153,20 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
 
     last = _At(there.output, axis=axis, start=lambda n: (n - 1) // edge * edge)
     if last.there and axis in ("B", "T", "BT") and _trained(there):
-        how = _around(there, lambda f, p: last.where(f(p), f(_fixed(p))))
-        yield "gradients-of-last", how, "the gradients of the parameters are those of the last"
-    sums = {
-        "layer_norm": {
-            "center": lambda s, f, x: x - s.total(tiles(x)[-1]) / x.shape[-1],
-            "variance": lambda s, f, x, h: s.total(tiles(h * h)[-1]) / x.shape[-1],
-        },
-        "softmax": {"total": lambda s, f, x: f(tiles(x)[-1])},
-        "linear": {"product": lambda s, f, x, w: f(tiles(x)[-1], tiles(w)[-1])},
-    }
-    if axis == "D" and there.name in sums:
-        yield "sums-of-last", sums[there.name], "the sums are those of the last"
+        yield "gradients-of-last", lambda f, p: last.where(f(p), f(_fixed(p)))
+    if axis == "D" and there.name in _SUMS:
+        yield "sums-of-last", _SUMS[there.name](lambda x: tiles(x)[-1])
     if (there.name, axis) == ("layer_norm", "D"):
-        words = "the mean and the variance are those of each"
-        yield "statistics-of-each", {"normalized": joined}, words
-        yield "variance-within", {"variance": within}, "the variance is that within each"
+        yield "statistics-of-each", {"normalized": joined}
+        yield "variance-within-each", {"variance": lambda s, f, x, h: within_tiles(s, x, edge)}
     if (there.name, axis) == ("softmax", "D"):
-        yield "softmax-of-each", joined, "the softmax is that of each"
-        yield "not-rescaled", unscaled, "the sums are not rescaled to one maximum over each"
-
-
-def _around(there: Stage, change: Callable[..., Tensor]) -> Override:
-    """An override of a stage by what ``change`` makes of it, a function of inputs, and of them."""
-
-    def stage(s: Textbook, f: Override, *args: Any) -> Tensor:
-        if there.name == "mixer":
-            x, heads, norm = args
-            own = {f"norm.{name}": value for name, value in norm.items()}
-            return change(lambda p: f(p["x"], heads, part(p, "norm")), {"x": x, **own})
-        if there.name in NETWORKS:
-            return change(f, *args)
-        return change(lambda p: f(*p.values()), dict(zip(there.inputs, args, strict=True)))
-
-    return stage
+        yield "softmax-of-each", {"softmax": joined}
+        yield "not-rescaled-over-each", {"softmax": unscaled}
 
 
 def _with(name: str, change: Callable[[Tensor], Tensor], f: Override, p: Inputs) -> Tensor:
-    """A stage with one input changed; a linear layer may lack its bias."""
-    y: Tensor = f(p if p[name] is None else {**p, name: change(p[name])})
+    """A stage with one input changed."""
+    y: Tensor = f({**p, name: change(p[name])})
     return y
 
 
@@ -212,9 +175,9 @@ def _trained(there: Stage) -> list[str]:
     return [k for k, shape in there.inputs.items() if k not in ("x", "ids") and shape != "()"]
 
 
-def _fixed(p: Inputs) -> Inputs:
-    """The inputs, with constants for parameters."""
-    return {name: x if name == "x" else constant(x) for name, x in p.items()}
+def _fixed(p: Inputs, *names: str) -> Inputs:
+    """The inputs, with constants for those of these names, or else for the parameters."""
+    return {k: constant(x) if k in names or (k != "x" and not names) else x for k, x in p.items()}
 
 
 class _At:
@@ -243,13 +206,13 @@ class _At:
         """A constant beyond the start."""
         return self.where(x.detach(), x)
 
-    def wrapped(self, x: Tensor) -> Tensor:
-        """The first entries again beyond the start."""
-        return self._moved(x, lambda i, k: i % k)
-
-    def clamped(self, x: Tensor) -> Tensor:
-        """The last entry before the start, beyond it."""
-        return self._moved(x, lambda i, k: np.minimum(i, k - 1))
+    def misread(self) -> Sequence[tuple[str, Callable[[Tensor], Tensor]]]:
+        """Beyond the start: zero, the first entries again, or the last one before it."""
+        return (
+            ("zero", self.zero),
+            ("wrapped", lambda x: self._moved(x, lambda i, k: i % k)),
+            ("clamped", lambda x: self._moved(x, lambda i, k: np.minimum(i, k - 1))),
+        )
 
     def _moved(self, x: Tensor, places: Callable[[Array, int], Array]) -> Tensor:
         flat = x.reshape(*x.shape[: self.axes.start], -1, *x.shape[self.axes.stop :])

@@ -1,31 +1,36 @@
 """Families: the same mistake in several formats, with several parameters or axes."""
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from ..formats import FORMATS, format_of
-from .registry import Override, Row
+from .registry import Row
 from .steps import constant, kept_part, whole_rows
 
 __all__ = ["GRADIENTS", "MISREAD", "each", "in_formats"]
 
 
+#: The formats of half precision.
+_HALF = ("bfloat16", "float16")
+
+
 def each(rows: Iterable[Row], *words: str) -> list[Row]:
     """Rows in whose names and descriptions words take the places of ``{0}``, ``{1}`` ..."""
     return [
-        (name.format(*words), how, *(text.format(*words) for text in more))
-        for name, how, *more in rows
+        (name.format(*words), how, *(s.format(*words) for s in more)) for name, how, *more in rows
     ]
 
 
-def in_formats(
-    name: str, how: Callable[[str], Override | dict[str, Override]], kinds: str, *more: str
-) -> list[Row]:
-    """A row for each of some formats, which is a bug in those that have more digits."""
+def in_formats(name: str, how: Any, *more: str, kinds: Iterable[str] = _HALF) -> list[Row]:
+    """A row for each of some formats, by which ``how`` makes overrides.
+
+    It is a bug in the formats that have more digits.
+    """
     rows = []
-    for kind in kinds.split():
+    for kind in kinds:
         digits = 11 if kind == "tf32" else format_of(kind).digits
         finer = [one.name for one in FORMATS.values() if one.digits > digits]
         rows += each([(name, how(kind), *more, *finer)], kind)

@@ -10,7 +10,7 @@ from ....tensors import Tensor
 from ..stages import Inputs, part
 from ..textbook import Textbook, straight_through
 from .families import GRADIENTS, MISREAD, each, in_formats
-from .overrides import arguments, formula, output, part_of
+from .overrides import arguments, formula, of_output, output, part_of
 from .registry import Override, Row, table
 from .steps import cast, chance, constant, kept_part, silu_slope
 
@@ -35,43 +35,15 @@ def _dropped(x: Tensor, rng: np.random.Generator) -> Tensor:
     return x * ((rng.random(x.shape) >= 0.1) / 0.9).astype(x.dtype)
 
 
-def _inner_in(kind: str) -> dict[str, Override]:
-    return dict.fromkeys(("activation", "gated"), output(kind))
-
-
-def _product_in(kind: str) -> Override:
-    return lambda s, f, g, u: cast(cast(s.silu(g), kind) * cast(u, kind), kind)
-
-
 def _autocast(kind: str) -> dict[str, Override]:
     """A branch computed by a textbook of that format."""
     coarse = Textbook(kind, "float64")
-
-    def step(name: str) -> Override:
-        return lambda s, f, p, *h: getattr(coarse, name)(
-            {k: cast(x, kind) if isinstance(x, Tensor) else x for k, x in p.items()},
-            *(cast(x, kind) for x in h),
+    return {
+        step: lambda s, f, p, *h, step=step: getattr(coarse, step)(
+            {k: cast(x, kind) for k, x in p.items()}, *(cast(x, kind) for x in h)
         )
-
-    return {name: step(name) for name in ("branch", "gated_branch")}
-
-
-def _with(**changes: Callable[[Inputs], Tensor | None]) -> Override:
-    """An override of a branch with other parameters, whose dots are written as underscores."""
-    return lambda s, f, p, *h: f(
-        {**p, **{name.replace("_", "."): change(p) for name, change in changes.items()}}, *h
-    )
-
-
-def _interleaved(s: Textbook, f: Override, p: Inputs, h: Tensor, k: Tensor) -> Tensor:
-    packed = F.concatenate([p["w1.weight"], p["w3.weight"]])
-    y: Tensor = f({**p, "w1.weight": packed[::2], "w3.weight": packed[1::2]}, h, k)
-    return y
-
-
-def _activation_last(s: Textbook, f: Override, p: Inputs, h: Tensor) -> Tensor:
-    h = s.linear(h, p["linear1.weight"], p["linear1.bias"])
-    return s.activation(s.linear(h, p["linear2.weight"], p["linear2.bias"]))
+        for step in ("branch", "gated_branch")
+    }
 
 
 def _gate(gate: Callable[[Textbook, Tensor], Tensor]) -> Override:
@@ -93,13 +65,11 @@ def _norm(p: Inputs, source: str, target: str) -> Inputs:
     return {f"{target}.norm.{name}": p[f"{source}.norm.{name}"] for name in ("weight", "bias")}
 
 
-def _mixer(s: Textbook, p: Inputs, x: Tensor) -> Tensor:
-    return s.mixer(x, p["num_heads"], part(p, "mixer.norm"))
-
-
-def _branch(s: Textbook, p: Inputs, x: Tensor) -> Tensor:
-    q = part(p, "ffn", x=x)
-    return s.branch(q, s.first_norm(q))
+def _block(both: Callable[..., tuple[Tensor, Tensor]]) -> Override:
+    """A block that adds two tensors made of x, the mixer, and what is added in the network."""
+    return lambda s, f, p: s.residual(*both(
+        p["x"], lambda x: s.mixer(x, p["num_heads"], part(p, "mixer.norm")),
+        lambda x: s.branch(q := part(p, "ffn", x=x), s.first_norm(q))))  # fmt: skip
 
 
 def _with_positions(change: Callable[[Tensor], Tensor]) -> Override:
@@ -115,23 +85,20 @@ def _with_tokens(change: Callable[[Tensor], Tensor]) -> Override:
 BUGS = table("networks", [
     (_FEED_FORWARD, "residual"),
     *each(_RESIDUALS, "residual"),
-    *in_formats("residual-stream-in-{}", output, "bfloat16 float16"),
-    *in_formats("residual-cast-to-{}", arguments(0, rounded=cast), "bfloat16 float16"),
+    *in_formats("residual-stream-in-{}", output),
+    *in_formats("residual-cast-to-{}", arguments(0, rounded=cast)),
     (_FEED_FORWARD, "first_norm"),
-    ("branch-gradient-dropped", lambda s, f, p: f({**p, "x": p["x"].detach()}),
-     "the gradient of the branch is overwritten by that of the residual path"),
+    ("branch-gradient-dropped", lambda s, f, p: f({**p, "x": p["x"].detach()})),
     ("pre-norm-missing", lambda s, f, p: p["x"]),
     ("normed-twice", lambda s, f, p: f({**p, "x": f(p)})),
     (_FEED_FORWARD, "around"),
-    ("residual-of-the-normed",
-     lambda s, f, p, branch: s.residual(h := s.first_norm(p), branch(p, h))),
+    ("residual-of-the-normed", lambda s, f, p, g: s.residual(h := s.first_norm(p), g(p, h))),
     ("post-norm-for-pre-norm",
-     lambda s, f, p, branch: s.first_norm({**p, "x": s.residual(p["x"], branch(p, p["x"]))}),
-     "the norm comes last, after the sum: norm(x + branch(x))"),
-    ("norm-after-the-branch",
-     lambda s, f, p, branch: s.residual(p["x"], s.first_norm({**p, "x": branch(p, p["x"])}))),
-    *in_formats("inner-in-{}", _inner_in, "bfloat16 float16"),
-    *in_formats("branch-autocast-to-{}", _autocast, "bfloat16 float16"),
+     lambda s, f, p, g: s.first_norm({**p, "x": s.residual(p["x"], g(p, p["x"]))})),
+    ("norm-after-branch",
+     lambda s, f, p, g: s.residual(p["x"], s.first_norm({**p, "x": g(p, p["x"])}))),
+    *in_formats("inner-in-{}", lambda kind: dict.fromkeys(("activation", "gated"), output(kind))),
+    *in_formats("branch-autocast-to-{}", _autocast),
     ("feed_forward", "activation"),
     ("tanh-gelu-inside", lambda s, f, x: s.gelu_tanh(x)),
     ("silu-inside", lambda s, f, x: s.silu(x)),
@@ -140,13 +107,13 @@ BUGS = table("networks", [
     ("inner-times-one-minus-p", lambda s, f, x: 0.9 * f(x), "the inner layer is scaled by 1 - p"),
     ("feed_forward", "branch"),
     ("activation-again-at-the-end", lambda s, f, p, h: s.activation(f(p, h))),
-    ("activation-after-second-layer", _activation_last),
-    ("first-bias-missing", _with(linear1_bias=lambda p: None)),
-    ("second-bias-missing", _with(linear2_bias=lambda p: None)),
-    ("weights-tied", _with(linear2_weight=lambda p: p["linear1.weight"].T)),
+    ("activation-after-second-layer",
+     {"activation": lambda s, f, x: x, "branch": lambda s, f, p, h: s.gelu(f(p, h))}),
+    ("first-bias-missing", lambda s, f, p, h: f({**p, "linear1.bias": None}, h)),
+    ("second-bias-missing", lambda s, f, p, h: f({**p, "linear2.bias": None}, h)),
+    ("weights-tied", lambda s, f, p, h: f({**p, "linear2.weight": p["linear1.weight"].T}, h)),
     ("feed_forward", "dropout"),
-    ("dropout-active", lambda s, f, x: _dropped(x, chance(s)),
-     "dropout zeroes a tenth of the numbers, though the network is evaluated", "unsteady"),
+    ("dropout-active", lambda s, f, x: _dropped(x, chance(s)), "dropout still drops", "unsteady"),
     ("dropout-scaled-up", lambda s, f, x: x / 0.9, "dropout still multiplies by 1 / (1 - p)"),
     ("dropout-scaled-down", lambda s, f, x: x * 0.9, "dropout multiplies by 1 - p"),
     ("dropout-in-backward-only",
@@ -162,50 +129,43 @@ BUGS = table("networks", [
     ("both-activated", lambda s, f, g, u: f(g, s.silu(u)), "w1 and w3 are activated"),
     ("up-missing", lambda s, f, g, u: s.silu(g), "the gate is not multiplied by w3(h)"),
     ("gate-and-up-added", lambda s, f, g, u: s.store(s.silu(g) + u)),
-    *in_formats("gated-product-in-{}", _product_in, "bfloat16 float16"),
+    *in_formats("gated-product-in-{}", lambda kind: lambda s, f, g, u: cast(
+        cast(s.silu(g), kind) * cast(u, kind), kind)),
     ("swiglu_feed_forward", "gated", _gated_backward),
     ("gate-and-up-gradients-swapped", lambda a, g, u: a * g + (silu_slope(g) * u).detach() * u),
     ("up-gradient-without-activation", lambda a, g, u: F.silu(g) * u.detach() + u * g.detach()),
     ("gate-gradient-of-sigmoid", lambda a, g, u: a * u + F.sigmoid(g) * u.detach()),
     ("gate-gradient-with-silu-for-its-slope", lambda a, g, u: a * u + g * (a * u).detach()),
-    ("swiglu_feed_forward", "vjp"),
+    ("swiglu_feed_forward", "vjp", of_output),
     ("gate-and-up-weight-gradients-swapped",
-     lambda s, f, *args: {
-         **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}),
+     lambda g: {**g, "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}),
     ("swiglu_feed_forward", "gated_branch"),
     ("up-of-the-input-not-normed", lambda s, f, p, h, k: f(p, h, p["x"])),
-    ("gate-weight-for-up-too", _with(w3_weight=lambda p: p["w1.weight"])),
-    ("gate-and-up-rows-interleaved", _interleaved),
+    ("gate-weight-for-up-too", lambda s, f, p, h, k: f({**p, "w3.weight": p["w1.weight"]}, h, k)),
+    ("gate-and-up-rows-interleaved", lambda s, f, p, h, k: f(
+        {**p, "w1.weight": (both := F.concatenate([p["w1.weight"], p["w3.weight"]]))[::2],
+         "w3.weight": both[1::2]}, h, k)),
     ("up-path-gradient-dropped", lambda s, f, p, h, k: f(p, h, k.detach())),
     ("gate-path-gradient-dropped", lambda s, f, p, h, k: f(p, h.detach(), k)),
     ("mixer block", "mixed", _mixed),
     *each(_RESIDUALS, "mixer-residual"),
     ("mixing-gradient-dropped", lambda s, f, x, y: f(x, y.detach())),
-    *in_formats("mixer-residual-cast-to-{}", arguments(0, rounded=cast), "bfloat16 float16"),
+    *in_formats("mixer-residual-cast-to-{}", arguments(0, rounded=cast)),
     ("mixer block", "mixed"),
     ("mixer-missing", lambda s, f, x, H: x, "there is no mixer: norm(x) alone"),
     ("mixer block", "mixer"),
-    ("mixer-residual-after-norm",
-     lambda s, f, x, H, norm: s.residual(x, s.mixer_norm(s.token_mix(x, H), norm)),
-     "the mixer's input is added after the norm: x + norm(token_mix(x))"),
-    ("mixer-residual-around-norm", lambda s, f, x, H, norm: s.residual(x, f(x, H, norm)),
-     "the mixer's input is added once more after the norm: x + norm(x + token_mix(x))"),
-    ("mixer-pre-norm",
-     lambda s, f, x, H, norm: s.residual(x, s.token_mix(s.mixer_norm(x, norm), H)),
-     "the mixer's norm comes first: x + token_mix(norm(x))"),
+    ("mixer-norm-inside", lambda s, f, x, H, n: s.residual(x, s.mixer_norm(s.token_mix(x, H), n))),
+    ("mixer-residual-around-norm-too", lambda s, f, x, H, norm: s.residual(x, f(x, H, norm))),
+    ("mixer-pre-norm", lambda s, f, x, H, n: s.residual(x, s.token_mix(s.mixer_norm(x, n), H))),
     ("mixer-norm-missing", lambda s, f, x, H, norm: s.mixed(x, H)),
-    ("one-head-too-few", lambda s, f, x, H, norm: f(x, 1, norm),
-     "nothing is mixed, or with one head whatever it is told"),
+    ("one-head", lambda s, f, x, H, norm: f(x, 1, norm), "nothing is mixed, or with one head only"),
     ("block", "block"),
-    ("norms-shared", lambda s, f, p: f({**p, **_norm(p, "mixer", "ffn")})),
-    ("norms-swapped",
-     lambda s, f, p: f({**p, **_norm(p, "mixer", "ffn"), **_norm(p, "ffn", "mixer")})),
-    ("feed-forward-first", lambda s, f, p: _mixer(s, p, s.feed_forward(part(p, "ffn", x=p["x"])))),
-    ("feed-forward-missing", lambda s, f, p: _mixer(s, p, p["x"])),
-    ("feed-forward-beside-mixer",
-     lambda s, f, p: s.residual(_mixer(s, p, p["x"]), _branch(s, p, p["x"]))),
-    ("second-residual-from-the-block-input",
-     lambda s, f, p: s.residual(p["x"], _branch(s, p, _mixer(s, p, p["x"])))),
+    ("norms-shared", lambda s, f, p: f(p | _norm(p, "mixer", "ffn"))),
+    ("norms-swapped", lambda s, f, p: f(p | _norm(p, "mixer", "ffn") | _norm(p, "ffn", "mixer"))),
+    ("feed-forward-first", _block(lambda x, mixer, branch: (mixer(x + branch(x)), 0 * x))),
+    ("feed-forward-missing", _block(lambda x, mixer, branch: (mixer(x), 0 * x))),
+    ("mixer-and-branch-side-by-side", _block(lambda x, mixer, branch: (mixer(x), branch(x)))),
+    ("second-residual-of-the-block-input", _block(lambda x, mixer, branch: (x, branch(mixer(x))))),
     ("model", "layers", formula),
     ("first-block-for-all", lambda depth: [0] * depth),
     ("last-block-skipped", lambda depth: range(depth - 1)),
@@ -215,22 +175,20 @@ BUGS = table("networks", [
     ("tape-cut-between-blocks", lambda s, f, p, i, x: f(p, i, x.detach())),
     ("positions-added-before-every-block",
      lambda s, f, p, i, x: f(p, i, s.residual(x, p["position_embedding.weight"]) if i else x)),
-    *in_formats("stream-in-{}", output, "bfloat16 float16"),
-    *in_formats("stream-cast-to-{}", lambda kind: output(kind, cast), "bfloat16 float16"),
+    *in_formats("stream-in-{}", output),
+    *in_formats("stream-cast-to-{}", lambda kind: output(kind, cast)),
     ("model", "model"),
     ("norm-after-last-block", lambda s, f, p: s.store(s.normalized(f(p), 1e-5))),
     ("model", "embedded", _with_positions),
     *each(MISREAD, "positions"),
-    ("positions-from-one", lambda p: p[np.minimum(np.arange(len(p)) + 1, len(p) - 1)],
-     "the positions count from one, and the last is cut to the table"),
+    ("positions-from-one-and-cut", lambda p: p[np.minimum(np.arange(len(p)) + 1, len(p) - 1)]),
     ("model", "embedded", part_of(2)),
     *each(GRADIENTS, "positions"),
     ("model", "embedded", _with_tokens),
     ("tokens-times-root-of-width", lambda w: math.sqrt(w.shape[-1]) * w),
     ("token-embedding-not-trained", constant),
     ("model", "embedded"),
-    ("positions-added-to-first-row-only",
-     lambda s, f, ids, tokens, positions: s.residual(
-         y := s.embedding(ids, tokens), kept_part(np.s_[:1])(positions + 0 * y.detach()))),
+    ("positions-added-to-first-row-only", lambda s, f, ids, tokens, positions: f(
+        ids, tokens, kept_part(np.s_[:1])(positions + 0 * s.embedding(ids, tokens).detach()))),
     ("norm-after-the-embedding", lambda s, f, *args: s.store(s.normalized(f(*args), 1e-5))),
 ])  # fmt: skip

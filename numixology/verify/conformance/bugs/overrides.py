@@ -55,19 +55,13 @@ def part_of(place: int) -> Callable[[Callable[[Tensor], Tensor]], Override]:
     return lambda part: gradient_by(place)(lambda s, f, *args: part(f(*args)))
 
 
-def output(kind: str, rounded: Callable[[Tensor, str], Tensor] = in_format) -> Override:
+def output(kind: str, rounded: Callable[..., Tensor] = in_format) -> Override:
     """An override that rounds what comes out."""
     return lambda s, f, *args: rounded(f(*args), kind)
 
 
-def arguments(
-    *places: int, rounded: Callable[[Tensor, str], Tensor] = in_format
-) -> Callable[[str], Override]:
+def arguments(*places: int, rounded: Callable[..., Tensor] = in_format) -> Callable[..., Override]:
     """Overrides that round some of the arguments, by the format."""
-
-    def in_kind(kind: str) -> Override:
-        return lambda s, f, *args: f(
-            *(rounded(x, kind) if i in places and x is not None else x for i, x in enumerate(args))
-        )
-
-    return in_kind
+    return lambda kind: (
+        lambda s, f, *args: f(*(rounded(x, kind) if i in places else x for i, x in enumerate(args)))
+    )

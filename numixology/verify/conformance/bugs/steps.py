@@ -38,7 +38,7 @@ def in_buffer(s: Textbook, name: str, x: Array, add: bool = False) -> Array:
 
 def exponentials(x: Tensor) -> Tensor:
     """exp(x - max), over the last axis."""
-    return F.exp(x - F.max(x, axis=-1, keepdims=True).detach())
+    return F.exp(x - F.max(x, axis=-1, keepdims=True))
 
 
 def silu_slope(y: Tensor) -> Tensor:
@@ -95,6 +95,6 @@ def in_format(x: Tensor, kind: str) -> Tensor:
     return straight_through(leaf(np.where(np.isfinite(x.data), rounded, x.data).astype(x.dtype)), x)
 
 
-def cast(x: Tensor, kind: str) -> Tensor:
+def cast(x: Any, kind: str) -> Any:
     """``x`` as a number of another format, and its gradient too, as autograd has it of a cast."""
-    return Textbook(kind, "float64").store(x)
+    return Textbook(kind, "float64").store(x) if isinstance(x, Tensor) else x
