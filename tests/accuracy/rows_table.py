@@ -2,8 +2,8 @@
 
     python tests/accuracy/rows_table.py --runs 20 --write docs/accuracy_rows.txt
 
-Softmax and its logarithms, LayerNorm and Linear, forward and backward. The truth is each formula as
-a textbook has it, in mpmath at 60 digits or more. Rows are drawn anew in every run, from a seed.
+Softmax and its logarithms, both norms and Linear, forward and backward. The truth is each formula
+as a textbook has it, in mpmath at 60 digits or more. Rows are drawn anew in every run, from a seed.
 One number of a row may be tiny because large ones cancel, so most limits are a share of something
 larger, such as the largest cotangent; the table names it. A peer that is not installed, or that
 does not have the function, has an empty column.
@@ -43,6 +43,7 @@ class Case(NamedTuple):
 
 # The rows ---------------------------------------------------------------------
 
+NORMS = ("layer_norm", "rms_norm")
 WIDTHS = (1, 2, 3, 4, 7, 8, 16, 64)
 
 
@@ -94,7 +95,7 @@ KINDS: dict[str, Draw] = {
 def row_cases(rng: np.random.Generator, dtype: type, function: str) -> Iterator[Case]:
     """Rows of every kind and width, in batches of 1 and of 4; some wide ones."""
     huge = 1e200 if dtype is np.float64 else 1e30
-    if function == "layer_norm":
+    if function in NORMS:
         huge = min(huge, 1e100)  # so that squares stay in the range
     wide = rng.choice(list(KINDS), 2)
     for kind, draw in KINDS.items():
@@ -106,7 +107,7 @@ def row_cases(rng: np.random.Generator, dtype: type, function: str) -> Iterator[
                 for _ in range(2)
             ]
             eps = float(rng.choice([1e-5, 1e-12, 0.0]))
-            if function == "layer_norm" and eps == 0.0 and np.ptp(x, axis=1).min() == 0:
+            if function in NORMS and eps == 0.0 and np.ptp(x, axis=1).min() == 0:
                 eps = 1e-5  # a constant row has no direction
             ct = rng.normal(size=(count, 1 if function == "logsumexp" else width))
             yield Case(x, (ct * 10 ** rng.uniform(-3, 3)).astype(dtype), *parameters, eps)
@@ -133,7 +134,7 @@ def cases(rng: np.random.Generator, dtype: type, function: str) -> Iterator[Case
         yield from matrix_cases(rng, dtype)
         return
     yield from row_cases(rng, dtype, function)
-    if function == "layer_norm":  # sums over many rows, of which none cancels
+    if function in NORMS:  # sums over many rows, of which none cancels
         x, ct = rng.normal(size=(500, 3)), rng.uniform(1, 2, (500, 3))
         yield Case(x.astype(dtype), ct.astype(dtype), np.ones(3, dtype), np.ones(3, dtype), 1e-5)
 
@@ -223,18 +224,21 @@ def with_limit(true: list[Number], limit: Number) -> Truth:
     return [(one, limit) for one in true]
 
 
-def exact_layer_norm(case: Case) -> dict[str, Truth]:
+def exact_norm(case: Case, function: str) -> dict[str, Truth]:
+    """LayerNorm; RMSNorm is the same where 0 stands for the means."""
+    takes_mean = function == "layer_norm"
     share = mp.mpf("1e-15" if is_double(case) else "6.1e-8")
     tiny = least(case.x.dtype.type)
     width = case.x.shape[1]
     weight = [mp.mpf(1)] * width if case.weight is None else exactly(case.weight)
-    bias = [mp.mpf(0)] * width if case.bias is None else exactly(case.bias)
+    no_bias = case.bias is None or not takes_mean
+    bias = [mp.mpf(0)] * width if no_bias else exactly(case.bias)
     found: dict[str, Truth] = {"y": [], "dx": [], "dweight": [], "dbias": []}
     parts: list[list[Number]] = []
     tops: list[Number] = []
     cts = exactly(case.ct)
     for row, ct in zip(exactly(case.x), cts, strict=True):
-        mean = mp.fsum(row) / width
+        mean = mp.fsum(row) / width * takes_mean
         variance = mp.fsum((one - mean) ** 2 for one in row) / width
         rstd = 1 / mp.sqrt(variance + mp.mpf(case.eps))
         h = [(one - mean) * rstd for one in row]
@@ -242,7 +246,7 @@ def exact_layer_norm(case: Case) -> dict[str, Truth]:
         tops.append(max(map(abs, h)))
         size = tops[-1] * max(map(abs, weight)) + max(map(abs, bias))
         dh = [c * w for c, w in zip(ct, weight, strict=True)]
-        mean_dh = mp.fsum(dh) / width
+        mean_dh = mp.fsum(dh) / width * takes_mean
         mean_dh_h = mp.fsum(a * b for a, b in zip(dh, h, strict=True)) / width
         dx = [(a - mean_dh - b * mean_dh_h) * rstd for a, b in zip(dh, h, strict=True)]
         found["y"] += with_limit(y, share * size + tiny)
@@ -254,7 +258,7 @@ def exact_layer_norm(case: Case) -> dict[str, Truth]:
         size = mp.fsum(abs(one) * top for one, top in zip(column, tops, strict=True))
         found["dweight"].append((mp.fsum(part), added * size + tiny))
         found["dbias"].append((mp.fsum(column), added * mp.fsum(map(abs, column)) + tiny))
-    return found
+    return found if takes_mean else {part: found[part] for part in ("y", "dx", "dweight")}
 
 
 def exact_linear(case: Case) -> dict[str, Truth]:
@@ -284,8 +288,8 @@ def summed(case: Case, terms: list[Number]) -> tuple[Number, Number]:
 
 def truth(case: Case, function: str) -> dict[str, Truth]:
     with mp.workdps(60):
-        if function == "layer_norm":
-            return exact_layer_norm(case)
+        if function in NORMS:
+            return exact_norm(case, function)
         if function == "linear":
             return exact_linear(case)
         return exact_family(case, function)
@@ -300,7 +304,7 @@ Engine = Callable[[Case, str], Results]
 
 def named(function: str, y: Any, gradients: list[Any]) -> Results:
     names = ("y", "dx", "dweight", "dbias")
-    if function not in ("layer_norm", "linear"):
+    if function not in (*NORMS, "linear"):
         names = ("value", "gradient")
     found = zip(names, (y, *gradients), strict=False)
     return {name: np.asarray(array) for name, array in found if array is not None}
@@ -308,7 +312,7 @@ def named(function: str, y: Any, gradients: list[Any]) -> Results:
 
 def with_ours(case: Case, function: str) -> Results:
     leaves = [a if a is None else nx.tensor(a, requires_grad=True) for a in given(case, function)]
-    options = {"eps": case.eps} if function == "layer_norm" else {}
+    options = {"eps": case.eps} if function in NORMS else {}
     if function == "logsumexp":
         options = {"keepdims": True}
     y = getattr(F, function)(*leaves, **options)
@@ -329,6 +333,7 @@ def with_torch(case: Case, function: str) -> Results:
         "log_softmax": lambda x: torch.log_softmax(x, -1),
         "logsumexp": lambda x: torch.logsumexp(x, -1, keepdim=True),
         "layer_norm": lambda x, w, b: nn.layer_norm(x, x.shape[-1:], w, b, case.eps),
+        "rms_norm": lambda x, w: nn.rms_norm(x, x.shape[-1:], w, case.eps),
         "linear": nn.linear,
     }[function](*leaves)
     y.backward(torch.tensor(case.ct))
@@ -349,11 +354,15 @@ def with_jax(case: Case, function: str) -> Results:
     def layer_norm(x: Any, w: Any, b: Any) -> Any:
         return affine(jax.nn.standardize(x, epsilon=case.eps), w, b)
 
+    def rms_norm(x: Any, w: Any) -> Any:
+        return affine(x / jax.numpy.sqrt((x * x).mean(-1, keepdims=True) + case.eps), w, None)
+
     fn = {
         "softmax": jax.nn.softmax,
         "log_softmax": jax.nn.log_softmax,
         "logsumexp": lambda x: jax.nn.logsumexp(x, axis=-1, keepdims=True),
         "layer_norm": layer_norm,
+        "rms_norm": rms_norm,
         "linear": lambda x, w, b: affine(x @ w.T, None, b),
     }[function]
     y, pull_back = jax.vjp(fn, *given(case, function))
@@ -361,7 +370,7 @@ def with_jax(case: Case, function: str) -> Results:
 
 
 def with_scipy(case: Case, function: str) -> Results:
-    if not find_spec("scipy") or function in ("layer_norm", "linear"):
+    if not find_spec("scipy") or function in (*NORMS, "linear"):
         return {}
     special = __import__("scipy.special").special
     return named(function, getattr(special, function)(case.x, axis=-1), [])
@@ -370,6 +379,8 @@ def with_scipy(case: Case, function: str) -> Results:
 def given(case: Case, function: str) -> list[np.ndarray | None]:
     if function in ("layer_norm", "linear"):
         return [case.x, case.weight, case.bias]
+    if function == "rms_norm":
+        return [case.x, case.weight]
     return [case.x]
 
 
@@ -405,6 +416,14 @@ PARTS = {
             ("dx", "1e-15", "max|dy weight| / std", ", or rounded"),
             ("dweight", "1e-15 or 2^-53 N", "sum(|dy| max|h|)", ""),
             ("dbias", "1e-15 or 2^-53 N", "sum|dy|", ""),
+        )
+    ),
+    "rms_norm": tuple(
+        Part(name, f"{double} of {scale}", f"6.1e-8 of {scale}{rounded}")
+        for name, double, scale, rounded in (
+            ("y", "1e-15", "max|h| max|weight|", ""),
+            ("dx", "1e-15", "max|dy weight| / rms", ", or rounded"),
+            ("dweight", "1e-15 or 2^-53 N", "sum(|dy| max|h|)", ""),
         )
     ),
     "linear": tuple(
