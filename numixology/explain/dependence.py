@@ -150,7 +150,7 @@ def null_space_direction(
             and feature.
 
     Returns:
-        (T, H·d), of float64: added to every sequence of x, it leaves x + token_mix(x) as it was.
+        (T, H·d), of float64. Added to every sequence of x it leaves x + token_mix(x) as it was.
 
     Raises:
         ArgumentError: no cycle is even, so that nothing is lost.

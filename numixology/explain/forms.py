@@ -14,7 +14,7 @@ from ..nn.activation import ActivationName
 from ..nn.mixers import MixingName
 from ..nn.rankmixer import BlockNorm, Network
 from ..text import filled
-from .questions import Asked, Mixings, distance
+from .questions import ADDED, Asked, Mixings, distance
 
 __all__ = ["Answer", "BlockForm", "identify"]
 
@@ -147,8 +147,8 @@ def identify(
     norm, because["norms"] = block.norms()
     normalization, because["kind of norm"] = block.normalization(norm)
     mixings, because["mixing"], residual, because["residual"] = block.mixings(norm, normalization)
-    if norm in ("guide", "post") and residual != "around the mixing" and not _still(mixings):
-        because["norms"] += f" as in {norm!r}, but x + mix(x) is not what it sees"
+    if norm and residual not in ADDED and not _still(mixings):
+        because["norms"] += f" as in {norm!r}, but {because['residual']}"
         norm = None
     network, because["network"] = block.network(norm, mixings)
     eps, because["eps"] = block.eps(norm, normalization, mixings)

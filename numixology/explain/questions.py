@@ -18,12 +18,15 @@ from ..errors import ArgumentError, ShapeError
 from ..nn.mixers import MixingName
 from ..tensors import tensor
 
-__all__ = ["Asked", "Mixings", "Said", "permutations"]
+__all__ = ["ADDED", "Asked", "Mixings", "Said", "permutations"]
 
 #: An answer, None where it cannot be told, and what showed it.
 Said: TypeAlias = tuple[Any, str]
 #: Where a mixing puts each feature, (T·D,), by its name and number of heads.
 Mixings: TypeAlias = dict[tuple[MixingName, int], Array]
+
+#: Where a block of the forms that are known here adds x.
+ADDED = ("around the mixing", "after the network only")
 
 _ROWS = 64  # sequences in a call
 _MOST = 2048  # features whose effects are all looked at; of more, those of three tokens
@@ -99,15 +102,16 @@ class Asked:
         """
         x = self.draw(8)
         y, far, farther = self(x), self(self.huge * x), self(2 * self.huge * x)
-        growth = np.abs(far).max() / np.abs(y).max()
-        if growth > self.huge / 100:
-            larger = x.copy()
-            larger[:, 0] *= self.huge
-            others = distance(self(larger), y, 1)
+        larger = x.copy()
+        larger[:, 0] *= self.huge
+        scale = distance(self(larger), y, 1) > 1e-3  # of a token, seen by others
+        if np.abs(far).max() / np.abs(y).max() > self.huge / 100:
             rest = distance(far / self.huge, x), distance(farther / (2 * self.huge), x)
-            if self._vanishes(*rest) and others < 1e-3:
-                return "pre", "y is x and something bounded; a token's scale changes no other token"
-            return None, "y grows with x, and is not x and something bounded"
+            if not self._vanishes(*rest) or scale:
+                return None, "y grows with x, and is not x and what sees no scale"
+            if not self._meets(x, y):
+                return None, "y is x and parts in which a token and what is mixed do not meet"
+            return "pre", "y is x and something bounded; a token's scale changes no other token"
         last = self._last_norm()
         ends = f"ends with a {last}" if last else "does not end with a norm"
         change = distance(far, y)
@@ -115,9 +119,22 @@ class Asked:
             return "post" if last else "guide", f"y does not see the scale of x, and {ends}"
         other = self.huge * self.alone(x, 0)
         rest = distance(self(other), far, 1), distance(self(2 * other), farther, 1)
-        if last and change > 0.01 and self._vanishes(*rest):
+        seen = scale or not self._reacts(x, y)
+        if last and change > 0.01 and seen and self._vanishes(*rest):
             return "bare_mix", f"of a large x each token of y sees its own alone; y {ends}"
         return None, f"y sees the scale of x in another way; it {ends}"
+
+    def _reacts(self, x: Array, y: Array) -> bool:
+        """Whether tokens see the values of another at all."""
+        return distance(self(self.alone(x, 0)), y, 1) > self.same
+
+    def _meets(self, x: Array, y: Array) -> bool:
+        """Whether what token 0 does to others depends on what they are; or it does nothing."""
+        rest = np.concatenate([x[:, :1], self.draw(len(x))[:, 1:]], axis=1)
+        new = self.alone(x, 0)
+        both = np.concatenate([new[:, :1], rest[:, 1:]], axis=1)
+        a, b = self(new) - y, self(both) - self(rest)
+        return distance(a, b, 1) > 1e-3 or not self._reacts(x, y)
 
     def _vanishes(self, rest: float, of_twice: float) -> bool:
         """Whether what is left at a large x is half of it at twice that x, or nothing."""
@@ -169,7 +186,10 @@ class Asked:
         left, left_behind = self._by_tokens(known)
         unordered = "which feature reaches which token; in what order the network hides"
         if norm == "bare_mix":
-            return left, unordered, "after the network only", "of a large x tokens see nothing else"
+            if not left or not self._mixed_alone(left):
+                return left, unordered, None, "the first norm sees x beside what is mixed"
+            alone = "the first norm sees nothing beside what is mixed"
+            return left, unordered, "after the network only", alone
         if ("identity", 1) in left:
             return left, "no feature reaches another token", None, "nothing moves"
         sums = {key: to for key, to in left.items() if self._adds_up(to)}
@@ -230,6 +250,18 @@ class Asked:
         rows = np.arange(len(i))
         a, b = (self(x.reshape(-1, T, D))[rows, to[i] // D] for x in (here, there))
         return distance(a, b) < 100 * self.same
+
+    def _mixed_alone(self, mixings: Mixings) -> bool:
+        """Whether the first norm of ``"bare_mix"`` sees nothing beside what is mixed.
+
+        Then the scale of all others is not seen by a token that keeps nothing of its own.
+        """
+        to = next(iter(mixings.values()))
+        x = self.draw(1)
+        x[0, 0, to[: self.D] < self.D] = 0
+        larger = x.copy()
+        larger[:, 1:] *= self.huge
+        return distance(self(larger)[:, :1], self(x)[:, :1]) < 1e-3
 
     def _by_reading(self, known: Mixings, normalization: str | None) -> Mixings:
         """Those that put the normalized features of a token where y - x has them.

@@ -201,6 +201,11 @@ FOREIGN = {
     "attention without a norm": lambda x: F.softmax(x @ x.transpose(0, 2, 1)) @ x,
     "post, no residual around the mixing": lambda x: norm(norm(mix(x)) + network(norm(mix(x)))),
     "guide, twice the mixing": lambda x: network(norm(x + 2 * mix(x))),
+    "pre, with a last norm": lambda x: norm(
+        x + mix(norm(x)) + network(norm(x + mix(norm(x)))),
+    ),
+    "pre, side by side": lambda x: x + mix(norm(x)) + network(norm(x)),
+    "post, added to x": lambda x: norm(x + network(norm(x + mix(x)))),
     "bounded": lambda x: np.tanh(x + mix(x)),
     "dead feature": lambda x: norm(x + mix(x)) * (np.arange(D) > 0),
 }
@@ -219,7 +224,7 @@ def test_other_forms_are_not_given_a_name(name):
 def test_a_missing_residual_around_the_mixing_is_said():
     found = identify(FOREIGN["post, no residual around the mixing"], T, D)
     assert said(found, "residual")[0] == "none around the mixing"
-    assert "as in 'post', but x + mix(x) is not what it sees" in said(found, "norms")[1]
+    assert "as in 'post', but what is moved away leaves nothing" in said(found, "norms")[1]
     assert ("rankmixer", 4) in found.mixings
     found = identify(FOREIGN["guide, twice the mixing"], T, D)
     assert said(found, "residual")[0] == "cannot tell"
