@@ -146,6 +146,7 @@ ROOMS = (
         "cli.draw",
         "cli.params",
         "cli.train",
+        "cli.which",
         "cli.vectors",
         "cli.__init__",
         "__main__",

@@ -24,6 +24,7 @@ COMMANDS = {
     "draw": "draw a figure of the documentation",
     "params": "print the parameter table of a layer",
     "train": "train on a task that needs mixing",
+    "which": "ask a block which RankMixer it is",
     "vectors": "check a backend that is not Python, by files",
 }
 

@@ -3,18 +3,11 @@ imaginary axis or the real one. Every number of the inputs is moved, so small on
 take a second."""
 
 import argparse
-import os
-import pkgutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, NumixologyError
 from ..verify.gradients import gradcheck
-from .parsing import fitting, natural
+from .parsing import fitting, in_one_line, named, natural
 from .printing import show
 
 
@@ -40,39 +33,14 @@ def shape(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Check a gradient."""
-    fn = _function(options.target)
-    vjp = options.vjp and _function(options.vjp)
+    fn = named(options.target)
+    vjp = options.vjp and named(options.vjp)
     rng = np.random.default_rng(options.seed)
     with fitting():
         inputs = [rng.standard_normal(shape) for shape in options.shape]
     how = {"order": options.order, "fast": options.fast, "rng": options.seed}
-    with _in_one_line(
+    with in_one_line(
         f"{options.target} must run on inputs of these shapes", "choose others, one per input"
     ):
         report = gradcheck(fn, *inputs, vjp=vjp, **how)
     return show(report, as_json=options.json)
-
-
-def _function(name: str) -> Any:
-    """The function that ``package.module:function`` names, the current folder first."""
-    path = list(sys.path)
-    sys.path.insert(0, os.getcwd())
-    with _in_one_line(
-        f"{name} must be importable", "check both names, without .py, and the current folder"
-    ):
-        try:
-            return pkgutil.resolve_name(name)
-        finally:
-            sys.path[:] = path
-
-
-@contextmanager
-def _in_one_line(invariant: str, instead: str) -> Iterator[None]:
-    """Whatever somebody else's code raises, as an error of this package."""
-    try:
-        yield
-    except NumixologyError:
-        raise
-    except Exception as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ArgumentError(invariant, said, instead) from error

@@ -1,6 +1,8 @@
 """What the commands have in common in what may be typed: subcommands, cases and sizes."""
 
 import argparse
+import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +14,7 @@ from ..errors import EXIT_CODES, ArgumentError, NumixologyError
 from ..nn.rankmixer import Network
 
 __all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "natural", "sizes_of"]
-__all__ += ["subcommands"]
+__all__ += ["in_one_line", "named", "subcommands"]
 
 #: Every size by its keyword in the library: the option, what it takes, and what it means.
 SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
@@ -95,3 +97,28 @@ def _by_option(message: str) -> str:
     """What the library says of its sizes, with the options for its keywords."""
     keywords = "|".join(SIZES)
     return re.sub(rf"(?<!')\b({keywords})\b", lambda found: SIZES[found[1]][0], message)
+
+
+def named(name: str) -> Any:
+    """The function that ``package.module:function`` names, the current folder first."""
+    path = list(sys.path)
+    sys.path.insert(0, os.getcwd())
+    with in_one_line(
+        f"{name} must be importable", "check both names, without .py, and the current folder"
+    ):
+        try:
+            return pkgutil.resolve_name(name)
+        finally:
+            sys.path[:] = path
+
+
+@contextmanager
+def in_one_line(invariant: str, instead: str) -> Iterator[None]:
+    """Whatever somebody else's code raises, as an error of this package."""
+    try:
+        yield
+    except NumixologyError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ArgumentError(invariant, said, instead) from error

@@ -18,6 +18,7 @@ from .. import functional as F
 from ..array import Array
 from ..autograd import Node, Primitive
 from ..errors import EXIT_CODES, NumixologyError
+from ..explain.dependence import null_space_direction
 from ..functional import (
     activations,
     affine,
@@ -544,6 +545,14 @@ def _laws() -> Iterator[Result]:
         all(_depth(t, h) == mixing.depth_to_mix(t, h) for t, h in sizes),
     )
     yield law(
+        "token s sees the H tokens from sH on, modulo T",
+        all(_seen(t, h).tolist() == _digraph(t, h).tolist() for t, h in sizes),
+    )
+    yield law(
+        "mixing turns null_space_direction into its negative",
+        all(_turned(n, n) for n in range(2, 9)),
+    )
+    yield law(
         "the guide's mixing mixes nothing", _sees(5, 5, "guide", 3).tolist() == np.eye(5).tolist()
     )
 
@@ -554,6 +563,19 @@ def _order(t: int, h: int) -> int:
     while not (x == start).all():
         x, n = F.token_mix(x, h), n + 1
     return n
+
+
+def _seen(t: int, h: int) -> Array:
+    return np.asarray(F.token_mix(np.arange(t * h).reshape(1, t, h), h)[0] // h)
+
+
+def _digraph(t: int, h: int) -> Array:
+    return np.asarray(np.arange(t * h).reshape(t, h) % t)
+
+
+def _turned(t: int, h: int) -> bool:
+    A = null_space_direction(t, h, 3)[None]
+    return bool((F.token_mix(A, h) == -A).all())
 
 
 def _rank_and_condition(t: int, h: int) -> tuple[int, float]:

@@ -58,7 +58,18 @@ def test_a_command_that_needs_another_prints_its_help(run, line) -> None:
     assert err.startswith(f"usage: numixology {line}".rstrip() + " [-h]")
 
 
-COMMANDS = ("", "check", "gradcheck", "conform", "explain", "draw", "params", "train", "vectors")
+COMMANDS = (
+    "",
+    "check",
+    "gradcheck",
+    "conform",
+    "explain",
+    "draw",
+    "params",
+    "train",
+    "which",
+    "vectors",
+)
 BELOW = ("explain mixer", "explain ffn", "explain model", "params model", "vectors write")
 
 

@@ -247,6 +247,8 @@ LAWS = {
     "chunks": "chunk i moves to iT mod (TH - 1)",
     "order": "mixing_order mixings are the identity, and no fewer",
     "depth": "after depth_to_mix layers every token sees every token, and not before",
+    "digraph": "token s sees the H tokens from sH on, modulo T",
+    "null space": "mixing turns null_space_direction into its negative",
     "guide": "the guide's mixing mixes nothing",
 }
 right_mix = F.token_mix
@@ -274,7 +276,7 @@ def mixing_always(x, num_heads, *, mixing="rankmixer"):
 @pytest.mark.parametrize(
     ("mix", "broken"),
     [
-        (not_mixing, {"paper", "depth", "order", "revert", "rank"}),
+        (not_mixing, {"paper", "depth", "order", "revert", "rank", "digraph", "null space"}),
         (mixing_always, {"guide"}),
         (rolled, {"inverse", "involution", "paper", "guide"}),
     ],
