@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     sizes = (options.num_tokens, options.hidden_dim)
     with (
         fitting(),
-        in_one_line(f"{options.target} must take arrays (B, T, D)", "look at the example"),
+        in_one_line(f"{options.target} must take arrays (B, T, D)", "wrap it so"),
     ):
         found = identify(named(options.target), *sizes, dtype=options.dtype, rng=options.seed)
     say(str(found))
