@@ -7,8 +7,9 @@ from support import refused
 import numixology as nx
 from numixology import functional as F
 from numixology.errors import ArgumentError, ShapeError, StateDictError
-from numixology.explain import identify
+from numixology.explain import cross_token_jacobian, identify
 from numixology.explain.questions import permutations
+from numixology.verify.conformance import Textbook, make_case
 
 NORMS = ("guide", "post", "pre", "bare_mix")
 NETWORKS = ("standard", "per_token", "swiglu", "per_token_swiglu")
@@ -265,6 +266,24 @@ def test_of_a_learned_mixing_the_norms_are_told_and_no_more():
     found = identify(block(norm="pre", mixing="matrix"), T, D)
     assert (found.norm, found.mixings, found.network, found.eps) == ("pre", (), None, None)
     assert said(found, "network") == ("cannot tell", "the mixing is not known")
+
+
+def test_an_adapter_of_the_conformance_kit_is_asked_with_its_parameters():
+    case = make_case("block", sizes={"T": 3, "D": 12, "H": 3})
+    inputs, adapter = dict(case.inputs), Textbook()
+
+    def outputs(x):
+        return adapter.forward("block", inputs | {"x": x})
+
+    parameters = {name: inputs[name] for name in inputs if name.endswith(("weight", "bias"))}
+    found = identify(outputs, 3, 12, parameters=parameters)
+    assert (found.norm, found.ffn, found.activation) == ("guide", "standard", "gelu")
+    sees = cross_token_jacobian(
+        outputs,
+        inputs["x"],
+        vjp=lambda cotangent, x: adapter.vjp("block", inputs | {"x": x}, cotangent)["x"],
+    )
+    np.testing.assert_allclose(sees, cross_token_jacobian(outputs, inputs["x"]), rtol=1e-5)
 
 
 # What is no block -----------------------------------------------------------------------------
