@@ -14,16 +14,7 @@ from ...errors import StateDictError, UnsupportedError, shortened
 from .cases import Case, fresh
 from .formats import format_of
 
-__all__ = [
-    "Answer",
-    "answered",
-    "array_of",
-    "asked",
-    "called",
-    "gradients_of",
-    "in_a_line",
-    "output_of",
-]
+__all__ = ["Answer", "answered", "array_of", "asked", "called", "in_a_line"]
 
 
 class Answer(NamedTuple):
@@ -41,16 +32,6 @@ class Answer(NamedTuple):
     fault: str = ""
     refused: str = ""
     error: Exception | None = None
-
-
-def output_of(adapter: Any, case: Case) -> Any:
-    """What the backend's forward returns, as it is."""
-    return adapter.forward(case.stage, case.inputs)
-
-
-def gradients_of(adapter: Any, case: Case) -> Any:
-    """What the backend's vjp returns, as it is."""
-    return adapter.vjp(case.stage, case.inputs, case.cotangent)
 
 
 def answered(adapter: Any, case: Case, backward: bool) -> Answer:
@@ -78,9 +59,10 @@ def asked(adapter: Any, case: Case, function: str) -> Answer:
     """
     try:
         if function == "forward":
-            returned = {"output": output_of(adapter, case)}
+            returned = {"output": adapter.forward(case.stage, case.inputs)}
         else:
-            returned = _named(gradients_of(adapter, case), case.differentiable)
+            gradients = adapter.vjp(case.stage, case.inputs, case.cotangent)
+            returned = _named(gradients, case.differentiable)
     except (NotImplementedError, UnsupportedError) as error:
         return Answer({}, refused=f"its {function} raised {in_a_line(error)}", error=error)
     except StateDictError:

@@ -14,7 +14,7 @@ from ...errors import NumixologyError
 from ...text import columns
 from . import STAGES, Case, StageReport, adapters, conform
 from .adapter import Declaration
-from .calling import answered, output_of
+from .calling import answered
 from .kit import Plan, cases_for
 from .verdicts import failure_of
 
@@ -134,7 +134,7 @@ class Check(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Of what a backend raises, the part of the traceback that is its own."""
-        ours = output_of.__code__.co_filename
+        ours = answered.__code__.co_filename
         calls = [i for i, entry in enumerate(excinfo.traceback) if str(entry.path) == ours]
         if own := excinfo.traceback[calls[-1] + 1 :] if calls else None:
             excinfo.traceback = own

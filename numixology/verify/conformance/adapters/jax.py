@@ -52,7 +52,7 @@ class _OnCpu(Backend):
 
     lost = tuple(LAYOUTS)
 
-    def __init__(self, dtype: str, jit: bool, declares: Mapping[str, Any]) -> None:
+    def __init__(self, dtype: str = "float32", jit: bool = True, **declares: Any) -> None:
         name = f"JAX {jax.__version__} on cpu" + ("" if jit else ", not compiled")
         super().__init__(name, dtype, PROFILE.get(dtype, ()), declares)
         self.jit = bool(jit)
@@ -119,9 +119,6 @@ class Jax(_OnCpu, Networks[Any]):
         'pass'
     """
 
-    def __init__(self, dtype: str = "float32", jit: bool = True, **declares: Any) -> None:
-        super().__init__(dtype, jit, declares)
-
     def computed(self, stage: str, sizes: Sizes, p: Mapping[str, Any], own: Any) -> Any:
         """A stage on JAX's arrays."""
         return self.run(stage, p)
@@ -154,8 +151,8 @@ class Jax(_OnCpu, Networks[Any]):
 class JaxFunction(_OnCpu):
     """One stage, by a function; made by :func:`jax_function`, which says what the arguments are."""
 
-    def __init__(self, fn: Any, names: Any, stage: str, *on: Any) -> None:
-        super().__init__(*on)
+    def __init__(self, fn: Any, names: Any, stage: str, **on: Any) -> None:
+        super().__init__(**on)
         self.fn, self.stages = fn, [stage_of(stage).name]
         self.names = Names(stage, names, self.options)
         self.name = f"{title(fn)}, {self.name}"
@@ -236,4 +233,4 @@ def jax_function(
         >>> conform(jax_function(jax.nn.silu, stage="silu"), stages=["silu"], quick=True).verdict
         'pass'
     """
-    return JaxFunction(fn, names or {}, stage, dtype, jit, declares)
+    return JaxFunction(fn, names or {}, stage, dtype=dtype, jit=jit, **declares)

@@ -77,7 +77,9 @@ class _OnDevice(Backend):
 
     lost = ("negative strides",)
 
-    def __init__(self, device: str, dtype: str, tf32: bool, declares: Mapping[str, Any]) -> None:
+    def __init__(
+        self, device: str = "cpu", dtype: str = "float32", tf32: bool = False, **declares: Any
+    ) -> None:
         self.device, self.tf32 = _device(device), tf32
         name = f"torch {torch.__version__} on {device}"
         if self.device.type == "cuda":
@@ -170,11 +172,6 @@ class Torch(_OnDevice, Networks[Any]):
         'pass'
     """
 
-    def __init__(
-        self, device: str = "cpu", dtype: str = "float32", tf32: bool = False, **declares: Any
-    ) -> None:
-        super().__init__(device, dtype, tf32, declares)
-
     def prepared(self, stage: str, inputs: Inputs, p: dict[str, Any]) -> Callable[[Any], Any]:
         """The stage, by the functions below."""
         return partial(self.run, stage)
@@ -200,8 +197,8 @@ class Torch(_OnDevice, Networks[Any]):
 class TorchModule(_OnDevice):
     """One stage, by code of yours; made by :func:`torch_module`, which says what is taken."""
 
-    def __init__(self, make: Any, names: Any, stage: str, call: Any, *on: Any) -> None:
-        super().__init__(*on)
+    def __init__(self, make: Any, names: Any, stage: str, call: Any, **on: Any) -> None:
+        super().__init__(**on)
         self.stages, self.call, self.title = [stage_of(stage).name], call, title(make)
         self.name = f"{self.title}, {self.name}"
         self.names = Names(stage, names, self.options)
@@ -339,4 +336,5 @@ def torch_module(
         >>> conform(torch_module(Gated, names, stage), stages=[stage], quick=True).verdict
         'fail'
     """
-    return TorchModule(make, names or {}, stage, call, device, dtype, tf32, declares)
+    on = {"device": device, "dtype": dtype, "tf32": tf32}
+    return TorchModule(make, names or {}, stage, call, **on, **declares)
