@@ -237,9 +237,8 @@ SEQUENCES = {
 
 def remembered(bench: Bench) -> Iterator[Trial]:
     """Calls of several cases in turn, each of which must say what it says alone."""
-    a = bench.case
-    b, both = other_numbers(a), bench.functions
-    players = {"a": a, "b": b, "c": first_rows(a, max(1, len(a.cotangent) - 1))}
+    a, both = bench.case, bench.functions
+    players = {"a": a, "b": other_numbers(a), "c": first_rows(a, max(1, len(a.cotangent) - 1))}
     players |= _other_settings(bench) | _other_stage(bench)
     if bench.right():
         # What was kept of others is wrong in the first call of these.
@@ -250,12 +249,12 @@ def remembered(bench: Bench) -> Iterator[Trial]:
         ):
             if functions and (case := players.get(letter)):
                 wanted = _of(functions, true_tensors(truth_of(case)))
-                call = partial(bench.ask, case, functions)
-                yield Trial(when, call, wanted, "is right", bench.scales(case), slack=4)
+                trial = bench.trial(when, wanted, "is right", case, slack=4)
+                yield trial._replace(call=partial(bench.ask, case, functions))
     alone = {letter: bench.ask(players[letter]) for letter in "bce" if letter in players}
-    alone["a"] = bench.base
-    refilled, own = partial(_refilled, bench, b), "with them in arrays of their own"
-    yield Trial("with other numbers in the same arrays", refilled, alone["b"], own, bench.scales(b))
+    alone["a"], own = bench.base, "with them in arrays of their own"
+    trial = bench.trial("with other numbers in the same arrays", alone["b"], own, players["b"])
+    yield trial._replace(call=partial(_refilled, bench, players["b"]))
     for when, sequence in SEQUENCES.items():
         steps = [*zip(sequence[::3], sequence[1::3], strict=True)]
         done: list[Callable[[], Results]] = []
@@ -308,9 +307,9 @@ def _other_settings(bench: Bench) -> dict[str, Case]:
     inputs, width = bench.case.inputs, bench.case.cotangent.shape[-1]
     fixed = "H" in [*bench.about.requires, *bench.about.requires.values()]
     others: dict[str, Any] = {"eps": 0.25} if "eps" in inputs else {}
-    heads = [n for n in range(2, width + 1) if width % n == 0 and n != inputs.get("num_heads")]
-    if "num_heads" in inputs and heads and not fixed:
-        others["num_heads"] = heads[0]
+    if "num_heads" in inputs and not fixed:
+        heads = [n for n in range(2, width + 1) if width % n == 0 and n != inputs["num_heads"]]
+        others |= {"num_heads": heads[0]} if heads else {}
     return {"e": bench.case._replace(inputs={**inputs, **others})} if others else {}
 
 

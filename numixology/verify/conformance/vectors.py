@@ -373,32 +373,30 @@ def _source(path: Path, entries: Sequence[Entry], stack: ExitStack) -> Source:
 
 def _case(content: Entry, given: Entry, path: Path, source: Source) -> Prepared:
     """A case with its tensors."""
-    name = given["stage"], given["kind"], given["seed"], content["dtype"]
-    case = Case(*name, given["settings"], np.zeros(0), sizes=given["sizes"])
-    found: dict[str, Array] = {}
+    named = given["stage"], given["kind"], given["seed"], content["dtype"]
+    case = Case(*named, given["settings"], np.zeros(0), sizes=given["sizes"])
+    roles = ("input", "cotangent", "output", "gradient", "scale")
+    found: dict[str, dict[str, Array]] = {role: {} for role in roles}
     bounds: dict[str, float] = {}
     for one in given["tensors"]:
-        tensor, wanted = f"{one['role']}.{one['name']}", Header(one["dtype"], tuple(one["shape"]))
-        key = f"{key_of(case)}.{tensor}".removesuffix(".")
+        role, name, wanted = one["role"], one["name"], Header(one["dtype"], tuple(one["shape"]))
+        key = f"{key_of(case)}.{role}.{name}".removesuffix(".")
         if key not in source:
             raise damaged(path, f"{key} is in it", "a file without it")
-        header, found[tensor] = source[key](wanted)
+        header, array = source[key](wanted)
         if header != wanted:
             raise damaged(path, f"{key} is {wanted}", header)
-        if (digest := _sha256(packed(found[tensor], header.dtype))) != one["sha256"]:
+        if (digest := _sha256(packed(array, header.dtype))) != one["sha256"]:
             raise damaged(path, f"{key} has the sha256 {one['sha256']}", digest)
-        if one["role"] in ("output", "gradient"):
-            bounds[one["name"] or "output"] = one["bound"]
+        found[role][name.removeprefix("gradient.")] = array
+        if role in ("output", "gradient"):
+            bounds[name or "output"] = one["bound"]
     numbers = [*case.inputs.values(), *bounds.values()]
     if not all(type(n) in (int, float) and 0 <= n < math.inf for n in numbers):
         raise damaged(path, f"settings and bounds of {case.name} are numbers from 0", numbers)
-    inputs, gradients, scales = (
-        {name.removeprefix(start): one for name, one in found.items() if name.startswith(start)}
-        for start in ("input.", "gradient.", "scale.")
-    )
-    scales = {name.removeprefix("gradient."): one for name, one in scales.items()}
-    case = case._replace(inputs={**inputs, **case.inputs}, cotangent=found["cotangent."])
-    if not scales.keys() == bounds.keys() == {"output", *case.differentiable}:
-        raise damaged(path, f"every gradient of {case.name} has a bound and a scale", [*found])
-    truth = Truth(found["output."], gradients)
-    return Prepared(case, truth, scales, bounds, content["accumulation"])
+    inputs, (cotangent,) = {**found["input"], **case.inputs}, found["cotangent"].values()
+    case = case._replace(inputs=inputs, cotangent=cotangent)
+    if not found["scale"].keys() == bounds.keys() == {"output", *case.differentiable}:
+        raise damaged(path, f"every gradient of {case.name} has a bound and a scale", [*bounds])
+    truth = Truth(found["output"][""], found["gradient"])
+    return Prepared(case, truth, found["scale"], bounds, content["accumulation"])
