@@ -21,7 +21,9 @@ from ...nn import (
     FeedForward,
     Linear,
     Module,
+    PerTokenFeedForward,
     PerTokenLinear,
+    PerTokenSwiGLU,
     RankMixerBlock,
     RankMixerModel,
     SelfAttention,
@@ -326,7 +328,8 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
     the formulas of what is read and written are then those of this case.
 
     Args:
-        module: a token mixer, self-attention, either feed-forward network, a block or a model.
+        module: a token mixer, self-attention, a feed-forward network, shared or for each token, a
+            block or a model.
         batch: B, the number of sequences.
         num_tokens: T, the number of tokens.
 
@@ -379,17 +382,14 @@ def _unfit(rule: str, received: str) -> ArgumentError:
     )
 
 
-def _check_norm(placement: str, guide: str) -> None:
-    if placement != guide:
-        raise _unfit(f"its norm where the guide has it, norm={guide!r}", f"norm={placement!r}")
-
-
 def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
     """What the letters stand for, T only where a module is made for one, and the rows."""
     match module:
         case TokenMixer():
             check_known(module, TokenMixer)
-            _check_norm(module.norm_placement, "post")
+            if isinstance(module.mixing, Module):
+                rule, kind = "closed_form knows token_mix as a mixing", type(module.mixing).__name__
+                raise DTypeError(rule, f"a {kind}", "count it with nx.explain.complexity")
             sizes = {"T": module.num_tokens, "D": module.hidden_dim, "H": module.num_heads}
             return sizes, _mixer_rows(module)
         case SelfAttention():
@@ -397,12 +397,12 @@ def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
             sizes = {"D": len(module.query.weight), "H": module.num_heads}
             return sizes, _attention_rows(module, num_tokens)
         case FeedForward():
-            check_known(module, FeedForward)
-            _check_norm(module.norm_placement, "pre")
+            each = isinstance(module, PerTokenFeedForward)
+            check_known(module, PerTokenFeedForward if each else FeedForward)
             return _network_sizes(module.linear1), _network_rows(module)
         case SwiGLUFeedForward():
-            check_known(module, SwiGLUFeedForward)
-            _check_norm(module.norm_placement, "pre")
+            each = isinstance(module, PerTokenSwiGLU)
+            check_known(module, PerTokenSwiGLU if each else SwiGLUFeedForward)
             return _network_sizes(module.w1), _swiglu_rows(module)
         case RankMixerBlock():
             check_known(module, RankMixerBlock)
@@ -439,7 +439,8 @@ def _agreed(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 
 
 def _network_sizes(first: Linear | PerTokenLinear) -> dict[str, int]:
-    return {"F": first.weight.shape[0], "D": first.weight.shape[1]}
+    *tokens, F, D = first.weight.shape
+    return {"F": F, "D": D} | ({"T": tokens[0]} if tokens else {})
 
 
 # The rows of each layer, from the equations in its docstring
@@ -453,17 +454,18 @@ def _row(name: str, *primitives: str, **costs: str) -> ClosedRow:
 
 
 def _linear(name: str, maps: str, layer: Linear | PerTokenLinear) -> ClosedRow:
-    """``maps`` is DD, DF or FD: from so many features to so many."""
+    """``maps`` is DD, DF or FD: from so many features to so many, for all tokens or for each."""
     into, out = maps[0], maps[1]
+    each = "T" if isinstance(layer, PerTokenLinear) else ""
     bias = layer.bias is not None
-    more = {"flops": f" + BT{out}", "parameters": f" + {out}", "read": f" + {out}"}
+    held = f"{each}{maps}" + (f" + {each}{out}" if bias else "")
     return _row(
         name,
-        "linear",
-        flops=f"2BT{maps}" + (more["flops"] if bias else ""),
+        "per_token_linear" if each else "linear",
+        flops=f"2BT{maps}" + (f" + BT{out}" if bias else ""),
         multiply_adds=f"BT{maps}",
-        parameters=maps + (more["parameters"] if bias else ""),
-        read=f"BT{into} + {maps}" + (more["read"] if bias else ""),
+        parameters=held,
+        read=f"BT{into} + {held}",
         written=f"BT{out}",
     )
 
@@ -482,6 +484,11 @@ def _product(name: str, of: str) -> ClosedRow:
 
 def _residual() -> ClosedRow:
     return _row("residual add", "add", flops="BTD", read="2BTD", written="BTD")
+
+
+def _placed(norm: str, rows: _Rows) -> _Rows:
+    """Rows with a residual around them, and a norm before them or after the sum."""
+    return (_norm(), *rows, _residual()) if norm == "pre" else (*rows, _residual(), _norm())
 
 
 def _dropout(layer: Dropout, of: str) -> _Rows:
@@ -506,7 +513,10 @@ def _unless_one(*sizes: int) -> str:
 
 def _mixer_rows(mixer: TokenMixer) -> _Rows:
     copied = _unless_one(mixer.num_tokens, mixer.num_heads)
-    return (_row("mixing", "token_mix", moved=copied), _residual(), _norm())
+    mixing = _row("mixing", "token_mix", moved=copied)
+    if mixer.norm_placement == "bare":
+        return mixing, _norm()
+    return _placed(mixer.norm_placement, (mixing,))
 
 
 def _attention_rows(layer: SelfAttention, num_tokens: int) -> _Rows:
@@ -534,28 +544,26 @@ def _activation(name: str) -> ClosedRow:
 
 
 def _network_rows(network: FeedForward) -> _Rows:
-    return (
-        _norm(),
+    rows = (
         _linear("linear 1", "DF", network.linear1),
         _activation(network.activation.name),
         *_dropout(network.dropout, "BTF"),
         _linear("linear 2", "FD", network.linear2),
         *_dropout(network.dropout, "BTD"),
-        _residual(),
     )
+    return _placed(network.norm_placement, rows)
 
 
 def _swiglu_rows(network: SwiGLUFeedForward) -> _Rows:
-    return (
-        _norm(),
+    rows = (
         _linear("gate projection", "DF", network.w1),
         _activation(network.silu.name),
         _linear("up projection", "DF", network.w3),
         _product("gate times up", "BTF"),
         _linear("down projection", "FD", network.w2),
         *_dropout(network.dropout, "BTD"),
-        _residual(),
     )
+    return _placed(network.norm_placement, rows)
 
 
 def _named(part: str, rows: _Rows) -> _Rows:

@@ -3,12 +3,21 @@
 from inspect import getattr_static
 
 from ...errors import DTypeError
-from ...nn import Dropout, Embedding, LayerNorm, Linear, Module
+from ...nn import (
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Module,
+    PerTokenFeedForward,
+    PerTokenLinear,
+    PerTokenSwiGLU,
+)
 from ...nn.activation import Activation
 
 __all__ = ["check_known"]
 
-#: What stands under these names in every layer of the package.
+#: What stands under these names in every layer of the package, and in those of each token.
 _PARTS: dict[str, type[Module]] = {
     "norm": LayerNorm,
     "dropout": Dropout,
@@ -17,6 +26,9 @@ _PARTS: dict[str, type[Module]] = {
     **dict.fromkeys(("query", "key", "value", "output"), Linear),
     **dict.fromkeys(("token_embedding", "position_embedding"), Embedding),
 }
+_PER_TOKEN: dict[str, type[Module]] = dict.fromkeys(
+    ("linear1", "linear2", "w1", "w2", "w3"), PerTokenLinear
+)
 _INSTEAD = "count it with nx.explain.complexity"
 
 
@@ -40,7 +52,8 @@ def check_known(module: Module, known: type[Module]) -> None:
             f"{type(module).__name__} with its own {', '.join(changed)}",
             _INSTEAD,
         )
-    for name, kind in _PARTS.items():
+    parts = _PARTS | (_PER_TOKEN if known in (PerTokenFeedForward, PerTokenSwiGLU) else {})
+    for name, kind in parts.items():
         if name not in vars(module):
             continue
         part = vars(module)[name]

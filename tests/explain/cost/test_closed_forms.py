@@ -42,10 +42,15 @@ def assert_equal(layer: nn.Module, B: int, T: int, x: np.ndarray) -> None:
 # Counted = formula ------------------------------------------------------------------
 
 
-@given(n=sizes, dtype=dtypes, mixing=st.sampled_from(["rankmixer", "guide"]))
-def test_the_token_mixer(n, dtype, mixing) -> None:
+@given(
+    n=sizes,
+    dtype=dtypes,
+    mixing=st.sampled_from(["rankmixer", "guide"]),
+    norm=st.sampled_from(["post", "pre", "bare"]),
+)
+def test_the_token_mixer(n, dtype, mixing, norm) -> None:
     D = n["H"] * n["d"]
-    mixer = nn.TokenMixer(n["T"], D, n["H"], mixing=mixing, dtype=dtype)
+    mixer = nn.TokenMixer(n["T"], D, n["H"], mixing=mixing, norm=norm, dtype=dtype)
     assert_equal(mixer, n["B"], n["T"], np.ones((n["B"], n["T"], D), dtype))
 
 
@@ -63,22 +68,39 @@ def test_self_attention(n, dtype, bias) -> None:
     training=st.booleans(),
     dropout=st.sampled_from([0.0, 0.5]),
     kind=st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "swiglu"]),
+    per_token=st.booleans(),
+    norm=st.sampled_from(["pre", "post"]),
 )
-def test_both_feed_forward_networks(n, dtype, bias, training, dropout, kind) -> None:
+def test_every_feed_forward_network(
+    n, dtype, bias, training, dropout, kind, per_token, norm
+) -> None:
     D = n["H"] * n["d"]
-    how = {"bias": bias, "dropout": dropout, "rng": 0, "dtype": dtype}
+    how = {"bias": bias, "dropout": dropout, "norm": norm, "rng": 0, "dtype": dtype}
+    tokens = (n["T"],) if per_token else ()
     if kind == "swiglu":
-        network = nn.SwiGLUFeedForward(D, n["F"], **how)
+        made = nn.PerTokenSwiGLU if per_token else nn.SwiGLUFeedForward
+        network = made(*tokens, D, n["F"], **how)
     else:
-        network = nn.FeedForward(D, n["F"], activation=kind, **how)
+        made = nn.PerTokenFeedForward if per_token else nn.FeedForward
+        network = made(*tokens, D, n["F"], activation=kind, **how)
     network.train(training)
     assert_equal(network, n["B"], n["T"], np.ones((n["B"], n["T"], D), dtype))
 
 
-@given(n=sizes, dtype=dtypes, ffn=st.sampled_from(["standard", "swiglu"]), training=st.booleans())
-def test_the_block(n, dtype, ffn, training) -> None:
+networks = st.sampled_from(["standard", "swiglu", "per_token", "per_token_swiglu"])
+
+
+@given(
+    n=sizes,
+    dtype=dtypes,
+    ffn=networks,
+    norm=st.sampled_from(["guide", "post", "pre", "bare_mix"]),
+    training=st.booleans(),
+)
+def test_the_block(n, dtype, ffn, norm, training) -> None:
     D = n["H"] * n["d"]
-    block = nn.RankMixerBlock(n["T"], D, n["H"], ff_dim=n["F"], ffn=ffn, rng=0, dtype=dtype)
+    how = {"ff_dim": n["F"], "ffn": ffn, "norm": norm, "rng": 0, "dtype": dtype}
+    block = nn.RankMixerBlock(n["T"], D, n["H"], **how)
     block.train(training)
     assert_equal(block, n["B"], n["T"], np.ones((n["B"], n["T"], D), dtype))
 
@@ -86,7 +108,7 @@ def test_the_block(n, dtype, ffn, training) -> None:
 @given(
     n=sizes,
     dtype=dtypes,
-    ffn=st.sampled_from(["standard", "swiglu"]),
+    ffn=networks,
     layers=st.integers(1, 3),
     vocabulary=st.integers(1, 9),
 )
@@ -338,11 +360,6 @@ UNLIKE = {
         replaced(block(), "mixer", nn.FeedForward(8, 5, rng=0).eval()),
         "each letter stands for one size",
         "F = 5 and F = 8",
-    ),
-    "a norm after the network": (
-        nn.SwiGLUFeedForward(8, norm="post", rng=0),
-        "its norm where the guide has it, norm='pre'",
-        "norm='post'",
     ),
     "no blocks": (replaced(model(), "blocks", []), "at least one block", "none"),
 }

@@ -107,6 +107,16 @@ OTHERS = {
         "Linear",
     ),
     "a block": (with_part(model(), "blocks.0", nn.Linear(8, 8, rng=0)), "knows the", "Linear"),
+    "another mixing": (
+        nn.RankMixerBlock(3, 8, 4, mixing="neighbors", rng=0),
+        "token_mix as a mixing",
+        "a FixedMixing",
+    ),
+    "a shared part in a network of each token": (
+        with_part(nn.PerTokenFeedForward(3, 8, rng=0), "linear1", nn.Linear(8, 32, rng=0)),
+        "a PerTokenFeedForward with a PerTokenLinear as linear1",
+        "Linear",
+    ),
     "no block": (with_part(block(), "ffn", None), "knows the", "NoneType"),
 }
 

@@ -7,7 +7,7 @@ from support import refused
 import numixology as nx
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import CONFIGURATIONS, Stack, complexity, published_scene
+from numixology.explain import CONFIGURATIONS, Stack, closed_form, complexity, published_scene
 from numixology.explain.cost.published import FLOPS, PARAMETERS
 
 SMALL, LARGE = CONFIGURATIONS.values()
@@ -22,6 +22,9 @@ def test_a_stack_has_and_runs_what_the_formulas_say(T, D, L, k, B):
     sizes = {"B": B, "T": T, "D": D, "N": L, "F": k * D}
     assert counted.parameters == PARAMETERS.at(sizes)
     assert counted.flops == FLOPS.at(sizes)
+    form = closed_form(stack.blocks[0], B, T)
+    assert form.total("parameters").times(1, "N") == PARAMETERS
+    assert form.total("flops").times(1, "N") == FLOPS
 
 
 def test_a_stack_is_the_papers_blocks_in_a_row():
