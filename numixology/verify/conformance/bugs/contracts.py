@@ -31,10 +31,6 @@ def _spoils(spoil: Callable[[Inputs], object]) -> Override:
     return lambda s, f, stage, inputs: (f(stage, inputs), spoil(inputs))[0]
 
 
-def _input_overwritten(inputs: Inputs) -> None:
-    inputs["x"][...] -= inputs["x"].mean(axis=-1, keepdims=True)
-
-
 def _weight_overwritten(inputs: Inputs) -> None:
     weight = inputs.get("weight", np.zeros((1, 2)))
     if weight.shape[0] == weight.shape[-1]:
@@ -45,16 +41,13 @@ def _other_dtype(s: Textbook, x: Array) -> Array:
     return x.astype(np.float32 if s.dtype == "float64" else np.float64)
 
 
-def _gradient(name: str, other: Override) -> Override:
+def _grad(name: str, other: Override) -> Override:
     """An override with another gradient of one input, by what is right, inputs and cotangent."""
     return lambda s, f, stage, p, ct: {**(g := f(stage, p, ct)), name: other(s, g[name], p, ct)}
 
 
 def _piled_up(s: Textbook, f: Override, stage: str, *more: object) -> dict[str, Array]:
-    return {
-        name: in_buffer(s, f"{stage} {name}", one, add=True).copy()
-        for name, one in f(stage, *more).items()
-    }
+    return {k: in_buffer(s, stage + k, g, add=True).copy() for k, g in f(stage, *more).items()}
 
 
 def _race(s: Textbook, f: Override, *args: object) -> Array:
@@ -138,42 +131,32 @@ def _read(change: Callable[[Array], Array]) -> Override:
 
 
 BUGS = table("contracts", [
-    ("layer_norm softmax", "forward", _spoils),
-    ("input-overwritten", _input_overwritten, "the subtraction's result is written over the input"),
+    ("layer_norm linear softmax", "forward", _spoils),
+    ("input-overwritten", lambda p: np.subtract(x := p["x"], x.mean(-1, keepdims=True), out=x)),
     ("linear", "forward", _spoils),
     ("weight-overwritten", _weight_overwritten, "a square weight is transposed in place"),
-    ("gelu layer_norm", "vjp"),
-    ("cotangent-overwritten",
-     lambda s, f, at, p, ct: (g := f(at, p, ct), np.add(ct, g["x"], out=ct))[0]),
     ("layer_norm gelu token_mix", "wrapped", _read),
     ("nan-hidden", lambda x: np.where(np.isnan(x), x.dtype.type(0), x), "NaN becomes zero"),
-    ("gelu token_mix", "forward", of_output),
-    ("nan-everywhere", lambda y: y * y.dtype.type(np.nan) if np.isnan(y).any() else y),
-    ("silu softmax", "forward", _refused),
+    ("layer_norm linear softmax silu", "forward", _refused),
     ("nan-refused", lambda x: bool(np.isnan(x).any()), "NaN in the input is refused"),
-    ("layer_norm linear", "forward", _refused),
     ("gaps-refused", lambda x: not x.flags.c_contiguous, "arrays with gaps are refused"),
-    ("gelu linear", "forward"),
-    ("result-in-other-dtype", lambda s, f, *args: _other_dtype(s, f(*args))),
-    ("layer_norm token_mix", "forward", of_output),
+    ("layer_norm linear token_mix", "forward", of_output),
+    ("nan-everywhere", lambda y: y * y.dtype.type(np.nan) if np.isnan(y).any() else y),
     ("output-transposed", lambda y: y.swapaxes(0, 1), "batch and tokens are exchanged"),
-    ("linear embedding", "forward", of_output),
     ("axes-flattened", lambda y: y.reshape(-1, y.shape[-1]), "the axis of the batch is lost"),
-    ("softmax", "forward", of_output),
     ("axes-squeezed", np.squeeze, "axes of length one are lost"),
-    ("linear", "vjp"),
-    ("gradient-in-other-dtype", _gradient("weight", lambda s, g, p, ct: _other_dtype(s, g))),
-    ("bias-gradient-not-reduced", _gradient("bias", lambda s, g, p, ct: ct.copy())),
-    ("bias-gradient-over-first-axis", _gradient("bias", lambda s, g, p, ct: ct.sum(axis=0))),
-    ("weight-gradient-not-reduced",
-     _gradient("weight", lambda s, g, p, ct: ct.swapaxes(1, 2) @ p["x"])),
-    ("gradients-pile-up", _piled_up, "gradients are added to those of the call before", "unsteady"),
-    ("linear layer_norm", "vjp", of_output),
-    ("bias-gradient-left-out", lambda found: {k: g for k, g in found.items() if k != "bias"}),
-    ("token_mix gelu", "forward"),
+    ("gelu linear token_mix", "forward"),
+    ("result-in-other-dtype", lambda s, f, *args: _other_dtype(s, f(*args))),
     ("result-buffer-reused", lambda s, f, *args: in_buffer(s, args[0], f(*args))),
-    ("layer_norm softmax", "forward"),
     ("tokens-race", _race, "two threads write one token, the last one by chance", "unsteady"),
+    ("linear layer_norm", "vjp"),
+    ("cotangent-overwritten", lambda s, f, at, p, ct: (f(at, p, ct), np.add(ct, ct, out=ct))[0]),
+    ("bias-gradient-not-reduced", _grad("bias", lambda s, g, p, ct: ct.copy())),
+    ("bias-gradient-over-first-axis", _grad("bias", lambda s, g, p, ct: ct.sum(axis=0))),
+    ("bias-gradient-left-out", lambda s, f, *a: {k: g for k, g in f(*a).items() if k != "bias"}),
+    ("gradient-in-other-dtype", _grad("weight", lambda s, g, p, ct: _other_dtype(s, g))),
+    ("gradients-pile-up", _piled_up, "gradients are added to those of the call before", "unsteady"),
+    ("weight-gradient-per-row", _grad("weight", lambda s, g, p, ct: ct.swapaxes(1, 2) @ p["x"])),
 ]) + table("storage", [
     ("layer_norm linear gelu gelu_tanh silu softmax", "forward"),
     *in_formats("result-in-{}", _result_in),
@@ -185,17 +168,14 @@ BUGS = table("contracts", [
     ("layer_norm linear", "forward"),
     ("backward-of-last-forward",
      {"forward": _saving, "vjp": lambda s, f, at, p, ct: f(at, {**p, **_saved(s, at, p)}, ct)}),
-    ("linear gelu", "vjp"),
-    ("gradient-buffers-reused",
-     lambda s, f, *args: {name: in_buffer(s, name, g) for name, g in f(*args).items()}),
+    ("linear gelu token_mix", "vjp"),
+    ("gradient-buffers-reused", lambda s, f, *a: {k: in_buffer(s, k, g) for k, g in f(*a).items()}),
+    ("cotangent-strides-ignored", lambda s, f, stage, p, ct: f(stage, p, _as_it_lies(ct))),
     ("gelu silu", "forward"),
     ("result-written-over-the-input", _in_place),
-    ("layer_norm softmax gelu", "wrapped", _read),
+    ("layer_norm softmax gelu token_mix", "wrapped", _read),
     ("row-strides-ignored", _without_gaps, "rows are read as if there were no gaps between them"),
     ("storage-offset-ignored", _without_offset, "an input is read from where its storage begins"),
     ("strides-without-sign", _without_sign, "what runs backwards in memory is read forwards"),
-    ("token_mix layer_norm softmax", "wrapped", _read),
     ("strides-ignored", _as_it_lies, "an input is read as if it were contiguous"),
-    ("token_mix linear gelu", "vjp"),
-    ("cotangent-strides-ignored", lambda s, f, stage, p, ct: f(stage, p, _as_it_lies(ct))),
 ])  # fmt: skip

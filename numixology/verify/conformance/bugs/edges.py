@@ -98,8 +98,8 @@ def _forms(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
         own = at(there.inputs[name])
         if own.there and (there.name not in NETWORKS or axis in "TV"):
             for form, change in (*own.misread(), ("not-trained", own.fixed)):
-                how = partial(_with, name, change)
-                yield re.sub("[_.]", "-", f"{name}-{form}"), how
+                said = re.sub("[_.]", "-", f"{name}-{form}")
+                yield said, lambda f, p, k=name, change=change: f({**p, k: change(p[k])})
     yield from _of_steps(there, axis, start)
 
 
@@ -142,9 +142,8 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
     def tiles(x: Tensor) -> list[Tensor]:
         return [x[..., i : i + edge] for i in range(0, x.shape[-1], edge)]
 
-    def joined(s: Textbook, f: Override, x: Tensor, *args: Any) -> Tensor:
-        parts: list[Tensor] = [f(tile, *args) for tile in tiles(x)]
-        return F.concatenate(parts, axis=-1)
+    def joined(s: Textbook, f: Override, x: Tensor, *args: Any) -> Any:
+        return F.concatenate([f(tile, *args) for tile in tiles(x)], axis=-1)
 
     def unscaled(s: Textbook, f: Override, x: Tensor) -> Tensor:
         total = sum(s.total(exponentials(tile)) for tile in tiles(x))
@@ -162,12 +161,6 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
     if (there.name, axis) == ("softmax", "D"):
         yield "softmax-of-each", {"softmax": joined}
         yield "not-rescaled-over-each", {"softmax": unscaled}
-
-
-def _with(name: str, change: Callable[[Tensor], Tensor], f: Override, p: Inputs) -> Tensor:
-    """A stage with one input changed."""
-    y: Tensor = f({**p, name: change(p[name])})
-    return y
 
 
 def _trained(there: Stage) -> list[str]:

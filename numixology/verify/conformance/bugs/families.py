@@ -19,9 +19,7 @@ _HALF = ("bfloat16", "float16")
 
 def each(rows: Iterable[Row], *words: str) -> list[Row]:
     """Rows in whose names and descriptions words take the places of ``{0}``, ``{1}`` ..."""
-    return [
-        (name.format(*words), how, *(s.format(*words) for s in more)) for name, how, *more in rows
-    ]
+    return [(n.format(*words), how, *(s.format(*words) for s in more)) for n, how, *more in rows]
 
 
 def in_formats(name: str, how: Any, *more: str, kinds: Iterable[str] = _HALF) -> list[Row]:

@@ -1,6 +1,6 @@
 """Bugs of linear layers, forward and backward."""
 
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook
 from .families import GRADIENTS, MISREAD, each, in_formats
-from .overrides import arguments, gradient_by, of_output, part_of
+from .overrides import arguments, changed, gradient_by, of_output, part_of
 from .registry import Override, table
 from .steps import in_format, kept_part, only, whole, whole_rows
 
@@ -20,26 +20,18 @@ def _transposed(weight: Tensor) -> Tensor:
     return weight.T if weight.shape[0] == weight.shape[1] else weight
 
 
-def _with_bias(other: Callable[[Tensor], Tensor]) -> Override:
-    """An override that adds something else in place of the bias."""
-    return lambda s, f, x, w, b: f(x, w, None if b is None else other(b))
+def _sums_in(parts: int, kind: str) -> Override:
+    """An override that keeps the sums over parts of the terms, and theirs, in a format."""
 
+    def product(s: Textbook, f: Override, x: Tensor, w: Tensor) -> Tensor:
+        order = s.shuffled(x.shape[-1])
+        split = np.array_split(order, min(parts, len(order)))
+        total, *rest = [in_format(f(x[..., some], w[:, some]), kind) for some in split]
+        for one in rest:
+            total = in_format(total + one, kind)
+        return total
 
-def _sums_in(parts: int) -> Callable[[str], Override]:
-    """Overrides that keep the sums over parts of the terms, and theirs, in a format."""
-
-    def in_kind(kind: str) -> Override:
-        def product(s: Textbook, f: Override, x: Tensor, w: Tensor) -> Tensor:
-            order = s.shuffled(x.shape[-1])
-            split = np.array_split(order, min(parts, len(order)))
-            total, *rest = [in_format(f(x[..., some], w[:, some]), kind) for some in split]
-            for one in rest:
-                total = in_format(total + one, kind)
-            return total
-
-        return product
-
-    return in_kind
+    return product
 
 
 BUGS = table("linear", [
@@ -50,13 +42,13 @@ BUGS = table("linear", [
     ("tail-of-columns-zero", lambda s, f, x, w: only(f(x, w), np.arange(len(w)) < whole(len(w)))),
     *in_formats("factors-in-{}", arguments(0, 1), kinds=("tf32", "bfloat16", "float16", "float32")),
     *in_formats("weight-in-{}", arguments(1)),
-    *in_formats("{}-sums", _sums_in(2), "noisy", kinds=("bfloat16", "float16", "float32")),
-    *in_formats("{}-accumulator", _sums_in(64), "noisy"),
+    *in_formats("{}-sums", partial(_sums_in, 2), "noisy", kinds=("bfloat16", "float16", "float32")),
+    *in_formats("{}-accumulator", partial(_sums_in, 64), "noisy"),
     ("linear", "linear", of_output),
     ("tail-of-tokens-zero", whole_rows, "the tokens beyond a multiple of four stay zero"),
     ("last-token-stays-zero", lambda y: y - kept_part(np.s_[-1:], np.s_[-1:])(y)),
     ("last-row-stays-zero", lambda y: y - kept_part(np.s_[-1:])(y)),
-    ("linear", "linear", _with_bias),
+    ("linear", "linear", changed(2)),
     *each(MISREAD, "bias"),
     ("linear", "linear"),
     ("bias-added-to-first-row-only", lambda s, f, x, w, b: f(

@@ -10,7 +10,7 @@ from ....tensors import Tensor
 from ..stages import Inputs, part
 from ..textbook import Textbook, straight_through
 from .families import GRADIENTS, MISREAD, each, in_formats
-from .overrides import arguments, formula, of_output, output, part_of
+from .overrides import arguments, changed, formula, output, part_of
 from .registry import Override, Row, table
 from .steps import cast, chance, constant, kept_part, silu_slope
 
@@ -30,9 +30,9 @@ _RESIDUALS: list[Row] = [
 ]
 
 
-def _dropped(x: Tensor, rng: np.random.Generator) -> Tensor:
+def _dropped(x: Tensor, seed: int | np.random.Generator) -> Tensor:
     """A tenth of the numbers zero, the others larger."""
-    return x * ((rng.random(x.shape) >= 0.1) / 0.9).astype(x.dtype)
+    return x * ((np.random.default_rng(seed).random(x.shape) >= 0.1) / 0.9).astype(x.dtype)
 
 
 def _autocast(kind: str) -> dict[str, Override]:
@@ -44,10 +44,6 @@ def _autocast(kind: str) -> dict[str, Override]:
         )
         for step in ("branch", "gated_branch")
     }
-
-
-def _gate(gate: Callable[[Textbook, Tensor], Tensor]) -> Override:
-    return lambda s, f, g, u: s.store(gate(s, g) * u)
 
 
 def _gated_backward(like: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Override:
@@ -70,16 +66,6 @@ def _block(both: Callable[..., tuple[Tensor, Tensor]]) -> Override:
     return lambda s, f, p: s.residual(*both(
         p["x"], lambda x: s.mixer(x, p["num_heads"], part(p, "mixer.norm")),
         lambda x: s.branch(q := part(p, "ffn", x=x), s.first_norm(q))))  # fmt: skip
-
-
-def _with_positions(change: Callable[[Tensor], Tensor]) -> Override:
-    return lambda s, f, ids, tokens, positions: s.residual(
-        y := s.embedding(ids, tokens), change(positions) + 0 * y.detach()
-    )
-
-
-def _with_tokens(change: Callable[[Tensor], Tensor]) -> Override:
-    return lambda s, f, ids, tokens, positions: f(ids, change(tokens), positions)
 
 
 BUGS = table("networks", [
@@ -116,14 +102,12 @@ BUGS = table("networks", [
     ("dropout-active", lambda s, f, x: _dropped(x, chance(s)), "dropout still drops", "unsteady"),
     ("dropout-scaled-up", lambda s, f, x: x / 0.9, "dropout still multiplies by 1 / (1 - p)"),
     ("dropout-scaled-down", lambda s, f, x: x * 0.9, "dropout multiplies by 1 - p"),
-    ("dropout-in-backward-only",
-     lambda s, f, x: straight_through(x, _dropped(x, np.random.default_rng(x.shape)))),
-    ("swiglu_feed_forward", "gated", _gate),
-    ("gate-not-activated", lambda s, g: g),
-    ("gelu-gate", lambda s, g: s.gelu(g), "the gate is GELU, as in GEGLU"),
-    ("sigmoid-gate", lambda s, g: F.sigmoid(g), "the gate is the sigmoid, as in GLU"),
-    ("relu-gate", lambda s, g: F.relu(g), "the gate is ReLU, as in ReGLU"),
+    ("dropout-in-backward-only", lambda s, f, x: straight_through(x, _dropped(x, 0))),
     ("swiglu_feed_forward", "gated"),
+    ("gate-not-activated", lambda s, f, g, u: s.store(g * u)),
+    ("gelu-gate", lambda s, f, g, u: s.store(s.gelu(g) * u), "the gate is GELU, as in GEGLU"),
+    ("sigmoid-gate", lambda s, f, g, u: s.store(F.sigmoid(g) * u), "the gate is σ, as in GLU"),
+    ("relu-gate", lambda s, f, g, u: s.store(F.relu(g) * u), "the gate is ReLU, as in ReGLU"),
     ("gate-and-up-swapped", lambda s, f, g, u: f(u, g), "w3 is activated, and not w1"),
     ("activation-of-product", lambda s, f, g, u: s.silu(g * u)),
     ("both-activated", lambda s, f, g, u: f(g, s.silu(u)), "w1 and w3 are activated"),
@@ -136,9 +120,8 @@ BUGS = table("networks", [
     ("up-gradient-without-activation", lambda a, g, u: F.silu(g) * u.detach() + u * g.detach()),
     ("gate-gradient-of-sigmoid", lambda a, g, u: a * u + F.sigmoid(g) * u.detach()),
     ("gate-gradient-with-silu-for-its-slope", lambda a, g, u: a * u + g * (a * u).detach()),
-    ("swiglu_feed_forward", "vjp", of_output),
-    ("gate-and-up-weight-gradients-swapped",
-     lambda g: {**g, "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}),
+    ("gate-and-up-weight-gradients-swapped", {"vjp": lambda s, f, *args: {
+        **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}}),
     ("swiglu_feed_forward", "gated_branch"),
     ("up-of-the-input-not-normed", lambda s, f, p, h, k: f(p, h, p["x"])),
     ("gate-weight-for-up-too", lambda s, f, p, h, k: f({**p, "w3.weight": p["w1.weight"]}, h, k)),
@@ -151,8 +134,7 @@ BUGS = table("networks", [
     *each(_RESIDUALS, "mixer-residual"),
     ("mixing-gradient-dropped", lambda s, f, x, y: f(x, y.detach())),
     *in_formats("mixer-residual-cast-to-{}", arguments(0, rounded=cast)),
-    ("mixer block", "mixed"),
-    ("mixer-missing", lambda s, f, x, H: x, "there is no mixer: norm(x) alone"),
+    ("mixer-missing", lambda s, f, x, y: x, "there is no mixer: norm(x) alone"),
     ("mixer block", "mixer"),
     ("mixer-norm-inside", lambda s, f, x, H, n: s.residual(x, s.mixer_norm(s.token_mix(x, H), n))),
     ("mixer-residual-around-norm-too", lambda s, f, x, H, norm: s.residual(x, f(x, H, norm))),
@@ -177,14 +159,13 @@ BUGS = table("networks", [
      lambda s, f, p, i, x: f(p, i, s.residual(x, p["position_embedding.weight"]) if i else x)),
     *in_formats("stream-in-{}", output),
     *in_formats("stream-cast-to-{}", lambda kind: output(kind, cast)),
-    ("model", "model"),
-    ("norm-after-last-block", lambda s, f, p: s.store(s.normalized(f(p), 1e-5))),
-    ("model", "embedded", _with_positions),
+    ("norm-after-last-block", {"model": lambda s, f, p: s.store(s.normalized(f(p), 1e-5))}),
+    ("model", "embedded", changed(2)),
     *each(MISREAD, "positions"),
     ("positions-from-one-and-cut", lambda p: p[np.minimum(np.arange(len(p)) + 1, len(p) - 1)]),
     ("model", "embedded", part_of(2)),
     *each(GRADIENTS, "positions"),
-    ("model", "embedded", _with_tokens),
+    ("model", "embedded", changed(1)),
     ("tokens-times-root-of-width", lambda w: math.sqrt(w.shape[-1]) * w),
     ("token-embedding-not-trained", constant),
     ("model", "embedded"),

@@ -9,27 +9,20 @@ from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook, straight_through
 from .families import GRADIENTS, MISREAD, each, in_formats
-from .overrides import arguments, formula, gradient_by, of_output, output, part_of
+from .overrides import arguments, changed, formula, gradient_by, output, part_of
 from .registry import Override, Row, table
-from .steps import cast, in_format, only, scaled_gradient, whole, within_tiles
+from .steps import cast, in_format, only, whole, within_tiles
 
 __all__ = ["BUGS"]
 
 
-def _eps(change: Callable[[float], float]) -> Override:
-    """An override that adds another eps."""
-    return lambda s, f, v, eps: f(v, change(eps))
-
-
-def _padded(lanes: Callable[[int], int]) -> list[Row]:
+def _padded(to: Callable[[int], int]) -> list[Row]:
     """Rows of numbers that reach beyond D; lanes there are zero, and lack the mean."""
     return [
-        ("mean-over-{0}", {"center": lambda s, f, x: x - s.total(x) / lanes(x.shape[-1])}),
-        ("variance-over-{0}",
-         {"variance": lambda s, f, x, h: s.total(h * h) / lanes(x.shape[-1])}),
-        ("variance-with-{0}",
-         {"variance": lambda s, f, x, h: f(x, h) + (lanes(x.shape[-1]) / x.shape[-1] - 1)
-          * s.mean(x) ** 2}, "(0 - mean)² of {0} is in the variance"),
+        ("mean-over-{0}", {"center": lambda s, f, x: x - s.total(x) / to(x.shape[-1])}),
+        ("variance-over-{0}", {"variance": lambda s, f, x, h: s.total(h * h) / to(x.shape[-1])}),
+        ("variance-with-zeros-of-{0}", {"variance": lambda s, f, x, h: f(x, h)
+                                        + (to(x.shape[-1]) / x.shape[-1] - 1) * s.mean(x) ** 2}),
     ]  # fmt: skip
 
 
@@ -38,21 +31,17 @@ def _statistics_in(kind: str) -> dict[str, Override]:
 
 
 def _statistics_cast(kind: str) -> dict[str, Override]:
-    def variance(s: Textbook, f: Override, x: Tensor, h: Tensor) -> Any:
-        h = cast(x, kind)
-        h = cast(h - cast(s.mean(h), kind), kind)
-        return cast(s.mean(cast(h * h, kind)), kind)
-
-    return {"center": lambda s, f, x: x - cast(s.mean(cast(x, kind)), kind), "variance": variance}
+    return {
+        "center": lambda s, f, x: x - cast(s.mean(cast(x, kind)), kind),
+        "variance": lambda s, f, x, h: cast(s.mean(cast(h, kind) ** 2), kind),
+    }
 
 
 def _statistics_over(*axes: int) -> dict[str, Override]:
-    def center(s: Textbook, f: Override, x: Tensor) -> Tensor:
-        h = x - x[:1, :1, :1]
-        h = h - h.mean(axes, keepdims=True)
-        return h - h.mean(axes, keepdims=True)
-
-    return {"center": center, "variance": lambda s, f, x, h: (h * h).mean(axes, keepdims=True)}
+    return {
+        "center": lambda s, f, x: x - x.mean(axes, keepdims=True),
+        "variance": lambda s, f, x, h: (h * h).mean(axes, keepdims=True),
+    }
 
 
 def _statistics_at(*place: Any) -> dict[str, Override]:
@@ -67,19 +56,21 @@ def _rstd(s: Textbook, x: Tensor, eps: float) -> Tensor:
     return s.rstd(s.variance(x, s.center(x)), eps).detach()
 
 
+def _scaled_gradient(x: Tensor, factor: Tensor | float) -> Tensor:
+    """``x``, whose gradient is too large by a factor."""
+    return straight_through(x, x * factor)
+
+
 def _deviation(factor: Callable[[int], float]) -> Override:
     """The normalized x, the gradient of whose deviation is too large by a factor."""
-
-    def normalized(s: Textbook, f: Override, x: Tensor, eps: float) -> Tensor:
-        h = s.center(x)
-        return h * scaled_gradient(s.rstd(s.variance(x, h), eps), factor(x.shape[-1]))
-
-    return normalized
+    return lambda s, f, x, eps: (
+        (h := s.center(x)) * _scaled_gradient(s.rstd(s.variance(x, h), eps), factor(x.shape[-1]))
+    )
 
 
 def _times(factor: Callable[[Tensor], Tensor]) -> Override:
     """The normalized x, with a gradient too large by a factor, which is made of 1 / deviation."""
-    return lambda s, f, x, eps: f(scaled_gradient(x, factor(_rstd(s, x, eps))), eps)
+    return lambda s, f, x, eps: f(_scaled_gradient(x, factor(_rstd(s, x, eps))), eps)
 
 
 def _backward(s: Textbook, x: Tensor, h: Tensor, eps: float, *axes: int) -> Tensor:
@@ -94,14 +85,13 @@ BUGS = table("normalization", [
     ("eps-added-to-reciprocal", lambda v, eps: 1 / F.sqrt(v) + eps, "eps is added to 1 / √var"),
     ("eps-as-least-variance", lambda v, eps: 1 / F.sqrt(F.maximum(v, eps))),
     ("divided-by-variance", lambda v, eps: 1 / (v + eps), "the root of the variance is missing"),
-    ("layer_norm", "rstd", _eps),
+    ("layer_norm", "rstd", changed(1)),
     ("eps-squared", lambda eps: eps * eps),
     ("eps-missing", lambda eps: 0.0, "there is no eps: a row of equal numbers gives NaN"),
     ("eps-twice", lambda eps: 2 * eps),
     ("eps-in-float16", lambda eps: float(np.float16(eps))),
     *((f"eps-fixed-at1e{n}", lambda eps, n=n: 10.0**-n) for n in (3, 5, 6, 8, 12)),
-    ("layer_norm", "rstd", of_output),
-    ("approximate-rsqrt", lambda rstd: rstd * (1 + 2.0**-12), "1 / √ is a 12-bit estimate"),
+    ("approximate-rsqrt", {"rstd": lambda s, f, *args: f(*args) * (1 + 2.0**-12)}),
     ("layer_norm", "variance"),
     ("second-moment-for-variance", lambda s, f, x, h: s.mean(x * x)),
     ("unbiased-variance", lambda s, f, x, h: s.total(h * h) / (x.shape[-1] - 1),
@@ -111,8 +101,7 @@ BUGS = table("normalization", [
      "the variance is E[x²] - E[x]², which cancels", "noisy"),
     *each(_padded(lambda n: -(-n // 4) * 4), "padding-to-a-multiple-of-four"),
     *each(_padded(lambda n: 1 << (n - 1).bit_length()), "padding-to-a-power-of-two"),
-    ("layer_norm", "total"),
-    *in_formats("totals-in-{}", output, "sums along a row are kept in {}"),
+    *in_formats("sums-along-a-row-in-{}", lambda kind: {"total": output(kind)}),
     ("layer_norm", "center"),
     ("rms-norm", lambda s, f, x: x, "RMSNorm: nothing is subtracted, also in the variance"),
     ("tail-left-out-of-statistics", {"mean": lambda s, f, x: f(x[..., : whole(x.shape[-1])]),
@@ -136,9 +125,9 @@ BUGS = table("normalization", [
     ("norm-weight-as-offset-to-one", lambda h, w, b: h * (1 + w) + b),
     ("norm-bias-added-before-weight", lambda h, w, b: (h + b) * w),
     ("norm-weight-and-bias-exchanged", lambda h, w, b: h * b + w),
-    ("layer_norm", "affine", lambda change: lambda s, f, h, w, b: f(h, change(w), b)),
+    ("layer_norm", "affine", changed(1)),
     *each(MISREAD[1:], "norm-weight"),
-    ("layer_norm", "affine", lambda change: lambda s, f, h, w, b: f(h, w, change(b))),
+    ("layer_norm", "affine", changed(2)),
     *each(MISREAD, "norm-bias"),
     ("layer_norm", "normalized", gradient_by(0)),
     ("gradient-without-mean-term",

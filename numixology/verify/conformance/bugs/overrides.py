@@ -8,10 +8,8 @@ from ..textbook import Textbook, straight_through
 from .registry import Override
 from .steps import constant, in_format
 
-__all__ = [
-    "arguments", "formula", "gradient_by", "gradient_of", "instead", "of_output", "output",
-    "part_of",
-]  # fmt: skip
+__all__ = ["arguments", "changed", "formula", "gradient_by", "gradient_of", "instead", "of_output",
+           "output", "part_of"]  # fmt: skip
 
 
 def formula(compute: Callable[..., Tensor]) -> Override:
@@ -60,8 +58,15 @@ def output(kind: str, rounded: Callable[..., Tensor] = in_format) -> Override:
     return lambda s, f, *args: rounded(f(*args), kind)
 
 
+def changed(*places: int) -> Callable[[Callable[[Any], Any]], Override]:
+    """Overrides that change some of the arguments, as far as they are given."""
+    return lambda change: (
+        lambda s, f, *args: f(
+            *(change(x) if i in places and x is not None else x for i, x in enumerate(args))
+        )
+    )
+
+
 def arguments(*places: int, rounded: Callable[..., Tensor] = in_format) -> Callable[..., Override]:
     """Overrides that round some of the arguments, by the format."""
-    return lambda kind: (
-        lambda s, f, *args: f(*(rounded(x, kind) if i in places else x for i, x in enumerate(args)))
-    )
+    return lambda kind: changed(*places)(lambda x: rounded(x, kind))

@@ -11,10 +11,8 @@ from ....tensors import Tensor, leaf
 from ..formats import format_of
 from ..textbook import Textbook, straight_through
 
-__all__ = [
-    "cast", "chance", "constant", "exponentials", "in_buffer", "in_format", "kept_part", "only",
-    "scaled_gradient", "silu_slope", "whole", "whole_rows", "within_tiles",
-]  # fmt: skip
+__all__ = ["cast", "chance", "constant", "exponentials", "in_buffer", "in_format", "kept_part",
+           "only", "silu_slope", "whole", "whole_rows", "within_tiles"]  # fmt: skip
 
 
 def constant(x: Any) -> Any:
@@ -51,11 +49,6 @@ def within_tiles(s: Textbook, x: Tensor, length: int) -> Tensor:
     tiles = [x[..., i : i + length] for i in range(0, x.shape[-1], length)]
     h = F.concatenate([tile - s.mean(tile) for tile in tiles], axis=-1)
     return s.total(h * h) / x.shape[-1]
-
-
-def scaled_gradient(x: Tensor, factor: Tensor | float) -> Tensor:
-    """``x``, whose gradient is too large by a factor."""
-    return straight_through(x, x * factor)
 
 
 def only(x: Tensor, mask: Array) -> Tensor:
