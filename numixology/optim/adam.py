@@ -47,20 +47,21 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        not_negative(eps=eps, weight_decay=weight_decay)
+        self.eps, self.weight_decay = not_negative(eps=eps, weight_decay=weight_decay)
         if not all(0 <= beta < 1 for beta in betas):
             raise ArgumentError("betas are in [0, 1)", shown(betas), "use e.g. (0.9, 0.999)")
         super().__init__(parameters, lr)
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.betas = tuple(map(float, betas))
 
     def update(self, p: Array, g: Array, lr: float, state: dict[str, Array]) -> Array:
         """One parameter's equation."""
-        return self._moved(p, g + self.weight_decay * p, lr, state)
+        g = g + self.weight_decay * p if self.weight_decay else g
+        return self._moved(p, g, lr, state)
 
     def _moved(self, p: Array, g: Array, lr: float, state: dict[str, Array]) -> Array:
         """The equation without the decay."""
         (beta1, beta2), n = self.betas, int(state["step"])
-        m = state["exp_avg"] = state["exp_avg"] + (1 - beta1) * (g - state["exp_avg"])
+        m = state["exp_avg"] = beta1 * state["exp_avg"] + (1 - beta1) * g
         v = state["exp_avg_sq"] = beta2 * state["exp_avg_sq"] + (1 - beta2) * g * g
         root = np.sqrt(v) / (1 - beta2**n) ** 0.5 + self.eps
         moved: Array = p - lr / (1 - beta1**n) * m / root

@@ -8,6 +8,7 @@ import numpy as np
 from ..array import ignoring_fp_errors, upcast
 from ..errors import ArgumentError, shown
 from ..tensors import Tensor
+from .optimizer import as_parameters
 
 __all__ = ["clip_grad_norm", "clip_grad_value"]
 
@@ -33,11 +34,12 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
         >>> x.grad
         Tensor([0.5999999, 0.7999998])
     """
-    gradients = _gradients(parameters, max_norm)
+    gradients, most = _gradients(parameters, max_norm)
     with ignoring_fp_errors():
         norm = math.sqrt(sum(float(np.sum(np.square(upcast(g.data)))) for g in gradients))
+        scale = min(most / (norm + 1e-6), 1.0)  # in this order NaN stays NaN
         for g in gradients:
-            g.data = np.asarray(g.data * min(1.0, max_norm / (norm + 1e-6)))
+            g.data = np.asarray(g.data * scale)
     return norm
 
 
@@ -59,11 +61,13 @@ def clip_grad_value(parameters: Iterable[Tensor], clip_value: float) -> None:
         >>> x.grad
         Tensor([ 0.5, -1. ])
     """
-    for g in _gradients(parameters, clip_value):
-        g.data = np.asarray(np.clip(g.data, -clip_value, clip_value))
+    gradients, most = _gradients(parameters, clip_value)
+    for g in gradients:
+        g.data = np.asarray(np.clip(g.data, -most, most))
 
 
-def _gradients(parameters: Iterable[Tensor], most: float) -> list[Tensor]:
+def _gradients(parameters: Iterable[Tensor], most: float) -> tuple[list[Tensor], float]:
+    """All gradients, and the size as Python's number, beside which float32 stays float32."""
     if not most > 0:
         raise ArgumentError("gradients are clipped to a size above 0", shown(most), "use e.g. 1.0")
-    return [p.grad for p in parameters if p.grad is not None]
+    return [p.grad for p in as_parameters(parameters) if p.grad is not None], float(most)

@@ -1,7 +1,7 @@
 """What all optimizers share: their parameters, their state, and a step over all of them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..errors import ArgumentError, DTypeError, shown
 from ..tensors import Tensor
 from .schedules import Schedule, constant
 
-__all__ = ["Optimizer", "not_negative"]
+__all__ = ["Optimizer", "as_parameters", "not_negative"]
 
 
 class Optimizer:
@@ -37,16 +37,14 @@ class Optimizer:
     """
 
     #: The arrays that are kept for each parameter, of its shape; they start as zeros.
-    moments: ClassVar[tuple[str, ...]] = ()
+    moments: tuple[str, ...] = ()
 
     def __init__(self, parameters: Iterable[Tensor], lr: float | Schedule) -> None:
-        self.parameters = [*parameters]
-        if strays := [shown(p) for p in self.parameters if not isinstance(p, Tensor)]:
-            raise DTypeError("an optimizer updates tensors", strays[0], "pass module.parameters()")
-        if len(set(self.parameters)) < len(self.parameters) or not self.parameters:
-            invariant = "an optimizer has at least one parameter, and each once"
+        self.parameters = as_parameters(parameters)
+        if len(set(self.parameters)) < len(self.parameters):
             got = f"{len(self.parameters)}, of which {len(set(self.parameters))} differ"
-            raise ArgumentError(invariant, got, "pass the parameters() of one module")
+            instead = "pass the parameters() of one module"
+            raise ArgumentError("an optimizer has each parameter once", got, instead)
         if not callable(lr):
             not_negative(lr=lr)
         self.schedule = lr if callable(lr) else constant(lr)
@@ -109,7 +107,7 @@ class Optimizer:
         Example:
             >>> import numixology as nx
             >>> weight = nx.tensor([1.0, 2.0], requires_grad=True)
-            >>> nx.optim.SGD([weight], lr=0.1).state_dict()
+            >>> nx.optim.SGD([weight], lr=0.1, momentum=0.9).state_dict()
             {'steps': array(0), '0.step': array(0), '0.momentum_buffer': array([0., 0.])}
         """
         return {name: np.array(array) for name, array in self._entries().items()}
@@ -131,8 +129,21 @@ class Optimizer:
             self._state[int(i)][moment] = array
 
 
-def not_negative(**settings: float) -> None:
-    """Raise unless all of these settings are at least 0."""
+def as_parameters(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Parameters in a list; slices of one, and what was computed from it, never get a gradient."""
+    listed = [*parameters]
+    if strays := [p for p in listed if not isinstance(p, Tensor) or p.primitive is not None]:
+        instead = "pass them in a list, or module.parameters()"
+        raise DTypeError("parameters are leaf tensors", shown(strays[0]), instead)
+    if not listed:
+        instead = "call module.parameters() again, since an iterator is gone through once"
+        raise ArgumentError("there is at least one parameter", "none", instead)
+    return listed
+
+
+def not_negative(**settings: float) -> list[float]:
+    """Settings, each at least 0, as Python's numbers, beside which float32 stays float32."""
     for name, value in settings.items():
         if not value >= 0:
             raise ArgumentError(f"{name} is at least 0", shown(value), "use e.g. 0.01")
+    return [float(value) for value in settings.values()]

@@ -36,8 +36,6 @@ class SGD(Optimizer):
         Tensor([0.5, 1. ], requires_grad=True)
     """
 
-    moments = ("momentum_buffer",)
-
     def __init__(
         self,
         parameters: Iterable[Tensor],
@@ -47,14 +45,18 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        not_negative(momentum=momentum, weight_decay=weight_decay)
+        self.momentum, self.weight_decay = not_negative(
+            momentum=momentum, weight_decay=weight_decay
+        )
         if nesterov and not momentum:
             raise ArgumentError("nesterov needs momentum", shown(momentum), "use e.g. 0.9")
+        self.nesterov, self.moments = nesterov, ("momentum_buffer",) if momentum else ()
         super().__init__(parameters, lr)
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
 
     def update(self, p: Array, g: Array, lr: float, state: dict[str, Array]) -> Array:
         """One parameter's equation."""
-        g = g + self.weight_decay * p
+        g = g + self.weight_decay * p if self.weight_decay else g
+        if not self.momentum:
+            return p - lr * g
         b = state["momentum_buffer"] = self.momentum * state["momentum_buffer"] + g
         return p - lr * (g + self.momentum * b if self.nesterov else b)

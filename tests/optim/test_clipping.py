@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support import refused
 
 import numixology as nx
-from numixology.errors import ArgumentError
+from numixology.errors import ArgumentError, DTypeError
 from numixology.optim import clip_grad_norm, clip_grad_value
 
 
@@ -46,6 +46,34 @@ def test_values_are_limited_one_by_one(numbers, size) -> None:
     clip_grad_value(tensors, size)
     assert tensors[0].grad.tolist() == [max(-size, min(size, n)) for n in numbers]
     assert tensors[1].grad.item() == max(-size, min(size, numbers[0]))
+
+
+@pytest.mark.parametrize("lost", [math.inf, -math.inf, math.nan])
+def test_no_gradient_is_large_where_the_norm_is_none(lost) -> None:
+    tensors = with_gradients([lost, 1.0], [2.0])
+    assert not math.isfinite(clip_grad_norm(tensors, 1.0))
+    assert math.isnan(tensors[0].grad.data[0])
+    rest = [tensors[0].grad.data[1], tensors[1].grad.data[0]]
+    assert np.array_equal(rest, 2 * [math.nan if math.isnan(lost) else 0.0], equal_nan=True)
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
+@pytest.mark.parametrize("most", [np.float64(2), np.int64(2), math.inf])
+def test_a_size_of_numpy_s_leaves_float32_as_it_is(clip, most) -> None:
+    tensors = with_gradients([1.0, 0.5], dtype="float32")
+    clip(tensors, most)
+    assert tensors[0].grad.tolist() == [1.0, 0.5]
+    assert tensors[0].grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
+def test_what_would_clip_nothing_is_refused(clip) -> None:
+    parameters = iter(with_gradients([3.0]))
+    clip(parameters, 1.0)
+    with refused(ArgumentError, "there is at least one parameter", "gone through once"):
+        clip(parameters, 1.0)
+    with refused(DTypeError, "parameters are leaf tensors", "pass them in a list"):
+        clip(with_gradients([3.0])[0], 1.0)
 
 
 @pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
