@@ -7,6 +7,7 @@ unfinished ``NAME.….tmp`` beside it, which may be deleted.
 
 import os
 import secrets
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,6 +51,8 @@ def _replacement(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        with suppress(OSError):  # there is none yet, or it is another's
+            shutil.copymode(path, unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -67,12 +70,20 @@ def read_arrays(path: Path) -> dict[str, Array]:
     try:
         if library is not None:
             return dict(library.load(path.read_bytes()))
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
+        with zipfile.ZipFile(path) as archive:
+            return {
+                name.removesuffix(".npy"): _member(archive, name) for name in archive.namelist()
+            }
     except Exception as error:  # damaged files raise whatever their parts raise
         said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         invariant = f"{path} must be a file that nx.save wrote"
         raise ArgumentError(invariant, said, "look at it, or choose another") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(name) as member:
+        array: Array = np.lib.format.read_array(member, allow_pickle=False)
+    return array
 
 
 def _library(path: Path) -> Any:

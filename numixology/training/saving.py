@@ -10,7 +10,7 @@ import numpy as np
 
 from ..array import Array
 from ..checks import fitting_state
-from ..errors import DTypeError, StateDictError, shown
+from ..errors import ArgumentError, DTypeError, StateDictError, shown
 from ..nn import Module
 from .files import read_arrays, write_arrays
 
@@ -29,7 +29,8 @@ def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
         Nothing.
 
     Raises:
-        ArgumentError: the file cannot be written, or its name has another end.
+        ArgumentError: the file cannot be written, or its name has another end, or two parts would
+            have an entry of the same name.
         UnsupportedError: safetensors is not installed.
         DTypeError: a part is none of these.
 
@@ -47,17 +48,13 @@ def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
         (True, array(0.25))
     """
     arrays: dict[str, Array] = {}
-    for key, generator in _generators(parts):
-        text = json.dumps(generator.bit_generator.state, default=np.ndarray.tolist)
-        arrays[key] = np.frombuffer(text.encode(), np.uint8)
-    for name, part in parts.items():
-        if hasattr(part, "state_dict"):
-            arrays |= _named(name, part)
-        elif name not in arrays:
-            arrays[name] = np.asarray(part)
-            if arrays[name].dtype.kind not in "fiub":
-                invariant = "what is saved is a module, an optimizer, a Generator or numbers"
-                raise DTypeError(invariant, shown(part), f"leave {name} out, or convert it")
+    for key, array in _arrays(parts):
+        if key in arrays:
+            instead = "choose other names for the parts"
+            raise ArgumentError(
+                "every entry of a file has a name of its own", f"{key} twice", instead
+            )
+        arrays[key] = array
     write_arrays(Path(path), arrays)
 
 
@@ -100,7 +97,8 @@ def load(path: str | os.PathLike[str], /, **parts: Any) -> dict[str, Array]:
         elif name not in generators:
             instead = f"take {name} from what load returns"
             raise DTypeError("state is loaded into what has some", shown(part), instead)
-    found = {key: rest.pop(key) for key in [*rest] if key.partition(".")[0] in parts}
+    begins = tuple(f"{name}." for name in parts)
+    found = {key: rest.pop(key) for key in [*rest] if f"{key}.".startswith(begins)}
     states = {key: _random_state(key, found.pop(key, None), g) for key, g in generators.items()}
     fitting = fitting_state(found, own)
     for name, part in parts.items():
@@ -109,6 +107,22 @@ def load(path: str | os.PathLike[str], /, **parts: Any) -> dict[str, Array]:
     for key, generator in generators.items():
         generator.bit_generator.state = states[key]
     return rest
+
+
+def _arrays(parts: Mapping[str, Any]) -> Iterator[tuple[str, Array]]:
+    """The entries of all parts; the state of a Generator is JSON."""
+    for key, generator in _generators(parts):
+        text = json.dumps(generator.bit_generator.state, default=np.ndarray.tolist)
+        yield key, np.frombuffer(text.encode(), np.uint8)
+    for name, part in parts.items():
+        if hasattr(part, "state_dict"):
+            yield from _named(name, part).items()
+        elif not isinstance(part, np.random.Generator):
+            array = np.asarray(part)
+            if array.dtype.kind not in "fiub":
+                invariant = "what is saved is a module, an optimizer, a Generator or numbers"
+                raise DTypeError(invariant, shown(part), f"leave {name} out, or convert it")
+            yield name, array
 
 
 def _named(name: str, part: Any) -> dict[str, Array]:

@@ -1,6 +1,7 @@
 """Files of arrays: every bit comes back, and what interrupts a save leaves the old file whole."""
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ ARRAYS = {
     "bytes": np.frombuffer(b"text", np.uint8),
     "booleans": np.array([True, False]),
     "file": np.array(1),
+    "file.npy": np.array(2),
 }
 
 
@@ -68,6 +70,19 @@ def test_nothing_is_pickled(tmp_path) -> None:
     np.savez(path, x=np.array([{}], object))
     with refused(ArgumentError, "ValueError: Object arrays cannot be loaded"):
         read_arrays(path)
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with refused(ArgumentError, "must be a file that nx.save wrote"):
+        read_arrays(tmp_path / "a.npz")
+
+
+def test_what_numpy_saved_is_read(tmp_path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", x=np.arange(3.0), y=2)
+    found = read_arrays(tmp_path / "a.npz")
+    assert (found["x"].tolist(), found["y"]) == ([0, 1, 2], 2)
 
 
 @ends
@@ -124,6 +139,15 @@ def test_a_file_has_the_rights_of_a_new_one(tmp_path) -> None:
     (tmp_path / "plain").touch()
     write_arrays(tmp_path / "a.npz", {"x": np.array(1)})
     assert (tmp_path / "a.npz").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_file_keeps_its_rights(tmp_path) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"x": np.array(1)})
+    path.chmod(0o600)
+    before = path.stat().st_mode
+    write_arrays(path, {"x": np.array(2)})
+    assert path.stat().st_mode == before
 
 
 def test_a_path_that_leads_nowhere_is_refused(tmp_path) -> None:

@@ -114,6 +114,34 @@ def test_what_does_not_fit_is_loaded_into_none_of_the_parts(tmp_path, how) -> No
     assert other["rng"].bit_generator.state == random
 
 
+@pytest.mark.parametrize("end", ENDS)
+def test_the_name_of_a_part_may_have_dots(tmp_path, end) -> None:
+    path = tmp_path / f"run{end}"
+    own, other = ({f"tower.{i}": nx.nn.Linear(2, 3, rng=s + i) for i in (1, 2)} for s in (0, 5))
+    save(path, **own, **{"tower.rng": np.random.default_rng(0), "tower": 3})
+    rest = load(path, **other)
+    assert {*rest} == {"tower.rng", "tower"}
+    for name, layer in own.items():
+        assert same(layer.state_dict(), other[name].state_dict())
+
+
+def test_the_arrays_of_a_file_can_be_saved_again(tmp_path) -> None:
+    own, other = parts(), parts(seed=5)
+    save(tmp_path / "run.npz", **own)
+    save(tmp_path / "run.safetensors", **load(tmp_path / "run.npz"))
+    load(tmp_path / "run.safetensors", **other)
+    assert same(state(own), state(other))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_two_parts_of_one_name_are_refused(tmp_path, first) -> None:
+    layer, array = {"a": nx.nn.Linear(2, 3)}, {"a.weight": np.ones(2)}
+    with refused(ArgumentError, "every entry of a file has a name of its own: got a.weight twice"):
+        save(tmp_path / "run.npz", **(layer | array if first else array | layer))
+    with refused(ArgumentError, "got a.rng twice"):
+        save(tmp_path / "run.npz", a=nx.nn.Dropout(0.5), **{"a.rng": 1.0})
+
+
 def test_what_has_no_state_is_refused(tmp_path) -> None:
     path = tmp_path / "run.npz"
     for part in (object(), "text", [None]):
