@@ -20,7 +20,7 @@ from ...tensors import Tensor, leaf
 from ...transforms import grad
 from .formats import Format, format_of
 from .sizes import Sizes, fitted, kernel_sizes, letters_of, shape_of
-from .stages import NETWORKS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
+from .stages import FEED_FORWARDS, NETWORKS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
 from .textbook import Textbook
 
 __all__ = [
@@ -71,18 +71,19 @@ KERNEL_KINDS = {
     "shape": "normal numbers in sizes of the author's own",
 }
 # Which stages have cases of a kind of the kernel set at the sizes of the quick set.
-_BEND = ("softmax", "gelu", "gelu_tanh", "silu", "feed_forward", "swiglu_feed_forward", "block")
+_BEND = ("softmax", "gelu", "gelu_tanh", "silu", *FEED_FORWARDS.values(), "block")
 _OF_KIND = {"masked": ("softmax",), "wide": _BEND, "loud": tuple(STAGES), "faint": tuple(STAGES)}
 # Long sums over columns, and over rows.
 _COLUMNS, _ROWS = {"B": 2, "T": 3, "D": 4101}, {"B": 1367, "T": 3, "D": 6}
 _LONG: dict[str, tuple[Sizes, ...]] = {
-    "linear": ({**_COLUMNS, "F": 5}, {**_ROWS, "F": 5}),
+    **dict.fromkeys(("linear", "per_token_linear"), ({**_COLUMNS, "F": 5}, {**_ROWS, "F": 5})),
     "layer_norm": (_COLUMNS, _ROWS),
     "softmax": (_COLUMNS, _ROWS),
     "embedding": ({**_ROWS, "V": 4},),
 }
 
-#: How many numbers an array of the kernel set has at most, where requirements make it larger.
+#: How many numbers an array of the kernel set has at most, where requirements make it larger, or
+#: every token has weights of its own.
 _LARGEST = 1 << 19
 
 #: What is added to a variance; a kernel may not have one of its own.
@@ -222,7 +223,7 @@ def _lengths(stage: str, kind: str, seed: int, sizes: Mapping[str, int]) -> Size
     found = {"B": B, "T": T, "D": H * d, "H": H, "L": 2} | dict(sizes)
     if found["D"] % found["H"]:  # only one of the two was asked for
         found |= {"D": found["H"] * d} if "H" in sizes else {"H": 1}
-    square = stage == "linear" and not sizes  # once in a while: weight.T is not weight
+    square = stage.endswith("linear") and not sizes  # once in a while: weight.T is not weight
     width = (found["D"], 7)[seed % 2] if square else found["D"] + 3
     return {"F": width, "V": 2 * found["T"] + 3} | found
 
@@ -240,7 +241,7 @@ class _Draw:
         if name == "x" or name.endswith("embedding.weight"):
             return self.form.stored(self.activations(shape))
         offset = 1.0 if name.endswith("norm.weight") else 0.0
-        large = self.kind in ("kernel", "shape") and len(shape) == 2
+        large = self.kind in ("kernel", "shape") and name.endswith("weight") and len(shape) > 1
         size = shape[-1] ** -0.5 if large else 0.5  # so that activations stay where they bend
         return self.form.stored(self.shaped(offset + size * self.rng.standard_normal(shape)))
 
@@ -391,12 +392,13 @@ def every_case(
     if seeds < 0 or not (seeds or shapes or not quick):
         raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
     requires, letters = requires or {}, letters_of(stage)
+    per_token = "F" in letters and "per_token" in stage + (options or {}).get("ffn", "")
 
     def made(stage: str, kind: str, seed: int, sizes: Mapping[str, int] | None = None) -> Case:
         if requires:
             asked = _lengths(stage, kind, seed, sizes or {})
             known = letters_of(stage)
-            sizes = _within({k: asked[k] for k in asked if k in known}, requires)
+            sizes = _within({k: asked[k] for k in asked if k in known}, requires, per_token)
         return make_case(stage, kind, seed, dtype, sizes, options)
 
     for kind in KINDS:
@@ -408,6 +410,8 @@ def every_case(
                 yield from (case for case in found if case.stage == stage)
     if not quick:
         for i, sizes in enumerate(kernel_sizes(stage)):
+            if per_token:
+                sizes["F"] = min(sizes["F"], max(1, _LARGEST // (sizes["T"] * sizes["D"])))
             yield made(stage, "kernel", i, sizes)
         for kind, stages in _OF_KIND.items():
             if stage in stages:
@@ -421,9 +425,15 @@ def every_case(
             yield make_case(stage, "shape", 0, dtype, dict(own), options)
 
 
-def _within(sizes: Sizes, requires: Mapping[str, Any]) -> Sizes:
-    """Supported sizes near those asked for, with fewer sequences where it would be many numbers."""
+def _within(sizes: Sizes, requires: Mapping[str, Any], per_token: bool) -> Sizes:
+    """Supported sizes near those asked for, with fewer sequences where it would be many numbers.
+
+    Where every token has weights of its own, with fewer tokens too.
+    """
     found = fitted(sizes, requires)
+    if per_token and "F" in found:
+        most = max(1, _LARGEST // (found["D"] * found["F"]))
+        found = fitted(found | {"T": min(found["T"], most)}, requires)
     most = max(1, _LARGEST // (found["T"] * max(found.get(k, 1) for k in "DF")))
     return fitted(found | {"B": min(found["B"], most)}, requires)
 

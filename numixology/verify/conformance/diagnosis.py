@@ -23,6 +23,7 @@ from .contracts import contracts_of
 from .formats import format_of
 from .parts import part_bugs
 from .relations import related
+from .stages import FEED_FORWARDS, stage_of
 from .verdicts import LOADING, Diagnosis
 from .whereabouts import edges_of, multiples_of, place_of, smallest_failing
 
@@ -48,9 +49,11 @@ _NORMAL = {"plain", "kernel", "single"}
 _PARTS: dict[str, tuple[str, ...]] = {
     "feed_forward": ("layer_norm", "linear", "gelu"),
     "swiglu_feed_forward": ("layer_norm", "linear", "silu"),
+    "per_token_feed_forward": ("layer_norm", "per_token_linear", "gelu"),
+    "per_token_swiglu": ("layer_norm", "per_token_linear", "silu"),
     "mixer": ("token_mix", "layer_norm"),
 }
-_PARTS["block"] = (*_PARTS["mixer"], *_PARTS["feed_forward"][1:], "mixer", "feed_forward")
+_PARTS["block"] = (*_PARTS["mixer"], "mixer")
 _PARTS["model"] = ("embedding", *_PARTS["block"], "block")
 
 
@@ -306,7 +309,11 @@ def _numbers(one: Prepared) -> int:
 
 def _suspects(about: Declaration | None, one: Case) -> list[Bug]:
     """The bugs of a stage, and of those parts of it that the backend does not offer."""
-    missing = [part for part in _PARTS.get(one.stage, ()) if not (about and part in about.stages)]
+    parts = _PARTS.get(one.stage, ())
+    if "ffn" in stage_of(one.stage).options:
+        network = FEED_FORWARDS[one.inputs.get("ffn", "standard")]
+        parts = (*parts, *_PARTS[network], network)
+    missing = [part for part in parts if not (about and part in about.stages)]
     found = {bug.name: bug for part in (one.stage, *missing) for bug in bugs_of(part, one.dtype)}
     return [bug for bug in found.values() if not bug.unsteady]
 

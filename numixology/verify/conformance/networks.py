@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic
 
 from ...array import A
-from .stages import NETWORKS, Inputs, depth_of, part, stage_of
+from .stages import FEED_FORWARDS, NETWORKS, Inputs, depth_of, part, stage_of
 
 __all__ = ["Networks"]
 
@@ -25,6 +25,7 @@ class Networks(Generic[A]):
     token_mix: Callable[..., A]  # (x, num_heads)
     layer_norm: Callable[..., A]  # (x, weight, bias, eps)
     linear: Callable[..., A]  # (x, weight, bias=None)
+    per_token_linear: Callable[..., A]  # (x, weight, bias=None)
     gelu: Callable[..., A]  # (x)
     gelu_tanh: Callable[..., A]
     silu: Callable[..., A]
@@ -56,6 +57,20 @@ class Networks(Generic[A]):
         """x + w2(silu(w1(norm(x))) · w3(norm(x)))."""
         return self.around(p, lambda p, h: self.gated_branch(p, h, h))
 
+    def per_token_feed_forward(self, p: Inputs) -> A:
+        """x_t + linear2_t(gelu(linear1_t(norm(x_t))))."""
+        return self.around({**p, "ffn": "per_token"}, self.branch)
+
+    def per_token_swiglu(self, p: Inputs) -> A:
+        """x_t + w2_t(silu(w1_t(norm(x_t))) · w3_t(norm(x_t)))."""
+        return self.around(
+            {**p, "ffn": "per_token_swiglu"}, lambda p, h: self.gated_branch(p, h, h)
+        )
+
+    def layer_of(self, p: Inputs) -> Callable[..., A]:
+        """What a network is made of: a linear layer for all tokens, or one for each."""
+        return self.per_token_linear if "per_token" in p.get("ffn", "") else self.linear
+
     def around(self, p: Inputs, branch: Callable[[Inputs, A], A]) -> A:
         """x + branch(norm(x)), or norm(x + branch(x))."""
         if p.get("norm") in ("post", "bare_mix"):
@@ -68,9 +83,10 @@ class Networks(Generic[A]):
 
     def branch(self, p: Inputs, h: A) -> A:
         """linear2(gelu(linear1(h)))."""
-        h = self.linear(h, p["linear1.weight"], p["linear1.bias"])
+        linear = self.layer_of(p)
+        h = linear(h, p["linear1.weight"], p["linear1.bias"])
         h = getattr(self, p["activation"])(h) if "activation" in p else self.activation(h)
-        return self.dropout(self.linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"]))
+        return self.dropout(linear(self.dropout(h), p["linear2.weight"], p["linear2.bias"]))
 
     def activation(self, x: A) -> A:
         """What stands between the two layers."""
@@ -78,8 +94,10 @@ class Networks(Generic[A]):
 
     def gated_branch(self, p: Inputs, h: A, k: A) -> A:
         """w2(silu(w1(h)) · w3(k)), where k is h."""
-        h = self.gated(self.linear(h, p["w1.weight"]), self.linear(k, p["w3.weight"]))
-        return self.linear(h, p["w2.weight"])
+        linear = self.layer_of(p)
+        return linear(
+            self.gated(linear(h, p["w1.weight"]), linear(k, p["w3.weight"])), p["w2.weight"]
+        )
 
     def gated(self, gate: A, up: A) -> A:
         """silu(gate) · up."""
@@ -90,11 +108,12 @@ class Networks(Generic[A]):
     def block(self, p: Inputs) -> A:
         """feed_forward(mixer(x)), and where the mixer is bare, one residual around both."""
         y = self.mixer(p["x"], p["num_heads"], part(p, "mixer.norm"))
-        q, gated = part(p, "ffn", x=y), p.get("ffn") == "swiglu"
+        q, ffn = part(p, "ffn", x=y), p.get("ffn", "standard")
         if p.get("norm") == "bare_mix":
-            h = self.gated_branch(q, y, y) if gated else self.branch(q, y)
+            h = self.gated_branch(q, y, y) if "swiglu" in ffn else self.branch(q, y)
             return self.first_norm({**q, "x": self.residual(p["x"], h)})
-        return self.swiglu_feed_forward(q) if gated else self.feed_forward(q)
+        network: Callable[[Inputs], A] = getattr(self, FEED_FORWARDS[ffn])
+        return network(q)
 
     def mixer(self, x: A, num_heads: int, norm: Inputs) -> A:
         """norm(x + token_mix(x)), x + token_mix(norm(x)), or norm(token_mix(x))."""

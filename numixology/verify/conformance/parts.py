@@ -23,7 +23,10 @@ from .textbook import Textbook
 __all__ = ["LAYERS", "part_bugs"]
 
 #: The stages that networks are made of.
-LAYERS = ("embedding", "token_mix", "layer_norm", "linear", "gelu", "gelu_tanh", "silu")
+LAYERS = (
+    "embedding", "token_mix", "layer_norm", "linear", "per_token_linear", "gelu", "gelu_tanh",
+    "silu",
+)  # fmt: skip
 
 _TOGETHER = "it fails as its parts do together"
 
@@ -74,8 +77,8 @@ def _layer(stage: str, adapter: Any) -> Callable[..., Tensor]:
 
     def layer(self: Textbook, *args: Any) -> Tensor:
         given = dict(zip(STAGES[stage].inputs, args, strict=False))
-        if stage == "linear" and len(args) < 3:
-            given["bias"] = leaf(np.zeros(args[1].shape[0], self.wide))
+        if "linear" in stage and len(args) < 3:
+            given["bias"] = leaf(np.zeros(args[1].shape[:-1], self.wide))
         tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
         shape = shape_of(STAGES[stage].output, sizes_in(stage, given))
 

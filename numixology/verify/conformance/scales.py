@@ -138,6 +138,18 @@ def _linear(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     }
 
 
+def _per_token_linear(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    """As of a linear layer, for every token by itself."""
+    x, weight, bias, ct = (np.abs(a) for a in (p["x"], p["weight"], p["bias"], ct))
+    B, outputs, features = len(x), *weight.shape[1:]
+    return {
+        "output": Sum(bias, np.einsum("bti,toi->bto", x, weight) + bias, features),
+        "x": Sum(0.0, np.einsum("bto,toi->bti", ct, weight), outputs),
+        "weight": Sum(0.0, np.einsum("bto,bti->toi", ct, x), B),
+        "bias": Sum(0.0, ct.sum(axis=0), B),
+    }
+
+
 def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     """dx = rstd (c - mean(c) - h mean(c h)), where c = ct · weight; h may be stored for it.
 
@@ -265,6 +277,7 @@ _RULES: dict[str, tuple[Rule, Collection[str]]] = {
     "token_mix": (_nothing, ()),
     "layer_norm": (_layer_norm, ("sums",)),
     "linear": (_linear, ("sums",)),
+    "per_token_linear": (_per_token_linear, ("sums",)),
     "softmax": (_softmax, _BOTH),
     "gelu": (_activation(_normal_gate), ("steps",)),
     "gelu_tanh": (_activation(_tanh_gate), ("steps",)),

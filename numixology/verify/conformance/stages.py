@@ -15,6 +15,7 @@ from ... import nn
 from ...errors import ArgumentError
 
 __all__ = [
+    "FEED_FORWARDS",
     "NETWORKS",
     "OPTIONS",
     "STAGES",
@@ -29,10 +30,17 @@ __all__ = [
 #: What a stage is called with: arrays by name, and settings.
 Inputs: TypeAlias = Mapping[str, Any]
 
+#: The stage that each feed-forward network of a block is.
+FEED_FORWARDS = {
+    "standard": "feed_forward",
+    "swiglu": "swiglu_feed_forward",
+    "per_token": "per_token_feed_forward",
+    "per_token_swiglu": "per_token_swiglu",
+}
 #: What a backend's networks may be; the first of each unless the adapter says otherwise.
 OPTIONS = {
     "activation": ("gelu", "gelu_tanh", "relu", "silu"),
-    "ffn": ("standard", "swiglu"),
+    "ffn": tuple(FEED_FORWARDS),
     "norm": ("guide", "post", "pre", "bare_mix"),
 }
 
@@ -96,11 +104,11 @@ def _given(p: Inputs, *names: str) -> dict[str, Any]:
     return {name: p[name] for name in names if name in p} | {"eps": p["eps"], "rng": 0}
 
 
-def _network(kind: type[nn.FeedForward | nn.SwiGLUFeedForward], first: str) -> Callable[..., Any]:
+def _network(kind: Callable[..., nn.Module], first: str) -> Callable[..., Any]:
     def make(p: Inputs) -> nn.Module:
-        F, D = p[f"{first}.weight"].shape
-        norm: Any = "post" if p.get("norm") in ("post", "bare_mix") else "pre"
-        return kind(D, F, norm=norm, **_given(p, "activation"))
+        *tokens, F, D = p[f"{first}.weight"].shape
+        norm = "post" if p.get("norm") in ("post", "bare_mix") else "pre"
+        return kind(*tokens, D, F, norm=norm, **_given(p, "activation"))
 
     return _module(make)
 
@@ -113,8 +121,8 @@ def _mixer(p: Inputs) -> nn.Module:
 
 def _of_blocks(p: Inputs, ffn: str) -> dict[str, Any]:
     """What a block is made with, whose feed-forward network is found under that name."""
-    first = "w1" if p.get("ffn") == "swiglu" else "linear1"
-    return {"ff_dim": len(p[f"{ffn}.{first}.weight"]), **_given(p, *OPTIONS)}
+    first = "w1" if "swiglu" in p.get("ffn", "") else "linear1"
+    return {"ff_dim": p[f"{ffn}.{first}.weight"].shape[-2], **_given(p, *OPTIONS)}
 
 
 def _block(p: Inputs) -> nn.Module:
@@ -130,6 +138,14 @@ def _model(p: Inputs) -> nn.Module:
 
 def _under(name: str, inputs: Mapping[str, str]) -> dict[str, str]:
     return {f"{name}.{key}": axes for key, axes in inputs.items()}
+
+
+def _per_token(inputs: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of linear layers, one for each token; those of norms are shared."""
+    return {
+        key: axes if "norm" in key else axes.replace("(", "(T, ").replace(",)", ")")
+        for key, axes in inputs.items()
+    }
 
 
 _X, _EPS, _HEADS = {"x": "(B, T, D)"}, {"eps": "()"}, {"num_heads": "()"}
@@ -158,6 +174,13 @@ _STAGES = (
         _call(F.layer_norm),
     ),
     Stage("linear", _X | _LINEAR, "x weightᵀ + bias", _call(F.linear), output="(B, T, F)"),
+    Stage(
+        "per_token_linear",
+        _X | _per_token(_LINEAR),
+        "x_t weight_tᵀ + bias_t",
+        _call(F.per_token_linear),
+        output="(B, T, F)",
+    ),
     Stage("gelu", _X, "x Φ(x)", _call(F.gelu)),
     Stage("gelu_tanh", _X, "½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))", _call(_GELU_TANH)),
     Stage("silu", _X, "x σ(x)", _call(F.silu)),
@@ -176,6 +199,20 @@ _STAGES = (
         _network(nn.SwiGLUFeedForward, "w1"),
         ("norm",),
     ),
+    Stage(
+        "per_token_feed_forward",
+        _X | _per_token(_FFN) | _EPS,
+        "x_t + linear2_t(gelu(linear1_t(norm(x_t))))",
+        _network(nn.PerTokenFeedForward, "linear1"),
+        ("activation", "norm"),
+    ),
+    Stage(
+        "per_token_swiglu",
+        _X | _per_token(_SWIGLU) | _EPS,
+        "x_t + w2_t(silu(w1_t(norm(x_t))) · w3_t(norm(x_t)))",
+        _network(nn.PerTokenSwiGLU, "w1"),
+        ("norm",),
+    ),
     Stage("mixer", _X | _NORM | _SETTINGS, "norm(x + token_mix(x))", _module(_mixer), ("norm",)),
     Stage("block", _X | _BLOCK | _SETTINGS, "feed_forward(mixer(x))", _module(_block), (*OPTIONS,)),
     Stage(
@@ -191,17 +228,18 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 
 
 #: The stages that are made of others.
-NETWORKS = ("feed_forward", "swiglu_feed_forward", "mixer", "block", "model")
+NETWORKS = (*FEED_FORWARDS.values(), "mixer", "block", "model")
 
 
 def inputs_of(stage: str, options: Mapping[str, str]) -> dict[str, str]:
     """The shape of each array of a stage by its name, where its networks have these options."""
     there = stage_of(stage)
-    if "ffn" not in there.options or options.get("ffn") != "swiglu":
+    if "ffn" not in there.options:
         return dict(there.inputs)
     ffn = "blocks.i.ffn" if stage == "model" else "ffn"
     others = {name: axes for name, axes in there.inputs.items() if not name.startswith(f"{ffn}.")}
-    return others | _under(ffn, _SWIGLU)
+    network = STAGES[FEED_FORWARDS[options.get("ffn", "standard")]].inputs
+    return others | _under(ffn, {name: axes for name, axes in network.items() if "." in name})
 
 
 def stage_of(name: str) -> Stage:

@@ -186,6 +186,13 @@ class Textbook(Networks[Tensor]):
         y = rows[order][:, terms] @ weight[:, terms].T
         return y[np.argsort(order)].reshape(*x.shape[:-1], weight.shape[0])
 
+    def per_token_linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x_t weight_tᵀ + bias_t, the terms and the sequences in the order of summation."""
+        order, terms = self.shuffled(len(x)), self.shuffled(x.shape[-1])
+        rows = x.permute(1, 0, 2)[:, order][..., terms]  # (T, B, in)
+        y = (rows @ weight[..., terms].permute(0, 2, 1))[:, np.argsort(order)].permute(1, 0, 2)
+        return self.store(y if bias is None else y + bias)
+
     # Activations
 
     def gelu(self, x: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ def test_there_are_many_of_every_family() -> None:
     counts = {family: families.count(family) for family in families}
     assert len(BUGS) >= 400
     assert {*counts} == {
-        "activations", "contracts", "linear", "moving", "networks", "normalization", "storage",
+        "activations", "contracts", "linear", "moving", "networks", "normalization",
+        "per_token", "storage",
     }  # fmt: skip
     assert min(counts.values()) >= 15
 

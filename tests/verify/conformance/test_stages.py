@@ -16,6 +16,7 @@ FUNCTIONS = {
     "token_mix": F.token_mix,
     "layer_norm": F.layer_norm,
     "linear": F.linear,
+    "per_token_linear": F.per_token_linear,
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,

@@ -147,6 +147,11 @@ class Jax(_OnCpu, Networks[Any]):
         y = x @ weight.T
         return y if bias is None else y + bias
 
+    def per_token_linear(self, x: Any, weight: Any, bias: Any = None) -> Any:
+        """x_t weight_tᵀ + bias_t."""
+        y = jnp.einsum("bti,toi->bto", x, weight)
+        return y if bias is None else y + bias
+
 
 class JaxFunction(_OnCpu):
     """One stage, by a function; made by :func:`jax_function`, which says what the arguments are."""

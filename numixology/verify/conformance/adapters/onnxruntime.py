@@ -71,6 +71,13 @@ class _Graph(Networks[Any]):
         y = self.node("MatMul", x, self.node("Transpose", weight, perm=[1, 0]))
         return y if bias is None else self.node("Add", y, bias)
 
+    def per_token_linear(self, x: str, weight: str, bias: str | None = None) -> str:
+        """x_t weight_tᵀ + bias_t."""
+        rows = self.node("Transpose", x, perm=[1, 0, 2])
+        y = self.node("MatMul", rows, self.node("Transpose", weight, perm=[0, 2, 1]))
+        y = self.node("Transpose", y, perm=[1, 0, 2])
+        return y if bias is None else self.node("Add", y, bias)
+
     def gelu(self, x: str) -> str:
         """x Φ(x)."""
         return self.node("Gelu", x)

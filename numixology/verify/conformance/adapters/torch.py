@@ -178,6 +178,7 @@ class Torch(_OnDevice, Networks[Any]):
 
     embedding = staticmethod(lambda ids, weight: F.embedding(ids, weight))
     linear = staticmethod(lambda x, weight, bias=None: F.linear(x, weight, bias))
+    per_token_linear = staticmethod(lambda x, weight, bias=None: _per_token(x, weight, bias))
     gelu = staticmethod(lambda x: F.gelu(x))
     gelu_tanh = staticmethod(lambda x: F.gelu(x, approximate="tanh"))
     silu = staticmethod(lambda x: F.silu(x))
@@ -192,6 +193,11 @@ class Torch(_OnDevice, Networks[Any]):
     def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
         """(x - mean) / √(var + eps) · weight + bias."""
         return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+
+def _per_token(x: Any, weight: Any, bias: Any) -> Any:
+    y = torch.bmm(x.transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
+    return y if bias is None else y + bias
 
 
 class TorchModule(_OnDevice):

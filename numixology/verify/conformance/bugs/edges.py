@@ -14,7 +14,7 @@ from .... import functional as F
 from ....array import Array
 from ....errors import ArgumentError
 from ....tensors import Tensor
-from ..stages import NETWORKS, Inputs, Stage, stage_of
+from ..stages import FEED_FORWARDS, NETWORKS, Inputs, Stage, stage_of
 from ..textbook import Textbook, straight_through
 from .overrides import of_output
 from .registry import Bug, Override, Row, table
@@ -114,7 +114,7 @@ def _of_steps(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
     if (there.name, axis) == ("layer_norm", "D"):
         mean, variance = lambda s, f, x: f(before(x)), lambda s, f, x, h: s.mean(h * h)
         yield "not-in-statistics", {"mean": mean, "variance": variance}
-    if axis == "F" and "feed_forward" in there.name:
+    if axis == "F" and there.name in FEED_FORWARDS.values():
         inner = of_output(_At("(B, T, F)", axis=axis, start=start).zero)
         yield "not-summed", {"activation": inner, "gated": inner}
     if (there.name, axis) == ("token_mix", "T") or (axis == "H" and "num_heads" in there.inputs):

@@ -17,7 +17,8 @@ from .steps import cast, chance, constant, kept_part, silu_slope
 __all__ = ["BUGS"]
 
 #: Stages that share their bugs.
-_FEED_FORWARD = "feed_forward swiglu_feed_forward"
+_STANDARD, _SWIGLU = "feed_forward per_token_feed_forward", "swiglu_feed_forward per_token_swiglu"
+_FEED_FORWARD = f"{_STANDARD} {_SWIGLU}"
 #: What goes wrong with x in x + y.
 _RESIDUALS: list[Row] = [
     ("{0}-missing", lambda s, f, x, y: y),
@@ -85,25 +86,26 @@ BUGS = table("networks", [
      lambda s, f, p, g: s.residual(p["x"], s.first_norm({**p, "x": g(p, p["x"])}))),
     *in_formats("inner-in-{}", lambda kind: dict.fromkeys(("activation", "gated"), output(kind))),
     *in_formats("branch-autocast-to-{}", _autocast),
-    ("feed_forward", "activation"),
+    (_STANDARD, "activation"),
     ("tanh-gelu-inside", lambda s, f, x: s.gelu_tanh(x)),
     ("silu-inside", lambda s, f, x: s.silu(x)),
     ("relu-inside", lambda s, f, x: F.relu(x)),
     ("activation-missing", lambda s, f, x: x),
     ("inner-times-one-minus-p", lambda s, f, x: 0.9 * f(x), "the inner layer is scaled by 1 - p"),
-    ("feed_forward", "branch"),
+    (_STANDARD, "branch"),
     ("activation-again-at-the-end", lambda s, f, p, h: s.activation(f(p, h))),
     ("activation-after-second-layer",
      {"activation": lambda s, f, x: x, "branch": lambda s, f, p, h: s.gelu(f(p, h))}),
     ("first-bias-missing", lambda s, f, p, h: f({**p, "linear1.bias": None}, h)),
     ("second-bias-missing", lambda s, f, p, h: f({**p, "linear2.bias": None}, h)),
-    ("weights-tied", lambda s, f, p, h: f({**p, "linear2.weight": p["linear1.weight"].T}, h)),
-    ("feed_forward", "dropout"),
+    ("weights-tied", lambda s, f, p, h: f(
+        {**p, "linear2.weight": p["linear1.weight"].transpose(-1, -2)}, h)),
+    (_STANDARD, "dropout"),
     ("dropout-active", lambda s, f, x: _dropped(x, chance(s)), "dropout still drops", "unsteady"),
     ("dropout-scaled-up", lambda s, f, x: x / 0.9, "dropout still multiplies by 1 / (1 - p)"),
     ("dropout-scaled-down", lambda s, f, x: x * 0.9, "dropout multiplies by 1 - p"),
     ("dropout-in-backward-only", lambda s, f, x: straight_through(x, _dropped(x, 0))),
-    ("swiglu_feed_forward", "gated"),
+    (_SWIGLU, "gated"),
     ("gate-not-activated", lambda s, f, g, u: s.store(g * u)),
     ("gelu-gate", lambda s, f, g, u: s.store(s.gelu(g) * u), "the gate is GELU, as in GEGLU"),
     ("sigmoid-gate", lambda s, f, g, u: s.store(F.sigmoid(g) * u), "the gate is σ, as in GLU"),
@@ -115,19 +117,19 @@ BUGS = table("networks", [
     ("gate-and-up-added", lambda s, f, g, u: s.store(s.silu(g) + u)),
     *in_formats("gated-product-in-{}", lambda kind: lambda s, f, g, u: cast(
         cast(s.silu(g), kind) * cast(u, kind), kind)),
-    ("swiglu_feed_forward", "gated", _gated_backward),
+    (_SWIGLU, "gated", _gated_backward),
     ("gate-and-up-gradients-swapped", lambda a, g, u: a * g + (silu_slope(g) * u).detach() * u),
     ("up-gradient-without-activation", lambda a, g, u: F.silu(g) * u.detach() + u * g.detach()),
     ("gate-gradient-of-sigmoid", lambda a, g, u: a * u + F.sigmoid(g) * u.detach()),
     ("gate-gradient-with-silu-for-its-slope", lambda a, g, u: a * u + g * (a * u).detach()),
     ("gate-and-up-weight-gradients-swapped", {"vjp": lambda s, f, *args: {
         **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}}),
-    ("swiglu_feed_forward", "gated_branch"),
+    (_SWIGLU, "gated_branch"),
     ("up-of-the-input-not-normed", lambda s, f, p, h, k: f(p, h, p["x"])),
     ("gate-weight-for-up-too", lambda s, f, p, h, k: f({**p, "w3.weight": p["w1.weight"]}, h, k)),
     ("gate-and-up-rows-interleaved", lambda s, f, p, h, k: f(
-        {**p, "w1.weight": (both := F.concatenate([p["w1.weight"], p["w3.weight"]]))[::2],
-         "w3.weight": both[1::2]}, h, k)),
+        {**p, "w1.weight": F.concatenate([p["w1.weight"], p["w3.weight"]], -2)[..., ::2, :],
+         "w3.weight": F.concatenate([p["w1.weight"], p["w3.weight"]], -2)[..., 1::2, :]}, h, k)),
     ("up-path-gradient-dropped", lambda s, f, p, h, k: f(p, h, k.detach())),
     ("gate-path-gradient-dropped", lambda s, f, p, h, k: f(p, h.detach(), k)),
     ("mixer block", "mixed", _mixed),
