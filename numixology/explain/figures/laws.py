@@ -21,6 +21,7 @@ from ...functional.mixing import (
     mixing_condition,
     mixing_rank,
     token_mix,
+    token_revert,
 )
 from ...functional.normalization import layer_norm
 from ...tensors import Tensor, tensor
@@ -593,7 +594,7 @@ def _example(num_tokens: int, hidden_dim: int, num_heads: int) -> _Example:
     T, D, H = num_tokens, hidden_dim, num_heads
     within(_MOST_NUMBERS, num_tokens=T, hidden_dim=D)
     d = divided(D, H)
-    even = sum(len(cycle) % 2 == 0 for cycle in chunk_cycles(T, H))
+    even = T * H - mixing_rank(T, H)
     lost = alternating(T, H, 1.0 + np.arange(even * d).reshape(even, d))
     x = np.random.default_rng(0).integers(-9, 10, (1, T, D)).astype(float)
     return _Example(H, x, lost.reshape(1, T, D))
@@ -612,12 +613,9 @@ def _mix_and_revert(x: Tensor, num_heads: int) -> Tensor:
 
     The network is one for each token alone; GELU after LayerNorm stands for it.
     """
-    B, T, D = x.shape
     mixed = token_mix(x, num_heads)  # (B, T, D)
     mixed = mixed + gelu(layer_norm(mixed))
-    exchanged = mixed.reshape(B, num_heads, T * D // num_heads)
-    reverted = token_mix(exchanged, T).reshape(B, T, D)
-    return x + gelu(layer_norm(reverted))
+    return x + gelu(layer_norm(token_revert(mixed, num_heads)))
 
 
 def _head_major(x: Array, num_heads: int) -> Array:
