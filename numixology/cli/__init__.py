@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all is well, 1 if a check failed, 2 for arguments that make no sense, 3 if a check
-        proved nothing, 4 if what is to be checked needs something that is not here.
+        proved nothing, 4 if what is to be checked needs something that is not here, 130 if it was
+        interrupted.
     """
     typed = sys.argv[1:] if argv is None else argv
     try:
@@ -49,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NumixologyError as error:
         print(f"numixology {options.command}: {error}", file=sys.stderr)
         return EXIT_CODES["unsupported" if isinstance(error, UnsupportedError) else "usage"]
+    except KeyboardInterrupt:
+        print(f"\nnumixology {options.command}: interrupted", file=sys.stderr)
+        return 130  # as shells have it
 
 
 def _parser(typed: Sequence[str]) -> Parser:

@@ -107,7 +107,7 @@ def _run_table(options: argparse.Namespace) -> None:
     def loss(model: TableModel, rng: np.random.Generator) -> Tensor:
         return rows.rows(rng.integers(cut, size=_BATCH)).loss(model)
 
-    runs = [*_trained(options, partial(TableModel, rows), loss)]
+    runs = [*_trained(options, partial(TableModel, whole), loss)]
     table = [[run.mixing, *_judged(run.model, held_out), f"{run.seconds:.1f}"] for run in runs]
     header = ["mixing", "parameters", "loss", "AUC", "seconds"]
     p = rows.target.mean()

@@ -1,8 +1,10 @@
 """A feature table from a CSV file."""
 
 import csv
+import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,25 +48,31 @@ def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            header, *rows = (row for row in csv.reader(file) if row)
+            reader = csv.reader(file, skipinitialspace=True)
+            lines = [(reader.line_num, row) for row in reader if row]
     except (OSError, ValueError, csv.Error) as error:
         got = getattr(error, "strerror", None) or str(error)
-        invariant = f"{path} must be a CSV file in UTF-8, with a line of names"
+        invariant = f"{path} must be a CSV file in UTF-8"
         raise ArgumentError(invariant, got, "look at it, or choose another") from error
+    if not lines:
+        raise ArgumentError(f"{path} has a line of names", "an empty file", "choose another")
+    (_, header), *rows = lines
     if len({*header}) < len(header):
         raise ArgumentError("columns have different names", ", ".join(header), "rename them")
-    for i, row in enumerate(rows, start=2):
+    for line, row in rows:
         if len(row) != len(header):
             invariant = f"every row of {path} has {len(header)} entries"
-            raise ArgumentError(invariant, f"{len(row)} in row {i}", "fill it up, or quote commas")
+            got, instead = f"{len(row)} in line {line}", "fill it up, or quote commas"
+            raise ArgumentError(invariant, got, instead)
     if target not in header or len(header) == 1:
         names = ", ".join(header)
         invariant = "the target is one of several columns"
         raise ArgumentError(invariant, repr(target), f"choose one of {names}")
-    columns = [[row[i] for row in rows] for i in range(len(header))]
-    labels = _in_order({*columns[header.index(target)]})
+    columns = [[row[i] for _, row in rows] for i in range(len(header))]
+    marks = _labels(columns[header.index(target)])
+    labels = sorted({*marks})
     if len(labels) != 2:
-        got = ", ".join([str(len(labels)), *labels[:5]])
+        got = ", ".join(map(str, [len(labels), *labels[:5]]))
         raise ArgumentError(f"{target} has two labels", got, "choose another column")
     categorical: dict[str, Array] = {}
     numeric: dict[str, Array] = {}
@@ -81,16 +89,17 @@ def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
         np.stack([*part.values()], axis=1) if part else np.zeros((len(rows), 0), dtype)
         for part, dtype in ((categorical, int), (numeric, float))
     )
-    positive = np.array([1.0 * (label == labels[1]) for label in columns[header.index(target)]])
+    positive = np.array([1.0 * (mark == labels[1]) for mark in marks])
     return FeatureTable((*categorical, *numeric), ids, numbers, positive)
 
 
-def _in_order(labels: set[str]) -> list[str]:
-    """As numbers, or where some are none by their spelling."""
+def _labels(column: Sequence[str]) -> Sequence[Any]:
+    """Numbers, or where some are none what is written."""
     try:
-        return sorted(labels, key=float)
+        numbers = [float(entry) for entry in column]
     except ValueError:
-        return sorted(labels)
+        return column
+    return column if any(map(math.isnan, numbers)) else numbers
 
 
 def _numbers(column: Sequence[str]) -> Array | None:
@@ -102,5 +111,6 @@ def _numbers(column: Sequence[str]) -> Array | None:
     finite = np.isfinite(numbers)
     if len({*numbers[finite]}) <= _FEW:
         return None
+    numbers /= np.abs(numbers[finite]).max()  # so that no square leaves the range
     numbers -= numbers[finite].mean()
     return np.where(finite, numbers / numbers[finite].std(), 0.0)

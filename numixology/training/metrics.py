@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, ShapeError, shown
 
 __all__ = ["auc"]
 
@@ -24,7 +24,7 @@ def auc(scores: Any, target: Any) -> float:
 
     Raises:
         ShapeError: the two have different shapes, or more axes than one.
-        ArgumentError: there are no positives or no negatives, or a score is NaN.
+        ArgumentError: there are no positives or no negatives, or other targets, or a score is NaN.
 
     Source: Mann and Whitney 1947.
 
@@ -33,7 +33,10 @@ def auc(scores: Any, target: Any) -> float:
         >>> nx.training.auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
         0.75
     """
-    s, positive = np.asarray(scores), np.asarray(target).astype(bool)
+    s, t = np.asarray(scores), np.asarray(target)
+    if not np.isin(t, (0, 1)).all():
+        raise ArgumentError("a target is 0 or 1", shown(target), "compare it with a threshold")
+    positive = t.astype(bool)
     if s.shape != positive.shape or s.ndim != 1:
         got = f"{s.shape} and {positive.shape}"
         raise ShapeError("scores and target have the same shape (n,)", got, "flatten them")

@@ -1,6 +1,7 @@
 """Tables of categorical and numeric features, as recommenders have them, and a model of them."""
 
-from typing import NamedTuple, Unpack
+import math
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class FeatureTable(NamedTuple):
 
     def loss(self, model: "TableModel") -> Tensor:
         """The mean cross-entropy over all rows."""
-        return binary_cross_entropy_with_logits(model(self.ids, self.numbers), self.target)
+        numbers = self.numbers.astype(model.head.weight.dtype)
+        return binary_cross_entropy_with_logits(model(self.ids, numbers), self.target)
 
 
 def generated_table(num_rows: int = 4000, *, rng: Rng = None) -> FeatureTable:
@@ -109,16 +111,18 @@ class TableModel(Module):
         D, H, rng = 16, 4, np.random.default_rng(options.get("rng"))
         (_, C), (_, M) = table.ids.shape, table.numbers.shape
         options = {"ffn": "per_token", "norm": "post", "dropout": 0.0, **options, "rng": rng}
-        self.embedding = Embedding(1 + int(table.ids.max(initial=0)), D, rng=rng)
-        self.tokenizer = GroupTokenizer(C * [D] + M * [1], D, rng=rng)
+        own: dict[str, Any] = {"rng": rng, "dtype": options.get("dtype", np.float64)}
+        self.embedding = Embedding(1 + int(table.ids.max(initial=0)), D, **own)
+        self.tokenizer = GroupTokenizer(C * [D] + M * [1], D, **own)
         depth = max(depth_to_mix(C + M, H) or 0, 1)
         self.blocks = [RankMixerBlock(C + M, D, H, **options) for _ in range(depth)]
         self.pooling = MeanPooling()
-        self.head = Linear(D, 1, rng=rng)
+        self.head = Linear(D, 1, **own)
 
     def forward(self, ids: Array, numbers: Array) -> Tensor:
         """Ids (B, C) and numbers (B, M) to logits (B,)."""
-        embedded = self.embedding(ids).reshape(len(ids), -1)  # (B, C·D)
+        tokens = self.embedding(ids)  # (B, C, D)
+        embedded = tokens.reshape(len(ids), math.prod(tokens.shape[1:]))  # (B, C·D)
         x = self.tokenizer(embedded, numbers)  # (B, T, D)
         for block in self.blocks:
             x = block(x)

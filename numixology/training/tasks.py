@@ -10,7 +10,7 @@ There are T = 4 fields of 4 values each, and training is on all 4⁴ = 256 input
 """
 
 import math
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -90,10 +90,11 @@ class TaskModel(Module):
     def __init__(self, task: Task, **options: Unpack[BlockOptions]) -> None:
         T, D, rng = _FIELDS, 16, np.random.default_rng(options.get("rng"))
         options = {"ffn": "per_token", "norm": "post", "dropout": 0.0, **options, "rng": rng}
+        own: dict[str, Any] = {"rng": rng, "dtype": options.get("dtype", np.float64)}
         self.pooled = task.target.ndim == 1
-        self.embedding = Embedding(T * _VALUES, D, rng=rng)
+        self.embedding = Embedding(T * _VALUES, D, **own)
         self.block = RankMixerBlock(T, D, T, **options)
-        self.head = Linear(D, 1 if self.pooled else _VALUES, rng=rng)
+        self.head = Linear(D, 1 if self.pooled else _VALUES, **own)
 
     def forward(self, ids: Array) -> Tensor:
         """Ids (B, T) to logits."""

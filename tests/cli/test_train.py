@@ -76,6 +76,14 @@ def test_state_is_saved_before_now_and_then_and_after(run, tmp_path, monkeypatch
     assert steps == [0, 3, 6, 7]
 
 
+def test_an_interrupt_ends_it_in_a_line(run, monkeypatch) -> None:
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("numixology.cli.train.train", interrupted)
+    assert run("train copy") == (130, "", "\nnumixology train: interrupted\n")
+
+
 def test_a_terminal_sees_a_bar(run, monkeypatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     _, out, err = run("train copy --steps 4")
@@ -142,6 +150,13 @@ def test_a_file_of_one_s_own_is_read_saved_and_resumed(printed, refused, tmp_pat
     assert "goes on with the training" in refused(
         f"train table --save {tmp_path}/run.npz --mixing rankmixer --resume"
     )
+
+
+def test_a_category_may_be_among_the_rows_held_out_alone(printed, tmp_path) -> None:
+    for odd in range(0, 24, 2):  # some of them are held out
+        lines = [f"{'z' if i == odd else 'a'},{i // 2 % 2}\n" for i in range(24)]
+        (tmp_path / "a.csv").write_text("site,click\n" + "".join(lines), "utf-8")
+        printed(f"train table --csv {tmp_path}/a.csv --target click --steps 1 --mixing identity")
 
 
 @pytest.mark.parametrize(

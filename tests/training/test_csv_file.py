@@ -47,7 +47,15 @@ def test_what_is_missing_is_at_the_mean_or_a_category(table) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "positive"),
-    [("0 1", "1"), ("no yes", "yes"), ("-1 10", "10"), ("9 10", "10"), ("False True", "True")],
+    [
+        ("0 1", "1"),
+        ("0.0 1", "1"),
+        ("1 nan", "nan"),
+        ("no yes", "yes"),
+        ("-1 10", "10"),
+        ("9 10", "10"),
+        ("False True", "True"),
+    ],
 )
 def test_the_last_label_is_the_positive_one(table, labels, positive) -> None:
     one, other = labels.split()
@@ -56,16 +64,32 @@ def test_the_last_label_is_the_positive_one(table, labels, positive) -> None:
         assert found.target.tolist() == [first == positive, second == positive]
 
 
+def test_labels_are_one_where_their_numbers_are(table) -> None:
+    assert table("x,y\na,1\nb,0\nc,1.0\n").target.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("power", [-320, -200, 0, 306])
+def test_numbers_of_any_size_become_columns_of_one_size(table, power) -> None:
+    numbers = [f"{i}e{power}" for i in range(-5, 6)]
+    found = table(rows(["n", *numbers], ["y", *"01010101011"]))
+    expected = np.arange(-5, 6) / np.sqrt(10)
+    tolerance = 1e-3 if power == -320 else 1e-15  # where few digits are left
+    np.testing.assert_allclose(found.numbers[:, 0], expected, rtol=tolerance, atol=tolerance)
+
+
 def test_quotes_marks_of_order_and_blank_lines_are_read(table) -> None:
-    found = table('x,y\r\n"a, b",0\r\n\r\n"a, b",1\r\n', encoding="utf-8-sig")
+    found = table('x, y\r\n"a, b", 0\r\n\r\n"a, b", 1\r\n', encoding="utf-8-sig")
     assert (found.names, found.ids.tolist()) == (("x",), [[0], [0]])
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "must be a CSV file in UTF-8, with a line of names"),
-        ("x,y\n1\n", "has 2 entries: got 1 in row 2; fill it up, or quote commas"),
+        ("", "has a line of names: got an empty file"),
+        ("\n\n", "has a line of names: got an empty file"),
+        ("x,y\n1\n", "has 2 entries: got 1 in line 2; fill it up, or quote commas"),
+        ('x,y\n\n"a\nb",1\n2\n', "has 2 entries: got 1 in line 5"),
+        ("x,y\n1,1\n2,1.0\n", "y has two labels: got 1, 1.0"),
         ("x,z\n1,2\n", "the target is one of several columns: got 'y'; choose one of x, z"),
         ("y\n1\n0\n", "the target is one of several columns"),
         ("x,x,y\n1,2,3\n", "columns have different names: got x, x, y"),

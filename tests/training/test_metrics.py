@@ -41,6 +41,9 @@ def test_what_is_no_ranking_is_refused() -> None:
     for scores, target in (([1.0, 2.0], [1, 1]), ([1.0, np.nan], [0, 1]), ([], [])):
         with refused(ArgumentError, "a ranking has positives, negatives and no NaN"):
             auc(scores, target)
+    for target in ([1, 2], [-1, 1], [0.2, 0], [np.nan, 0], ["no", "yes"]):
+        with refused(ArgumentError, "a target is 0 or 1"):
+            auc([1.0, 2.0], target)
     for scores, target in (([1.0, 2.0], [1]), ([[1.0, 2.0]], [[0, 1]])):
         with refused(ShapeError, "scores and target have the same shape (n,)"):
             auc(scores, target)

@@ -44,6 +44,16 @@ def test_mixing_finds_the_pairs_and_the_identity_does_not() -> None:
     assert found["identity"] < 0.58
 
 
+def test_a_model_may_be_of_float32_and_a_batch_empty() -> None:
+    table = generated_table(6, rng=0)
+    model = TableModel(table, rng=0, dtype="float32")
+    assert {p.dtype for p in model.parameters()} == {np.dtype("float32")}
+    table.loss(model).backward()
+    expected = table.loss(TableModel(table, rng=0)).item()
+    assert table.loss(model).item() == pytest.approx(expected, rel=1e-5)
+    assert model(table.ids[:0], table.numbers[:0].astype("float32")).shape == (0,)
+
+
 @pytest.mark.parametrize(("C", "M", "depth"), [(1, 0, 1), (0, 2, 1), (3, 4, 2), (20, 0, 3)])
 def test_there_are_as_many_blocks_as_let_all_columns_meet(C, M, depth) -> None:
     rng = np.random.default_rng(0)

@@ -45,6 +45,15 @@ def test_models_without_mixing_are_functions_of_their_fields(name) -> None:
 
 
 @names
+def test_a_model_may_be_of_float32(name) -> None:
+    task = TASKS[name]
+    model = TaskModel(task, rng=0, dtype="float32")
+    assert {p.dtype for p in model.parameters()} == {np.dtype("float32")}
+    expected = task.loss(TaskModel(task, rng=0)).item()
+    assert task.loss(model).item() == pytest.approx(expected, rel=1e-5)
+
+
+@names
 def test_twenty_steps_pass_the_bound_with_mixing_and_stay_above_it_without(name) -> None:
     task = TASKS[name]
     last = {}
