@@ -8,6 +8,9 @@ from ..explain import identify
 from .parsing import SIZES, fitting, in_one_line, named, natural
 from .printing import say
 
+#: What to do about an error of the block itself.
+_INSTEAD = "check --tokens and --dim; for torch wrap it: f(torch.from_numpy(x)).numpy(force=True)"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
@@ -26,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     sizes = (options.num_tokens, options.hidden_dim)
     with (
         fitting(),
-        in_one_line(f"{options.target} must take arrays (B, T, D)", "wrap it so"),
+        in_one_line(f"{options.target} must take arrays (B, T, D)", _INSTEAD),
     ):
         found = identify(named(options.target), *sizes, dtype=options.dtype, rng=options.seed)
     say(str(found))

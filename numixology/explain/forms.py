@@ -14,7 +14,7 @@ from ..nn.activation import ActivationName
 from ..nn.mixers import MixingName
 from ..nn.rankmixer import BlockNorm, Network
 from ..text import filled
-from .questions import ADDED, Asked, Mixings, distance
+from .questions import ADDED, BlackBox, Mixings, distance
 
 __all__ = ["Answer", "BlockForm", "identify"]
 
@@ -25,6 +25,13 @@ _FIRST: dict[Network, tuple[str, int]] = {
     "per_token": ("ffn.linear1.weight", 3),
     "swiglu": ("ffn.w1.weight", 2),
     "per_token_swiglu": ("ffn.w1.weight", 3),
+}
+#: Where the norms stand.
+_WHERE: dict[BlockNorm, str] = {
+    "guide": "the mixer's norm follows its residual, the network's comes first: the Visual Guide's",
+    "post": "both norms follow their residuals: the paper's",
+    "pre": "both norms come first",
+    "bare_mix": "no residual around the mixing, and one around both halves",
 }
 _GATED = ("swiglu", "per_token_swiglu")
 
@@ -87,6 +94,8 @@ class BlockForm(NamedTuple):
 
     def __str__(self) -> str:
         lines = [f"form: {self.name}"]
+        if self.norm:
+            lines.append(filled(_WHERE[self.norm], 6))
         for question, answer, because in self.answers:
             lines += [f"{question + ':':14}{answer}", filled(because, 16)]
         return "\n".join(lines)
@@ -117,6 +126,7 @@ def identify(
 
     Raises:
         ShapeError: ``fn`` returns another shape.
+        DTypeError: ``fn`` returns fewer digits than it is given.
         ArgumentError: T is 1 or D below 4; or the outputs are not finite, or not the same for the
             same sequence.
         StateDictError: the parameters are not those of a block.
@@ -141,18 +151,18 @@ def identify(
     if T == 1 or D < 4:
         invariant = "a block that can be told has two tokens and four features"
         raise ArgumentError(invariant, f"{T} and {D}", "make a larger one")
-    block = Asked(fn, T, D, as_dtype(dtype), np.random.default_rng(rng))
+    block = BlackBox(fn, T, D, as_dtype(dtype), np.random.default_rng(rng))
     block.check()
     because = {}
     norm, because["norms"] = block.norms()
     normalization, because["kind of norm"] = block.normalization(norm)
     mixings, because["mixing"], residual, because["residual"] = block.mixings(norm, normalization)
-    if norm and residual not in ADDED and not _still(mixings):
+    if norm and residual not in ADDED and not _moves_nothing(mixings):
         because["norms"] += f" as in {norm!r}, but {because['residual']}"
         norm = None
     network, because["network"] = block.network(norm, mixings)
     eps, because["eps"] = block.eps(norm, normalization, mixings)
-    because["activation"] = "the outputs do not show it; give parameters="
+    because["activation"] = "the outputs do not show it; see parameters= of identify"
     found = BlockForm(norm, normalization, (*mixings,), network, eps, None, None, ())
     if parameters is not None:
         found, equal = _compared(block, found, parameters)
@@ -181,7 +191,7 @@ def _listed(mixings: Iterable[tuple[str, int]], hidden_dim: int) -> str:
     )
 
 
-def _still(mixings: Mixings) -> bool:
+def _moves_nothing(mixings: Mixings) -> bool:
     """Whether the mixing is known to move nothing."""
     return ("identity", 1) in mixings
 
@@ -199,7 +209,7 @@ class _Form(NamedTuple):
 
 
 def _compared(
-    block: Asked, found: BlockForm, parameters: Mapping[str, Any]
+    block: BlackBox, found: BlockForm, parameters: Mapping[str, Any]
 ) -> tuple[BlockForm, str]:
     """What is left if the block is built in each form that may be, and its outputs compared."""
     scales = 10.0 ** -np.arange(8)  # down to variances next to which any eps is large
@@ -238,7 +248,7 @@ def _network(parameters: Mapping[str, Any]) -> Network:
 
 
 def _built(
-    block: Asked, found: BlockForm, parameters: Mapping[str, Any], ffn: Network
+    block: BlackBox, found: BlockForm, parameters: Mapping[str, Any], ffn: Network
 ) -> Iterator[tuple[_Form, nn.Module]]:
     """A block of each form with these parameters; one block has every eps in turn."""
     ff_dim = np.shape(parameters[_FIRST[ffn][0]])[-2]

@@ -14,14 +14,14 @@ import numpy as np
 
 from .. import nn
 from ..array import Array
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..nn.mixers import MixingName
 from ..tensors import tensor
 
-__all__ = ["ADDED", "Asked", "Mixings", "Said", "permutations"]
+__all__ = ["ADDED", "BlackBox", "Mixings", "Reply", "permutations"]
 
 #: An answer, None where it cannot be told, and what showed it.
-Said: TypeAlias = tuple[Any, str]
+Reply: TypeAlias = tuple[Any, str]
 #: Where a mixing puts each feature, (T·D,), by its name and number of heads.
 Mixings: TypeAlias = dict[tuple[MixingName, int], Array]
 
@@ -32,8 +32,8 @@ _ROWS = 64  # sequences in a call
 _MOST = 2048  # features whose effects are all looked at; of more, those of three tokens
 
 
-class Asked:
-    """A block that can be asked.
+class BlackBox:
+    """A block of which only the outputs are seen.
 
     What is equal may differ by ``same`` of the largest entry, in which rounding has room; what
     differs does so by far more. ``huge`` makes a token so large that nothing of order 1 turns it.
@@ -62,6 +62,9 @@ class Asked:
         if y.shape != x.shape:
             got = f"{x.shape} to {y.shape}"
             raise ShapeError("a block goes from (B, T, D) to (B, T, D)", got, "wrap it so")
+        if np.result_type(y, self.dtype) != y.dtype:
+            invariant, got = f"a block returns {self.dtype} for {self.dtype}", str(y.dtype)
+            raise DTypeError(invariant, got, "ask with dtype float32")
         if not np.isfinite(y).all():
             raise ArgumentError("the outputs of a block are finite", "NaN or infinity", "mend it")
         return y.astype(np.float64)
@@ -87,13 +90,15 @@ class Asked:
         x = self.draw(2)
         y = self(x)
         for other, what in ((self(x), "the same input"), (self(x[:1]), "the same sequence alone")):
-            if distance(y[: len(other)], other) > self.same:
-                invariant, got = "a block has one output for an input", f"another for {what}"
-                raise ArgumentError(invariant, got, "call its eval() first")
+            if (off := distance(y[: len(other)], other)) > self.same:
+                invariant = "a block has one output for an input"
+                got = f"another for {what}, off by {off:.0e}"
+                instead = "call its eval() first, or ask with dtype float32 if it rounds to that"
+                raise ArgumentError(invariant, got, instead)
 
     # Where the norms stand ------------------------------------------------------------------
 
-    def norms(self) -> Said:
+    def norms(self) -> Reply:
         """By what the scale of x does to y.
 
         - ``"pre"``: y = cx + bounded, and the mixed part does not see the scale of a token.
@@ -157,7 +162,7 @@ class Asked:
         weights = np.linalg.lstsq(squares, np.ones(len(y)))[0]
         return "RMSNorm" if np.abs(squares @ weights - 1).max() < 1e-3 else None
 
-    def normalization(self, norm: str | None) -> Said:
+    def normalization(self, norm: str | None) -> Reply:
         """LayerNorm subtracts the mean, so that it does not see a constant; RMSNorm does."""
         if norm is None:
             return None, "it is not known where the norms stand"
@@ -275,23 +280,23 @@ class Asked:
             x[:, s] = self.draw(5)[:, s]
             z, y = normalized(x[:, s], normalization), self(self.huge * x)
             z, change = z[1:] - z[0], y[1:] - y[0]  # (4, D), (4, T, D)
-            left = {key: to for key, to in left.items() if _stands(to, s, z, change)}
+            left = {key: to for key, to in left.items() if _is_put(to, s, z, change)}
         return left
 
     # Whose network --------------------------------------------------------------------------
 
-    def network(self, norm: str | None, mixings: Mixings) -> Said:
+    def network(self, norm: str | None, mixings: Mixings) -> Reply:
         """One network makes equal tokens of equal tokens."""
         if norm == "pre":
             return self._network_of_large(mixings)
-        period = _period(mixings, self.T, self.D)
+        period = _repeat(mixings, self.T, self.D)
         if not period:
             return None, "no tokens are known to be equal after the mixing"
         part = self.draw(4)[:, :1, :period]
         y = self(np.tile(part, (1, self.T, self.D // period)))
-        return self._told(y, np.broadcast_to(y[:, :1], y.shape), 10 * self.same)
+        return self._shared(y, np.broadcast_to(y[:, :1], y.shape), 10 * self.same)
 
-    def _network_of_large(self, mixings: Mixings) -> Said:
+    def _network_of_large(self, mixings: Mixings) -> Reply:
         """Of a large token y - x is a part that was mixed and f(norm(x)).
 
         What a token does to the first is alike where the same feature of its own was put, or none.
@@ -310,9 +315,9 @@ class Asked:
         if not any(at.any() for at in fit.values()):
             return None, "every token has features of its own in another place"
         a, b = (np.concatenate([change[pair[i]][at] for pair, at in fit.items()]) for i in (0, 1))
-        return self._told(a, b, 0.02)
+        return self._shared(a, b, 0.02)
 
-    def _told(self, a: Array, b: Array, same: float) -> Said:
+    def _shared(self, a: Array, b: Array, same: float) -> Reply:
         apart = distance(a, b)
         if apart < same:
             return "shared", "equal tokens stay equal"
@@ -322,27 +327,27 @@ class Asked:
 
     # Its eps --------------------------------------------------------------------------------
 
-    def eps(self, norm: str | None, normalization: str | None, mixings: Mixings) -> Said:
+    def eps(self, norm: str | None, normalization: str | None, mixings: Mixings) -> Reply:
         """The decade of eps.
 
         A norm makes of cu the vector r · norm(u), r = √(c²v / (c²v + eps)), with the variance v of
         u. Where a residual carries it to y, and what follows sees no scale, y is a straight line in
         r; for any other eps it is none.
         """
-        found = self._quiet(norm, normalization, mixings) if mixings and normalization else None
+        found = self._eps_probe(norm, normalization, mixings) if mixings and normalization else None
         if found is None:
             return None, "norm or mixing is not known, or no token sees another's"
         x, t, variance = found
         logs = np.arange(-16, 4, 0.05)
         y = self(np.sqrt(10**logs / variance)[:, None, None] * x)[:, t]
-        errors = {guess: _bent(logs, guess, y) for guess in np.arange(-13, -1.9, 0.25)}
+        errors = {guess: _misfit(logs, guess, y) for guess in np.arange(-13, -1.9, 0.25)}
         best = min(errors, key=lambda guess: errors[guess])
         others = min(error for guess, error in errors.items() if guess != best)
         if best % 1 or others < 100 * errors[best]:
-            return None, "the outputs do not show it; give parameters="
+            return None, "the outputs do not show it; see parameters= of identify"
         return float(f"1e{best:.0f}"), "for this one y depends on r in the simplest way"
 
-    def _quiet(
+    def _eps_probe(
         self, norm: str | None, normalization: str | None, mixings: Mixings
     ) -> tuple[Array, int, float] | None:
         """An x, and a token t in which nothing but the first norm sees the scale of x.
@@ -404,7 +409,7 @@ def _reach(to: Array, token: int, num_tokens: int) -> Array:
     return reach
 
 
-def _stands(to: Array, token: int, z: Array, change: Array) -> bool:
+def _is_put(to: Array, token: int, z: Array, change: Array) -> bool:
     """Whether what changed elsewhere is w · z, each at the place that the mixing has for it."""
     _, T, D = change.shape
     source = np.argsort(to).reshape(T, D)
@@ -425,7 +430,7 @@ def _own(to: Array, num_tokens: int) -> Array:
     return own
 
 
-def _period(mixings: Mixings, num_tokens: int, hidden_dim: int) -> int:
+def _repeat(mixings: Mixings, num_tokens: int, hidden_dim: int) -> int:
     """The largest p for which tokens that repeat p features are all alike after mixing; or 0."""
     T, D = num_tokens, hidden_dim
     for p in (p for p in range(D, 1, -1) if D % p == 0 and mixings):
@@ -436,7 +441,7 @@ def _period(mixings: Mixings, num_tokens: int, hidden_dim: int) -> int:
     return 0
 
 
-def _bent(logs: Array, guess: float, y: Array) -> float:
+def _misfit(logs: Array, guess: float, y: Array) -> float:
     """What a cubic in r leaves of y, relative to how much y varies."""
     r = 1 / np.sqrt(1 + 10 ** (guess - logs))
     use = (r > 0.5) & (r < 0.99999)
