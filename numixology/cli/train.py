@@ -14,12 +14,13 @@ import numpy as np
 from ..checks import positive
 from ..errors import ArgumentError
 from ..explain import Chart, Scene, Series, chart_plot
+from ..functional import binary_cross_entropy_with_logits
 from ..modes import no_grad
 from ..nn import Module
 from ..nn.mixers import MixingName
 from ..optim import Adam
 from ..tensors import Tensor
-from ..text import columns
+from ..text import columns, filled
 from ..training import (
     TASKS,
     FeatureTable,
@@ -36,8 +37,12 @@ from .parsing import natural, subcommands
 from .printing import bar, progress, say, write
 
 _SAVE = "save the state there every 50 steps and at the end (.npz or .safetensors)"
-#: Steps between two savings, points of a curve that are drawn, and rows of a batch.
-_EVERY, _POINTS, _BATCH = 50, 100, 256
+#: Steps between two savings, points of a curve that are drawn, rows of a batch, and rows of those
+#: held out that are scored at once.
+_EVERY, _POINTS, _BATCH, _ROWS = 50, 100, 256, 10_000
+_TABLE = """Train a small network on a table, the generated one or your own, and rank rows that
+were held out. In a CSV file a column of more than 10 different numbers is numeric; any other is
+categorical."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +52,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         subject = subjects.add_parser(name, help=task.about)
         _add_training(subject, 600, ["rankmixer"])
         subject.set_defaults(run=_run_task, csv=None, target=None)
-    table = subjects.add_parser("table", help="rows of features, to the AUC of a target")
+    about = "rows of features, to the AUC of a target"
+    table = subjects.add_parser("table", help=about, description=_TABLE)
     table.add_argument("--csv", metavar="FILE", help="whose first line has the names of columns")
     table.add_argument("--target", metavar="COLUMN", help="of the file, with two labels")
     _add_training(table, 300, ["identity", "rankmixer", "matrix", "attention"])
@@ -112,16 +118,22 @@ def _run_table(options: argparse.Namespace) -> None:
     header = ["mixing", "parameters", "loss", "AUC", "seconds"]
     p = rows.target.mean()
     guess = Series("a constant", len(runs[0].losses) * (-p * np.log(p) - (1 - p) * np.log(1 - p),))
-    about = f"{', '.join(whole.names)}; {cut:,} rows, {len(order) - cut:,} held out"
+    count = whole.ids.shape[1]
+    kinds = {"categories": whole.names[:count], "numbers": whole.names[count:]}
+    read = [f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names]
+    about = f"{'; '.join(read)}; {cut:,} rows, {len(order) - cut:,} held out"
     _show(options, about, columns(header, table, "<>>>>"), runs, guess)
 
 
 def _judged(model: TableModel, held_out: FeatureTable) -> list[str]:
     """The number of parameters, and loss and AUC on rows that were not trained on."""
+    ids, numbers, target = held_out.ids, held_out.numbers, held_out.target
     with no_grad():
-        scores, loss = model(held_out.ids, held_out.numbers), held_out.loss(model)
-    count = model.parameter_table().total
-    return [f"{count:,}", f"{loss.item():.4f}", f"{auc(scores, held_out.target):.4f}"]
+        runs = range(0, len(target), _ROWS)
+        parts = [model(ids[i : i + _ROWS], numbers[i : i + _ROWS]).data for i in runs]
+    scores = np.concatenate(parts)
+    loss = float(binary_cross_entropy_with_logits(scores, target))
+    return [f"{model.parameter_table().total:,}", f"{loss:.4f}", f"{auc(scores, target):.4f}"]
 
 
 def _trained(
@@ -192,6 +204,6 @@ def _show(
     x = tuple(float(i + 1) for i in points)
     chart = Chart("Loss before each step", "step", x, "nats", chosen, log_y=True)
     title = f"{options.subject}: {about}"
-    say(f"{title}\n\n{table}\n\n{chart_plot(chart)}")
+    say(f"{filled(title)}\n\n{table}\n\n{chart_plot(chart)}")
     if options.svg:
         write(options.svg, Scene(title, f"The loss over {last} steps of Adam.", (chart,)).svg())

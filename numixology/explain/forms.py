@@ -234,7 +234,7 @@ def _compared(
         ffn=ffn,
         activation="silu" if ffn in _GATED else activation,
     )
-    return found, f"built so, the outputs are off by {best:.0e}, and otherwise by {others:.0e}"
+    return found, f"built so, the outputs differ by {best:.0e}, and otherwise by {others:.0e}"
 
 
 def _network(parameters: Mapping[str, Any]) -> Network:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..array import Array
 from ..errors import ArgumentError
+from ..text import counted
 from .table import FeatureTable
 
 __all__ = ["read_csv"]
@@ -64,7 +65,10 @@ def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
             invariant = f"every row of {path} has {len(header)} entries"
             got, instead = f"{len(row)} in line {line}", "fill it up, or quote commas"
             raise ArgumentError(invariant, got, instead)
-    if target not in header or len(header) == 1:
+    if len(header) == 1:
+        invariant, instead = f"{path} has several columns", "separate them by commas"
+        raise ArgumentError(invariant, repr(header[0]), instead)
+    if target not in header:
         names = ", ".join(header)
         invariant = "the target is one of several columns"
         raise ArgumentError(invariant, repr(target), f"choose one of {names}")
@@ -72,8 +76,9 @@ def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
     marks = _labels(columns[header.index(target)])
     labels = sorted({*marks})
     if len(labels) != 2:
-        got = ", ".join(map(str, [len(labels), *labels[:5]]))
-        raise ArgumentError(f"{target} has two labels", got, "choose another column")
+        got = ", ".join([counted(len(labels), "label"), *map(str, labels[:5])])
+        instead = "choose another column, or give every row one of two labels"
+        raise ArgumentError(f"{target} has two labels", got, instead)
     categorical: dict[str, Array] = {}
     numeric: dict[str, Array] = {}
     known = 0

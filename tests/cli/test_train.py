@@ -131,7 +131,7 @@ def test_senseless_arguments_are_one_line(refused, line, says) -> None:
 def test_a_table_is_ranked_by_several_mixings_side_by_side(printed) -> None:
     out = printed("train table --steps 4")
     title, _, header, _, *rows = out.splitlines()
-    assert title == "table: site, device, age, price; 3,000 rows, 1,000 held out"
+    assert title == "table: categories site, device; numbers age, price; 3,000 rows, 1,000 held out"
     assert header.split() == ["mixing", "parameters", "loss", "AUC", "seconds"]
     names = ["identity", "rankmixer", "matrix", "attention"]
     assert [row.split()[0] for row in rows[:4]] == names
@@ -144,7 +144,7 @@ def test_a_file_of_one_s_own_is_read_saved_and_resumed(printed, refused, tmp_pat
     (tmp_path / "a.csv").write_text("site,price,click\n" + "".join(lines), "utf-8")
     line = f"train table --csv {tmp_path}/a.csv --target click --save {tmp_path}/run.npz"
     first = printed(f"{line} --mixing rankmixer --steps 3")
-    assert first.startswith("table: site, price; 30 rows, 10 held out\n")
+    assert first.startswith("table: categories site; numbers price; 30 rows, 10 held out\n")
     second = printed(f"{line} --mixing rankmixer --steps 3 --resume")
     assert first.splitlines()[4].split()[:4] == second.splitlines()[4].split()[:4]
     assert "goes on with the training" in refused(

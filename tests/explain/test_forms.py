@@ -148,7 +148,7 @@ def test_with_its_parameters_all_is_told(norm, ffn):
     assert found.mixings == (("rankmixer", 4),)
     assert (found.ffn, found.activation, found.eps) == (ffn, activation, 1e-6)
     assert said(found, "network")[0] == ffn
-    assert said(found, "eps")[1].startswith("built so, the outputs are off by 0e+00, and otherwise")
+    assert said(found, "eps")[1].startswith("built so, the outputs differ by 0e+00, and otherwise")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -89,12 +89,12 @@ def test_quotes_marks_of_order_and_blank_lines_are_read(table) -> None:
         ("\n\n", "has a line of names: got an empty file"),
         ("x,y\n1\n", "has 2 entries: got 1 in line 2; fill it up, or quote commas"),
         ('x,y\n\n"a\nb",1\n2\n', "has 2 entries: got 1 in line 5"),
-        ("x,y\n1,1\n2,1.0\n", "y has two labels: got 1, 1.0"),
+        ("x,y\n1,1\n2,1.0\n", "y has two labels: got 1 label, 1.0; choose"),
         ("x,z\n1,2\n", "the target is one of several columns: got 'y'; choose one of x, z"),
-        ("y\n1\n0\n", "the target is one of several columns"),
+        ("x;y\n1;0\n", "has several columns: got 'x;y'; separate them by commas"),
         ("x,x,y\n1,2,3\n", "columns have different names: got x, x, y"),
-        ("x,y\n", "y has two labels: got 0; choose another column"),
-        ("x,y\n1,a\n1,b\n1,c\n", "y has two labels: got 3, a, b, c; choose another column"),
+        ("x,y\n", "y has two labels: got 0 labels; choose another column"),
+        ("x,y\n1,a\n1,b\n1,c\n", "y has two labels: got 3 labels, a, b, c; choose another column"),
     ],
 )
 def test_what_is_no_table_is_refused(table, text, says) -> None:
