@@ -8,6 +8,7 @@ embedding) the bound is 0, and a backend that rounds its results once is allowed
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -23,14 +24,16 @@ from .textbook import Textbook
 __all__ = [
     "EXACT",
     "GUARD",
+    "Answers",
+    "Judged",
     "Measured",
     "Prepared",
     "errors_of",
     "in_groups",
+    "judged",
     "measured",
     "prepare",
     "prepared",
-    "within",
 ]
 
 #: Rounding in any order of at least this much is allowed, in roundings of the scale.
@@ -75,15 +78,6 @@ def measured(got: Array, true: Array, scale: Array, dtype: str) -> Measured:
     return Measured(float(errors[j]), place, float(np.asarray(got)[j]), float(true[j]))
 
 
-def within(got: Array, true: Array, wide: Mapping[str, Array], bound: float, dtype: str) -> str:
-    """The scales, by name, by which a tensor is within its bound: one, or the largest of all."""
-    for names in (*([name] for name in wide), [*wide]) if wide else ():
-        scale = np.max([wide[name] for name in names], axis=0)
-        if measured(got, true, scale, dtype).error <= bound:
-            return " and ".join(names)
-    return ""
-
-
 class Prepared(NamedTuple):
     """A case with all that is needed to judge a backend on it.
 
@@ -103,9 +97,82 @@ class Prepared(NamedTuple):
     accumulation: str = ""
     once: bool = False
 
-    def wide(self, profile: str) -> Scales:
-        """The scales under a profile."""
-        return scales_of(self.case, self.truth, [profile], self.accumulation, self.once)
+    def under(self, profile: Iterable[str]) -> "Prepared":
+        """The same with the scales of these profiles, where they are wider."""
+        how = self.accumulation, self.once
+        wide = [scales_of(self.case, self.truth, [name], *how) for name in profile]
+        scales = {
+            name: np.max([one, *(each[name] for each in wide)], axis=0)
+            for name, one in self.scales.items()
+        }
+        return self._replace(scales=scales)
+
+
+class Judged:
+    """A tensor that a backend returned, beside what is true.
+
+    Args:
+        one: the case.
+        tensor: ``"output"``, or whose gradient it is.
+        got: what the backend says.
+
+    Attributes:
+        worst: its largest error.
+        fails: whether that is beyond the bound.
+        noise: what rounding does, relative to the scale.
+    """
+
+    def __init__(self, one: Prepared, tensor: str, got: Array) -> None:
+        self.one, self.tensor, self.got = one, tensor, np.asarray(got, np.float64)
+        self.true = true_tensors(one.truth)[tensor]
+        self.scale, self.bound = one.scales[tensor], one.bounds[tensor]
+        self.worst = measured(self.got, self.true, self.scale, one.case.dtype)
+        self.fails = self.worst.error > self.bound
+        self.noise = self.bound / GUARD * format_of(one.case.dtype).unit
+
+    def wrong(self) -> Array:
+        """Which entries are beyond the bound."""
+        errors = errors_of(self.got, self.true, self.scale, self.one.case.dtype)
+        return np.asarray(errors > self.bound)
+
+    def excuse(self, profile: Sequence[str]) -> str:
+        """The profiles under which it is within its bound though it fails: one, or all of them."""
+        for names in (*([name] for name in profile), profile) if self.fails else ():
+            if not Judged(self.one.under(names), self.tensor, self.got).fails:
+                return " and ".join(names)
+        return ""
+
+    @cached_property
+    def far(self) -> float:
+        """How far it is from the truth, in the root mean square."""
+        return self.gap(self.true)
+
+    def gap(self, other: Array) -> float:
+        """How far it is from another array, in the root mean square; no number more than two."""
+        with ignoring_fp_errors():
+            scale = np.fmax(self.scale, np.where(np.isfinite(self.got), np.abs(self.got), 0.0))
+            same = (self.got == other) | (np.isnan(self.got) & np.isnan(other))
+            gaps = np.where(same, 0.0, np.abs(self.got - other) / scale)
+            gaps = np.minimum(np.where(np.isnan(gaps), 2.0, gaps), 2.0)
+            return float(np.sqrt((gaps * gaps).mean()))
+
+
+class Answers(NamedTuple):
+    """What a backend says of a case, tensor by tensor."""
+
+    one: Prepared
+    tensors: dict[str, Judged]
+
+    @property
+    def failing(self) -> list[str]:
+        """The tensors that are wrong."""
+        return [name for name, each in self.tensors.items() if each.fails]
+
+
+def judged(one: Prepared, results: Mapping[str, Array]) -> Answers:
+    """Every tensor of a case that a backend returned, beside the truth."""
+    known = [name for name in one.bounds if name in results]
+    return Answers(one, {name: Judged(one, name, results[name]) for name in known})
 
 
 def true_tensors(truth: Truth) -> dict[str, Array]:

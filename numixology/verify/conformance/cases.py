@@ -131,11 +131,11 @@ class Case(NamedTuple):
     @property
     def differentiable(self) -> list[str]:
         """The names of the floating-point arrays among the inputs: they have gradients."""
-        return [
-            name
-            for name, value in self.inputs.items()
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        ]
+        return [name for name, value in self.inputs.items() if _is_float(value)]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 class Truth(NamedTuple):
@@ -264,26 +264,20 @@ class _Draw:
 
     def activations(self, shape: tuple[int, ...]) -> Array:
         """What flows through the network."""
-        x = self.rng.standard_normal(shape)
+        # A gradient through 1 / √var is a cube: through two sums and a mean "huge" stays normal.
+        powers = {"tiny": self.form.lowest // 4, "huge": self.form.highest * 5 // 16 - 2}
+        x = self.rng.standard_normal(shape) * 2.0 ** powers.get(self.kind, 0)
+        if self.kind in ("saturated", "wide"):
+            largest = 40 if self.kind == "saturated" else 90
+            x = self.rng.uniform(-largest, largest, shape)
+        if self.kind == "wide" and shape[-1] > 1000:
+            x.sort(axis=-1)  # every tile has a maximum above those before it
         if self.kind == "padded" and len(shape) == 3:
             x[:, -(-2 * shape[1] // 3) :] = 0
-        elif self.kind == "tiny":
-            x *= 2.0 ** (self.form.lowest // 4)
-        elif self.kind == "huge":
-            # A gradient through 1 / √var is a cube: through two sums and a mean it stays normal.
-            x *= 2.0 ** (self.form.highest * 5 // 16 - 2)
-        elif self.kind == "offset":
-            x += 1e4
-        elif self.kind == "saturated":
-            x = self.rng.uniform(-40, 40, shape)
-        elif self.kind == "wide":
-            x = self.rng.uniform(-90, 90, shape)
-            if shape[-1] > 1000:
-                x.sort(axis=-1)  # every tile has a maximum above those before it
-        elif self.kind == "masked":
+        if self.kind == "masked":
             x[self.rng.random(shape) < 0.5] = -np.inf
             x[..., 0] = 0.0  # no row is masked altogether
-        return self.shaped(x)
+        return self.shaped(x + 1e4 if self.kind == "offset" else x)
 
     def cotangent(self, shape: tuple[int, ...]) -> Array:
         """A random one, never a sum."""
@@ -310,12 +304,8 @@ def fresh(case: Case) -> Case:
 
 def in_float64(inputs: Inputs) -> dict[str, Any]:
     """Inputs with every floating-point array in float64."""
-    return {
-        name: value.astype(np.float64)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        else value
-        for name, value in inputs.items()
-    }
+    floats = {name: x.astype(np.float64) for name, x in inputs.items() if _is_float(x)}
+    return {**inputs, **floats}
 
 
 def truth_of(case: Case) -> Truth:
@@ -368,7 +358,6 @@ def every_case(
     stage: str,
     dtype: str,
     seeds: int,
-    *,
     quick: bool = True,
     shapes: Sequence[Mapping[str, int]] = (),
     requires: Mapping[str, Any] | None = None,

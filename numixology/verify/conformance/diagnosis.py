@@ -7,25 +7,24 @@ explain them, such as one for the output and one for a gradient. Where rounding 
 orders of summation agree in a digit: then the sizes of the errors are compared.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from ...array import Array, ignoring_fp_errors
+from ...array import Array
 from .adapter import Declaration
-from .bounds import GUARD, Prepared, measured, true_tensors, within
+from .bounds import Answers, Judged, Prepared, judged
 from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
-from .cases import KERNEL_KINDS, KINDS, Case
+from .cases import Case, Truth
 from .contracts import contracts_of
-from .formats import format_of
-from .parts import part_bugs
+from .parts import part_bugs, parts_of
 from .relations import related
-from .stages import FEED_FORWARDS, stage_of
 from .verdicts import LOADING, Diagnosis
-from .whereabouts import edges_of, multiples_of, place_of, smallest_failing
+from .whereabouts import Trials, edges_of, place_of
 
 __all__ = ["Lineup", "diagnose"]
 
@@ -37,24 +36,10 @@ _PART = 0.05
 _LIKE = 0.5
 #: On how many cases the bugs are run, and of how many numbers if smaller ones fail.
 _CASES, _SMALL = 12, 20_000
-#: How many bugs are looked at closely though they are not near, and cases for a relation.
-_FEW, _EXAMPLES = 3, 2
-#: A relation leaves no more than this share of the difference unexplained.
-_SAME = 0.01
+#: How many bugs are looked at closely though they are not near.
+_FEW = 3
 
-#: Kinds of cases whose numbers are nothing special.
-_NORMAL = {"plain", "kernel", "single"}
-
-#: What a stage is made of: if a backend does not offer those, their bugs may be in it.
-_PARTS: dict[str, tuple[str, ...]] = {
-    "feed_forward": ("layer_norm", "linear", "gelu"),
-    "swiglu_feed_forward": ("layer_norm", "linear", "silu"),
-    "per_token_feed_forward": ("layer_norm", "per_token_linear", "gelu"),
-    "per_token_swiglu": ("layer_norm", "per_token_linear", "silu"),
-    "mixer": ("token_mix", "layer_norm"),
-}
-_PARTS["block"] = (*_PARTS["mixer"], "mixer")
-_PARTS["model"] = ("embedding", *_PARTS["block"], "block")
+_NOTHING = Diagnosis("", "", 1.0, "", "", "")
 
 
 class Lineup:
@@ -66,48 +51,17 @@ class Lineup:
     """
 
     def __init__(self, cases: Sequence[Prepared], accumulation: str | None = None) -> None:
-        self.cases = cases
-        self.dtype = cases[0].case.dtype
-        self.accumulation = accumulation
-        self._known: dict[tuple[str, int], dict[str, Any]] = {}
+        self.cases, self.dtype, self.accumulation = cases, cases[0].case.dtype, accumulation
+        self._known: dict[tuple[Any, ...], Answers] = {}
         self._breaches: dict[str, tuple[str, ...]] = {}
 
-    def beside(self, cases: Sequence[Prepared]) -> "Lineup":
-        """The same with more cases at the end; what is known is not found out again."""
-        wider = Lineup([*self.cases, *cases], self.accumulation)
-        wider._known |= self._known
-        wider._breaches = self._breaches
-        return wider
-
-    def results(self, bug: Bug, i: int) -> dict[str, Any]:
+    def results(self, bug: Bug, one: Prepared) -> Answers:
         """What the bug makes of a case; nothing if that cannot be compared."""
-        if (bug.name, i) not in self._known:
+        key = bug.kind, one.case.name, one.case.seed
+        if key not in self._known:
             backend = bug.make(self.dtype, self.accumulation)
-            self._known[bug.name, i] = answered(backend, self.cases[i].case, True).results
-        return self._known[bug.name, i]
-
-    def fails(self, bug: Bug, i: int, tensor: str, scale: Array | None = None) -> bool:
-        """Whether the bug shows in a tensor of a case, perhaps by the scale of a profile."""
-        one, found = self.cases[i], self.results(bug, i).get(tensor)
-        scale = one.scales[tensor] if scale is None else scale
-        return found is None or (
-            measured(found, true_tensors(one.truth)[tensor], scale, self.dtype).error
-            > one.bounds[tensor]
-        )
-
-    def shows(self, bug: Bug) -> bool:
-        """Whether the bug shows in any number."""
-        return any(
-            self.fails(bug, i, tensor) for i, one in enumerate(self.cases) for tensor in one.bounds
-        )
-
-    def size(self, bug: Bug, i: int, tensor: str, scale: Array) -> float:
-        """How far from the truth the bug takes a tensor of a case."""
-        results = self.results(bug, i)
-        if tensor not in results:
-            return np.inf
-        true = true_tensors(self.cases[i].truth)[tensor]
-        return _gap(np.asarray(results[tensor], np.float64), true, scale)
+            self._known[key] = judged(one, answered(backend, one.case, True).results)
+        return self._known[key]
 
     def breaches(self, bug: Bug) -> tuple[str, ...]:
         """Which contracts the bug breaks."""
@@ -120,6 +74,61 @@ class Lineup:
             if fault := answered(backend, one.case, True).fault:
                 return (f"{fault} (on {one.case.name})",)
         return contracts_of(backend, self.cases, True).broken
+
+    def pairs(self, bug: Bug, seen: Sequence[Answers]) -> Iterator[tuple[Judged, Judged | None]]:
+        """The tensors that are wrong, and those in which the bug is wrong, with what it says."""
+        for each in seen:
+            results = self.results(bug, each.one).tensors
+            for name, mine in each.tensors.items():
+                its = results.get(name)
+                if mine.fails or its is None or its.fails:
+                    yield mine, its
+
+    def shows(self, bug: Bug) -> bool:
+        """Whether the bug shows in any number."""
+        known = [(one, self.results(bug, one).tensors) for one in self.cases]
+        return any(n not in each or each[n].fails for one, each in known for n in one.bounds)
+
+    def unlike(self, bug: Bug, seen: Sequence[Answers]) -> float:
+        """How unlike the sizes of the bug's errors are to those of the backend."""
+        return _unlike(
+            (mine.far, its.far if its else np.inf) for mine, its in self.pairs(bug, seen)
+        )
+
+
+def _unlike(pairs: Iterable[tuple[float, float]]) -> float:
+    """How unlike the sizes of pairs are; chance doubles one, or halves it."""
+    found = [1 - np.sqrt(min(pair) / max(pair)) for pair in pairs if max(pair)]
+    return float(np.mean(found)) if found else 0.0
+
+
+class _Left:
+    """What a bug leaves unexplained of each tensor, less noise and with it, and what there is.
+
+    It counts against a bug where it differs from the truth and the backend does not.
+    """
+
+    def __init__(self, lineup: Lineup, bug: Bug, seen: Sequence[Answers]) -> None:
+        self.bug, self.sums = bug, dict[str, Array]()
+        self.fails = Counter(name for each in seen for name in each.failing)
+        for mine, its in lineup.pairs(bug, seen):
+            gap = mine.gap(its.got) if its else 2.0
+            left = np.array([max(0.0, gap - mine.noise), gap]) / (max(mine.far, gap) or 1.0)
+            self.sums[mine.tensor] = self.sums.get(mine.tensor, np.zeros(2)) + left
+
+    def rank(self, *tensors: str) -> tuple[float, float]:
+        """The share that is left, to two places, and with what rounding does, to all.
+
+        By default of all tensors, also of those in which the bug alone is wrong.
+        """
+        chosen = tensors or (*{**self.fails, **self.sums},)
+        sums = [self.sums[name] for name in chosen if name in self.sums]
+        score, raw = sum(sums, np.zeros(2)) / sum(self.fails[name] for name in chosen)
+        return round(float(score), 2), float(raw)
+
+    def explained(self, near: float) -> list[str]:
+        """The failing tensors of which next to nothing is left."""
+        return [name for name in self.fails if self.rank(name)[0] <= near]
 
 
 def diagnose(
@@ -152,279 +161,239 @@ def diagnose(
         matches: the gate is left out: x comes out (sigmoid-missing), explains all of the difference
     """
     about = None if adapter is None else Declaration(adapter)
-    has_vjp = about is None or about.has_vjp
-    lineup = lineup or Lineup(cases, about.accumulation if about else cases[0].accumulation)
-    known = list(answers)
+    cases = [one.under(about.profile if about else profile) for one in cases]
+    known = [*answers]
     for one in cases[len(known) :]:
-        results, fault, *_ = answered(adapter, one.case, has_vjp)
+        results, fault, *_ = answered(adapter, one.case, about is None or about.has_vjp)
         known.append(results)
         if fault and not broken:
             broken = (f"{fault} (on {one.case.name})",)
-    faulty = [f"(on {one.case.name})" in "".join(broken) for one in cases]
-    profile = about.profile if about else profile
-    seen = [
-        each for i, results in enumerate(known) for each in _seen(cases[i], i, results, profile)
-    ]
-    tried = cases[faulty.index(True) if any(faulty) else 0].case
-    code = _breach_code(tried, any(faulty), has_vjp)
-    if not any(one.fails for one in seen):
-        return _by_breach(lineup, broken, tried, code) if broken else None
-    only = _only_kinds(seen, cases)
-    seen = _telling(seen, cases)
-    shown = next(one for one in seen if one.fails)
-    suspects, least = _suspects(about, cases[0].case), None
-    if about and not shown.inside:
-        least = smallest_failing(adapter, cases[shown.i].case)
-    where = place_of(cases[shown.i], shown.tensor, shown.got) + only
-    smaller: list[_Seen] = []
-    if least:
-        lineup = lineup.beside([one for one, _ in least.asked])
-        for i, (one, results) in enumerate(least.asked, len(cases)):
-            smaller += sorted(_seen(one, i, results, profile), key=_severity, reverse=True)
-    if smaller and _numbers(cases[shown.i]) > _SMALL:  # the bugs are run on the smaller ones
-        seen = [*smaller, *(one for one in seen if not one.fails)]
-        shown = next(one for one in seen if one.fails)
-    at_fault = lineup.cases[shown.i]
-    parts = part_bugs(adapter, at_fault.case.stage, about.stages) if about else []
-    found = _by_value(lineup, parts, seen)
-    if found.by == "value":
-        found = found._replace(by="part")
-    else:
-        found = _by_value(lineup, suspects, seen)
-    if not found.by and about:
-        found = _by_chance(adapter, about, lineup, seen) or found
-    edges, edge = (least.edges, least.said) if least else ([], "")
-    if not found.by:
-        if least and not edges:
-            edges, edge = multiples_of(adapter, least.asked[0][0].case)
-        edges = [*edges, *edges_of(at_fault, shown.tensor, shown.got)]
-        bugs = [
-            bug
-            for axis, n in dict.fromkeys(edges)
-            for bug in edge_bugs(at_fault.case.stage, axis, n)
-        ]
-        edged = _by_value(lineup, bugs, smaller or [one for one in seen if one.i == shown.i])
-        found = edged if edged.by else found
-    if not found.by and (relations := _relations(lineup, seen)):
-        found = found._replace(description="; ".join(relations), by="relation")
-    if broken and found.by in ("", "relation"):
-        breach = _by_breach(lineup, broken, tried, code, seen)
-        found = breach if breach.named or not found.by else found
-    return found._replace(
-        code=found.code or _value_code(at_fault.case, shown, adapter is None),
-        where=where,
-        edge=edge,
-        shape=",".join(f"{k}={n}" for k, n in least.sizes.items()) if least else "",
-    )
+    seen = [judged(one, results) for one, results in zip(cases, known, strict=True)]
+    lineup = lineup or Lineup(cases, cases[0].accumulation)
+    return _Search(adapter, about, lineup, seen, broken).found()
 
 
-class _Seen(NamedTuple):
-    """One tensor of one case."""
+class _Search:
+    """What is known of a failing stage while its bug is looked for; see :func:`diagnose`."""
 
-    i: int
-    tensor: str
-    got: Array
-    true: Array
-    scale: Array
-    bound: float
-    noise: float  # what rounding does, relative to the scale
-    fails: bool
-    far: float  # from the truth, in the root mean square
-    ratio: float
-    place: tuple[int, ...]
-    inside: bool  # a network, and so less easily shown
+    def __init__(
+        self,
+        adapter: Any,
+        about: Declaration | None,
+        lineup: Lineup,
+        seen: Sequence[Answers],
+        broken: Sequence[str],
+    ) -> None:
+        self.adapter, self.about, self.lineup, self.broken = adapter, about, lineup, broken
+        self.stage, self.dtype = seen[0].one.case.stage, lineup.dtype
+        faulty = [one.case for one, _ in seen if f"(on {one.case.name})" in "".join(broken)]
+        self.faulty = next(iter(faulty), None)
+        self.seen = _telling([each for each in seen if each.tensors])
+        self.worst = _worst(self.seen[0]) if self.seen and self.seen[0].failing else None
+        self.smaller = list[Answers]()
+        self.trials: Trials | None = None
 
+    def found(self) -> Diagnosis | None:
+        """The bug that comes nearest, and where the backend goes wrong."""
+        if not self.worst and not self.broken:
+            return None
+        where, start = "", self.faulty
+        if self.worst:
+            where, start = place_of(self.worst), self.worst.one.case
+        if self.about and start and not start.kind.startswith("in "):
+            self._shrink(Trials(self.adapter, start))
+        bugs = bugs_of(self.stage, self.dtype)
+        for found in self._candidates(self.worst) if self.worst else [self._by_breach(bugs)]:
+            if found.by:
+                break
+        if self.worst and self.about and found.by != "contract":
+            found = found._replace(code=_value_code(self.worst))
+        if self.trials:
+            shape = ",".join(f"{letter}={n}" for letter, n in self.trials.sizes.items())
+            found = found._replace(edge=self.trials.said, shape=shape)
+        return found._replace(where=where)
 
-def _seen(
-    one: Prepared, i: int, results: Mapping[str, Array], profile: Sequence[str]
-) -> Iterator[_Seen]:
-    """What there is to explain: all tensors but those that a declared profile excuses."""
-    dtype = one.case.dtype
-    wide = {name: one.wide(name) for name in profile}
-    for tensor, true in true_tensors(one.truth).items():
-        if tensor not in results:
-            continue
-        bound, got = one.bounds[tensor], results[tensor]
-        found = measured(got, true, one.scales[tensor], dtype)
-        own = {name: scales[tensor] for name, scales in wide.items()}
-        scale = np.max([one.scales[tensor], *own.values()], axis=0)
-        fails = found.error > bound
-        if fails and within(got, true, own, bound, dtype):
-            continue
-        got = np.asarray(got, np.float64)
-        yield _Seen(
-            i,
-            tensor,
-            got,
-            true,
-            scale,
-            bound,
-            bound / GUARD * format_of(dtype).unit,
-            fails,
-            _gap(got, true, scale),
-            found.error / bound if bound else found.error * np.inf if found.error else 0.0,
-            found.place,
-            one.case.kind.startswith("in "),
+    def _shrink(self, trials: Trials) -> None:
+        """Find the smallest sizes at which it fails; if the case is large, they are looked at."""
+        if not trials.shrink():
+            return
+        self.trials, asked = trials, [trials.asked(sizes)[0] for sizes in trials.telling]
+        if self.worst and asked[0].failing:
+            self.smaller = [each for each in asked if each.tensors]
+            if _numbers(self.worst.one) > _SMALL:
+                self.seen = [*self.smaller, *(each for each in self.seen if not each.failing)]
+                self.worst = _worst(self.seen[0])
+
+    def _candidates(self, worst: Judged) -> Iterator[Diagnosis]:
+        """What it may be, the likeliest first; the last is what comes nearest, if nothing is."""
+        offered = self.about.stages if self.about else []
+        part = self._by_value(part_bugs(self.adapter, self.stage, offered), self.seen)
+        if part.by == "value":
+            yield part._replace(by="part")
+        parts = [self.stage, *(part for part in parts_of(worst.one.case) if part not in offered)]
+        suspects = {bug.name: bug for part in parts for bug in bugs_of(part, self.dtype)}
+        steady = [bug for bug in suspects.values() if not bug.unsteady]
+        nearest = self._by_value(steady, self.seen)
+        yield nearest
+        if self.about:
+            yield self._by_chance(self.about.has_vjp)
+        if self.trials and not self.trials.edges:
+            self.trials.tile()
+        edges = [*(self.trials.edges if self.trials else ()), *edges_of(worst)]
+        begin = [bug for axis, n in dict.fromkeys(edges) for bug in edge_bugs(self.stage, axis, n)]
+        yield self._by_value(begin, self.smaller or self.seen[:1])
+        wrong = [one for each in self.seen for one in each.tensors.values() if one.fails]
+        wrong.sort(key=lambda one: one.one.case.kind in ("huge", "tiny"))
+        if said := related([one for one in wrong if np.isfinite(one.got).all()]):
+            yield nearest._replace(description=said, by="relation")
+        yield self._by_breach([]) if self.broken else nearest
+
+    def _by_value(self, bugs: Sequence[Bug], seen: Sequence[Answers]) -> Diagnosis:
+        """The bug whose numbers come nearest, or the fewest that each explain some tensors."""
+        first, shown = list[Answers](), set[str]()
+        for each in seen:  # a few that show every tensor that fails
+            if not shown >= {*each.failing}:
+                first.append(each)
+                shown |= {*each.failing}
+        tried = self._ranked(bugs, first)
+        near = [one.bug for i, one in enumerate(tried) if i < _FEW or one.explained(_LIKE)]
+        if not (found := self._ranked(near, seen)):
+            return _NOTHING
+        second, (score, raw) = "".join(one.bug.name for one in found[1:2]), found[0].rank()
+        nearest = _named(found[0].bug, raw, second)
+        if score <= NEAR:
+            return nearest._replace(distance=raw if raw <= NEAR else score, by="value")
+        parts, complete = _in_parts(found, seen)
+        noisy = [(self.lineup.unlike(bug, seen), bug) for bug in bugs if bug.noisy and not complete]
+        return _alike(noisy, "size", parts or nearest)
+
+    def _ranked(self, bugs: Sequence[Bug], seen: Sequence[Answers]) -> list[_Left]:
+        return sorted((_Left(self.lineup, bug, seen) for bug in bugs), key=_Left.rank)
+
+    def _by_chance(self, has_vjp: bool) -> Diagnosis:
+        """The bug whose results change as much from call to call, if these change."""
+        changes = [*self._changes(self.adapter, has_vjp)]
+        if not any(one.fails for one in changes):
+            return _NOTHING
+        found = []
+        for bug in bugs_of(self.stage, self.dtype):
+            if bug.unsteady:
+                both = zip(changes, self._changes(bug.make(self.dtype), has_vjp), strict=True)
+                pairs = [(mine.far, its.far) for mine, its in both if mine.fails or its.fails]
+                found.append((_unlike(pairs), bug))
+        return _alike(
+            found, "chance", Diagnosis("unsteady", "no two calls agree", 0, "", "", "chance")
         )
 
+    def _changes(self, backend: Any, has_vjp: bool) -> Iterator[Judged]:
+        """What tensors of some failing cases change to, judged as if the first answer were true.
 
-def _severity(one: _Seen) -> tuple[bool, bool, float]:
+        They are asked for four times, since chance may twice say the same.
+        """
+        for one, tensors in [each for each in self.seen if each.failing][:4]:
+            first, *others = (answered(backend, one.case, has_vjp).results for _ in range(4))
+            true = {name: x.astype(np.float64) for name, x in first.items()}
+            again = one._replace(truth=Truth(true["output"], true))
+            for name in tensors:
+                yield max((Judged(again, name, other[name]) for other in others), key=_severity)
+
+    def _by_breach(self, bugs: Sequence[Bug]) -> Diagnosis:
+        """The one of some bugs that breaks the same promises, and shows in no number either."""
+        found = [
+            (_apart(self.lineup.breaches(bug), self.broken), bug)
+            for bug in bugs
+            if not bug.unsteady and (bug.family == "contracts" or not self.lineup.shows(bug))
+        ]
+        unknown = Diagnosis("broken-contract", self.broken[0], 0.0, "", "", "contract")
+        asked = f'conform(my_backend, stages=["{self.stage}"], seeds=1, quick=True)'
+        lines = [f'print(*{asked}.stages[0].broken, sep="\\n")']
+        if self.faulty:
+            calls = _CALLS if self.about and self.about.has_vjp else _CALLS[:1]
+            lines = [_case_code(self.faulty), *(f"print(my_backend.{call})" for call in calls)]
+        code = _pasted(*lines)
+        return _alike(found, "contract", unknown)._replace(code=code)
+
+
+def _worst(each: Answers) -> Judged:
+    """The tensor that shows best what is wrong."""
+    return max(each.tensors.values(), key=_severity)
+
+
+def _severity(one: Judged) -> tuple[bool, bool, bool, float]:
     """What shows a bug best: an error outside of networks, and a finite one."""
-    finite = bool(np.isfinite(one.got[one.place]) and np.isfinite(one.true[one.place]))
-    return not one.inside, finite, one.ratio
+    finite = bool(np.isfinite([one.worst.got, one.worst.true]).all())
+    ratio = one.worst.error / (one.bound or 2.0**-1022)
+    return one.fails, not one.one.case.kind.startswith("in "), finite, ratio
 
 
-def _telling(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> list[_Seen]:
+def _numbers(one: Prepared) -> int:
+    """How many numbers a backend returns of a case."""
+    return sum(scale.size for scale in one.scales.values())
+
+
+def _telling(seen: Sequence[Answers]) -> list[Answers]:
     """What shows the bug best, first: of every kind the case that is farthest off.
 
     Beside them stand some cases that are right. Large ones are left out, but for the smallest that
     fails if no other does.
     """
-    worst: dict[int, float] = {}
-    for one in seen:
-        worst[one.i] = max(worst.get(one.i, 0.0), one.ratio)
-    failing = {one.i for one in seen if one.fails}
-    most = max(_SMALL, min(_numbers(cases[i]) for i in failing))
-    small = [i for i in worst if _numbers(cases[i]) <= most]
-    chosen: dict[str, int] = {}
-    for i in sorted(small, key=lambda i: -worst[i]):
-        chosen.setdefault(cases[i].case.kind, i)
-    right = [i for i in small if i not in failing and i not in chosen.values()]
-    those = {*chosen.values(), *right[: max(0, _CASES - len(chosen))]}
-    return sorted((one for one in seen if one.i in those), key=_severity, reverse=True)
+    most = max(_SMALL, min((_numbers(each.one) for each in seen if each.failing), default=0))
+    small = [each for each in seen if _numbers(each.one) <= most]
+    small.sort(key=lambda each: _severity(_worst(each)), reverse=True)
+    first = {each.one.case.kind: each for each in small[::-1]}
+    chosen = [each for each in small if each is first[each.one.case.kind]]
+    right = [each for each in small if each is not first[each.one.case.kind] and not each.failing]
+    return [*chosen, *right[: max(0, _CASES - len(chosen))]]
 
 
-def _only_kinds(seen: Sequence[_Seen], cases: Sequence[Prepared]) -> str:
-    """On which kinds of numbers a backend fails, if they are one or two, and not normal ones."""
-    kinds = dict.fromkeys(cases[one.i].case.kind for one in seen if one.fails)
-    if len(kinds) > 2 or not kinds.keys() <= {**KINDS, **KERNEL_KINDS}.keys() - _NORMAL:
-        return ""
-    return f", and only on {' and '.join(f'{kind} cases' for kind in kinds)}"
+def _named(bug: Bug, distance: float, second: str = "", by: str = "") -> Diagnosis:
+    return Diagnosis(bug.name, bug.description, distance, second, "", by)
 
 
-def _numbers(one: Prepared) -> int:
-    """How many numbers a backend returns of a case."""
-    return sum(true.size for true in true_tensors(one.truth).values())
+def _alike(found: Sequence[tuple[float, Bug]], by: str, otherwise: Diagnosis) -> Diagnosis:
+    """The bug that is least unlike, if it is alike at all."""
+    tried = sorted(found, key=lambda each: (each[0], each[1].name))
+    if not tried or tried[0][0] > _LIKE:
+        return otherwise
+    (unlike, bug), *others = tried
+    return _named(bug, unlike, "".join(one.name for _, one in others[:1]), by)
 
 
-def _suspects(about: Declaration | None, one: Case) -> list[Bug]:
-    """The bugs of a stage, and of those parts of it that the backend does not offer."""
-    parts = _PARTS.get(one.stage, ())
-    if "ffn" in stage_of(one.stage).options:
-        network = FEED_FORWARDS[one.inputs.get("ffn", "standard")]
-        parts = (*parts, *_PARTS[network], network)
-    missing = [part for part in parts if not (about and part in about.stages)]
-    found = {bug.name: bug for part in (one.stage, *missing) for bug in bugs_of(part, one.dtype)}
-    return [bug for bug in found.values() if not bug.unsteady]
+def _apart(texts: Sequence[str], others: Sequence[str]) -> float:
+    """How unlike broken promises are: half of it in what is broken, half in the words for how."""
+
+    def unlike(parts: Callable[[str], Sequence[str]]) -> float:
+        a, b = ({part for text in each for part in parts(text)} for each in (texts, others))
+        return 1 - len(a & b) / len(a | b) if a else 1.0
+
+    return (unlike(lambda text: re.split(r": | \(on ", text)[:1]) + unlike(str.split)) / 2
 
 
-# By value
-
-
-class _Left(NamedTuple):
-    """What a bug leaves unexplained of each tensor, in sums over the cases."""
-
-    bug: Bug
-    score: dict[str, float]  # less noise
-    raw: dict[str, float]
-    counts: Mapping[str, int]  # in how many cases each tensor fails
-
-    def share(self, tensors: Iterable[str], raw: bool = False) -> float:
-        """The share of the differences in these tensors that is left."""
-        tensors, sums = list(tensors), self.raw if raw else self.score
-        return sum(sums.get(t, 0.0) for t in tensors) / sum(self.counts.get(t, 0) for t in tensors)
-
-    def explained(self, tensors: Iterable[str], near: float = NEAR) -> list[str]:
-        """Those tensors of which next to nothing is left."""
-        return [tensor for tensor in tensors if self.share([tensor]) <= near]
-
-    def ranked(self, tensors: Iterable[str]) -> tuple[float, float]:
-        """What comes first leaves least of these; digits beyond rounding come second."""
-        return round(self.share(tensors), 2), self.share(tensors, raw=True)
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """The same of all tensors, also those in which the bug alone is wrong."""
-        return self.ranked({**self.counts, **self.score})
-
-
-def _by_value(lineup: Lineup, suspects: Sequence[Bug], seen: Sequence[_Seen]) -> Diagnosis:
-    most: dict[str, int] = {}  # the tensors that fail, and a case that shows each of them well
-    for one in seen:
-        if one.fails and one.tensor not in most:
-            most |= {o.tensor: o.i for o in seen if o.fails and o.i == one.i} | most
-    first = [one for one in seen if one.i in most.values()]
-    tried = sorted((_unexplained(lineup, bug, first) for bug in suspects), key=lambda one: one.rank)
-    near = [one.bug for i, one in enumerate(tried) if i < _FEW or one.explained(most, _LIKE)]
-    found = sorted((_unexplained(lineup, bug, seen) for bug in near), key=lambda one: one.rank)
-    nearest = found[0] if found else None
-    second = found[1].bug.name if len(found) > 1 else ""
-    if nearest and nearest.rank[0] <= NEAR:
-        bug, (score, raw) = nearest.bug, nearest.rank
-        return Diagnosis(bug.name, bug.description, raw if raw <= NEAR else score, second, "")
-    parts, complete = _by_parts(found, seen, most)
-    if not complete:
-        noisy = [bug for bug in suspects if bug.noisy]
-        unlike = [_unlike_in_size(lineup, bug, seen) for bug in noisy]
-        if noisy and min(unlike) <= _LIKE:
-            bug = noisy[int(np.argmin(unlike))]
-            return Diagnosis(bug.name, bug.description, min(unlike), second, "", "size")
-    if parts or not nearest:
-        return parts or Diagnosis("", "", 1.0, "", "", "")
-    return Diagnosis(nearest.bug.name, nearest.bug.description, nearest.rank[1], second, "", "")
-
-
-def _unexplained(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> _Left:
-    """What a bug leaves unexplained.
-
-    It counts against a bug where it differs from the truth and the backend does not.
-    """
-    left = _Left(bug, {}, {}, Counter(one.tensor for one in seen if one.fails))
-    for one in seen:
-        results = lineup.results(bug, one.i)
-        if one.fails or lineup.fails(bug, one.i, one.tensor, one.scale):
-            gap = 2.0
-            if one.tensor in results:
-                gap = _gap(one.got, np.asarray(results[one.tensor], np.float64), one.scale)
-            most = max(one.far, gap) or 1.0
-            score = max(0.0, gap - one.noise) / most
-            left.score[one.tensor] = left.score.get(one.tensor, 0.0) + score
-            left.raw[one.tensor] = left.raw.get(one.tensor, 0.0) + gap / most
-    return left
-
-
-def _by_parts(
-    found: Sequence[_Left], seen: Sequence[_Seen], failing: Iterable[str]
-) -> tuple[Diagnosis | None, bool]:
-    """The fewest bugs that explain what fails, each of them some tensors, and whether all."""
-    rest, chosen = list(failing), list[tuple[_Left, list[str]]]()
-    while rest:
-        covered = [(one, one.explained(rest, _PART)) for one in found]
-        best, tensors = min(
-            ((one, tensors) for one, tensors in covered if tensors),
-            key=lambda each: (-len(each[1]), each[0].ranked(each[1]), each[0].rank),
-            default=(None, []),
-        )
-        if best is None:
-            break
-        chosen.append((best, tensors))
-        rest = [tensor for tensor in rest if tensor not in tensors]
-    if not chosen or ("output" in rest and len(rest) > 1) or 2 * len(rest) > len({*failing}):
+def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosis | None, bool]:
+    """Few bugs that explain what fails, each of them some tensors, and whether they explain all."""
+    failing = [*found[0].fails]
+    chosen, rest = list[tuple[_Left, list[str]]](), failing
+    for one in sorted(
+        found, key=lambda one: (-len(one.explained(_PART)), one.rank(*one.explained(_PART)))
+    ):
+        if own := [name for name in one.explained(_PART) if name in rest]:
+            chosen.append((one, own))
+            rest = [name for name in rest if name not in own]
+    if not chosen or ("output" in rest and len(rest) > 1) or 2 * len(rest) > len(failing):
         return None, False  # some gradient looks like that of a bug by chance
     (first, tensors), *others = sorted(chosen, key=lambda each: "output" not in each[1])
     said = [
-        f"{_called(also, failing)}: {one.bug.description} ({one.bug.name})" for one, also in others
+        f"{_called(own, failing)}: {one.bug.description} ({one.bug.name})" for one, own in others
     ]
     said += [f"{_called(rest, failing)} matches no known bug"] if rest else []
-    right = {one.tensor for one in seen} - {*failing}
+    right = {name for each in seen for name in each.tensors} - {*failing}
     said += ["the output is right"] if "output" in right else []
-    said += ["the gradients are right"] if right and {*failing} == {"output"} else []
-    bug, raw, by = first.bug, first.share(tensors, raw=True), _called(tensors, failing)
-    found_parts = Diagnosis(bug.name, bug.description, raw, "", "", by, "; ".join(said))
-    return found_parts, not rest
+    said += ["the gradients are right"] if right and failing == ["output"] else []
+    by, (_, raw) = _called(tensors, failing), first.rank(*tensors)
+    return _named(first.bug, raw, by=by)._replace(rest="; ".join(said)), not rest
 
 
-def _called(tensors: Sequence[str], failing: Iterable[str]) -> str:
+def _called(tensors: Sequence[str], failing: Sequence[str]) -> str:
     """Some of the tensors that fail, in words."""
     gradients = [tensor for tensor in tensors if tensor != "output"]
     said = ["the output"] if "output" in tensors else []
@@ -435,173 +404,33 @@ def _called(tensors: Sequence[str], failing: Iterable[str]) -> str:
     return " and ".join(said)
 
 
-def _unlike_in_size(lineup: Lineup, bug: Bug, seen: Sequence[_Seen]) -> float:
-    """How unlike the sizes of a bug's errors are to those of the backend."""
-    unlike = []
-    for one in seen:
-        if one.fails or lineup.fails(bug, one.i, one.tensor, one.scale):
-            size = lineup.size(bug, one.i, one.tensor, one.scale)
-            unlike.append(1 - np.sqrt(_quotient(one.far, size)))  # chance doubles it, or halves it
-    return float(np.mean(unlike))
-
-
-def _quotient(a: float, b: float) -> float:
-    """The smaller by the larger of two numbers."""
-    return min(a, b) / max(a, b) if max(a, b) else 1.0
-
-
-def _gap(got: Array, other: Array, scale: Array) -> float:
-    """How far apart two tensors are, in the root mean square; no two numbers more than two."""
-    with ignoring_fp_errors():
-        scale = np.fmax(scale, np.where(np.isfinite(got), np.abs(got), 0.0))
-        same = (got == other) | (np.isnan(got) & np.isnan(other))
-        gaps = np.where(same, 0.0, np.abs(got - other) / scale)
-        gaps = np.minimum(np.where(np.isnan(gaps), 2.0, gaps), 2.0)
-        return float(np.sqrt((gaps * gaps).mean()))
-
-
-def _relations(lineup: Lineup, seen: Sequence[_Seen]) -> list[str]:
-    """What the tensors that fail have to do with the truth."""
-    those = [one for one in seen if one.fails and np.isfinite(one.got).all()]
-    those.sort(key=lambda one: lineup.cases[one.i].case.kind in ("huge", "tiny"))
-    some = [
-        one
-        for i, one in enumerate(those)
-        if sum(other.tensor == one.tensor for other in those[:i]) < _EXAMPLES
-    ]
-    return related(
-        [(lineup.cases[one.i], one.tensor, one.got) for one in some],
-        lambda i, other: (
-            max(0.0, _gap(some[i].got, other, some[i].scale) - some[i].noise) < _SAME * some[i].far
-        ),
-    )
-
-
-# By chance
-
-
-def _changes(
-    backend: Any, lineup: Lineup, seen: Sequence[_Seen], has_vjp: bool
-) -> Iterator[tuple[float, bool]]:
-    """By how much the tensors of some failing cases change from call to call, and if too much.
-
-    They are asked for four times, since chance may twice say the same.
-    """
-    for i in list(dict.fromkeys(one.i for one in seen if one.fails))[:4]:
-        case = lineup.cases[i].case
-        calls = [answered(backend, case, has_vjp).results for _ in range(4)]
-        for one in seen:
-            if one.i == i:
-                first, *others = (np.asarray(call[one.tensor], np.float64) for call in calls)
-                errors = [measured(each, first, one.scale, case.dtype).error for each in others]
-                with ignoring_fp_errors():
-                    moved = [np.linalg.norm(np.nan_to_num(each - first)) for each in others]
-                yield float(max(moved)), max(errors) > one.bound
-
-
-def _by_chance(
-    adapter: Any, about: Declaration, lineup: Lineup, seen: Sequence[_Seen]
-) -> Diagnosis | None:
-    """The bug whose results change as much from call to call; nothing if they do not change."""
-    changes = [*_changes(adapter, lineup, seen, about.has_vjp)]
-    if not any(changed for _, changed in changes):
-        return None
-    found = []
-    for bug in bugs_of(lineup.cases[0].case.stage, lineup.dtype):
-        if bug.unsteady:
-            its = _changes(bug.make(about.dtype), lineup, seen, about.has_vjp)
-            both = [
-                (a, b) for (a, wrong), (b, too) in zip(changes, its, strict=True) if wrong or too
-            ]
-            unlike = float(np.mean([1 - _quotient(a, b) for a, b in both]))
-            found.append((unlike, bug.name, bug.description))
-    found.sort()
-    if not found or found[0][0] > _LIKE:
-        return Diagnosis("unsteady", "no two calls agree", 0.0, "", "", "chance")
-    (size, name, description), *others = found
-    return Diagnosis(name, description, size, others[0][1] if others else "", "", "chance")
-
-
-# By contract
-
-
-def _by_breach(
-    lineup: Lineup, broken: Sequence[str], one: Case, code: str, seen: Sequence[_Seen] = ()
-) -> Diagnosis:
-    """The bug that breaks the same contracts, in the same words as far as possible.
-
-    Where numbers are wrong too, its errors have to be as large.
-    """
-    found = sorted(
-        (_unlike(lineup.breaches(bug), broken), bug.name, bug.description)
-        for bug in bugs_of(one.stage, one.dtype)
-        if not bug.unsteady
-        and (bug.family == "contracts" or not (seen or lineup.shows(bug)))
-        and (not seen or _unlike_in_size(lineup, bug, seen) <= _LIKE)
-    )
-    if not found or found[0][0] > _LIKE:
-        return Diagnosis("broken-contract", broken[0], 0.0, "", code, "contract")
-    (unlike, name, description), *others = found
-    return Diagnosis(name, description, unlike, others[0][1] if others else "", code, "contract")
-
-
-def _unlike(texts: Sequence[str], others: Sequence[str]) -> float:
-    """The share of words that two lists of sentences do not have in common."""
-    a, b = ({*" ".join(each).split()} for each in (texts, others))
-    return 1 - len(a & b) / len(a | b) if a | b else 1.0
-
-
 # Lines to paste
 
-
-def _begun(one: Case, *more: str) -> list[str]:
-    """The lines that import what is needed, load the backend and make a case."""
-    made, names = _made(one)
-    imported = ", ".join(("adapters", names, *more))
-    return [
-        f"from numixology.verify.conformance import {imported}",
-        f"# {LOADING}",
-        f"case = {made}",
-    ]
+_CALLS = ("forward(case.stage, case.inputs)", "vjp(case.stage, case.inputs, case.cotangent)")
 
 
-def _made(one: Case) -> tuple[str, str]:
-    """How a case is made, and what that needs."""
-    if not one.kind.startswith("in "):
-        sizes = f", {dict(one.sizes)}" if one.sizes else ""
-        made = f'make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{sizes})'
-        return made, "make_case"
-    seed, i = divmod(one.seed, 100)
-    network = f'make_case("{one.kind[3:]}", "plain", {seed}, "{one.dtype}")'
-    return f"list(inside({network}))[{i}]", "inside, make_case"
+def _pasted(*lines: str) -> str:
+    """Lines to paste, below those that import what they need and load the backend."""
+    known = ("conform", "inside", "make_case", "truth_of")
+    names = ["adapters", *(name for name in known if any(f"{name}(" in line for line in lines))]
+    imported = f"from numixology.verify.conformance import {', '.join(names)}"
+    return "\n".join((imported, f"# {LOADING}", *lines))
 
 
-def _value_code(one: Case, worst: _Seen, alone: bool) -> str:
+def _case_code(one: Case) -> str:
+    """The line that makes a case."""
+    if one.kind.startswith("in "):
+        seed, i = divmod(one.seed, 100)
+        network = f'make_case("{one.kind[3:]}", "plain", {seed}, "{one.dtype}")'
+        return f"case = list(inside({network}))[{i}]"
+    sizes = f", {dict(one.sizes)}" if one.sizes else ""
+    return f'case = make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{sizes})'
+
+
+def _value_code(one: Judged) -> str:
     """Lines that print a wrong number and the right one."""
-    place, true = list(worst.place), "output"
-    got = "my_backend.forward(case.stage, case.inputs)"
-    if worst.tensor != "output":
-        got = f'my_backend.vjp(case.stage, case.inputs, case.cotangent)["{worst.tensor}"]'
-        true = f'gradients["{worst.tensor}"]'
-    if alone:
-        first, _, made = _begun(one, "truth_of")
-        lines = [first.replace("adapters, ", ""), made, f"true = truth_of(case).{true}"]
-        return "\n".join(
-            (*lines, f'print({float(worst.got[worst.place])!r}, "and truly", true{place})')
-        )
+    place, got, true = [*one.worst.place], f"got = my_backend.{_CALLS[0]}", "output"
+    if one.tensor != "output":
+        got, true = f'got = my_backend.{_CALLS[1]}["{one.tensor}"]', f'gradients["{one.tensor}"]'
     shown = f'print(got{place}, "and truly", true{place})'
-    lines = [*_begun(one, "truth_of"), f"got = {got}", f"true = truth_of(case).{true}", shown]
-    return "\n".join(lines)
-
-
-def _breach_code(one: Case, fault: bool, has_vjp: bool) -> str:
-    """Lines that try the promises again, or show what is at fault with an answer."""
-    if not fault:
-        asked = f'conform(my_backend, stages=["{one.stage}"], seeds=1, quick=True)'
-        imported = "from numixology.verify.conformance import adapters, conform"
-        return "\n".join((imported, f"# {LOADING}", f'print(*{asked}.stages[0].broken, sep="\\n")'))
-    lines = [*_begun(one), 'results = {"output": my_backend.forward(case.stage, case.inputs)}']
-    if has_vjp:
-        lines.append("results |= my_backend.vjp(case.stage, case.inputs, case.cotangent)")
-    lines.append("print({name: (x.shape, x.dtype) for name, x in results.items()})")
-    return "\n".join((*lines, "print(case.cotangent.shape, case.cotangent.dtype)"))
+    return _pasted(_case_code(one.one.case), got, f"true = truth_of(case).{true}", shown)

@@ -1,5 +1,6 @@
 """The kit: every case to the backend, every answer beside the truth, and a verdict."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
@@ -7,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from ...errors import ArgumentError
 from .adapter import Declaration
-from .bounds import Measured, Prepared, in_groups, measured, true_tensors, within
+from .bounds import Judged, Prepared, in_groups, judged, true_tensors
 from .calling import Answer, answered
 from .cases import Case, every_case
 from .contracts import Contracts, contracts_of
 from .diagnosis import Lineup, diagnose
+from .formats import format_of
 from .scales import PROFILES
 from .sizes import LETTERS, Sizes, sizes_in
 from .stages import STAGES, stage_of
@@ -27,7 +28,6 @@ __all__ = [
     "comparisons_of",
     "conform",
     "examined",
-    "excused",
 ]
 
 #: Called with a stage and the share of the run that is done.
@@ -149,17 +149,7 @@ class _AsManyHeads:
 
 def cases_for(about: Declaration, stage: str, plan: Plan) -> Iterator[Case]:
     """What a backend is asked at a stage, in the sizes and forms that it declares."""
-    if plan.seeds < 1:
-        raise ArgumentError("seeds is a positive integer", str(plan.seeds), "choose 1 or more")
-    return every_case(
-        stage,
-        about.dtype,
-        plan.seeds,
-        quick=plan.quick,
-        shapes=plan.shapes,
-        requires=about.requires,
-        options=about.options,
-    )
+    return every_case(stage, about.dtype, *plan[:3], about.requires, about.options)
 
 
 def examined(
@@ -199,35 +189,37 @@ class Found:
         self.comparisons: list[Comparison] = []
         self.accepted: dict[tuple[str, str], bool] = {}
         self.faults: list[tuple[Case, str]] = []
-        self.refused: dict[str, int] = {}
-        self.sizes: list[Sizes] = []
-        self.right, self.wrong = set[bool](), set[bool]()  # where T = H, and where not
+        self.refused = Counter[str]()
+        self.judged: list[tuple[Sizes, bool]] = []  # the sizes of every case, and if it fails
 
     def add(self, one: Prepared, answer: Answer) -> None:
         """Judge an answer."""
-        self.stage, sizes = one.case.stage, sizes_in(one.case.stage, one.case.inputs)
+        self.stage = one.case.stage
         if answer.refused:
             what = "its gradients are" if answer.results else "cases are"
-            text = f"{what} not covered: {answer.refused}"
-            self.refused[text] = self.refused.get(text, 0) + 1
+            self.refused[f"{what} not covered: {answer.refused}"] += 1
         elif answer.fault:
             self.faults.append((one.case, answer.fault))
         compared = comparisons_of(one, answer.results, self.about.profile)
-        if not compared:
-            if answer.fault:  # what a diagnosis starts from
-                self.kept.append(one)
-                self.answers.append({})
-            return
         for comparison in compared:
-            _try_nulls(one, comparison, self.accepted)
+            self._try_nulls(one, comparison)
         fails = any(comparison.outcome == "fail" for comparison in compared)
-        self.comparisons += compared
-        self.sizes.append(sizes)
-        if sizes["T"] > 1 < sizes.get("H", 1):
-            (self.wrong if fails else self.right).add(sizes["H"] == sizes["T"])
-        if fails or one.truth.output.size <= _SMALL:
+        if compared:
+            self.comparisons += compared
+            self.judged.append((sizes_in(self.stage, one.case.inputs), fails))
+        small = compared and one.truth.output.size <= _SMALL
+        if fails or small or (answer.fault and len(self.faults) == 1):  # a diagnosis starts there
             self.kept.append(one)
             self.answers.append(answer.results)
+
+    def _try_nulls(self, one: Prepared, comparison: Comparison) -> None:
+        """Note which wrong results no case has rejected so far."""
+        tensor, true = comparison.tensor, true_tensors(one.truth)[comparison.tensor]
+        for name, null in _NULLS.items():
+            if self.accepted.setdefault((tensor, name), True) and np.isfinite(true).all():
+                with ignoring_fp_errors():
+                    wrong = null(true, comparison.detectable)
+                self.accepted[tensor, name] = not Judged(one, tensor, wrong).fails
 
     def report(
         self, adapter: Any, lineup: Lineup | None = None, repeat: int = 1, told: bool = False
@@ -245,95 +237,75 @@ class Found:
             return StageReport(self.stage, "not covered", refused=refused)
         if self.faults:
             case, fault = self.faults[0]
-            broken, more, properties = Contracts((f"{fault} (on {case.name})",))
+            broken, more, found = Contracts((f"{fault} (on {case.name})",))
         elif adapter is None:
-            broken, more, properties = Contracts()
+            broken, more, found = Contracts()
         else:
             gradients = any(one.tensor != "output" for one in self.comparisons)
-            broken, more, properties = contracts_of(adapter, self.kept, gradients, repeat)
-        remarks = (*self._remarks(), *more)
-        blind = [f"a {null} {tensor}" for (tensor, null), always in self.accepted.items() if always]
-        outcome = outcome_of(self.comparisons, broken=bool(broken), unproved=bool(blind))
-        diagnosis, excuse = None, ""
-        if outcome == "fail" and self.kept and not told:
-            answers = () if self.faults and adapter is not None else self.answers
-            profile, promises = self.about.profile, () if adapter is None else broken
-            diagnosis = diagnose(adapter, self.kept, promises, lineup, answers, profile)
-            if diagnosis and not diagnosis.named and answers and not broken:
-                excuse = excused(self.kept, answers, profile)
-        return StageReport(
+            broken, more, found = contracts_of(adapter, self.kept, gradients, repeat)
+        nulls = [f"a {null} {tensor}" for (tensor, null), always in self.accepted.items() if always]
+        compared, remarks, blind = self.comparisons, (*self._remarks(), *more), ", ".join(nulls)
+        outcome, least = outcome_of(compared, broken, blind), detectable_in(compared)
+        sizes = {
+            letter: (min(each), max(each))
+            for letter in LETTERS
+            if (each := [sizes[letter] for sizes, _ in self.judged if letter in sizes])
+        }
+        report = StageReport(
             self.stage,
             outcome,
-            self.comparisons,
+            compared,
             broken,
             remarks,
-            ", ".join(blind),
-            detectable_in(self.comparisons),
-            diagnosis,
-            {
-                letter: (min(each), max(each))
-                for letter in LETTERS
-                if (each := [sizes[letter] for sizes in self.sizes if letter in sizes])
-            },
+            blind,
+            least,
+            None,
+            sizes,
             refused,
-            properties,
-            excuse,
+            found,
         )
+        if outcome != "fail" or not self.kept or told:
+            return report
+        profile, promises = self.about.profile, () if adapter is None else broken
+        diagnosis = diagnose(adapter, self.kept, promises, lineup, self.answers, profile)
+        unnamed = diagnosis and not diagnosis.named and not broken
+        return report._replace(diagnosis=diagnosis, excuse=self._excuse() if unnamed else "")
+
+    def _excuse(self) -> str:
+        """The profiles not declared that would excuse every tensor that fails, if they would."""
+        under = [one.under(self.about.profile) for one in self.kept]
+        failing = [
+            one
+            for each in map(judged, under, self.answers)
+            for one in each.tensors.values()
+            if one.fails
+        ]
+        found = [next((name for name in PROFILES if one.excuse([name])), "") for one in failing]
+        return "" if "" in found else " and ".join(name for name in PROFILES if name in found)
 
     def refuses_other_heads(self) -> bool:
         """Whether there are faults, and all of them are where T ≠ H."""
         refusing = [sizes_in(case.stage, case.inputs) for case, _ in self.faults]
-        return bool(refusing) and all(
-            sizes.get("H", sizes["T"]) != sizes["T"] for sizes in refusing
-        )
+        return bool(refusing) and all(one.get("H", one["T"]) != one["T"] for one in refusing)
 
-    def _remarks(self) -> tuple[str, ...]:
-        remarks = []
+    def _remarks(self) -> Iterator[str]:
         if not self.about.has_vjp:
-            remarks.append("its gradients are not covered: the adapter has no vjp")
-        if (self.right, self.wrong) == ({True}, {False}):
-            remarks.append(
+            yield "its gradients are not covered: the adapter has no vjp"
+        mixing = [(one, fails) for one, fails in self.judged if one["T"] > 1 < one.get("H", 1)]
+        square = {fails for one, fails in mixing if one["H"] == one["T"]}
+        if (square, {fails for one, fails in mixing if one["H"] != one["T"]}) == ({False}, {True}):
+            yield (
                 "it is right wherever T = H: if it has as many heads as tokens, let the adapter "
                 'say heads = "tokens"'
             )
-        return tuple(remarks)
 
 
-def excused(
-    cases: Sequence[Prepared], answers: Sequence[Mapping[str, Array]], profile: Sequence[str]
-) -> str:
-    """The profiles that are not declared and would excuse every tensor that fails, if they would.
-
-    Args:
-        cases: of one stage.
-        answers: what the backend returned for each.
-        profile: which profiles it declares.
-
-    Returns:
-        Their names, such as ``"tails and steps"``, or nothing.
-    """
-    found = [
-        next((n for n in PROFILES if _excusing(one, tensor, results[tensor], [n, *profile])), "")
-        for one, results in zip(cases, answers, strict=True)
-        for tensor in one.bounds
-        if tensor in results and compared(one, tensor, results[tensor], profile).outcome == "fail"
-    ]
-    return "" if "" in found else " and ".join(name for name in PROFILES if name in found)
-
-
-def _excusing(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> str:
-    """Those of the profiles that excuse a tensor beyond its bound, if they do."""
-    wide = {name: one.wide(name)[tensor] for name in profile}
-    true = true_tensors(one.truth)[tensor]
-    return within(got, true, wide, one.bounds[tensor], one.case.dtype)
-
-
-def outcome_of(comparisons: Sequence[Comparison], *, broken: bool, unproved: bool) -> Outcome:
+def outcome_of(comparisons: Sequence[Comparison], broken: Sequence[str], blind: str) -> Outcome:
     """The outcome of a stage from those of its tensors, its contracts, and what was not proved."""
     outcomes = {one.outcome for one in comparisons}
     if broken or "fail" in outcomes:
         return "fail"
-    if unproved:
+    if blind:
         return "inconclusive"
     return "known" if "known" in outcomes else "pass"
 
@@ -342,44 +314,26 @@ def comparisons_of(
     one: Prepared, results: Mapping[str, Array], profile: Sequence[str]
 ) -> list[Comparison]:
     """Every tensor that a backend returned beside the truth."""
-    tensors = [tensor for tensor in one.bounds if tensor in results]
-    return [compared(one, tensor, results[tensor], profile) for tensor in tensors]
+    return [compared(each, profile) for each in judged(one, results).tensors.values()]
 
 
-def compared(one: Prepared, tensor: str, got: Array, profile: Sequence[str]) -> Comparison:
+def compared(one: Judged, profile: Sequence[str]) -> Comparison:
     """One tensor beside the truth; outside its bound it may be within that of a profile."""
-    dtype, bound = one.case.dtype, one.bounds[tensor]
-    true = true_tensors(one.truth)[tensor]
-    found = measured(got, true, one.scales[tensor], dtype)
-    outcome: Outcome = "pass" if found.error <= bound else "fail"
-    known = _excusing(one, tensor, got, profile) if outcome == "fail" else ""
-    if known:
-        outcome = "known"
-    return Comparison(
-        one.case.name,
-        one.case.kind,
-        tensor,
-        found.error,
-        bound,
-        outcome,
-        known,
-        found.place,
-        found.got,
-        found.true,
-        _smallest(one, tensor, found, true),
-    )
+    case, worst, known = one.one.case, one.worst, one.excuse(profile)
+    outcome: Outcome = "known" if known else "fail" if one.fails else "pass"
+    beside = worst.error, one.bound, outcome, known, *worst[1:]
+    return Comparison(case.name, case.kind, one.tensor, *beside, _smallest(one))
 
 
-def _smallest(one: Prepared, tensor: str, found: Measured, true: Array) -> float:
+def _smallest(one: Judged) -> float:
     """The error of the largest entry that would have been caught, relative to it."""
-    if not true.size or not np.abs(true).max():
+    sizes = np.abs(one.true)
+    if not sizes.any():
         return np.inf
-    j = np.unravel_index(int(np.argmax(np.abs(true))), true.shape)
-    most, scale = true[j], one.scales[tensor][j]
-    unit = measured(most + scale, most, scale, one.case.dtype).error
+    j = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
+    allowed = (one.bound + one.worst.error) * format_of(one.one.case.dtype).unit
     with ignoring_fp_errors():  # what is far off on huge numbers is infinitely far off
-        allowed = (one.bounds[tensor] + found.error) / unit if unit else 0.0
-        return float(max(allowed * scale / abs(most), 2**-53))
+        return float(max(allowed * one.scale[j] / sizes[j], 2**-53))
 
 
 #: Wrong results, made from the right one and the smallest error that is caught.
@@ -391,23 +345,8 @@ _NULLS: dict[str, Callable[[Array, float], Array]] = {
 }
 
 
-def _try_nulls(
-    one: Prepared, comparison: Comparison, accepted: dict[tuple[str, str], bool]
-) -> None:
-    """Note which wrong results no case has rejected so far."""
-    tensor = comparison.tensor
-    true = true_tensors(one.truth)[tensor]
-    for name, null in _NULLS.items():
-        if accepted.setdefault((tensor, name), True) and np.isfinite(true).all():
-            with ignoring_fp_errors():
-                wrong = null(true, comparison.detectable)
-            error = measured(wrong, true, one.scales[tensor], one.case.dtype).error
-            accepted[tensor, name] = not error > comparison.bound
-
-
 def detectable_in(comparisons: Sequence[Comparison]) -> float:
     """What would have been caught in every tensor: the best case of each, the worst tensor."""
-    best: dict[str, float] = {}
-    for one in comparisons:
-        best[one.tensor] = min(best.get(one.tensor, np.inf), one.detectable)
-    return max(best.values(), default=np.nan)
+    tensors = {one.tensor for one in comparisons}
+    best = [min(one.detectable for one in comparisons if one.tensor == name) for name in tensors]
+    return max(best, default=np.nan)

@@ -17,16 +17,25 @@ from .calling import asked
 from .cases import Case, fresh
 from .formats import FORMATS
 from .sizes import shape_of, sizes_in
-from .stages import NETWORKS, STAGES
+from .stages import FEED_FORWARDS, NETWORKS, STAGES, stage_of
 from .textbook import Textbook
 
-__all__ = ["LAYERS", "part_bugs"]
+__all__ = ["LAYERS", "part_bugs", "parts_of"]
 
 #: The stages that networks are made of.
 LAYERS = (
     "embedding", "token_mix", "layer_norm", "linear", "per_token_linear", "gelu", "gelu_tanh",
     "silu",
 )  # fmt: skip
+_PARTS: dict[str, tuple[str, ...]] = {
+    "feed_forward": ("layer_norm", "linear", "gelu"),
+    "swiglu_feed_forward": ("layer_norm", "linear", "silu"),
+    "per_token_feed_forward": ("layer_norm", "per_token_linear", "gelu"),
+    "per_token_swiglu": ("layer_norm", "per_token_linear", "silu"),
+    "mixer": ("token_mix", "layer_norm"),
+}
+_PARTS["block"] = (*_PARTS["mixer"], "mixer")
+_PARTS["model"] = ("embedding", *_PARTS["block"], "block")
 
 _TOGETHER = "it fails as its parts do together"
 
@@ -40,6 +49,15 @@ def _asked(*arrays: Array, ask: Callable[..., list[Array]]) -> Array:
 @_asked.vjp("*arrays")
 def _asked_da(position: int, ct: Any, y: Any, *arrays: Any, ask: Callable[..., Any]) -> Any:
     return Context().run(ask, "vjp", arrays, ct)[position]  # in it a backend records as by itself
+
+
+def parts_of(case: Case) -> tuple[str, ...]:
+    """The stages that the network of a case is made of."""
+    parts = _PARTS.get(case.stage, ())
+    if "ffn" in stage_of(case.stage).options:
+        network = FEED_FORWARDS[case.inputs.get("ffn", "standard")]
+        parts = (*parts, *_PARTS[network], network)
+    return parts
 
 
 def part_bugs(adapter: Any, stage: str, offered: Sequence[str]) -> list[Bug]:
@@ -57,19 +75,15 @@ def part_bugs(adapter: Any, stage: str, offered: Sequence[str]) -> list[Bug]:
     if stage not in NETWORKS:
         return []
     several = [(name,) for name in parts] + [tuple(parts)] * (len(parts) > 1)
-    return [
-        Bug(
-            " and ".join(names),
-            f"it fails as its part {names[0]} does" if len(names) == 1 else _TOGETHER,
-            "parts",
-            (stage,),
-            type("Assembled", (Textbook,), {name: _layer(name, adapter) for name in names}),
-            tuple(FORMATS),
-            noisy=False,
-            unsteady=False,
+    found = []
+    for names in several:
+        said = f"it fails as its part {names[0]} does" if len(names) == 1 else _TOGETHER
+        kind = type("Assembled", (Textbook,), {name: _layer(name, adapter) for name in names})
+        formats, title = tuple(FORMATS), " and ".join(names)
+        found.append(
+            Bug(title, said, "parts", (stage,), kind, formats, noisy=False, unsteady=False)
         )
-        for names in several
-    ]
+    return found
 
 
 def _layer(stage: str, adapter: Any) -> Callable[..., Tensor]:

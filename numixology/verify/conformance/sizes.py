@@ -69,10 +69,7 @@ _TOKENS = [*_around(EDGES["T"])[::-1], 2, 1]
 def letters_of(stage: str) -> str:
     """The letters of a stage's sizes, in the order of :data:`LETTERS`."""
     inputs = inputs_of(stage, {})
-    found = {"H"} if "num_heads" in inputs else set()
-    found |= {"L"} if stage == "model" else set()
-    for axes in inputs.values():
-        found |= {letter for letter in axes if letter in LETTERS}
+    found = [*"".join(inputs.values()), *"H" * ("num_heads" in inputs), *"L" * (stage == "model")]
     return "".join(letter for letter in LETTERS if letter in found)
 
 

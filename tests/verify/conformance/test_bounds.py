@@ -62,7 +62,7 @@ def test_bounds_are_the_guard_times_an_error_and_0_where_nothing_is_calculated(e
         if one.case.stage in PLAIN and one.case.kind == "plain":
             assert all(bound < 20 * GUARD for bound in one.bounds.values())
         for profile in PROFILES:
-            assert one.wide(profile).keys() == one.scales.keys()
+            assert one.under([profile]).scales.keys() == one.scales.keys()
 
 
 @pytest.mark.parametrize("stage", PLAIN)
@@ -171,7 +171,7 @@ def test_one_rounding_is_all_that_some_backends_need(stage) -> None:
         twice = form.stored(1.013 * stored.astype(np.float64))
         assert measured(twice, true, once.scales[name], "bfloat16").error > GUARD
         assert measured(twice, true, usual.scales[name], "bfloat16").error <= usual.bounds[name]
-        assert once.wide("offsets")[name].shape == true.shape
+        assert once.under(["offsets"]).scales[name].shape == true.shape
 
 
 def test_the_bounds_of_one_case_are_its_own() -> None:
