@@ -9,7 +9,7 @@ from ..checks import as_dtype
 from ..errors import ArgumentError, DTypeError, ShapeError, shown
 from ..tensors import Tensor, leaf
 
-__all__ = ["check_eps", "check_input", "parameter"]
+__all__ = ["check_eps", "check_input", "parameter", "returned"]
 
 
 def parameter(values: Array, dtype: DTypeLike) -> Tensor:
@@ -51,3 +51,19 @@ def check_input(x: Any, module: Any, like: Tensor, axes: str, *lengths: int) -> 
         instead = f", or make the module with dtype='{dtype}'" if dtype.char in "fd" else ""
         invariant = f"{taker} has {own} parameters and takes {own} input"
         raise DTypeError(invariant, str(dtype), f"use x.astype('{own}'){instead}")
+
+
+def returned(y: Any, x: Any, what: str) -> Tensor:
+    """What a module of the user's gave for x, unless it would be cut off or broadcast."""
+    instead = "change what it returns"
+    if not isinstance(y, Tensor if isinstance(x, Tensor) else Tensor | np.ndarray):
+        invariant = f"{what} returns a tensor for a tensor, since gradients flow through it"
+        raise DTypeError(invariant, type(y).__name__, instead)
+    if y.shape != x.shape:
+        invariant = f"{what} returns tokens of the shape that it takes, {x.shape}"
+        raise ShapeError(invariant, str(y.shape), instead)
+    if y.dtype != x.dtype and "c" not in (x.dtype.kind, y.dtype.kind):
+        invariant = f"{what} returns tokens of the dtype that it takes, {x.dtype}"
+        raise DTypeError(invariant, str(y.dtype), instead)
+    given: Tensor = y
+    return given

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Array, DTypeLike
+from ..array import Array, DTypeLike, ignoring_fp_errors
 from ..checks import positive
 from ..errors import ShapeError
 from ..functional.affine import per_token_linear
@@ -183,7 +183,8 @@ class ExpertReport(NamedTuple):
         active: how many experts of a token count when serving, on average.
         dead: the experts that never count when serving, as pairs of a token and an expert.
         scale: how large the output is when serving, relative to that in training, both as the root
-            of the mean square. Far from 1, the layers behind get what they were not trained on.
+            of the mean square. Far from 1, the layers behind get what they were not trained on;
+            NaN where both are 0.
         num_tokens, num_experts: T and E.
 
     Example:
@@ -251,14 +252,15 @@ class MixtureOfExperts(Module):
         serving, training = replaced(self, {}).eval(), replaced(self, {}).train()
         with no_grad():
             active = np.asarray(serving.router(s)) > 0  # (B, T, E)
-            scale = _size(serving(s)) / _size(training(s))
+            with ignoring_fp_errors():
+                scale = float(_size(serving(s)) / _size(training(s)))
         dead = tuple((int(t), int(j)) for t, j in np.argwhere(~active.any(axis=0)))
         return ExpertReport(float(active.sum(axis=-1).mean()), dead, scale, *active.shape[1:])
 
 
-def _size(v: Tensor) -> float:
+def _size(v: Tensor) -> Any:
     """The root of the mean square."""
-    return float(np.sqrt(np.mean(np.square(np.asarray(v)))))
+    return np.sqrt(np.mean(np.square(np.asarray(v))))
 
 
 class SparseMoE(MixtureOfExperts):

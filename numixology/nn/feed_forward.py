@@ -12,10 +12,11 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import one_of, positive
-from ..errors import ShapeError
+from ..errors import ArgumentError
 from ..observe import step
 from ..tensors import Tensor
 from .activation import Activation, ActivationName
+from .checks import returned
 from .dropout import Dropout
 from .layer_norm import LayerNorm
 from .linear import Linear, PerTokenLinear
@@ -36,14 +37,6 @@ def _widths(hidden_dim: int, ff_dim: int | None) -> tuple[int, ...]:
     return (D, *positive(ff_dim=4 * D if ff_dim is None else ff_dim))
 
 
-def _added(x: Tensor, h: Tensor) -> Tensor:
-    """x + h, and no broadcasting of what a network of the user's may return."""
-    if h.shape != x.shape:
-        invariant = f"a network returns tokens of the shape that it takes, {x.shape}"
-        raise ShapeError(invariant, str(h.shape), "change what it returns")
-    return step("residual", x + h)
-
-
 class _Residual(Module):
     """What all have around their network: the norm and the residual."""
 
@@ -59,8 +52,13 @@ class _Residual(Module):
         """(..., D) to (..., D). What the network gives is added to x, or to ``residual``."""
         to = x if residual is None else residual
         if self.norm_placement == "post":
-            return self.norm(_added(to, self.network(x)))
-        return _added(to, self.network(self.norm(x)))
+            return self.norm(self._added(to, x))
+        return self._added(to, self.norm(x))
+
+    def _added(self, to: Tensor, h: Tensor) -> Tensor:
+        """What the network gives for h, added."""
+        f = returned(self.network(h), h, "a network")
+        return step("residual", to + returned(f, to, "a network"))
 
     def _linear(self, n: int, out: int, bias: bool, **options: Any) -> Linear | PerTokenLinear:
         """What the network is made of."""
@@ -103,6 +101,17 @@ class ResidualNetwork(_Residual):
     ) -> None:
         super().__init__(hidden_dim, norm, eps, dtype)
         self.network = network
+
+
+def with_residual(network: Module, hidden_dim: int, norm: NetworkNorm, **options: Any) -> _Residual:
+    """A network of the user's, with norm and residual around it unless it is one of this page."""
+    if not isinstance(network, _Residual):
+        return ResidualNetwork(network, hidden_dim, norm=norm, **options)
+    if network.norm_placement != norm:
+        invariant = f"in this block the norm of the network is {norm!r}"
+        got = f"a {type(network).__name__} with norm={network.norm_placement!r}"
+        raise ArgumentError(invariant, got, f"make it with norm={norm!r}")
+    return network
 
 
 class FeedForward(_Residual):

@@ -239,14 +239,12 @@ class SinkhornMixing(Module):
     ) -> None:
         T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
         self._size, self._chunks = (T, D), (T * H, divided(D, H))
-        if not temperature > 0:
-            raise ArgumentError("temperature is above 0", shown(temperature), "begin at 1.0")
-        self.temperature, (self.steps,) = temperature, positive(steps=steps)
+        self.temperature, (self.steps,) = _warm(temperature), positive(steps=steps)
         self.weight = parameter(np.random.default_rng(rng).standard_normal((T * H, T * H)), dtype)
 
     def matrix(self, temperature: float | None = None) -> Tensor:
         """W (N, N), at the mixing's own temperature or another."""
-        tau = self.temperature if temperature is None else temperature
+        tau = _warm(self.temperature if temperature is None else temperature)
         logits = (self.weight + self.weight.T) / (2 * tau)
         for _ in range(self.steps):  # in logarithms, where no quotient leaves the range
             logits = log_softmax(log_softmax(logits, axis=1), axis=0)
@@ -282,6 +280,13 @@ class SinkhornMixing(Module):
             figures = (by_rows, by_columns, np.abs(W - W.T).max(), smallest)
             rows.append(SinkhornRow(tau, *map(float, figures)))
         return rows
+
+
+def _warm(temperature: float) -> float:
+    """τ as Python's number, beside which float32 stays float32."""
+    if not temperature > 0:
+        raise ArgumentError("temperature is above 0", shown(temperature), "go from 1.0 to 0.05")
+    return float(temperature)
 
 
 def _identity(x: Tensor, num_heads: int) -> Tensor:

@@ -29,7 +29,7 @@ class MeanPooling(Module):
     Example:
         >>> import numixology as nx
         >>> nx.nn.MeanPooling()(nx.tensor([[[1.0, 2.0], [3.0, 6.0]]]))
-        Tensor([[2., 4.]], from=mean)
+        Tensor([[2., 4.]], from=divide)
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from .feed_forward import (
     NetworkNorm,
     PerTokenFeedForward,
     PerTokenSwiGLU,
-    ResidualNetwork,
     SwiGLUFeedForward,
+    with_residual,
 )
 from .mixers import MixingName
 from .module import Module, Rng
@@ -149,7 +149,10 @@ def _network(num_tokens: int, hidden_dim: int, norm: NetworkNorm, options: Block
     ffn, activation = options.get("ffn", "standard"), options.get("activation", "gelu")
     own = _given(options, "eps", "dtype") | {"norm": norm}
     if isinstance(ffn, Module):
-        return _around(ffn, hidden_dim, own, _given(options, "ff_dim", "activation", "dropout"))
+        if unread := _given(options, "ff_dim", "activation", "dropout"):
+            invariant = "a network of your own has its width, activation and dropout"
+            raise ArgumentError(invariant, ", ".join(unread), "leave out what it was made with")
+        return with_residual(ffn, hidden_dim, **own)
     one_of("ffn", ffn, get_args(Network))
     own |= _given(options, "ff_dim", "dropout", "rng")
     if ffn in ("standard", "per_token"):
@@ -159,22 +162,6 @@ def _network(num_tokens: int, hidden_dim: int, norm: NetworkNorm, options: Block
         raise ArgumentError(invariant, shown(activation), "leave activation out")
     sizes = (num_tokens, hidden_dim) if ffn.startswith("per_token") else (hidden_dim,)
     return _NETWORKS[ffn](*sizes, **own)
-
-
-def _around(
-    network: Module, hidden_dim: int, own: dict[str, Any], unread: dict[str, Any]
-) -> Module:
-    """A module of the user's, with norm and residual unless it has them."""
-    if unread:
-        invariant = "a network of your own has its width, activation and dropout"
-        raise ArgumentError(invariant, ", ".join(unread), "leave out what it was made with")
-    if not isinstance(network, FeedForward | SwiGLUFeedForward | ResidualNetwork):
-        return ResidualNetwork(network, hidden_dim, **own)
-    if network.norm_placement != own["norm"]:
-        invariant = f"in this block the norm of the network is {own['norm']!r}"
-        got = f"a {type(network).__name__} with norm={network.norm_placement!r}"
-        raise ArgumentError(invariant, got, f"make it with norm={own['norm']!r}")
-    return network
 
 
 class RankMixerModel(Module):

@@ -159,7 +159,7 @@ class TopKRouter(Module):
         if k > E:
             got, instead = f"{k} of {E}", f"use a number from 1 to {E}"
             raise ArgumentError("top_k is at most num_experts", got, instead)
-        self.top_k, self.gate_scale = k, E / k if gate_scale is None else gate_scale
+        self.top_k, self.gate_scale = k, E / k if gate_scale is None else float(gate_scale)
         self.scores = PerTokenLinear(num_tokens, hidden_dim, E, rng=rng, dtype=dtype)
 
     def forward(self, s: Tensor) -> Tensor:
@@ -218,7 +218,7 @@ class AdaptiveRegularizer:
         ):
             if not value > least:
                 raise ArgumentError(f"{name} is above {least}", shown(value), "use e.g. 2")
-        self.budget, self.weight, self.factor = budget, weight, factor
+        self.budget, self.weight, self.factor = float(budget), float(weight), float(factor)
         self._gates: list[Tensor] = []
 
     def watching(self) -> Setting:

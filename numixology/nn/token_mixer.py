@@ -7,13 +7,13 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import one_of, positive
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError
 from ..functional import mixing as laws
 from ..functional.mixing import Mixing, divided, token_mix
 from ..observe import educational as printing
 from ..observe import silence, step
 from ..tensors import Tensor
-from .checks import check_input
+from .checks import check_input, returned
 from .layer_norm import LayerNorm
 from .mixers import MIXINGS, MixingName
 from .module import Module, Rng
@@ -111,11 +111,7 @@ class TokenMixer(Module):
         """token_mix(x), or what stands for it: (B, T, D) to (B, T, D)."""
         if not isinstance(self.mixing, Module):
             return token_mix(x, self.num_heads, mixing=self.mixing)
-        y = self.mixing(x)
-        if y.shape != x.shape:
-            invariant = f"a mixing returns tokens of the shape that it takes, {x.shape}"
-            raise ShapeError(invariant, str(y.shape), f"change {type(self.mixing).__name__}")
-        return y
+        return returned(self.mixing(x), x, "a mixing")
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """:meth:`forward`; in educational mode its steps are printed."""

@@ -22,7 +22,7 @@ from ..functional.mixing import divided, token_mix, token_revert
 from ..observe import step
 from ..tensors import Tensor
 from .checks import check_input
-from .feed_forward import NetworkNorm, PerTokenSwiGLU, ResidualNetwork
+from .feed_forward import NetworkNorm, PerTokenSwiGLU, with_residual
 from .module import Module, Rng
 from .rms_norm import RMSNorm
 
@@ -49,14 +49,6 @@ _RESIDUALS: dict[LargeResidual, tuple[Callable[[Tensor, int], Tensor], bool]] = 
     "reverted": (token_revert, False),
     "mixed_again": (token_mix, True),
 }
-
-
-class _Around(TypedDict):
-    """Of both kinds of network, those of a block and the user's."""
-
-    norm: NetworkNorm
-    rng: Rng
-    dtype: DTypeLike
 
 
 class _Options(TypedDict, total=False):
@@ -99,7 +91,8 @@ class TokenMixerLargeBlock(Module):
         hidden_dim: D, the number of features.
         num_heads: H, a divisor of D.
         ffn: what makes F, given H and TD/H, and G, given T and D: networks of your own, which keep
-            the shapes (B, H, TD/H) and (B, T, D). None makes the SwiGLU networks.
+            the shapes (B, H, TD/H) and (B, T, D). Unless they are of this package's networks,
+            RMSNorm and residual are put around them. None makes the SwiGLU networks.
         expansion: n, the hidden widths over those of the tokens.
         norm: ``"inside"`` or ``"outside"``.
         residual: one of the words above.
@@ -144,22 +137,24 @@ class TokenMixerLargeBlock(Module):
         one_of("norm", norm, get_args(LargeNorm))
         one_of("residual", residual, get_args(LargeResidual))
         self.num_tokens, self.hidden_dim, self.num_heads, self.residual = T, D, H, residual
-        rng = np.random.default_rng(rng)
-
+        rng, placement = np.random.default_rng(rng), _NORMS[norm]
         if ffn is not None and (n, dropout) != (4, 0.0):
             got = f"expansion={n}, dropout={dropout}"
             invariant = "networks of your own have their widths and dropout"
             raise ArgumentError(invariant, got, "leave out what they were made with")
 
         def network(tokens: int, width: int) -> Module:
-            part: PerTokenSwiGLU | ResidualNetwork
-            options: _Around = {"norm": _NORMS[norm], "rng": rng, "dtype": dtype}
             if ffn is None:
-                part = PerTokenSwiGLU(tokens, width, n * width, dropout=dropout, **options)
-                part.w2.weight.data = 0.01 * part.w2.weight.data
-            else:
-                part = ResidualNetwork(ffn(tokens, width), width, **options)
-            part.norm = RMSNorm(width, eps, dtype=dtype)
+                swiglu = PerTokenSwiGLU(
+                    tokens, width, n * width, dropout=dropout, norm=placement, rng=rng, dtype=dtype
+                )
+                swiglu.w2.weight.data = 0.01 * swiglu.w2.weight.data
+                swiglu.norm = RMSNorm(width, eps, dtype=dtype)
+                return swiglu
+            own = ffn(tokens, width)
+            part = with_residual(own, width, placement, dtype=dtype)
+            if part is not own:
+                part.norm = RMSNorm(width, eps, dtype=dtype)
             return part
 
         self.mixed = network(H, T * divided(D, H))
@@ -168,7 +163,7 @@ class TokenMixerLargeBlock(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         T, D, H = self.num_tokens, self.hidden_dim, self.num_heads
-        check_input(x, self, next(self.parameters()), "(B, T, D)", T, D)
+        check_input(x, self, x, "(B, T, D)", T, D)  # the networks check its dtype
         put_back, adds_input = _RESIDUALS[self.residual]
         m = self.mixed(token_mix(x, H).reshape(x.shape[0], H, T * D // H))  # (B, H, T·d)
         r = step("revert", put_back(m.reshape(*x.shape), H))  # (B, T, D)

@@ -97,7 +97,8 @@ class SlicedTokenizer(Module):
         x = _joined(features, self, self.projection.weight)
         if self.pad:
             x = concatenate([x, np.zeros((len(x), self.pad), x.dtype)], axis=1)
-        return self.projection(x.reshape(len(x), self.num_tokens, -1))  # (B, T, D)
+        T, _, d = self.projection.weight.shape
+        return self.projection(x.reshape(len(x), T, d))  # (B, T, D)
 
 
 class GroupTokenizer(Module):

@@ -208,6 +208,15 @@ class TestReport:
         assert moe.router.training
         assert not moe.experts.training
 
+    def test_a_layer_whose_experts_are_all_dead_has_no_scale(self):
+        moe = nn.SparseMoE(T, D, E, F, policy="single", rng=0)
+        moe.router.sparse.weight.data, moe.router.sparse.bias.data = (
+            np.zeros((T, E, D)),
+            -np.ones((T, E)),
+        )
+        report = moe.report(S)
+        assert (report.active, len(report.dead), np.isnan(report.scale)) == (0, T * E, True)
+
     def test_what_is_as_sparse_in_training_has_the_scale_one(self):
         report = nn.SparsePerTokenMoE(T, D, 4, 2, rng=0).report(S)
         assert (report.active, report.scale) == (2, 1)

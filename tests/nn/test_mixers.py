@@ -181,8 +181,22 @@ class TestSinkhornMixing:
 
     @pytest.mark.parametrize("tau", [0, -1.0, math.nan])
     def test_a_temperature_of_zero(self, tau):
-        with pytest.raises(ArgumentError, match=f"temperature is above 0: got {tau}; begin at 1.0"):
+        mixing = nn.SinkhornMixing(2, 4, 2)
+        refused = pytest.raises(ArgumentError, match=f"temperature is above 0: got {tau}; ")
+        with refused:
             nn.SinkhornMixing(2, 4, 2, temperature=tau)
+        for asked in (mixing.matrix, mixing.report):
+            with refused:
+                asked(tau)
+        mixing.temperature = tau  # as where it falls to the end
+        with refused:
+            mixing(np.ones((1, 2, 4)))
+
+    def test_a_temperature_of_numpy_s_leaves_float32_as_it_is(self):
+        mixing = nn.SinkhornMixing(2, 4, 2, temperature=np.float64(0.5), dtype="float32")
+        assert mixing(np.ones((1, 2, 4), "float32")).dtype == np.float32
+        mixing.temperature = np.float64(0.25)
+        assert mixing.matrix().dtype == np.float32
 
 
 class TestFixedMixings:

@@ -136,6 +136,10 @@ class TestTopK:
         np.testing.assert_allclose(other(S).data, 2 * router(S).data, rtol=1e-14)
         assert repr(other).startswith("TopKRouter(top_k=2, gate_scale=5.0\n")
 
+    def test_a_scale_of_numpy_s_leaves_float32_as_it_is(self):
+        router = nn.TopKRouter(3, 4, 5, 2, np.float64(5), dtype="float32")
+        assert router(S.astype("float32")).dtype == np.float32
+
     @pytest.mark.parametrize("method", ["auto", "complex"])
     def test_a_tie_is_reported_as_a_jump(self, method):
         router = nn.TopKRouter(2, 3, 3, 2, rng=0)

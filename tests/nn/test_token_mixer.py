@@ -363,7 +363,7 @@ class TestRefusals:
             nn.TokenMixer(3, 8, 4, mixing=FirstToken())(np.ones((2, 3, 8)))
         assert str(caught.value) == (
             "a mixing returns tokens of the shape that it takes, (2, 3, 8): got (2, 1, 8); "
-            "change FirstToken"
+            "change what it returns"
         )
 
     def test_eps_below_zero(self):

@@ -137,6 +137,31 @@ class TestBlock:
             with pytest.raises(ArgumentError, match="networks of your own have their widths"):
                 nn.TokenMixerLargeBlock(3, 8, 4, ffn=ffn, **options)
 
+    @pytest.mark.parametrize(("norm", "placement"), [("inside", "pre"), ("outside", "post")])
+    def test_networks_that_have_norm_and_residual_stay_as_they_are(self, norm, placement):
+        made = []
+
+        def ffn(tokens, width):
+            made.append(nn.PerTokenFeedForward(tokens, width, 5, norm=placement, rng=0))
+            return made[-1]
+
+        block = nn.TokenMixerLargeBlock(3, 8, 4, ffn=ffn, norm=norm)
+        assert [block.mixed, block.reverted] == made
+        other = "outside" if norm == "inside" else "inside"
+        with pytest.raises(ArgumentError, match="in this block the norm of the network is"):
+            nn.TokenMixerLargeBlock(3, 8, 4, ffn=ffn, norm=other)
+
+    @pytest.mark.parametrize("norm", ["inside", "outside"])
+    def test_it_runs_on_arrays(self, norm):
+        model = nn.TokenMixerLarge(3, 8, 4, 2, norm=norm, rng=0)
+        x = RNG.normal(size=(2, 3, 8))
+        y = nn.functional_call(model, model.state_dict(), x)
+        assert type(y) is np.ndarray
+        np.testing.assert_array_equal(y, model(x).data)
+        for wrong in (x[:, :2], x[0], x[..., :4]):
+            with pytest.raises(ShapeError, match="TokenMixerLargeBlock takes x of shape"):
+                model(wrong)
+
     def test_dropout_is_off_unless_asked(self):
         x = np.ones((1, 4, 8))
         block = nn.TokenMixerLargeBlock(4, 8, 2, rng=0)

@@ -173,6 +173,10 @@ class TestGlobal:
         with refused(DTypeError, "has float32 parameters and takes float32 input"):
             tokenizer(X)
 
+    @pytest.mark.parametrize("kind", ["learned", "projected"])
+    def test_no_samples(self, make, kind):
+        assert nn.GlobalToken(make(), kind)(X[:0]).shape == (0, 4, 8)
+
     def test_it_leads_to_a_block(self, make):
         x = nn.GlobalToken(make(rng=0), rng=1)(X)
         assert nn.RankMixerBlock(4, 8, 4, rng=2)(x).shape == (5, 4, 8)
