@@ -26,15 +26,10 @@ def _refused(where: Callable[[Array], bool]) -> Override:
     return lambda s, f, stage, p: _refuse() if where(p["x"]) else f(stage, p)
 
 
-def _spoils(spoil: Callable[[Inputs], object]) -> Override:
-    """An override that spoils the inputs when it is done with them."""
-    return lambda s, f, stage, inputs: (f(stage, inputs), spoil(inputs))[0]
-
-
-def _weight_overwritten(inputs: Inputs) -> None:
-    weight = inputs.get("weight", np.zeros((1, 2)))
-    if weight.shape[0] == weight.shape[-1]:
-        weight[...] = weight.T.copy()
+def _overwritten(name: str, by: Callable[[Array], Array]) -> Override:
+    """An override that writes into one input, if it can, when it is done with it."""
+    return lambda s, f, stage, p: (f(stage, p), [np.add(by(x), 0, out=x) for k, x in p.items()
+                                                 if k == name and x.flags.writeable])[0]  # fmt: skip
 
 
 def _other_dtype(s: Textbook, x: Array) -> Array:
@@ -131,10 +126,9 @@ def _read(change: Callable[[Array], Array]) -> Override:
 
 
 BUGS = table("contracts", [
-    ("layer_norm linear softmax", "forward", _spoils),
-    ("input-overwritten", lambda p: np.subtract(x := p["x"], x.mean(-1, keepdims=True), out=x)),
-    ("linear", "forward", _spoils),
-    ("weight-overwritten", _weight_overwritten, "a square weight is transposed in place"),
+    ("linear layer_norm", "forward"),
+    ("input-overwritten", _overwritten("x", lambda x: x - x.mean(axis=-1, keepdims=True))),
+    ("weight-overwritten", _overwritten("weight", lambda w: 2 * w)),
     ("layer_norm gelu token_mix", "wrapped", _read),
     ("nan-hidden", lambda x: np.where(np.isnan(x), x.dtype.type(0), x), "NaN becomes zero"),
     ("layer_norm linear softmax silu", "forward", _refused),
@@ -165,6 +159,8 @@ BUGS = table("contracts", [
     *in_formats("cotangent-in-{}", lambda kind: lambda s, f, at, p, ct: f(at, p, _kept(ct, kind))),
     *in_formats("saved-in-{}", lambda kind: lambda s, f, at, p, ct: f(at, _kept(p, kind), ct)),
     *in_formats("gradients-in-{}", _result_in),
+    ("cotangent-cut-to-one", lambda s, f, stage, p, ct: f(stage, p, np.clip(ct, -1, 1))),
+    ("gradients-cut-to-one", lambda s, f, *a: {k: np.clip(g, -1, 1) for k, g in f(*a).items()}),
     ("layer_norm linear", "forward"),
     ("backward-of-last-forward",
      {"forward": _saving, "vjp": lambda s, f, at, p, ct: f(at, {**p, **_saved(s, at, p)}, ct)}),

@@ -28,11 +28,6 @@ def _inverse(x: Tensor, num_heads: int) -> Tensor:
     return x.reshape(B, num_heads, T, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
 
 
-def _one_place_on(heads: Tensor, shape: tuple[int, ...]) -> Tensor:
-    B, H, T, d = heads.shape
-    return heads.reshape(B, H * T, d)[:, np.arange(H * T) - 1].reshape(shape)
-
-
 def _rolled(heads: Tensor) -> Tensor:
     T, H = heads.shape[1:3]
     return heads[:, (np.arange(T)[:, None] - np.arange(H)) % T, np.arange(H)]
@@ -98,7 +93,6 @@ BUGS = table("moving", [
     *each(MISREAD[4:], "batch"),
     ("token_mix", "merge"),
     ("merged-from-columns-tokens", lambda s, f, y, shape: y.permute(0, 1, 3, 2).reshape(shape)),
-    ("chunks-one-place-on", lambda s, f, y, shape: _one_place_on(y, shape)),
     ("token_mix", "token_mix"),
     ("heads-of-every-nth-column", {"partition": lambda s, f, x, H: _interleaved(x, H)}),
     ("mixer-inverse", lambda s, f, x, H: _inverse(x, H), "the inverse permutation"),

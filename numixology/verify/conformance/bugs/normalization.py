@@ -30,10 +30,10 @@ def _statistics_in(kind: str) -> dict[str, Override]:
     return {"center": lambda s, f, x: x - in_format(s.mean(x), kind), "rstd": output(kind)}
 
 
-def _statistics_cast(kind: str) -> dict[str, Override]:
+def _statistics_cast(k: str) -> dict[str, Override]:
     return {
-        "center": lambda s, f, x: x - cast(s.mean(cast(x, kind)), kind),
-        "variance": lambda s, f, x, h: cast(s.mean(cast(h, kind) ** 2), kind),
+        "center": lambda s, f, x: x - cast(s.mean(cast(x, k)), k),
+        "variance": lambda s, f, x, h: cast(s.mean(cast(cast(s.center(cast(x, k)), k) ** 2, k)), k),
     }
 
 
@@ -94,6 +94,7 @@ BUGS = table("normalization", [
     ("approximate-rsqrt", {"rstd": lambda s, f, *args: f(*args) * (1 + 2.0**-12)}),
     ("layer_norm", "variance"),
     ("second-moment-for-variance", lambda s, f, x, h: s.mean(x * x)),
+    ("variance-not-divided-by-width", lambda s, f, x, h: s.total(h * h)),
     ("unbiased-variance", lambda s, f, x, h: s.total(h * h) / (x.shape[-1] - 1),
      "the variance divides by D - 1"),
     ("variance-within-halves", lambda s, f, x, h: within_tiles(s, x, max(1, x.shape[-1] // 2))),
