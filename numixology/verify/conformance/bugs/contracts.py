@@ -29,7 +29,7 @@ def _refused(where: Callable[[Array], bool]) -> Override:
 def _overwritten(name: str, by: Callable[[Array], Array]) -> Override:
     """An override that writes into one input, if it can, when it is done with it."""
     return lambda s, f, stage, p: (f(stage, p), [np.add(by(x), 0, out=x) for k, x in p.items()
-                                                 if k == name and x.flags.writeable])[0]  # fmt: skip
+        if k == name and x.flags.writeable])[0]  # fmt: skip
 
 
 def _other_dtype(s: Textbook, x: Array) -> Array:
