@@ -102,10 +102,14 @@ def _checked(vjp: Callable[[Array, Array], Any], x: Array) -> Callable[[Array], 
 
 
 def _by_differences(fn: Callable[[Any], Any], x: Array, output: Array, probes: int | None) -> Array:
-    """(f(x + hu) - f(x - hu)) / 2h, whose error is least for h about the cube root of eps."""
-    h = np.finfo(np.result_type(x.dtype, output.dtype)).eps ** (1 / 3)
+    """(f(x + hu) - f(x - hu)) / 2h, whose error is least for h about the cube root of eps, times x.
+
+    eps is that of the less precise of x and f(x).
+    """
+    eps = max(float(np.finfo(one.dtype).eps) for one in (x, output) if one.dtype.kind == "f")
     squares = np.zeros((output.shape[1], x.shape[1]))
     for s, u in _directions(x, probes):
+        h = eps ** (1 / 3) * max(1.0, float(np.abs(x[u != 0]).max(initial=0.0)))
         change = np.subtract(fn(x + h * u), fn(x - h * u), dtype=np.float64) / (2 * h)
         squares[:, s] += (change**2).sum((0, 2))
     return _norms(squares, x, probes)

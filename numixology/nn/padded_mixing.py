@@ -10,6 +10,7 @@ from ..checks import one_of, positive
 from ..functional.elementary import concatenate
 from ..functional.mixing import token_mix
 from ..tensors import Tensor
+from .checks import check_input
 from .module import Module
 
 __all__ = ["PaddedMixing", "Remainder"]
@@ -63,6 +64,7 @@ class PaddedMixing(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         T, D = self.num_tokens, self.hidden_dim
+        check_input(x, self, x, "(B, T, D)", T, D)
         y = token_mix(self._padded(x), self.num_heads)  # (B, T, D + pad)
         if self.keep == "front":
             return y[:, :, :D]

@@ -1,6 +1,6 @@
 """What stands behind the last block: the mean of the tokens, and a head for each task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -72,16 +72,16 @@ class TaskHeads(Module):
     def __init__(
         self,
         hidden_dim: int,
-        tasks: Sequence[str],
+        tasks: Iterable[str],
         *,
         rng: Rng = None,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        if isinstance(tasks, str) or not tasks or len({*tasks}) < len(tasks):
+        self.tasks = () if isinstance(tasks, str) else tuple(tasks)
+        if len({*self.tasks}) < max(len(self.tasks), 1):
             invariant = "tasks is a list of at least one name, and of none twice"
             raise ArgumentError(invariant, shown(tasks), 'use e.g. ["click"]')
         rng = np.random.default_rng(rng)
-        self.tasks = tuple(tasks)
         self.heads = [Linear(hidden_dim, 1, rng=rng, dtype=dtype) for _ in self.tasks]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -58,6 +58,25 @@ def test_a_modules_tape_a_vjp_and_differences_agree(batch):
     np.testing.assert_allclose(cross_token_jacobian(foreign, x), wanted, rtol=1e-8)
 
 
+@pytest.mark.parametrize("probes", [None, 500])
+@pytest.mark.parametrize("size", [1.0, 1e5, 1e12])
+@pytest.mark.parametrize("dtypes", ["dd", "df", "ff", "fd"], ids="-to-".join)
+def test_differences_are_as_wide_as_the_numbers_need(dtypes, size, probes):
+    """A step that x, or a model of float32 behind it, rounds away shows nothing of what is seen."""
+    given, returned = map(np.dtype, dtypes)
+    seen = []
+
+    def block(x):
+        seen.append(x.dtype)
+        return F.token_mix(x.astype(returned), 2)
+
+    x = size * np.ones((1, 3, 2), given)
+    expected = cross_token_jacobian(lambda x: nx.functional.token_mix(x, 2), np.ones((1, 3, 2)))
+    found = cross_token_jacobian(block, x, probes=probes)
+    np.testing.assert_allclose(found, expected, rtol=1e-3 if probes is None else 0.2)
+    assert {*seen} == {given}
+
+
 def test_a_foreign_function_of_float32_is_differentiated_as_far_as_that_goes():
     x = drawn(1, 2, 4).astype(np.float32)
     found = cross_token_jacobian(lambda x: np.float32(3) * x, x)

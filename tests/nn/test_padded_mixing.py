@@ -95,6 +95,12 @@ def test_it_stands_for_a_mixing_where_heads_do_not_divide_the_features():
         nn.TokenMixer(3, 7, 3)
 
 
+def test_other_shapes_are_refused_with_their_own_sizes():
+    for shape in ((2, 4, 7), (2, 3, 6), (3, 7)):
+        with refused(ShapeError, f"takes x of shape (B, T, D) with T = 3, D = 7: got {shape}"):
+            nn.PaddedMixing(3, 7, 4)(np.zeros(shape))
+
+
 def test_gradients_pass_through():
     rng = np.random.default_rng(0)
     for keep in ("values", "front"):

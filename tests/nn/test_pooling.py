@@ -73,6 +73,10 @@ class TestTaskHeads:
         np.testing.assert_array_equal(heads(x).data[:, 1:], heads.heads[1](x).data)
         assert "heads.1.second.weight" in heads.state_dict()
 
+    def test_names_from_anywhere(self):
+        for names in (np.array(["a", "b"]), iter("ab"), {"a": 1, "b": 2}):
+            assert nn.TaskHeads(3, names).tasks == ("a", "b")
+
     @pytest.mark.parametrize("tasks", ["click", [], ["a", "a"]])
     def test_no_list_of_different_names(self, tasks):
         with pytest.raises(ArgumentError, match="tasks is a list of at least one name, and of non"):
