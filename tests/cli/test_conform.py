@@ -45,7 +45,7 @@ def backend(tmp_path, monkeypatch):
 def test_a_backend_that_conforms(run, backend) -> None:
     status, out, err = run(f"conform {backend()} --stage gelu --seeds 1 --quick")
     assert (status, err) == (0, "")
-    assert out.startswith("PASS: 1 of 16 stages covered, ")
+    assert out.startswith("PASS: 1 of 19 stages covered, ")
     assert "\nmine: float32, sums in float32\n" in out
     assert re.search(r"^gelu +pass +\d+ ", out, re.MULTILINE)
 
@@ -54,7 +54,7 @@ def test_without_a_backend_it_is_numpy(run) -> None:
     status, out, _ = run("conform --stage token_mix --stage silu --seeds 1 --quick --quiet")
     assert status == 0
     assert re.fullmatch(
-        r"numixology, NumPy \S+: PASS: 2 of 16 stages covered, \d+ tensors compared\n", out
+        r"numixology, NumPy \S+: PASS: 2 of 19 stages covered, \d+ tensors compared\n", out
     )
 
 
@@ -65,7 +65,7 @@ def test_without_a_backend_it_is_numpy(run) -> None:
 def test_the_verdict_on_a_backend_is_the_exit_status(run, backend, spoil, status, verdict) -> None:
     found, out, err = run(f"conform {backend(spoil)} --seeds 1 --quick")
     assert (found, err) == (status, "")
-    assert out.startswith(f"{verdict}: 1 of 16 stages covered")
+    assert out.startswith(f"{verdict}: 1 of 19 stages covered")
     assert "Not covered: embedding, token_mix" in out
     assert ("gelu fails" in out) == bool(status)
 
@@ -73,7 +73,7 @@ def test_the_verdict_on_a_backend_is_the_exit_status(run, backend, spoil, status
 def test_what_proves_nothing_or_supports_nothing_is_no_pass(run, backend, monkeypatch) -> None:
     status, out, err = run(f"conform {backend(stages=())} --seeds 1 --quick")
     assert (status, err) == (4, "")
-    assert out.startswith("UNSUPPORTED: 0 of 16 stages covered, 0 tensors compared\n")
+    assert out.startswith("UNSUPPORTED: 0 of 19 stages covered, 0 tensors compared\n")
     monkeypatch.setattr("numixology.verify.conformance.bounds.GUARD", 1e300)
     status, out, _ = run(f"conform {backend()} --seeds 1 --quick")
     assert status == 3

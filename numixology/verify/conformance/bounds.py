@@ -40,7 +40,8 @@ __all__ = [
 _LEAST = 1.0
 
 #: Tensors in which nothing is calculated, by stage.
-EXACT = {"embedding": ("output",), "token_mix": ("output", "x")}
+_MOVED = ("output", "x")
+EXACT = {"embedding": ("output",), "token_mix": _MOVED, "token_revert": _MOVED}
 
 
 class Measured(NamedTuple):

@@ -77,7 +77,7 @@ _OF_KIND = {"masked": ("softmax",), "wide": _BEND, "loud": tuple(STAGES), "faint
 _COLUMNS, _ROWS = {"B": 2, "T": 3, "D": 4101}, {"B": 1367, "T": 3, "D": 6}
 _LONG: dict[str, tuple[Sizes, ...]] = {
     **dict.fromkeys(("linear", "per_token_linear"), ({**_COLUMNS, "F": 5}, {**_ROWS, "F": 5})),
-    "layer_norm": (_COLUMNS, _ROWS),
+    **dict.fromkeys(("layer_norm", "rms_norm"), (_COLUMNS, _ROWS)),
     "softmax": (_COLUMNS, _ROWS),
     "embedding": ({**_ROWS, "V": 4},),
 }
@@ -401,7 +401,8 @@ def every_case(
         for i, sizes in enumerate(kernel_sizes(stage)):
             if per_token:
                 sizes["F"] = min(sizes["F"], max(1, _LARGEST // (sizes["T"] * sizes["D"])))
-            yield made(stage, "kernel", i, sizes)
+            if stage != "mixer_large" or _widest(_within(sizes, requires, False)) <= _LARGEST:
+                yield made(stage, "kernel", i, sizes)  # its layers are asked for by themselves
         for kind, stages in _OF_KIND.items():
             if stage in stages:
                 yield from (made(stage, kind, seed) for seed in range(2))
@@ -412,6 +413,12 @@ def every_case(
     for own in dict.fromkeys(tuple((k, n[k]) for k in letters if k in n) for n in shapes):
         if own:  # otherwise none of its sizes is one of the stage's
             yield make_case(stage, "shape", 0, dtype, dict(own), options)
+
+
+def _widest(sizes: Sizes) -> int:
+    """How many numbers the largest weight of a TokenMixer-Large block has."""
+    T, D, H = (sizes[letter] for letter in "TDH")
+    return 2 * T * D * D * max(H, T) // H
 
 
 def _within(sizes: Sizes, requires: Mapping[str, Any], per_token: bool) -> Sizes:

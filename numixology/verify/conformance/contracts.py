@@ -306,6 +306,7 @@ def first_rows(case: Case, rows: int) -> Case:
 def _other_settings(bench: Bench) -> dict[str, Case]:
     inputs, width = bench.case.inputs, bench.case.cotangent.shape[-1]
     fixed = "H" in [*bench.about.requires, *bench.about.requires.values()]
+    fixed |= bench.case.stage == "mixer_large"  # whose weights have sizes that depend on H
     others: dict[str, Any] = {"eps": 0.25} if "eps" in inputs else {}
     if "num_heads" in inputs and not fixed:
         heads = [n for n in range(2, width + 1) if width % n == 0 and n != inputs["num_heads"]]

@@ -24,6 +24,8 @@ class Networks(Generic[A]):
     embedding: Callable[..., A]  # (ids, weight)
     token_mix: Callable[..., A]  # (x, num_heads)
     layer_norm: Callable[..., A]  # (x, weight, bias, eps)
+    token_revert: Callable[..., A]  # (x, num_heads)
+    rms_norm: Callable[..., A]  # (x, weight, eps)
     linear: Callable[..., A]  # (x, weight, bias=None)
     per_token_linear: Callable[..., A]  # (x, weight, bias=None)
     gelu: Callable[..., A]  # (x)
@@ -131,6 +133,36 @@ class Networks(Generic[A]):
     def mixer_norm(self, y: A, norm: Inputs) -> A:
         """norm(y)."""
         return self.layer_norm(y, norm["weight"], norm["bias"], norm["eps"])
+
+    # TokenMixer-Large
+
+    def mixer_large(self, p: Inputs) -> A:
+        """m = h + F(norm(h)) with h = token_mix(x), then x + G(norm(token_revert(m)))."""
+        x, H = p["x"], p["num_heads"]
+        h = self.grouped(self.token_mix(x, H), H)
+        m = self.ungrouped(self.large_network(part(p, "mixed"), h, h), x)
+        return self.large_network(part(p, "reverted"), self.token_revert(m, H), x)
+
+    def grouped(self, x: A, num_heads: int) -> A:
+        """(B, T, D) to (B, H, TD/H)."""
+        B, T, D = x.shape
+        return x.reshape(B, num_heads, T * D // num_heads)
+
+    def ungrouped(self, h: A, x: A) -> A:
+        """(B, H, TD/H) to the (B, T, D) of x."""
+        return h.reshape(*x.shape)
+
+    def large_network(self, p: Inputs, h: A, to: A) -> A:
+        """to + G(norm(h)), or norm(to + G(h))."""
+        q = {**p, "ffn": "per_token_swiglu"}
+        if p.get("large_norm") == "outside":
+            return self.large_norm(self.residual(to, self.gated_branch(q, h, h)), p)
+        normed = self.large_norm(h, p)
+        return self.residual(to, self.gated_branch(q, normed, normed))
+
+    def large_norm(self, x: A, p: Inputs) -> A:
+        """norm(x)."""
+        return self.rms_norm(x, p["norm.weight"], p["eps"])
 
     # The model
 

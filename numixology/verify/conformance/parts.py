@@ -24,8 +24,8 @@ __all__ = ["LAYERS", "part_bugs", "parts_of"]
 
 #: The stages that networks are made of.
 LAYERS = (
-    "embedding", "token_mix", "layer_norm", "linear", "per_token_linear", "gelu", "gelu_tanh",
-    "silu",
+    "embedding", "token_mix", "token_revert", "layer_norm", "rms_norm", "linear",
+    "per_token_linear", "gelu", "gelu_tanh", "silu",
 )  # fmt: skip
 _PARTS: dict[str, tuple[str, ...]] = {
     "feed_forward": ("layer_norm", "linear", "gelu"),
@@ -33,6 +33,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "per_token_feed_forward": ("layer_norm", "per_token_linear", "gelu"),
     "per_token_swiglu": ("layer_norm", "per_token_linear", "silu"),
     "mixer": ("token_mix", "layer_norm"),
+    "mixer_large": ("token_mix", "token_revert", "rms_norm", "per_token_linear", "silu"),
 }
 _PARTS["block"] = (*_PARTS["mixer"], "mixer")
 _PARTS["model"] = ("embedding", *_PARTS["block"], "block")

@@ -176,6 +176,26 @@ def _layer_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     }
 
 
+def _rms_norm(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+    """dx = (c - h mean(c h)) / rms, where c = ct · weight; h may be stored for it."""
+    x, c = p["x"], ct * p["weight"]
+    rows, features = tuple(range(x.ndim - 1)), x.shape[-1]
+    r = 1 / np.sqrt(_mean(x * x) + p["eps"])
+    h = x * r
+    counted, size = np.abs(ct * h), np.abs(c) * r
+    return {
+        "output": Sum(0.0, np.abs(truth.output), features),
+        "x": Sum(
+            size + np.abs(h * _mean(c * h)) * r,
+            size + np.abs(h) * _mean(np.abs(c * h)) * r,
+            features,
+        ),
+        "weight": Sum(
+            np.sqrt(np.square(counted).sum(axis=rows)), counted.sum(axis=rows), x.size // features
+        ),
+    }
+
+
 def _mean(x: Array) -> Array:
     return np.asarray(x.mean(axis=-1, keepdims=True))
 
@@ -259,8 +279,8 @@ def _network(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
         x = p["x"] if "x" in p else p["token_embedding.weight"]
         offset = float(_offset(x, p["eps"]).max())
         # h is 0 in constant rows, and may be anything up to 1 for a backend
-        norms = [name for name in size if name.endswith("norm.weight")]
-        size |= {name: max(size[name], size[name.replace("weight", "bias")]) for name in norms}
+        norms = [name.removesuffix("bias") for name in size if name.endswith("norm.bias")]
+        size |= {f"{one}weight": max(size[f"{one}weight"], size[f"{one}bias"]) for one in norms}
     coarse = float("steps" in profile or "tails" in profile)
     found = {}
     for name, one in size.items():
@@ -275,6 +295,8 @@ _BOTH = ("steps", "sums")
 _RULES: dict[str, tuple[Rule, Collection[str]]] = {
     "embedding": (_embedding, ("sums",)),
     "token_mix": (_nothing, ()),
+    "token_revert": (_nothing, ()),
+    "rms_norm": (_rms_norm, ("sums",)),
     "layer_norm": (_layer_norm, ("sums",)),
     "linear": (_linear, ("sums",)),
     "per_token_linear": (_per_token_linear, ("sums",)),

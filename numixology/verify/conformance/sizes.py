@@ -86,8 +86,11 @@ def sizes_in(stage: str, inputs: Inputs) -> Sizes:
 
 
 def shape_of(axes: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """The shape of an array whose axes are given in letters, such as ``"(B, T, D)"``."""
-    return tuple(sizes[letter] for letter in axes.strip("(,)").split(", "))
+    """The shape of an array whose axes are given in letters, such as ``"(B, T, D)"``; W is TD/H."""
+    if "W" in axes:  # of a token that is mixed
+        sizes = {**sizes, "W": sizes["T"] * sizes["D"] // sizes["H"]}
+    lengths = axes.strip("(,)").split(", ")
+    return tuple(int(one[:-1] or 1) * sizes[one[-1]] for one in lengths)
 
 
 def kernel_sizes(stage: str) -> Iterator[Sizes]:

@@ -42,7 +42,9 @@ OPTIONS = {
     "activation": ("gelu", "gelu_tanh", "relu", "silu"),
     "ffn": tuple(FEED_FORWARDS),
     "norm": ("guide", "post", "pre", "bare_mix"),
+    "large_norm": ("inside", "outside"),
 }
+_OF_BLOCKS = ("activation", "ffn", "norm")
 
 
 class Stage(NamedTuple):
@@ -122,12 +124,18 @@ def _mixer(p: Inputs) -> nn.Module:
 def _of_blocks(p: Inputs, ffn: str) -> dict[str, Any]:
     """What a block is made with, whose feed-forward network is found under that name."""
     first = "w1" if "swiglu" in p.get("ffn", "") else "linear1"
-    return {"ff_dim": p[f"{ffn}.{first}.weight"].shape[-2], **_given(p, *OPTIONS)}
+    return {"ff_dim": p[f"{ffn}.{first}.weight"].shape[-2], **_given(p, *_OF_BLOCKS)}
 
 
 def _block(p: Inputs) -> nn.Module:
     _, T, D = p["x"].shape
     return nn.RankMixerBlock(T, D, p["num_heads"], **_of_blocks(p, "ffn"))
+
+
+def _mixer_large(p: Inputs) -> nn.Module:
+    _, T, D = p["x"].shape
+    norm, own = p.get("large_norm", "inside"), _given(p)
+    return nn.TokenMixerLargeBlock(T, D, p["num_heads"], expansion=2, norm=norm, **own)
 
 
 def _model(p: Inputs) -> nn.Module:
@@ -157,6 +165,13 @@ _BLOCK = _under("mixer", _NORM) | _under("ffn", _FFN)
 _WORDS = {"ids": "(B, T)", "token_embedding.weight": "(V, D)"}
 _MODEL = _WORDS | {"position_embedding.weight": "(T, D)"} | _under("blocks.i", _BLOCK)
 _SETTINGS = _EPS | _HEADS
+# Every token has a network of its own: H tokens of width W = TD/H, and T of width D.
+_LARGE = {
+    f"{network}.{name}": axes.replace("F", f"2{width}").replace("D", width).replace("T", tokens)
+    for network, tokens, width in (("mixed", "H", "W"), ("reverted", "T", "D"))
+    for name, axes in _per_token(_SWIGLU).items()
+    if name != "norm.bias"
+}
 _GELU_TANH = partial(F.gelu, approximate="tanh")
 
 _STAGES = (
@@ -168,10 +183,22 @@ _STAGES = (
         _call(F.token_mix),
     ),
     Stage(
+        "token_revert",
+        _X | _HEADS,
+        "the inverse of token_mix",
+        _call(F.token_revert),
+    ),
+    Stage(
         "layer_norm",
         _X | _AFFINE | _EPS,
         "(x - mean) / √(var + eps) · weight + bias",
         _call(F.layer_norm),
+    ),
+    Stage(
+        "rms_norm",
+        _X | {"weight": "(D,)"} | _EPS,
+        "x / √(mean(x²) + eps) · weight",
+        _call(F.rms_norm),
     ),
     Stage("linear", _X | _LINEAR, "x weightᵀ + bias", _call(F.linear), output="(B, T, F)"),
     Stage(
@@ -214,13 +241,20 @@ _STAGES = (
         ("norm",),
     ),
     Stage("mixer", _X | _NORM | _SETTINGS, "norm(x + token_mix(x))", _module(_mixer), ("norm",)),
-    Stage("block", _X | _BLOCK | _SETTINGS, "feed_forward(mixer(x))", _module(_block), (*OPTIONS,)),
+    Stage("block", _X | _BLOCK | _SETTINGS, "feed_forward(mixer(x))", _module(_block), _OF_BLOCKS),
+    Stage(
+        "mixer_large",
+        _X | _LARGE | _SETTINGS,
+        "m = h + F(rms_norm(h)) with h = token_mix(x), then x + G(rms_norm(token_revert(m)))",
+        _module(_mixer_large),
+        ("large_norm",),
+    ),
     Stage(
         "model",
         _MODEL | _SETTINGS,
         "blocks of token_embedding[ids] + position_embedding",
         _module(_model),
-        (*OPTIONS,),
+        _OF_BLOCKS,
     ),
 )
 #: Every stage by name; a stage comes after those that it is made of.
@@ -228,7 +262,7 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 
 
 #: The stages that are made of others.
-NETWORKS = (*FEED_FORWARDS.values(), "mixer", "block", "model")
+NETWORKS = (*FEED_FORWARDS.values(), "mixer", "block", "mixer_large", "model")
 
 
 def inputs_of(stage: str, options: Mapping[str, str]) -> dict[str, str]:

@@ -170,6 +170,10 @@ class Textbook(Networks[Tensor]):
         """h · weight + bias."""
         return h * weight + bias
 
+    def rms_norm(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        """x / √(mean(x²) + eps) · weight."""
+        return self.store(x * self.rstd(self.variance(x, x), eps) * weight)
+
     # Linear
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -236,6 +240,11 @@ class Textbook(Networks[Tensor]):
     def merge(self, heads: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Back to (B, T, D), in the order in which the chunks now lie."""
         return heads.reshape(shape)
+
+    def token_revert(self, x: Tensor, num_heads: int) -> Tensor:
+        """Back: (B, T, D) is (B, H, T, d), and (B, T, H, d) is merged."""
+        B, T, D = x.shape
+        return self.merge(self.permute(x.reshape(B, num_heads, T, D // num_heads)), (B, T, D))
 
     # Networks
 

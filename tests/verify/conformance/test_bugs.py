@@ -23,7 +23,7 @@ def test_there_are_many_of_every_family() -> None:
     assert len(BUGS) >= 400
     assert {*counts} == {
         "activations", "contracts", "linear", "moving", "networks", "normalization",
-        "per_token", "storage",
+        "papers", "storage",
     }  # fmt: skip
     assert min(counts.values()) >= 15
 

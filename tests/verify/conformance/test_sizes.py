@@ -19,10 +19,10 @@ from numixology.verify.conformance.sizes import (
 from numixology.verify.conformance.stages import inputs_of
 
 PER_TOKEN = ("per_token_feed_forward", "per_token_swiglu")  # in the sizes of per_token_linear
-MIXES = ("token_mix", "mixer", "block", "model")
+MIXES = ("token_mix", "token_revert", "mixer", "block", "model")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [one for one in STAGES if one != "mixer_large"])
 def test_each_edge_of_each_axis_is_crossed_from_both_sides(stage) -> None:
     """Below, at and above, forward and backward: every case has a cotangent."""
     found = [case.sizes for case in every_case(stage, "float32", 1, quick=False)]
@@ -47,7 +47,7 @@ def test_some_have_as_many_heads_as_tokens_and_some_have_not(stage) -> None:
     assert {one["T"] == one["H"] > 1 for one in sizes} == {True, False}
     assert all(one["D"] % one["H"] == 0 for one in sizes)
     assert max(one["T"] for one in sizes) > 128
-    if stage != "token_mix" and stage != "mixer":
+    if "F" in letters_of(stage):
         assert {(one["F"] > one["D"]) - (one["F"] < one["D"]) for one in sizes} == {-1, 0, 1}
 
 
@@ -68,7 +68,9 @@ def test_sizes_in_cases_are_those_of_the_arrays() -> None:
 )
 def test_every_case_is_within_what_a_backend_requires(stage, requires) -> None:
     largest = 0
-    for case in every_case(stage, "float32", 1, quick=stage == "model", requires=requires):
+    for case in every_case(
+        stage, "float32", 1, quick=stage in ("model", "mixer_large"), requires=requires
+    ):
         if "/in " in case.name:
             continue
         sizes = case.sizes

@@ -17,6 +17,8 @@ FUNCTIONS = {
     "layer_norm": F.layer_norm,
     "linear": F.linear,
     "per_token_linear": F.per_token_linear,
+    "token_revert": F.token_revert,
+    "rms_norm": F.rms_norm,
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
@@ -106,5 +108,5 @@ def test_parts_of_the_inputs() -> None:
 
 def test_stages_by_name() -> None:
     assert all(stage_of(name) is stage for name, stage in STAGES.items())
-    with refused(ArgumentError, "'attention'", "token_mix, layer_norm"):
+    with refused(ArgumentError, "'attention'", "token_mix, token_revert"):
         stage_of("attention")

@@ -396,7 +396,7 @@ def test_a_stage_without_results_is_not_covered(vectors, right, tmp_path) -> Non
     report = compare_vectors(vectors(), lay(tmp_path / "mine", some))
     assert outcomes(report) == {"embedding": "pass", "token_mix": "pass", "silu": "not covered"}
     assert report.verdict == "pass"
-    assert "2 of 16 stages covered" in str(report)
+    assert "2 of 19 stages covered" in str(report)
 
 
 def test_nothing_is_no_pass(vectors, tmp_path) -> None:

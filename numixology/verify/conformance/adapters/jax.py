@@ -135,6 +135,17 @@ class Jax(_OnCpu, Networks[Any]):
         B, T, D = x.shape
         return x.reshape(B, T, num_heads, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
 
+    def token_revert(self, x: Any, num_heads: int) -> Any:
+        """(B, H, T, d) to (B, T, H, d)."""
+        B, T, D = x.shape
+        return x.reshape(B, num_heads, T, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
+
+    def rms_norm(self, x: Any, weight: Any, eps: float) -> Any:
+        """x / √(mean(x²) + eps) · weight."""
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        rms = jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + eps)
+        return (wide * rms * weight).astype(x.dtype)
+
     def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
         """(x - mean) / √(var + eps) · weight + bias."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # as JAX's libraries of layers do

@@ -1,5 +1,6 @@
 """ONNX Runtime as a backend: every stage as a graph of ONNX operators, forward only."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ PROFILE: dict[str, tuple[str, ...]] = {
 class _Graph(Networks[Any]):
     """Layers as nodes of a graph; what they take and return are names."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, kind: int) -> None:
+        self.kind = kind
         self.shapes = {k: v.shape for k, v in inputs.items() if isinstance(v, np.ndarray)}
         deep = self.shapes.get("position_embedding.weight", ())
         self.shape = self.shapes["x"] if "x" in self.shapes else (*self.shapes["ids"], *deep[1:])
@@ -48,9 +50,13 @@ class _Graph(Networks[Any]):
 
     def reshaped(self, x: str, *shape: int) -> str:
         """A Reshape."""
-        name = f"shape_{len(self.constants)}"
-        self.constants.append(helper.make_tensor(name, TensorProto.INT64, [len(shape)], shape))
-        return self.node("Reshape", x, name)
+        return self.node("Reshape", x, self.constant(TensorProto.INT64, [len(shape)], shape))
+
+    def constant(self, kind: int, shape: Sequence[int], values: Sequence[float]) -> str:
+        """The name of an array of those numbers."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(helper.make_tensor(name, kind, shape, values))
+        return name
 
     def embedding(self, ids: str, weight: str) -> str:
         """weight[ids]."""
@@ -61,6 +67,28 @@ class _Graph(Networks[Any]):
         B, T, D = self.shape
         heads = self.reshaped(x, B, T, num_heads, D // num_heads)
         return self.reshaped(self.node("Transpose", heads, perm=[0, 2, 1, 3]), B, T, D)
+
+    def token_revert(self, x: str, num_heads: int) -> str:
+        """(B, H, T, d) to (B, T, H, d)."""
+        B, T, D = self.shape
+        heads = self.reshaped(x, B, num_heads, T, D // num_heads)
+        return self.reshaped(self.node("Transpose", heads, perm=[0, 2, 1, 3]), B, T, D)
+
+    def grouped(self, x: str, num_heads: int) -> str:
+        """(B, T, D) to (B, H, TD/H)."""
+        B, T, D = self.shape
+        return self.reshaped(x, B, num_heads, T * D // num_heads)
+
+    def ungrouped(self, h: str, x: str) -> str:
+        """(B, H, TD/H) to (B, T, D)."""
+        return self.reshaped(h, *self.shape)
+
+    def rms_norm(self, x: str, weight: str, eps: float) -> str:
+        """x / √(mean(x²) + eps) · weight."""
+        axis = self.constant(TensorProto.INT64, [1], [-1])
+        mean = self.node("ReduceMean", self.node("Mul", x, x), axis, keepdims=1)
+        rms = self.node("Sqrt", self.node("Add", mean, self.constant(self.kind, [], [eps])))
+        return self.node("Mul", self.node("Div", x, rms), weight)
 
     def layer_norm(self, x: str, weight: str, bias: str, eps: float) -> str:
         """(x - mean) / √(var + eps) · weight + bias."""
@@ -175,7 +203,7 @@ class OnnxRuntime(Backend):
         return self.sessions[key]
 
     def _model(self, stage: str, inputs: Inputs) -> Any:
-        graph = _Graph(inputs)
+        graph = _Graph(inputs, self.kind)
         p = {k: k if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
         output = graph.run(stage, p)
         kinds = {k: TensorProto.INT64 if k == "ids" else self.kind for k in graph.shapes}

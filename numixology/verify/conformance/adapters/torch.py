@@ -190,6 +190,15 @@ class Torch(_OnDevice, Networks[Any]):
         B, T, D = x.shape
         return x.view(B, T, num_heads, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
 
+    def token_revert(self, x: Any, num_heads: int) -> Any:
+        """(B, H, T, d) to (B, T, H, d)."""
+        B, T, D = x.shape
+        return x.reshape(B, num_heads, T, D // num_heads).transpose(1, 2).reshape(B, T, D)
+
+    def rms_norm(self, x: Any, weight: Any, eps: float) -> Any:
+        """x / √(mean(x²) + eps) · weight."""
+        return F.rms_norm(x, x.shape[-1:], weight, eps)
+
     def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
         """(x - mean) / √(var + eps) · weight + bias."""
         return F.layer_norm(x, x.shape[-1:], weight, bias, eps)

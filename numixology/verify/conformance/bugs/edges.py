@@ -117,7 +117,7 @@ def _of_steps(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
     if axis == "F" and there.name in FEED_FORWARDS.values():
         inner = of_output(_At("(B, T, F)", axis=axis, start=start).zero)
         yield "not-summed", {"activation": inner, "gated": inner}
-    if (there.name, axis) == ("token_mix", "T") or (axis == "H" and "num_heads" in there.inputs):
+    if (there.name, axis) == ("token_mix", "T") or (axis == "H" and there.name in _READ):
         for form, change in _At("(B, T, H, d)", axis=axis, start=start).misread():
             yield f"read-{form}", {"permute": lambda s, f, x, change=change: f(change(x))}
     if (there.name, axis) == ("model", "L"):
@@ -125,6 +125,8 @@ def _of_steps(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
         yield "wrapped", {"layers": lambda s, f, n: np.arange(n) % max(start(n), 1)}
 
 
+#: Stages in which heads are read once, by the mixer.
+_READ = ("token_mix", "mixer", "block", "model")
 #: Steps that count some of the columns in their sums, by the stage.
 _SUMS: dict[str, Callable[[Callable[[Any], Any]], dict[str, Override]]] = {
     "layer_norm": lambda some: {

@@ -1,0 +1,81 @@
+"""Bugs of what the papers have beside the guide: layers by token, RMSNorm, TokenMixer-Large."""
+
+import numpy as np
+
+from ....tensors import Tensor
+from .families import GRADIENTS, MISREAD, each
+from .overrides import changed, gradient_by, part_of
+from .registry import table
+
+__all__ = ["BUGS"]
+
+
+def _columns_reverted(x: Tensor, num_heads: int) -> Tensor:
+    B, T, D = x.shape
+    return x.reshape(B, num_heads, D // num_heads, T).permute(0, 3, 1, 2).reshape(B, T, D)
+
+
+BUGS = table("papers", [
+    ("per_token_linear", "per_token_linear", changed(1, 2)),
+    *each(MISREAD[4:], "token-layers"),
+    ("per_token_linear", "per_token_linear"),
+    ("layers-by-sequence", lambda s, f, x, w, b: f(x.permute(1, 0, 2), *(
+        p if p is None else p[np.arange(len(x)) % len(w)] for p in (w, b))).permute(1, 0, 2),
+     "the layer is that of the sequence in the batch, not of the token"),
+    ("token-weights-reshaped",
+     lambda s, f, x, w, b: f(x, w.reshape(len(w), *w.shape[:0:-1]).transpose(1, 2), b),
+     "the weights are read as (T, in, out)"),
+    ("per_token_linear", "per_token_linear", changed(1)),
+    *each(MISREAD, "token-weights"),
+    ("per_token_linear", "per_token_linear", changed(2)),
+    *each(MISREAD, "token-biases"),
+    ("per_token_linear", "per_token_linear", part_of(1)),
+    *each(GRADIENTS, "token-weights"),
+    ("rms_norm", "rms_norm"),
+    ("layer-norm-for-rms-norm", lambda s, f, x, w, eps: s.store(s.normalized(x, eps) * w),
+     "LayerNorm without a bias: the mean is subtracted"),
+    ("variance-for-mean-square",
+     lambda s, f, x, w, eps: s.store(x * s.rstd(s.variance(x, s.center(x)), eps) * w)),
+    ("sum-for-mean-square",
+     lambda s, f, x, w, eps: s.store(x * s.rstd(s.total(x * x), eps) * w)),
+    ("mean-square-not-rooted",
+     lambda s, f, x, w, eps: s.store(x / (s.variance(x, x) + eps) * w)),
+    ("mean-square-over-tokens-too",
+     lambda s, f, x, w, eps: s.store(x * s.rstd((x * x).mean((1, 2), keepdims=True), eps) * w)),
+    ("eps-beside-the-root",
+     lambda s, f, x, w, eps: s.store(x / ((s.variance(x, x) ** 0.5) + eps) * w)),
+    ("rms-eps-missing", lambda s, f, x, w, eps: f(x, w, 0.0)),
+    *((f"rms-eps-fixed-at1e{n}", lambda s, f, x, w, eps, n=n: f(x, w, 10.0**-n),
+       f"eps is 1e-{n}, whatever it is told") for n in (5, 6, 8)),
+    ("rms-weight-as-offset-to-one", lambda s, f, x, w, eps: f(x, 1 + w, eps)),
+    ("rms_norm", "rms_norm", changed(1)),
+    *each(MISREAD, "rms-weight"),
+    ("rms_norm", "rms_norm", gradient_by(0)),
+    ("rms-gradient-without-mean-square",
+     lambda s, f, x, w, eps: x * s.rstd(s.variance(x, x), eps).detach() * w,
+     "the input's gradient treats the mean of the squares as a constant"),
+    ("rms_norm", "rms_norm", part_of(1)),
+    *each(GRADIENTS, "rms-weight"),
+    ("token_revert mixer_large", "token_revert"),
+    ("reverted-by-mixing", lambda s, f, x, H: s.token_mix(x, H),
+     "tokens are mixed again, which puts them back where T = H only"),
+    ("not-reverted", lambda s, f, x, H: x),
+    ("reverted-with-columns-for-tokens", lambda s, f, x, H: _columns_reverted(x, H),
+     "T and d are exchanged: (B, H, d, T) is put back"),
+    ("reverted-twice", lambda s, f, x, H: f(f(x, H), H)),
+    ("token_revert mixer_large", "token_revert", gradient_by(0)),
+    ("gradient-of-revert-not-moved", lambda s, f, x, H: x),
+    ("gradient-of-revert-by-revert", lambda s, f, x, H: s.token_mix(x, H),
+     "its gradient is put back again, and not mixed"),
+    ("mixer_large", "large_network"),
+    ("second-residual-to-reverted", lambda s, f, p, h, to: f(p, h, h),
+     "the second network is added to what was put back, and not to the block's input"),
+    ("large-norms-outside", lambda s, f, p, h, to: f({**p, "large_norm": "outside"}, h, to),
+     "the norms stand around the sums, and not before the networks"),
+    ("large-residuals-missing", lambda s, f, p, h, to: f(p, h, 0 * to)),
+    ("residuals-of-the-normed", lambda s, f, p, h, to: f(p, h, s.large_norm(to, p))),
+    ("mixer_large", "mixer_large"),
+    ("first-network-missing", lambda s, f, p: s.large_network(
+        {"eps": p["eps"]} | {k[9:]: x for k, x in p.items() if k.startswith("reverted.")},
+        p["x"], p["x"])),
+])  # fmt: skip
