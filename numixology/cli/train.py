@@ -127,11 +127,13 @@ def _run_table(options: argparse.Namespace) -> None:
 
 def _judged(model: TableModel, held_out: FeatureTable) -> list[str]:
     """The number of parameters, and loss and AUC on rows that were not trained on."""
-    ids, numbers, target = held_out.ids, held_out.numbers, held_out.target
+    features, target = np.hstack([held_out.ids, held_out.numbers]), held_out.target
+    # each different row once, since a row's place in a batch may change its last digit
+    _, rows, place = np.unique(features, axis=0, return_index=True, return_inverse=True)
     with no_grad():
-        runs = range(0, len(target), _ROWS)
-        parts = [model(ids[i : i + _ROWS], numbers[i : i + _ROWS]).data for i in runs]
-    scores = np.concatenate(parts)
+        runs = [held_out.rows(rows[i : i + _ROWS]) for i in range(0, len(rows), _ROWS)]
+        parts = [model(run.ids, run.numbers).data for run in runs]
+    scores = np.concatenate(parts)[place.ravel()]
     loss = float(binary_cross_entropy_with_logits(scores, target))
     return [f"{model.parameter_table().total:,}", f"{loss:.4f}", f"{auc(scores, target):.4f}"]
 

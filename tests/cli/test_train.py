@@ -152,6 +152,15 @@ def test_a_file_of_one_s_own_is_read_saved_and_resumed(printed, refused, tmp_pat
     )
 
 
+def test_rows_that_are_alike_are_tied(printed, tmp_path) -> None:
+    """However their places in a batch round them."""
+    for count in (40, 60, 64, 80):
+        lines = [f"a,{i % 2}\n" for i in range(count)]
+        (tmp_path / "a.csv").write_text("site,click\n" + "".join(lines), "utf-8")
+        line = f"train table --csv {tmp_path}/a.csv --target click --steps 1 --mixing rankmixer"
+        assert printed(line).splitlines()[4].split()[3] == "0.5000"
+
+
 def test_a_category_may_be_among_the_rows_held_out_alone(printed, tmp_path) -> None:
     for odd in range(0, 24, 2):  # some of them are held out
         lines = [f"{'z' if i == odd else 'a'},{i // 2 % 2}\n" for i in range(24)]
