@@ -132,10 +132,10 @@ class CheckReport(NamedTuple):
 
     def __str__(self) -> str:
         rows = [
-            (r.what, r.dtype, f"{r.error:.1e}", f"{r.limit:.0e}" if r.limit else "0", r.verdict)
+            (r.verdict, r.dtype, f"{r.error:.1e}", f"{r.limit:.0e}" if r.limit else "0", r.what)
             for r in self.results
         ]
-        table = columns(("what", "dtype", "worst error", "limit", "verdict"), rows, "<<>><")
+        table = columns(("verdict", "dtype", "worst error", "limit", "what"), rows, "<<>><")
         summary = fill(self.summary, 80, break_long_words=False, break_on_hyphens=False)
         return f"{table}\n\n{summary}"
 

@@ -1,13 +1,14 @@
 """Panels as text, for terminals and for those who would rather read than look."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from ...text import columns, ordinal
 from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
 
 __all__ = ["panel_text"]
 
-_LONGEST_BAR = 40
+_LONGEST_BAR, _NOTE = 40, 78
 
 
 def panel_text(panel: Panel) -> str:
@@ -34,7 +35,7 @@ def panel_text(panel: Panel) -> str:
     """
     title, lines = _drawn(checked(panel))
     if panel.note:
-        lines = [*lines, "", panel.note]
+        lines = [*lines, "", *wrap(panel.note, _NOTE)]
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
 
 

@@ -283,5 +283,5 @@ def test_other_sizes_are_refused_as_the_mixer_refuses_them() -> None:
         ShapeError, "hidden_dim must be divisible by num_heads", "8 and 3", "1, 2, 4 or 8"
     ):
         mixer_scene(4, 8, 3)
-    with refused(ArgumentError, "mixing is 'rankmixer' or 'guide'", "'other'"):
+    with refused(ArgumentError, "mixing is 'rankmixer', 'guide', ", "'other'"):
         mixer_scene(mixing="other")
