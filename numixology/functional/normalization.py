@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..array import A, Array, shape_of, upcast
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, shown
 from ._computed import sharing
 
 __all__ = ["layer_norm", "rms_norm"]
@@ -170,5 +170,10 @@ def _check(taker: str, x: Any, eps: float, **parameters: Any) -> None:
             invariant = f"the {name} of {taker} has shape {shape[-1:]}, as x has features"
             instead = "check which axis holds the features"
             raise ShapeError(invariant, str(value.shape), instead)
+    check_eps(eps)
+
+
+def check_eps(eps: float) -> None:
+    """Raise unless what a norm adds to the variance is at least 0."""
     if not eps >= 0:
-        raise ArgumentError("eps must be at least 0", str(eps), "use a small number such as 1e-5")
+        raise ArgumentError("eps must be at least 0", shown(eps), "use a small number such as 1e-5")

@@ -6,10 +6,10 @@ import numpy as np
 
 from ..array import Array, DTypeLike
 from ..checks import as_dtype
-from ..errors import ArgumentError, DTypeError, ShapeError, shown
+from ..errors import DTypeError, ShapeError
 from ..tensors import Tensor, leaf
 
-__all__ = ["check_eps", "check_input", "parameter", "returned"]
+__all__ = ["check_input", "parameter", "returned"]
 
 
 def parameter(values: Array, dtype: DTypeLike) -> Tensor:
@@ -18,12 +18,6 @@ def parameter(values: Array, dtype: DTypeLike) -> Tensor:
     if kind.kind != "f":
         raise DTypeError("parameters are float64 or float32", str(kind), "pass dtype=np.float64")
     return leaf(values.astype(kind), requires_grad=True)
-
-
-def check_eps(eps: float) -> None:
-    """Raise unless what a norm adds to the variance is at least 0."""
-    if not eps >= 0:
-        raise ArgumentError("eps must be at least 0", shown(eps), "use a small number, as 1e-5")
 
 
 def check_input(x: Any, module: Any, like: Tensor, axes: str, *lengths: int) -> None:

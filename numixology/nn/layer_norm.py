@@ -4,9 +4,9 @@ import numpy as np
 
 from ..array import DTypeLike
 from ..checks import positive
-from ..functional.normalization import layer_norm
+from ..functional.normalization import check_eps, layer_norm
 from ..tensors import Tensor
-from .checks import check_eps, check_input, parameter
+from .checks import check_input, parameter
 from .module import Module, Rng
 
 __all__ = ["LayerNorm"]
