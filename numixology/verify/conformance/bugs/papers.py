@@ -3,9 +3,11 @@
 import numpy as np
 
 from ....tensors import Tensor
+from ..stages import Inputs
+from ..textbook import Textbook
 from .families import GRADIENTS, MISREAD, each
 from .overrides import changed, gradient_by, part_of
-from .registry import table
+from .registry import Override, table
 
 __all__ = ["BUGS"]
 
@@ -15,7 +17,41 @@ def _columns_reverted(x: Tensor, num_heads: int) -> Tensor:
     return x.reshape(B, num_heads, D // num_heads, T).permute(0, 3, 1, 2).reshape(B, T, D)
 
 
+def _exchanged(forms: str) -> Override:
+    """A block in the form beside that which is asked for, of two pairs."""
+    a, b, c, d = forms.split()
+    other = {a: b, b: a, c: d, d: c}
+    return lambda s, f, p: f({**p, "norm": other[p.get("norm", "guide")]})
+
+
+def _without_residual(s: Textbook, f: Override, p: Inputs, branch: Override) -> Tensor:
+    if p.get("norm") == "post":
+        return s.first_norm({**p, "x": branch(p, p["x"])})
+    y: Tensor = branch(p, s.first_norm(p))
+    return y
+
+
+def _neighbors(x: Tensor, num_heads: int) -> Tensor:
+    B, T, D = x.shape
+    order = np.arange(T * num_heads) ^ 1
+    order[-1] = min(order[-1], len(order) - 1)  # the last of an odd number stays
+    return x.reshape(B, T * num_heads, D // num_heads)[:, order].reshape(B, T, D)
+
+
 BUGS = table("papers", [
+    ("token_mix", "token_mix"),
+    ("neighbors-swapped", lambda s, f, x, H: _neighbors(x, H),
+     "every two neighboring chunks change places, and nothing comes from farther away"),
+    ("block", "block"),
+    ("norms-of-guide-and-paper-exchanged", _exchanged("guide post pre bare_mix"),
+     "the norms stand as in the other of two forms: guide and post, or pre and bare_mix"),
+    ("norms-of-guide-and-pre-exchanged", _exchanged("guide pre post bare_mix"),
+     "the norms stand as in the other of two forms: guide and pre, or post and bare_mix"),
+    ("norms-of-paper-and-pre-exchanged", _exchanged("post pre guide bare_mix"),
+     "the norms stand as in the other of two forms: post and pre, or guide and bare_mix"),
+    ("block", "around"),
+    ("network-residual-missing", _without_residual,
+     "nothing is added to what the network computes"),
     ("per_token_linear", "per_token_linear", changed(1, 2)),
     *each(MISREAD[4:], "token-layers"),
     ("per_token_linear", "per_token_linear"),
