@@ -1,6 +1,7 @@
 """Panels as text, for terminals and for those who would rather read than look."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from textwrap import wrap
 
 from ...text import columns, ordinal
@@ -8,7 +9,9 @@ from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table
 
 __all__ = ["panel_text"]
 
-_LONGEST_BAR, _NOTE = 40, 78
+_LONGEST_BAR = 40
+#: The characters of a line behind its indent, and those that a remark has at least.
+_WIDTH, _LEAST_ROOM = 78, 20
 
 
 def panel_text(panel: Panel) -> str:
@@ -35,7 +38,7 @@ def panel_text(panel: Panel) -> str:
     """
     title, lines = _drawn(checked(panel))
     if panel.note:
-        lines = [*lines, "", *wrap(panel.note, _NOTE)]
+        lines = [*lines, "", *wrap(panel.note, _WIDTH)]
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
 
 
@@ -57,9 +60,15 @@ def _drawn(panel: Panel) -> tuple[str, list[str]]:
 
 
 def _beside(lines: Sequence[tuple[str, str]]) -> list[str]:
-    """Each line with its remark; the remarks begin in one column."""
+    """Each line with its remark; the remarks begin in one column, in which they go on."""
     width = max((len(left) for left, right in lines if right), default=0)
-    return [f"{left:{width}}  {right}".rstrip() for left, right in lines]
+    room = max(_WIDTH - width - 2, _LEAST_ROOM)
+    fitted = [(left, wrap(right, room) or [""]) for left, right in lines]
+    return [
+        f"{start:{width}}  {part}".rstrip()
+        for left, parts in fitted
+        for start, part in zip_longest([left], parts, fillvalue="")
+    ]
 
 
 def _listed(grid: Grid) -> list[str]:

@@ -24,7 +24,7 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 # Widths in the terminal, in characters.
-_SAYS, _TRUTH = 26, 36
+_SAYS, _TRUTH = 26, 34
 
 
 class Correction(NamedTuple):
