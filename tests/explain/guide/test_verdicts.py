@@ -316,7 +316,7 @@ PLANTED = {
     "model": instead(nx.nn, "RankMixerModel", two_layers),
     "reshapes": stage("merge", lambda x: x + 1),
     "norm-rows": with_cost(normalization._layer_norm, 5),
-    "mixer-total": instead(token_mixer, "head_dim", lambda *sizes: 1),
+    "mixer-total": instead(token_mixer, "divided", lambda *sizes: 1),
     "attention-rows": instead(
         cost_claims, "attention_rows", lambda layer, n: {"QKV projections": n * 3 * 768**2 / 2}
     ),
