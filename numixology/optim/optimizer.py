@@ -9,7 +9,7 @@ from ..array import Array, ignoring_fp_errors
 from ..checks import fitting_state
 from ..errors import ArgumentError, DTypeError, shown
 from ..tensors import Tensor
-from .schedules import Schedule, constant
+from .schedules import Schedule
 
 __all__ = ["Optimizer", "as_parameters", "not_negative"]
 
@@ -47,7 +47,8 @@ class Optimizer:
             raise ArgumentError("an optimizer has each parameter once", got, instead)
         if not callable(lr):
             not_negative(lr=lr)
-        self.schedule = lr if callable(lr) else constant(lr)
+        #: The learning rate, or its schedule; it may be set anew.
+        self.lr = lr
         #: How many steps were taken.
         self.steps = 0
         self._state: list[dict[str, Array]] = [
@@ -76,7 +77,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        lr = float(self.schedule(self.steps))
+        lr = float(self.lr(self.steps) if callable(self.lr) else self.lr)
         with ignoring_fp_errors():
             for p, state in zip(self.parameters, self._state, strict=True):
                 if p.grad is not None:

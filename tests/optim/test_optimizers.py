@@ -1,5 +1,7 @@
 """SGD, Adam and AdamW: exact first steps, closed forms, state, and what they refuse."""
 
+import copy
+import pickle
 from functools import partial
 
 import numpy as np
@@ -187,6 +189,28 @@ def test_a_schedule_is_asked_for_the_steps_taken() -> None:
     for _ in range(3):
         optimizer.step()
     assert asked == [0, 1, 2]
+
+
+def test_the_rate_may_be_set_anew() -> None:
+    p = nx.tensor(4.0, requires_grad=True)
+    optimizer = SGD([p], lr=0.25)
+    for rate in (0.5, lambda n: n / 2):
+        optimizer.lr = rate
+        p.grad = nx.tensor(1.0)
+        optimizer.step()
+    assert p.item() == 4 - 0.5 - 0.5
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    tensors, optimizer = run(MAKERS["adam"], 2)
+    for copied in (copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))):
+        twin = copied(optimizer)
+        give_gradients(tensors, 2)
+        give_gradients(twin.parameters, 2)
+        optimizer.step()
+        twin.step()
+        for p, q in zip(tensors, twin.parameters, strict=True):
+            assert np.array_equal(p.data, q.data)
 
 
 def test_zero_grad_forgets_gradients() -> None:
