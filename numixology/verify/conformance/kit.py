@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
+from ...errors import ArgumentError
 from .adapter import Declaration
 from .bounds import Judged, Prepared, in_groups, judged, true_tensors
 from .calling import Answer, answered
@@ -149,6 +150,8 @@ class _AsManyHeads:
 
 def cases_for(about: Declaration, stage: str, plan: Plan) -> Iterator[Case]:
     """What a backend is asked at a stage, in the sizes and forms that it declares."""
+    if plan.seeds < 1:
+        raise ArgumentError("seeds is a positive integer", str(plan.seeds), "choose 1 or more")
     return every_case(stage, about.dtype, *plan[:3], about.requires, about.options)
 
 
