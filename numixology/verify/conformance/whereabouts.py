@@ -161,6 +161,7 @@ class Trials:
         low, high = int(letter == "V"), self.sizes[letter]  # a single id is no choice
         while high - low > 1:
             middle = (low + high) // 2
+            middle += middle % 2 == 0 and middle + 1 < high  # tiles are whole at even sizes only
             low, high = (low, middle) if self.fails(**{letter: middle}) else (middle, high)
         self.sizes = self.fitted(**{letter: high})
 
@@ -190,6 +191,8 @@ class Trials:
             said.append(f"right up to {before}, wrong from {at} on")
             if right:
                 said[-1] = f"wrong at {at}, right at {before} and {later[0]}"
+            elif axis == letter and all(self.right(letter, n * below) for n in (2, 3)):
+                said[-1] = f"right up to {before} and at its multiples, wrong from {at} on"
         self.said = " and ".join(said)
         return True
 

@@ -249,6 +249,17 @@ def test_what_a_backend_requires_is_obeyed() -> None:
     assert len(asked) < 100
 
 
+def test_the_last_part_of_a_tile_is_found_though_whole_tiles_are_right() -> None:
+    def last_tile_of_128(backend, inputs, ct, results):
+        n = inputs["x"].shape[-1]
+        if ct is None and n > 128 and n % 128:
+            results["output"][..., n // 128 * 128 :] = 0
+
+    case = make_case("gelu", "plain", 0, "float32", {"B": 1, "T": 3, "D": 1023})
+    found = shrunk(Planted(last_tile_of_128), case)
+    assert found.said == "right up to D = 128 and at its multiples, wrong from D = 129 on"
+
+
 def test_a_backend_that_is_right_has_no_smallest_shape() -> None:
     assert not Trials(Textbook("float32"), make_case("gelu", "plain", 0, "float32")).shrink()
 
