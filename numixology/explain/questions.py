@@ -182,12 +182,8 @@ class BlackBox:
         known = permutations(self.T, self.D)
         if norm == "pre":
             read = "in y - x of a large x each normalized feature is where it was put"
-            return (
-                self._by_reading(known, normalization),
-                read,
-                "around the mixing",
-                "y - x is bounded",
-            )
+            left = self._by_reading(known, normalization)
+            return left, read, "around the mixing", "y - x is bounded"
         left, left_behind = self._by_tokens(known)
         unordered = "which feature reaches which token; in what order the network hides"
         if norm == "bare_mix":
@@ -202,12 +198,8 @@ class BlackBox:
             alike = "y sees a feature and the one that it is added to alike"
             return sums, alike, "around the mixing", alike
         if left and not left_behind:
-            return (
-                left,
-                unordered,
-                "none around the mixing",
-                "what is moved away leaves nothing behind",
-            )
+            nothing = "what is moved away leaves nothing behind"
+            return left, unordered, "none around the mixing", nothing
         return sums, unordered, None, "no sum x + mix(x) of a known mixing is what y sees"
 
     def _by_tokens(self, known: Mixings) -> tuple[Mixings, bool]:
