@@ -113,7 +113,8 @@ class _Left:
         self.fails = Counter(name for each in seen for name in each.failing)
         for mine, its in lineup.pairs(bug, seen):
             gap = mine.gap(its.got) if its else 2.0
-            left = np.array([max(0.0, gap - mine.noise), gap]) / (max(mine.far, gap) or 1.0)
+            noise = min(mine.noise, mine.far / 2)  # or the truth itself would explain what is near
+            left = np.array([max(0.0, gap - noise), gap]) / (max(mine.far, gap) or 1.0)
             self.sums[mine.tensor] = self.sums.get(mine.tensor, np.zeros(2)) + left
 
     def rank(self, *tensors: str) -> tuple[float, float]:
