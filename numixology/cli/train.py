@@ -41,8 +41,8 @@ _SAVE = "save the state there every 50 steps and at the end (.npz or .safetensor
 #: held out that are scored at once.
 _EVERY, _POINTS, _BATCH, _ROWS = 50, 100, 256, 10_000
 _TABLE = """Train a small network on a table, the generated one or your own, and rank rows that
-were held out. In a CSV file a column of more than 10 different numbers is numeric; any other is
-categorical."""
+were held out. In a CSV file a column of more than 10 different numbers is numeric, unless it is
+named as categorical; any other is categorical."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,11 +51,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, task in TASKS.items():
         subject = subjects.add_parser(name, help=task.about)
         _add_training(subject, 600, ["rankmixer"])
-        subject.set_defaults(run=_run_task, csv=None, target=None)
+        subject.set_defaults(run=_run_task, csv=None, target=None, categorical=[])
     about = "rows of features, to the AUC of a target"
     table = subjects.add_parser("table", help=about, description=_TABLE)
     table.add_argument("--csv", metavar="FILE", help="whose first line has the names of columns")
     table.add_argument("--target", metavar="COLUMN", help="of the file, with two labels")
+    table.add_argument(
+        "--categorical", action="append", default=[], metavar="COLUMN",
+        help="whose numbers are ids; repeat for more",
+    )  # fmt: skip
     _add_training(table, 300, ["identity", "rankmixer", "matrix", "attention"])
     table.set_defaults(run=_run_table)
 
@@ -102,7 +106,13 @@ def _run_table(options: argparse.Namespace) -> None:
     if (options.csv is None) != (options.target is None):
         invariant, instead = "--csv and --target go together", "give both, or neither"
         raise ArgumentError(invariant, "one of them", instead)
-    whole = read_csv(options.csv, options.target) if options.csv else generated_table(rng=rng)
+    if options.categorical and options.csv is None:
+        raise ArgumentError("--categorical names columns of a file", "none", "name it with --csv")
+    whole = (
+        read_csv(options.csv, options.target, categorical=options.categorical)
+        if options.csv
+        else generated_table(rng=rng)
+    )
     order = rng.permutation(len(whole.target))
     cut = len(order) * 3 // 4
     rows, held_out = whole.rows(order[:cut]), whole.rows(order[cut:])
@@ -170,7 +180,8 @@ def _losses(
 ) -> list[float]:
     """Train, from the beginning or from where the file ends, and save now and then."""
     optimizer = Adam(model.parameters(), lr=3e-3)
-    settings = json.dumps([options.subject, name, options.seed, options.csv, options.target])
+    table = options.csv, options.target, *options.categorical
+    settings = json.dumps([options.subject, name, options.seed, *table])
     losses: list[float] = []
     if options.resume:
         saved = bytes(load(options.save).get("settings", b"")).decode()

@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,23 +19,28 @@ __all__ = ["read_csv"]
 _FEW = 10
 
 
-def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
+def read_csv(
+    path: str | os.PathLike[str], target: str, *, categorical: Collection[str] = ()
+) -> FeatureTable:
     r"""A table from a CSV file whose first line has the names of the columns.
 
     A column of more than 10 different numbers is numeric; what is missing or not finite in it is
     put at the mean. Every other column is categorical, and what is missing is one more category.
+    Ids that are numbers have to be named, to be categories.
 
     Args:
         path: the file, in UTF-8.
         target: the name of a column of two labels, of which the last, as numbers or else by their
             spelling, counts as 1.
+        categorical: the names of columns that are categorical although they are numbers.
 
     Returns:
         The table of all other columns.
 
     Raises:
         ArgumentError: the file cannot be read, or its rows are not equally long; no column has that
-            name, or it has not two labels, or there is no other column.
+            name or one of those in ``categorical``, or it has not two labels, or there is no other
+            column.
 
     Example:
         >>> import pathlib, tempfile
@@ -72,6 +77,9 @@ def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
         names = ", ".join(header)
         invariant = "the target is one of several columns"
         raise ArgumentError(invariant, repr(target), f"choose one of {names}")
+    if unknown := {*categorical} - {*header}:
+        got = ", ".join(sorted(unknown))
+        raise ArgumentError("categorical columns are in the file", got, "choose from its columns")
     columns = [[row[i] for _, row in rows] for i in range(len(header))]
     marks = _labels(columns[header.index(target)])
     labels = sorted({*marks})
@@ -79,23 +87,23 @@ def read_csv(path: str | os.PathLike[str], target: str) -> FeatureTable:
         got = ", ".join([counted(len(labels), "label"), *map(str, labels[:5])])
         instead = "choose another column, or give every row one of two labels"
         raise ArgumentError(f"{target} has two labels", got, instead)
-    categorical: dict[str, Array] = {}
+    ids_of: dict[str, Array] = {}
     numeric: dict[str, Array] = {}
     known = 0
     for name, column in zip(header, columns, strict=True):
         if name == target:
             continue
-        if (values := _numbers(column)) is not None:
+        if name not in categorical and (values := _numbers(column)) is not None:
             numeric[name] = values
         else:
             categories, places = np.unique(column, return_inverse=True)
-            categorical[name], known = places + known, known + len(categories)
+            ids_of[name], known = places + known, known + len(categories)
     ids, numbers = (
         np.stack([*part.values()], axis=1) if part else np.zeros((len(rows), 0), dtype)
-        for part, dtype in ((categorical, int), (numeric, float))
+        for part, dtype in ((ids_of, int), (numeric, float))
     )
     positive = np.array([1.0 * (mark == labels[1]) for mark in marks])
-    return FeatureTable((*categorical, *numeric), ids, numbers, positive)
+    return FeatureTable((*ids_of, *numeric), ids, numbers, positive)
 
 
 def _labels(column: Sequence[str]) -> Sequence[Any]:

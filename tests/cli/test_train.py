@@ -161,6 +161,15 @@ def test_rows_that_are_alike_are_tied(printed, tmp_path) -> None:
         assert printed(line).splitlines()[4].split()[3] == "0.5000"
 
 
+def test_numbers_that_are_ids_are_named(printed, tmp_path) -> None:
+    lines = [f"{i},{i * 0.5},{i % 2}\n" for i in range(40)]
+    (tmp_path / "a.csv").write_text("user,price,click\n" + "".join(lines), "utf-8")
+    line = f"train table --csv {tmp_path}/a.csv --target click --steps 1 --mixing identity"
+    assert printed(line).startswith("table: numbers user, price; 30 rows")
+    out = printed(f"{line} --categorical user")
+    assert out.startswith("table: categories user; numbers price; 30 rows")
+
+
 def test_a_category_may_be_among_the_rows_held_out_alone(printed, tmp_path) -> None:
     for odd in range(0, 24, 2):  # some of them are held out
         lines = [f"{'z' if i == odd else 'a'},{i // 2 % 2}\n" for i in range(24)]
@@ -173,6 +182,7 @@ def test_a_category_may_be_among_the_rows_held_out_alone(printed, tmp_path) -> N
     [
         ("--csv a.csv", "--csv and --target go together: got one of them; give both, or neither"),
         ("--target click", "--csv and --target go together"),
+        ("--categorical user", "names columns of a file: got none; name it with --csv"),
         ("--csv nowhere.csv --target click", "nowhere.csv must be a CSV file"),
     ],
 )

@@ -102,6 +102,15 @@ def test_what_is_no_table_is_refused(table, text, says) -> None:
         table(text)
 
 
+def test_numbers_that_are_ids_are_named(tmp_path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("user,y\n" + "".join(f"{i},{i % 2}\n" for i in range(12)), "utf-8")
+    assert read_csv(path, "y").numbers.shape == (12, 1)
+    assert read_csv(path, "y", categorical=["user"]).ids.shape == (12, 1)
+    with refused(ArgumentError, "got item, usr; choose from its columns"):
+        read_csv(path, "y", categorical=["usr", "item"])
+
+
 def test_what_is_no_text_and_what_is_not_there_is_refused(table, tmp_path) -> None:
     with refused(ArgumentError, "must be a CSV file in UTF-8"):
         table("x,y\né,1\n", encoding="latin-1")
