@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ _FEW = 10
 
 
 def read_csv(
-    path: str | os.PathLike[str], target: str, *, categorical: Collection[str] = ()
+    path: str | os.PathLike[str], target: str, *, categorical: Sequence[str] = ()
 ) -> FeatureTable:
     r"""A table from a CSV file whose first line has the names of the columns.
 
