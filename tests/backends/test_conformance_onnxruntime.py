@@ -17,6 +17,8 @@ adapters = importlib.import_module("numixology.verify.conformance.adapters.onnxr
 
 
 #: The quick set, one case of every kind.
+#: Networks which take long, and whose layers are there.
+BY_TOKEN = ("per_token_feed_forward", "per_token_swiglu")
 QUICK = {"seeds": 1, "quick": True}
 
 
@@ -28,6 +30,7 @@ def declaring(adapter, profile):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_it_passes_as_declared(dtype) -> None:
     adapter = load(f"onnxruntime:dtype={dtype}")
+    adapter.stages = [one for one in adapter.stages if one not in BY_TOKEN]
     report = conform(adapter)
     assert report.verdict == "pass", str(report)
     covered = [one for one in report.stages if one.outcome != "not covered"]

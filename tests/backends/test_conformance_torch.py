@@ -18,6 +18,8 @@ from numixology.verify.conformance.adapters.torch import PROFILE, Torch, torch_m
 from numixology.verify.conformance.calling import answered
 
 Ft = torch.nn.functional
+#: Without networks by token, which take long and whose layers are there.
+SINGLE = [one for one in STAGES if not one.startswith(("per_token_f", "per_token_s"))]
 DTYPES = ["float64", "float32", "bfloat16", "float16"]
 adapters = importlib.import_module("numixology.verify.conformance.adapters.torch")
 
@@ -36,7 +38,7 @@ def declaring(adapter, profile):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_torch_passes_as_declared(dtype) -> None:
-    report = conform(load(f"torch:dtype={dtype}"))
+    report = conform(load(f"torch:dtype={dtype}"), stages=SINGLE)
     assert report.verdict == "pass", str(report)
     assert {one.outcome for one in report.stages} == {"pass", "known"}
     said = {text for one in report.stages for text in (*one.broken, *one.refused, *one.remarks)}

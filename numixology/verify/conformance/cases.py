@@ -401,7 +401,7 @@ def every_case(
         for i, sizes in enumerate(kernel_sizes(stage)):
             if per_token:
                 sizes["F"] = min(sizes["F"], max(1, _LARGEST // (sizes["T"] * sizes["D"])))
-            if stage != "mixer_large" or _widest(_within(sizes, requires, False)) <= _LARGEST:
+            if stage != "mixer_large" or _widest(_within(sizes, requires, False)) <= _LARGEST // 2:
                 yield made(stage, "kernel", i, sizes)  # its layers are asked for by themselves
         for kind, stages in _OF_KIND.items():
             if stage in stages:

@@ -59,6 +59,14 @@ def test_a_bug_alone_is_caught(name, dtype) -> None:
     assert report.first_failure.diagnosis.bug == name
 
 
+@pytest.mark.parametrize("name", ["network-residual-missing", "norms-of-guide-and-paper-exchanged"])
+def test_a_bug_of_the_papers_block_is_named(name) -> None:
+    backend = BUGS[name].make("float32")
+    backend.options = {"ffn": "per_token", "norm": "post"}
+    report = conform(backend, stages=["block"], seeds=1, quick=True)
+    assert report.first_failure.diagnosis.bug == name
+
+
 @pytest.mark.parametrize("stage", ["swiglu_feed_forward", "model"])
 def test_a_bug_of_a_layer_can_be_looked_for_in_a_network(stage) -> None:
     """Also where a linear layer has no bias, and what surrounds an embedding is not one."""
