@@ -131,6 +131,11 @@ class Judged:
         self.fails = self.worst.error > self.bound
         self.noise = self.bound / GUARD * format_of(one.case.dtype).unit
 
+    @property
+    def ratio(self) -> float:
+        """Its largest error by the bound, or by the least number where that is 0."""
+        return self.worst.error / (self.bound or 2.0**-1022)
+
     def wrong(self) -> Array:
         """Which entries are beyond the bound."""
         errors = errors_of(self.got, self.true, self.scale, self.one.case.dtype)

@@ -323,8 +323,7 @@ def _worst(each: Answers) -> Judged:
 def _severity(one: Judged) -> tuple[bool, bool, bool, float]:
     """What shows a bug best: an error outside of networks, and a finite one."""
     finite = bool(np.isfinite([one.worst.got, one.worst.true]).all())
-    ratio = one.worst.error / (one.bound or 2.0**-1022)
-    return one.fails, not one.one.case.kind.startswith("in "), finite, ratio
+    return one.fails, not one.one.case.kind.startswith("in "), finite, one.ratio
 
 
 def _numbers(one: Prepared) -> int:
@@ -401,7 +400,8 @@ def _called(tensors: Sequence[str], failing: Sequence[str]) -> str:
     if len(gradients) > 1 and {*gradients} == {*failing} - {"output"}:
         said += ["the gradients"]
     elif gradients:
-        said += [f"the gradient of {' and '.join(gradients)}"]
+        few = gradients if len(gradients) < 4 else [*gradients[:2], f"{len(gradients) - 2} others"]
+        said += [f"the gradient of {' and '.join(few)}"]
     return " and ".join(said)
 
 

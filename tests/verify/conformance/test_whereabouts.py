@@ -265,10 +265,20 @@ def test_a_backend_that_is_right_has_no_smallest_shape() -> None:
 
 
 def test_no_more_than_so_many_cases_are_tried(monkeypatch) -> None:
-    monkeypatch.setattr(whereabouts, "_TRIALS", 3)
+    monkeypatch.setattr(whereabouts, "_TRIALS", 2)
     case = make_case("layer_norm", "plain", 0, "float32", {"B": 3, "T": 5, "D": 2049})
     found = shrunk(Planted(columns_beyond_1024), case)
     assert found.sizes["D"] == 2049
+
+
+def test_rounding_where_a_size_is_one_is_no_sign_of_the_bug() -> None:
+    def rounds_at_one(backend, inputs, ct, results):
+        if ct is None:
+            n = inputs["x"].shape[-1]
+            results["output"] *= np.float32(1 + 1e-5 * (n == 1) + 0.5 * (n > 32))
+
+    case = make_case("gelu", "plain", 0, "float32", {"B": 2, "T": 3, "D": 100})
+    assert shrunk(Planted(rounds_at_one), case).said == "right up to D = 32, wrong from D = 33 on"
 
 
 def test_multiples_of_a_tile() -> None:
