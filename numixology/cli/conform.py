@@ -14,6 +14,8 @@ from .printing import bar, progress, say, show, write
 
 _BACKENDS = "numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)"
 
+_NEW = "write an adapter to start from; after torch, one for a module of torch"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
@@ -30,20 +32,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report there too")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="print what can be checked")
-    instead.add_argument("--new", type=Path, metavar="FILE", help="write an adapter to start from")
+    instead.add_argument("--new", type=Path, metavar="FILE", help=_NEW)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int | None:
     """Check a backend, or do what is asked for instead."""
     alone = [f"--{name}" for name in ("list", "new") if getattr(options, name)]
-    if alone and (options.backend or options.stages or options.html):
+    if alone and ((options.backend and options.list) or options.stages or options.html):
         invariant = f"{alone[0]} looks at no backend"
         raise ArgumentError(invariant, "one, or --stage or --html", "use it by itself")
     if options.list:
         return show(kit.Listing(), as_json=options.json)
     if options.new:
-        write(options.new, adapters.template(), "x")
+        write(options.new, adapters.template(options.backend or ""), "x")
         say(f"{options.new} is an adapter to start from; then: numixology conform {options.new}")
         return None
     return _judge(options)

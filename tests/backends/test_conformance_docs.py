@@ -25,7 +25,8 @@ def test_the_table_has_what_each_library_declares(name) -> None:
 
 
 @pytest.mark.parametrize("options", ["", ":dtype=float64"])
-def test_the_example_passes(options, capsys) -> None:
-    file = DOCS / "examples" / "adapters" / "torch_block.py"
+def test_the_file_to_start_from_passes(options, capsys, tmp_path) -> None:
+    file = tmp_path / "my_block.py"
+    assert main(["conform", "torch", "--new", str(file)]) == 0
     assert main(["conform", f"{file}{options}", "--stage", "block", "--seeds", "1"]) == 0
     assert "block" in capsys.readouterr().out

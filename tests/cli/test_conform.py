@@ -190,12 +190,16 @@ def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> Non
     [
         ("nowhere.py", "an adapter's file must exist: got nowhere.py; check the path, or let "),
         ("--stage conv", "a stage must be a known one: got 'conv'; use embedding, token_mix, "),
-        ("--stage lyer_norm", "got 'lyer_norm'; did you mean layer_norm?"),
+        ("--stage lyer_norm", "got 'lyer_norm'; did you mean layer_norm or rms_norm?"),
         ("--seeds 0", "seeds is a positive integer: got 0"),
         ("--seeds two", "--seeds: invalid int value: 'two'"),
         ("--list --new mine.py", "not allowed with argument"),
         ("--json --quiet", "not allowed with argument"),
         ("numpy64 --list", "--list looks at no backend"),
+        (
+            "jax --new mine.py",
+            "an adapter to start from for it: got jax; leave it out, or ",
+        ),
         ("--new mine.py --stage gelu", "--new looks at no backend"),
         ("--html no/such/folder/page.html", "--html names a file in a folder"),
         ("--html .", "--html names a file in a folder: got ."),

@@ -120,9 +120,9 @@ class Diagnosis(NamedTuple):
 
     @property
     def places(self) -> list[str]:
-        """Where it goes wrong, in sentences."""
+        """Where it goes wrong, in sentences; from which size on is said by ``edge``."""
         smallest = f"the smallest shape that fails is {self.shape}" if self.shape else ""
-        return [text for text in (self.edge, self.where, smallest) if text]
+        return [text for text in (self.where, smallest) if text]
 
     @property
     def named(self) -> bool:
@@ -340,8 +340,8 @@ def failure_of(one: StageReport) -> tuple[list[str], str]:
     if worst is not None and worst.outcome == "fail":
         place = f"{worst.label}{list(worst.place)} of {worst.case}"
         said.insert(0, f"{place} is {worst.got:.9g}, and truly {worst.true:.9g}")
-    if found:
-        said += [str(found), *found.places]
+    if found:  # what an author looks for stands first
+        said = [*filter(None, [found.edge]), *said, str(found), *found.places]
     if one.excuse:
         said.append(f"the profile {one.excuse} would excuse all of it; declare it if it is meant")
     return said, found.code if found and found.by != "part" else ""

@@ -77,11 +77,17 @@ def load(target: str, **options: Any) -> Any:
     raise ArgumentError(invariant, repr(target), f"the names are {', '.join(NAMES)}")
 
 
-def template() -> str:
+def template(library: str = "") -> str:
     """The text of an adapter that works for one stage, to be filled in.
+
+    Args:
+        library: ``"torch"`` for one of a module; by default, of functions on NumPy's arrays.
 
     Returns:
         A Python file.
+
+    Raises:
+        ArgumentError: there is none for that library.
 
     Example:
         >>> from numixology.verify.conformance import conform
@@ -91,7 +97,11 @@ def template() -> str:
         >>> conform(names["adapter"], stages=["silu"], quick=True).verdict
         'pass'
     """
-    return (files(__package__) / "starter.txt").read_text("utf-8")
+    if library not in ("", "torch"):
+        instead = "leave it out, or use torch"
+        raise ArgumentError("there is an adapter to start from for it", library, instead)
+    name = f"{library}_starter.txt" if library else "starter.txt"
+    return (files(__package__) / name).read_text("utf-8")
 
 
 def _read(written: str, target: str) -> dict[str, Any]:

@@ -124,7 +124,8 @@ class Names:
 
 def title(code: Any) -> str:
     """What reports call it."""
-    return getattr(code, "__name__", type(code).__name__)
+    name: str = getattr(code, "__name__", type(code).__name__)
+    return "Yours" if name == "<lambda>" else name
 
 
 def taken(code: Any) -> inspect.Signature | None:
