@@ -205,6 +205,7 @@ RIGHT: dict[str, Any] = {
     "softmax": lambda x: torch.softmax(x, -1),
     "feed_forward": FeedForward,
     "swiglu_feed_forward": SwiGLU,
+    "mixer": Mixer,
     "block": Block,
     "model": Model,
 }
@@ -360,6 +361,45 @@ def centered_in_place(x, weight, bias, eps):
     return layer_norm(x, weight, bias, eps)
 
 
+@planted(
+    "layer_norm", "it divides by the deviation with D - 1, plus eps: the Annotated Transformer's"
+)
+def annotated(x, weight, bias, eps):
+    m, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
+    return weight * (x - m) / (std + eps) + bias
+
+
+@planted("layer_norm", "dx lacks the term h mean(h ct weight), which goes through the variance")
+def variance_term_missing(x, weight, bias, eps):
+    def backward(ct, y, x, weight, bias):
+        h, std = normalized(x, eps)
+        c = ct * weight
+        return (c - c.mean(-1, keepdim=True)) / std, (ct * h).sum((0, 1)), ct.sum((0, 1))
+
+    return ByHand.apply(lambda *p: layer_norm(*p, eps), backward, x, weight, bias)
+
+
+@planted("layer_norm", "dx is multiplied by the weight in the end, not before the means are taken")
+def weight_last_in_dx(x, weight, bias, eps):
+    def backward(ct, y, x, weight, bias):
+        h, std = normalized(x, eps)
+        return layer_norm_dx(ct, h, std) * weight, (ct * h).sum((0, 1)), ct.sum((0, 1))
+
+    return ByHand.apply(lambda *p: layer_norm(*p, eps), backward, x, weight, bias)
+
+
+@planted(
+    "layer_norm", "the gradients of weight and bias are summed over tokens, averaged over batch"
+)
+def parameters_averaged_over_batch(x, weight, bias, eps):
+    def backward(ct, y, x, weight, bias):
+        h, std = normalized(x, eps)
+        n = max(1, len(x))
+        return layer_norm_dx(ct * weight, h, std), (ct * h).sum((0, 1)) / n, ct.sum((0, 1)) / n
+
+    return ByHand.apply(lambda *p: layer_norm(*p, eps), backward, x, weight, bias)
+
+
 # Linear ---------------------------------------------------------------------------------
 
 
@@ -450,6 +490,36 @@ def stale_transpose(x, weight, bias):
     return x @ (_TRANSPOSED[key] + (weight.T - weight.T.detach())) + bias
 
 
+@planted("linear", "a ReLU was left in the epilogue: the output is cut at 0")
+def relu_in_the_epilogue(x, weight, bias):
+    return torch.relu(F.linear(x, weight, bias))
+
+
+@planted("linear", "x and weight are cast to bfloat16 and back before the product, by autograd too")
+def cast_to_bfloat16(x, weight, bias):
+    return F.linear(x.bfloat16().to(x.dtype), weight.bfloat16().to(x.dtype), bias)
+
+
+@planted("linear", "dweight is calculated as xᵀ ct, (D, F), and its memory returned as (F, D)")
+def dweight_reshaped(x, weight, bias):
+    def backward(ct, y, x, weight, bias):
+        dw = (x.flatten(0, 1).T @ ct.flatten(0, 1)).reshape(weight.shape)
+        return ct @ weight, dw, ct.sum((0, 1))
+
+    return ByHand.apply(linear, backward, x, weight, bias)
+
+
+@planted("linear", "the weight's gradient is that of the last sequence alone: = in a loop, not +=")
+def dweight_of_last_sequence(x, weight, bias):
+    def backward(ct, y, x, weight, bias):
+        dw = torch.zeros_like(weight)
+        for b in range(len(x)):
+            dw = ct[b].T @ x[b]
+        return ct @ weight, dw, ct.sum((0, 1))
+
+    return ByHand.apply(linear, backward, x, weight, bias)
+
+
 # GELU -----------------------------------------------------------------------------------
 
 
@@ -534,6 +604,25 @@ def erf_for_tanh(x):
     return F.gelu(x)
 
 
+@planted("gelu_tanh", "the inner derivative has 0.044715 x² where 3 · 0.044715 x² belongs")
+def three_forgotten(x):
+    def backward(ct, y, x):
+        t = torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+        inner = math.sqrt(2 / math.pi) * (1 + 0.044715 * x * x)
+        return ct * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)
+
+    return ByHand.apply(gelu_tanh, backward, x)
+
+
+@planted("gelu", "erf is a polynomial that is right to 1.5e-7 (Abramowitz and Stegun 7.1.26)")
+def polynomial_erf(x):
+    z, p = x.abs() / math.sqrt(2), 0
+    t = 1 / (1 + 0.3275911 * z)
+    for c in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        p = t * (c + p)
+    return 0.5 * x * (1 + torch.sign(x) * (1 - p * torch.exp(-z * z)))
+
+
 # SiLU -----------------------------------------------------------------------------------
 
 
@@ -569,6 +658,15 @@ def slope_without_x(x):
 @planted("silu", "the sigmoid is ½ (1 + tanh(x)), where tanh(x/2) belongs")
 def tanh_of_x(x):
     return x * 0.5 * (1 + torch.tanh(x))
+
+
+@planted("silu", "the backward has σ where 1 - σ belongs: σ (1 + x σ)")
+def complement_forgotten(x):
+    def backward(ct, y, x):
+        s = torch.sigmoid(x)
+        return ct * s * (1 + x * s)
+
+    return ByHand.apply(F.silu, backward, x)
 
 
 # Softmax --------------------------------------------------------------------------------
@@ -622,6 +720,44 @@ def mean_for_sum(x):
     return ByHand.apply(lambda x: torch.softmax(x, -1), backward, x)
 
 
+@planted("softmax", "exp2 stands for exp, without the factor log₂(e)")
+def base_two(x):
+    e = torch.exp2(x - x.amax(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
+@planted("softmax", "there is one score of 0 more than there should be: 1 + Σ exp(x) divides")
+def off_by_one(x):
+    m = x.amax(-1, keepdim=True).clamp(min=0)
+    e = (x - m).exp()
+    return e / ((-m).exp() + e.sum(-1, keepdim=True))
+
+
+@planted("softmax", "in tiles of 64, whose sum is not scaled down when a later maximum is larger")
+def sum_not_rescaled(x):
+    m = x.new_full((*x.shape[:-1], 1), -math.inf)
+    total = torch.zeros_like(m)
+    for tile in x.split(64, -1):
+        m = torch.maximum(m, tile.amax(-1, keepdim=True))
+        total = total + (tile - m).exp().sum(-1, keepdim=True)
+    return (x - m).exp() / total
+
+
+@planted("softmax", "the backward is y (ct - Σ ct): the y within the sum is forgotten")
+def sum_of_ct(x):
+    def backward(ct, y, x):
+        return y * (ct - ct.sum(-1, keepdim=True))
+
+    return ByHand.apply(lambda x: torch.softmax(x, -1), backward, x)
+
+
+@planted(
+    "softmax", "the backward is that of a sigmoid, y (1 - y) ct: the Jacobian's diagonal alone"
+)
+def backward_of_sigmoid(x):
+    return ByHand.apply(lambda x: torch.softmax(x, -1), lambda ct, y, x: y * (1 - y) * ct, x)
+
+
 # Embedding ------------------------------------------------------------------------------
 
 
@@ -670,6 +806,12 @@ def max_norm(ids, weight):
 @planted("embedding", "ids are taken modulo V - 1, so that the last id reads the first row")
 def hashed(ids, weight):
     return weight[ids % max(1, len(weight) - 1)]
+
+
+@planted("embedding", "a row's offset id · D is calculated in 16 bits, and wraps at 65,536 numbers")
+def offset_of_16_bits(ids, weight):
+    D = weight.shape[1]
+    return weight.reshape(-1)[(ids * D % 65536).unsqueeze(-1) + torch.arange(D)]
 
 
 # Token mixing ---------------------------------------------------------------------------
@@ -730,6 +872,17 @@ def strides_ignored(x, num_heads):
 def rolled(x, num_heads):
     chunks = x.chunk(num_heads, -1)
     return torch.cat([c.roll(h, 1) for h, c in enumerate(chunks)], -1)
+
+
+_INDICES: dict[tuple[int, int], torch.Tensor] = {}
+
+
+@planted("token_mix", "indices are kept by (T, D) and not by H: another H is given the first one's")
+def indices_by_shape(x, num_heads):
+    B, T, D = x.shape
+    if (T, D) not in _INDICES:
+        _INDICES[T, D] = token_mix(torch.arange(T * D).view(1, T, D), num_heads).flatten()
+    return x.reshape(B, T * D)[:, _INDICES[T, D]].view(B, T, D)
 
 
 # Feed-forward ---------------------------------------------------------------------------
@@ -806,6 +959,12 @@ class Autocast(FeedForward):
         return h.to(self.linear1.weight.dtype)
 
 
+@planted("feed_forward", "the hidden layer is kept in float16 between the two linear layers")
+class HalfInside(FeedForward):
+    def act(self, h):
+        return F.gelu(h).half().to(h.dtype)
+
+
 # SwiGLU ---------------------------------------------------------------------------------
 
 
@@ -859,6 +1018,28 @@ class SiluForItsSlope(SwiGLU):
 class HalfProduct(SwiGLU):
     def gated(self, gate, up):
         return (F.silu(gate).half() * up.half()).to(gate.dtype)
+
+
+@planted("swiglu_feed_forward", "the up projection's gradient has w1 h where silu(w1 h) belongs")
+class UpWithoutSilu(SwiGLU):
+    def gated(self, gate, up):
+        def backward(ct, y, gate, up):
+            s = torch.sigmoid(gate)
+            return ct * up * s * (1 + gate * (1 - s)), ct * gate
+
+        return ByHand.apply(lambda gate, up: F.silu(gate) * up, backward, gate, up)
+
+
+@planted("mixer", "the residual is detached: x gets its gradient through the mixing alone")
+class ResidualDetached(Mixer):
+    def forward(self, x):
+        return self.norm(x.detach() + self.mix(x))
+
+
+@planted("mixer", "the residual is outside of the norm: x + norm(mix(x))")
+class ResidualOutside(Mixer):
+    def forward(self, x):
+        return x + self.norm(self.mix(x))
 
 
 # Block ----------------------------------------------------------------------------------
