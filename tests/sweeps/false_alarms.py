@@ -25,6 +25,7 @@ from numixology import primitives, shapes
 from numixology.array import ignoring_fp_errors
 from numixology.functional import activations
 from numixology.text import columns
+from numixology.verify.suite import CASES, Case, _module_cases
 
 #: The least share that must pass of the runs by complex steps whose gradients are not zero.
 ENOUGH = 0.97
@@ -686,6 +687,23 @@ ROWS: tuple[Row, ...] = (
         real=True,
         by_hand=True,
     ),
+)
+
+
+def at_its_sizes(case: Case) -> Callable[[Draw], Made]:
+    """A case of the suite, with another first input."""
+
+    def make(d: Draw) -> Made:
+        x, *parameters = case.inputs
+        return Made(case.fn, [d.array(*x.shape), *(np.asarray(p, d.dtype) for p in parameters)])
+
+    return make
+
+
+ROWS += tuple(
+    Row(case.name, at_its_sizes(case), -2, 0.5, "their softmax or their gates saturate", "once")
+    for case in (*CASES, *_module_cases())
+    if case.name not in {row.name for row in ROWS}
 )
 
 # Runs -------------------------------------------------------------------------------------

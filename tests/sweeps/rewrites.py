@@ -426,7 +426,7 @@ class ResidualLast(Textbook):
         return super().residual(y, x)
 
 
-@_same(*_NETWORKS)
+@_same(*_NETWORKS, "per_token_feed_forward", "per_token_swiglu", "mixer_large")
 class StoredOnce(Textbook):
     """The steps of a network are fused: only its result is written to memory."""
 
@@ -434,7 +434,10 @@ class StoredOnce(Textbook):
         return x
 
 
-@_same(*_SUMS, "gelu", "gelu_tanh", "silu", "token_mix", "embedding")
+@_same(
+    *(*_SUMS, "gelu", "gelu_tanh", "silu", "token_mix", "token_revert", "embedding"),
+    *("rms_norm", "per_token_linear"),
+)
 class Library(Textbook):
     """Every step is the library's own function, with its own backward."""
 
@@ -456,8 +459,17 @@ class Library(Textbook):
     def softmax(self, x: Tensor) -> Tensor:
         return self.store(F.softmax(x))
 
+    def rms_norm(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        return self.store(F.rms_norm(x, weight, eps))
+
+    def per_token_linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return self.store(F.per_token_linear(x, weight, bias))
+
     def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
         return F.token_mix(x, num_heads)
+
+    def token_revert(self, x: Tensor, num_heads: int) -> Tensor:
+        return F.token_revert(x, num_heads)
 
     def embedding(self, ids: Array, weight: Tensor) -> Tensor:
         return F.embedding(ids, weight)

@@ -370,7 +370,10 @@ def _apart(texts: Sequence[str], others: Sequence[str]) -> float:
 
 
 def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosis | None, bool]:
-    """Few bugs that explain what fails, each of them some tensors, and whether they explain all."""
+    """Few bugs that explain what fails, each of them some tensors, and whether that is enough.
+
+    The output is, and otherwise all: some gradient looks like that of a bug by chance.
+    """
     failing = [*found[0].fails]
     chosen, rest = list[tuple[_Left, list[str]]](), failing
     for one in sorted(
@@ -379,8 +382,10 @@ def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosi
         if own := [name for name in one.explained(_PART) if name in rest]:
             chosen.append((one, own))
             rest = [name for name in rest if name not in own]
-    if not chosen or ("output" in rest and len(rest) > 1) or 2 * len(rest) > len(failing):
-        return None, False  # some gradient looks like that of a bug by chance
+    enough = not rest or ("output" in failing and "output" not in rest)
+    few = ["output"] if "output" in rest else rest[: len(failing) // 2]
+    if not chosen or not (enough or rest == few):
+        return None, False
     (first, tensors), *others = sorted(chosen, key=lambda each: "output" not in each[1])
     said = [
         f"{_called(own, failing)}: {one.bug.description} ({one.bug.name})" for one, own in others
@@ -390,7 +395,7 @@ def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosi
     said += ["the output is right"] if "output" in right else []
     said += ["the gradients are right"] if right and failing == ["output"] else []
     by, (_, raw) = _called(tensors, failing), first.rank(*tensors)
-    return _named(first.bug, raw, by=by)._replace(rest="; ".join(said)), not rest
+    return _named(first.bug, raw, by=by)._replace(rest="; ".join(said)), enough
 
 
 def _called(tensors: Sequence[str], failing: Sequence[str]) -> str:

@@ -436,3 +436,19 @@ def test_no_profile_excuses_a_known_bug() -> None:
     ).stages
     assert stage.diagnosis.bug == "tanh-for-erf"
     assert not any("profile" in text for text in stage.remarks)
+
+
+def test_a_bug_of_the_output_is_named_though_no_gradient_has_one() -> None:
+    backend = BUGS["factors-in-bfloat16"].make("float32")
+    right = backend.vjp
+    backend.vjp = lambda *args: {name: np.cos(3 * g) + g for name, g in right(*args).items()}
+    found = diagnosed(backend, "linear")
+    assert (found.bug, found.by) == ("factors-in-bfloat16", "the output")
+    assert "matches no known bug" in found.rest
+
+
+def test_what_is_right_when_it_is_asked_again_has_no_smallest_shape() -> None:
+    cases = prepared("float64", "float64", ["silu"], 1)
+    answers = [{"output": 3 * one.truth.output} for one in cases]
+    found = diagnose(Textbook(), cases, answers=answers)
+    assert found is not None and not found.shape

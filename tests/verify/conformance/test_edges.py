@@ -100,7 +100,7 @@ def test_the_gradient_is_that_of_what_is_computed_or_wrong_alone() -> None:
     columns, rows = shown(case, "F", 5), shown(case, "BT", 5)
     assert columns["columns-of-f-from-5-zero"] == ["output", "x", "weight", "bias"]
     assert columns["columns-of-f-from-5-not-in-gradient-of-x"] == ["x"]
-    assert columns["columns-of-f-from-5-not-in-parameters"] == ["weight", "bias"]
+    assert columns["columns-of-f-from-5-not-in-gradients-of-parameters"] == ["weight", "bias"]
     assert columns["columns-of-f-from-5-bias-not-trained"] == ["bias"]
     assert rows["rows-from-5-gradient-zero"] == ["x"]
     assert rows["gradients-of-last-tile-of-5"] == ["weight", "bias"]

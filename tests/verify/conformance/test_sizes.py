@@ -1,5 +1,6 @@
 """Sizes cross every edge from both sides, and what a backend requires is met nearby."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,3 +147,10 @@ def test_a_gated_block_has_the_gated_network() -> None:
     assert "ffn.linear1.bias" not in inputs_of("block", {"ffn": "swiglu"})
     assert "blocks.i.ffn.w1.weight" in inputs_of("model", {"ffn": "swiglu"})
     assert inputs_of("linear", {"ffn": "swiglu"}) == STAGES["linear"].inputs
+
+
+def test_what_would_have_too_large_weights_is_left_out() -> None:
+    cases = [one for one in every_case("mixer_large", "float32", 1, quick=False) if one.sizes]
+    for letter in "TH":
+        assert {15, 16, 17, 31, 32, 33} <= {one.sizes[letter] for one in cases}
+    assert max(x.size for one in cases for x in one.inputs.values() if np.ndim(x)) <= 1 << 18

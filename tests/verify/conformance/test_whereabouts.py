@@ -336,7 +336,7 @@ def test_a_size_that_is_right_by_itself_is_no_tile() -> None:
             "layer_norm",
             rows_beyond_64_not_in_gradients,
             {"B": 13, "T": 5, "D": 9},
-            "rows-from-64-not-in-parameters",
+            "rows-from-64-not-in-gradients-of-parameters",
             "right up to 64 rows (B·T), wrong from 65 rows (B·T) on",
         ),
         (

@@ -54,6 +54,13 @@ def _divided_by(total: Callable[[Textbook, Tensor], Tensor]) -> Override:
     return lambda s, f, x: s.store((e := exponentials(x)) / total(s, e))
 
 
+def _with_zeros(count: Callable[[int], int]) -> Override:
+    """The softmax of D scores and others that are 0, as many as D says."""
+    return lambda s, f, x: (
+        f(x) / (1 + count(x.shape[-1]) * F.exp(-F.logsumexp(x, axis=-1)[..., None]))
+    )
+
+
 def _from_zero(x: Tensor) -> Tensor:
     return F.maximum(F.max(x, axis=-1, keepdims=True), 0.0).detach()
 
@@ -121,6 +128,7 @@ BUGS = table("activations", [
     ("slope-of-gate-only", lambda x, g: g, "the slope of SiLU lacks x σ(x) (1 - σ(x))"),
     ("slope-without-x", lambda x, g: g + g * F.sigmoid(-x), "the slope is σ + σ (1 - σ)"),
     ("slope-without-complement", lambda x, g: g + x * g, "the slope is σ + x σ"),
+    ("slope-without-one-minus", lambda x, g: g + x * g * g, "the slope is σ (1 + x σ)"),
     ("slope-of-silu-at-the-output", lambda x, g: silu_slope(x * g)),
     ("output-for-sigmoid-in-slope", lambda x, g: (y := x * g) * (1 + x * (1 - y))),
     ("slope-overflows-to-the-left", lambda x, g: g + x * (e := F.exp(-x)) / ((1 + e) ** 2)),
@@ -137,8 +145,8 @@ BUGS = table("activations", [
     ("log-softmax", lambda s, f, x: s.store(F.log_softmax(x))),
     ("softmax-of-cut-tails",
      lambda s, f, x: s.store((e := F.maximum(exponentials(x), 1e-35)) / s.total(e))),
-    ("softmax-of-lanes-padded-to-a-multiple-of-four",
-     lambda s, f, x: f(x) / (1 + (-x.shape[-1] % 4) * F.exp(-F.logsumexp(x, axis=-1)[..., None]))),
+    ("softmax-with-one-in-the-sum", _with_zeros(lambda n: 1), "a score of 0 more is in the sum"),
+    ("softmax-of-lanes-padded-to-a-multiple-of-four", _with_zeros(lambda n: -n % 4)),
     ("softmax-over-tokens", lambda s, f, x: f(x.permute(0, 2, 1)).permute(0, 2, 1)),
     ("softmax-over-batch", lambda s, f, x: f(x.permute(2, 1, 0)).permute(2, 1, 0)),
     ("softmax-of-scores-over-root-of-width", lambda s, f, x: f(x / math.sqrt(x.shape[-1]))),

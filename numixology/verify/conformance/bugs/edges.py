@@ -87,7 +87,7 @@ def _forms(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
         for form, change in output.misread():
             yield form, lambda f, p, change=change: change(f(p))
         if trained:
-            yield "not-in-parameters", lambda f, p: output.where(f(_fixed(p)), f(p))
+            yield "not-in-gradients-of-parameters", lambda f, p: output.where(f(_fixed(p)), f(p))
         if there.inputs.get("x") == there.output:
             yield "those-of-the-input", lambda f, p: output.where(p["x"], f(p))
         elif "x" in there.inputs and not x.there:

@@ -73,9 +73,9 @@ def _times(factor: Callable[[Tensor], Tensor]) -> Override:
     return lambda s, f, x, eps: f(_scaled_gradient(x, factor(_rstd(s, x, eps))), eps)
 
 
-def _backward(s: Textbook, x: Tensor, h: Tensor, eps: float, *axes: int) -> Tensor:
-    """What has the gradient (c - mean(c) - h mean(c h)) / deviation by x."""
-    z, h = x * _rstd(s, x, eps), h.detach()
+def _backward(z: Tensor, h: Tensor, *axes: int) -> Tensor:
+    """What has the gradient c - mean(c) - h mean(c h) by z."""
+    h = h.detach()
     return z - z.mean(axes, keepdims=True) - h * (z * h).mean(axes, keepdims=True)
 
 
@@ -90,7 +90,8 @@ BUGS = table("normalization", [
     ("eps-missing", lambda eps: 0.0, "there is no eps: a row of equal numbers gives NaN"),
     ("eps-twice", lambda eps: 2 * eps),
     ("eps-in-float16", lambda eps: float(np.float16(eps))),
-    *((f"eps-fixed-at1e{n}", lambda eps, n=n: 10.0**-n) for n in (3, 5, 6, 8, 12)),
+    *((f"eps-fixed-at1e{n}", lambda eps, n=n: 10.0**-n, f"eps is 1e-{n}, whatever it is told")
+      for n in (3, 5, 6, 8, 12)),
     ("approximate-rsqrt", {"rstd": lambda s, f, *args: f(*args) * (1 + 2.0**-12)}),
     ("layer_norm", "variance"),
     ("second-moment-for-variance", lambda s, f, x, h: s.mean(x * x)),
@@ -144,11 +145,14 @@ BUGS = table("normalization", [
     ("norm-gradient-negated", lambda s, f, x, eps: -f(x, eps)),
     ("constant-rows-get-no-gradient",
      lambda s, f, x, eps: only(f(x, eps), s.variance(x, s.center(x)).data >= eps)),
-    ("gradient-with-means-over-sample", lambda s, f, x, eps: _backward(s, x, f(x, eps), eps, 1, 2)),
+    ("gradient-with-means-over-sample",
+     lambda s, f, x, eps: _backward(x * _rstd(s, x, eps), f(x, eps), 1, 2)),
     ("layer_norm", "layer_norm", gradient_by(0)),
     ("gradient-without-weight", lambda s, f, x, w, b, eps: s.normalized(x, eps)),
     ("gradient-with-output-for-normalized",
-     lambda s, f, x, w, b, eps: _backward(s, x, f(x, w, b, eps), eps, -1) * w),
+     lambda s, f, x, w, b, eps: _backward(x * _rstd(s, x, eps), f(x, w, b, eps), -1) * w),
+    ("gradient-times-weight-after-the-means",
+     lambda s, f, x, w, b, eps: _backward(x * w * _rstd(s, x, eps), s.normalized(x, eps), -1)),
     ("variance-term-without-weight",
      lambda s, f, x, w, b, eps: (h := s.center(x)) * _rstd(s, x, eps) * w
      + h.detach() * s.rstd(s.variance(x, h), eps)),
