@@ -113,9 +113,9 @@ def corrections_scene() -> Scene:
         >>> print(nx.explain.panel_text(nx.explain.corrections_scene().panels[0]))
         Table of Contents
           #  the guide says  verdict   what the code finds
-          -  --------------  --------  ------------------------------------
-          1  five chapters   omission  There are 6: the implementation tips
-                                       are not listed.
+          -  --------------  --------  -------------------------------
+          1  five chapters   omission  There are 6: the implementation
+                                       tips are not listed.
     """
     judged = corrections()
     chapters = dict.fromkeys(one.chapter for one in judged)
