@@ -115,6 +115,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "attention": _attention,
     "token_mix": _mix("rankmixer"),
     "token_mix, guide": _mix("guide"),
+    "token_revert": lambda x: (
+        x.view(len(x), 4, -1, x.shape[-1] // 4).permute(0, 2, 1, 3).reshape(x.shape)
+    ),
+    "rms_norm": lambda x, w: Ft.rms_norm(x, w.shape, w, eps=1e-5),
+    "per_token_linear": lambda x, w, b: torch.einsum("bti,toi->bto", x, w) + b,
     "cross_entropy": lambda x: Ft.cross_entropy(x, _classes),
     "binary_cross_entropy_with_logits": Ft.binary_cross_entropy_with_logits,
     "mse_loss": Ft.mse_loss,
