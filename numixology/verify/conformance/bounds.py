@@ -120,7 +120,6 @@ class Judged:
     Attributes:
         worst: its largest error.
         fails: whether that is beyond the bound.
-        noise: what rounding does, relative to the scale.
     """
 
     def __init__(self, one: Prepared, tensor: str, got: Array) -> None:
@@ -129,7 +128,6 @@ class Judged:
         self.scale, self.bound = one.scales[tensor], one.bounds[tensor]
         self.worst = measured(self.got, self.true, self.scale, one.case.dtype)
         self.fails = self.worst.error > self.bound
-        self.noise = self.bound / GUARD * format_of(one.case.dtype).unit
 
     @property
     def ratio(self) -> float:
@@ -152,6 +150,14 @@ class Judged:
     def far(self) -> float:
         """How far it is from the truth, in the root mean square."""
         return self.gap(self.true)
+
+    @cached_property
+    def noise(self) -> float:
+        """What rounding does, relative to the scale; at most half of what there is to explain.
+
+        Otherwise the truth itself would explain a result that is near it.
+        """
+        return min(self.bound / GUARD * format_of(self.one.case.dtype).unit, self.far / 2)
 
     def gap(self, other: Array) -> float:
         """How far it is from another array, in the root mean square; no number more than two."""

@@ -113,8 +113,7 @@ class _Left:
         self.fails = Counter(name for each in seen for name in each.failing)
         for mine, its in lineup.pairs(bug, seen):
             gap = mine.gap(its.got) if its else 2.0
-            noise = min(mine.noise, mine.far / 2)  # or the truth itself would explain what is near
-            left = np.array([max(0.0, gap - noise), gap]) / (max(mine.far, gap) or 1.0)
+            left = np.array([max(0.0, gap - mine.noise), gap]) / (max(mine.far, gap) or 1.0)
             self.sums[mine.tensor] = self.sums.get(mine.tensor, np.zeros(2)) + left
 
     def rank(self, *tensors: str) -> tuple[float, float]:
@@ -383,8 +382,8 @@ def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosi
             chosen.append((one, own))
             rest = [name for name in rest if name not in own]
     enough = not rest or ("output" in failing and "output" not in rest)
-    few = ["output"] if "output" in rest else rest[: len(failing) // 2]
-    if not chosen or not (enough or rest == few):
+    most = 1 if "output" in rest else len(failing) // 2
+    if not chosen or (len(rest) > most and not enough):
         return None, False
     (first, tensors), *others = sorted(chosen, key=lambda each: "output" not in each[1])
     said = [

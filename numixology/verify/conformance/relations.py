@@ -54,7 +54,7 @@ def related(wrong: Sequence[Judged]) -> str:
 
 def _holding(one: Judged) -> list[str]:
     """What the result is, but for rounding."""
-    left = _SAME * one.far + min(one.noise, one.far / 2)  # the truth itself is no relation
+    left = _SAME * one.far + one.noise
     with ignoring_fp_errors():
         return [text for text, other in _candidates(one) if one.gap(other) < left]
 
