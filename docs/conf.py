@@ -33,6 +33,7 @@ extensions = [
     "numixology_play",
     "solution",
     "source_links",
+    "summary",
     "together",
 ]
 if find_spec("sphinx_copybutton"):

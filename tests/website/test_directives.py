@@ -16,7 +16,7 @@ CONF = f"""
 import sys
 sys.path[:0] = [{str(ROOT / "docs" / "_ext")!r}, {str(ROOT)!r}]
 extensions = ["mathml", "numixology_corrections", "numixology_draw", "numixology_figure",
-              "numixology_play", "rooms", "solution", "together"]
+              "numixology_play", "rooms", "solution", "summary", "together"]
 html_theme = "basic"
 html_math_renderer = "mathml"
 exclude_patterns = ["*.txt"]
@@ -77,6 +77,27 @@ See :ref:`the first <figure-flatten>` and :ref:`the other <figure-flatten-again>
 .. rooms::
 
 .. rooms:: explain.drawing
+""",
+    "summary": """
+.. summary::
+
+Circles
+~~~~~~~
+
+.. py:function:: area(radius)
+
+   The area of a *circle*, π r². More about it.
+
+.. py:class:: Circle(radius)
+
+   .. py:method:: area()
+
+      Its area.
+
+Nothing described
+~~~~~~~~~~~~~~~~~
+
+Words.
 """,
     "math": r"""
 So :math:`\frac{a}{b} < \alpha`, and
@@ -255,6 +276,16 @@ def test_rooms_are_listed_with_what_they_are_about(html, text):
     assert "Room 1" in page and "errors" in page
     assert re.search(r"panels\.py.*?,</span> \d+ lines\. ", page)
     assert "as_svg.py" in text("rooms")
+
+
+def test_a_page_of_the_reference_begins_with_what_it_describes(html):
+    page = html("summary")
+    rows = re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)
+    assert len(rows) == 2  # neither the method nor the section without names
+    assert 'href="#area"' in rows[0] and "<em>circle</em>, π r².</p>" in rows[0]
+    assert 'href="#Circle"' in rows[1]
+    assert '<a class="reference internal" href="#circles">Circles</a></p>' in page
+    assert "Nothing described</a></p>" not in page
 
 
 def test_formulas_are_mathml(html):
