@@ -105,10 +105,19 @@ def test_what_is_no_name_is_refused_with_the_names(target) -> None:
         load(target)
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "onnxruntime"])
-def test_a_missing_library_is_unsupported_and_says_how_to_get_it(name, without) -> None:
-    without(name)
-    with refused(UnsupportedError, f"the adapter {name} needs", "numixology[backends]"):
+@pytest.mark.parametrize(
+    ("name", "library", "missing"),
+    [
+        ("torch", "torch", "torch"),
+        ("jax", "jax", "jax"),
+        ("onnxruntime", "onnx", "onnx onnxruntime"),
+    ],
+)
+def test_a_missing_library_is_unsupported_and_says_how_to_get_it(
+    name, library, missing, without
+) -> None:
+    without(library)
+    with refused(UnsupportedError, f"the adapter {name} needs", f"pip install {missing}"):
         load(f"{name}:dtype=float64")
 
 

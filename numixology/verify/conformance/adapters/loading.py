@@ -175,7 +175,8 @@ def _importing(what: str, folder: Path) -> Iterator[None]:
         if what.startswith(str(error.name)) and what not in NAMES:
             instead = "check name and folder"
             raise ArgumentError("an adapter's module can be found", got, instead) from error
-        instead = "pip install 'numixology[backends]'" if what in NAMES else "install it"
+        missing = " ".join(dict.fromkeys((str(error.name), what)))
+        instead = f"pip install {missing}" if what in NAMES else "install it"
         raise UnsupportedError(f"the adapter {what} needs a library", got, instead) from error
     except Exception as error:  # whatever it raises
         got = f"{type(error).__name__}: {error}"
