@@ -13,17 +13,19 @@ is typed here. A correction can be linked to as ``correction-NAME``, with a text
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from corrections import verdicts
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
+
+import numixology
 
 STYLE = "numixology_corrections.css"
 
@@ -33,17 +35,17 @@ class NumixologyCorrections(SphinxDirective):
     has_content: ClassVar[bool] = False
 
     def run(self) -> list[nodes.Node]:
-        explain = importlib.import_module("numixology.explain")
-        for source in sorted(Path(explain.__file__).parents[1].rglob("*.py")):
-            self.env.note_dependency(str(source))  # judge again when the code changes
-        judged = explain.corrections()
+        for code in (numixology, verdicts):  # judge again when either changes
+            for source in sorted(Path(code.__file__).parent.rglob("*.py")):
+                self.env.note_dependency(str(source))
+        judged = verdicts.corrections()
         if not self.arguments:
             return [self.claims(judged)]
         if self.arguments != ["verdicts"]:
             raise self.error(f"there are claims and verdicts, not {self.arguments[0]}")
-        return [verdicts(explain.VERDICTS, judged)]
+        return [meanings(judged)]
 
-    def claims(self, judged: Sequence[Any]) -> nodes.table:
+    def claims(self, judged: Sequence[verdicts.Correction]) -> nodes.table:
         """Every claim, chapter by chapter."""
         rows: list[nodes.row] = []
         for chapter, group in groupby(judged, key=lambda one: one.chapter):
@@ -53,7 +55,7 @@ class NumixologyCorrections(SphinxDirective):
         header = ("No.", "The guide says", "Verdict", "What the code finds")
         return table("nx-corrections", header, (6, 28, 14, 52), rows)
 
-    def claim(self, one: Any) -> nodes.row:
+    def claim(self, one: verdicts.Correction) -> nodes.row:
         number = nodes.paragraph("", str(one.number))
         name = f"correction-{one.name}"
         number["names"].append(name)
@@ -67,7 +69,7 @@ class NumixologyCorrections(SphinxDirective):
             entry(nodes.paragraph("", one.truth), self.place(one)),
         )
 
-    def place(self, one: Any) -> nodes.paragraph:
+    def place(self, one: verdicts.Correction) -> nodes.paragraph:
         """Links to the page and the figures where the claim is taken up."""
         links = [f":doc:`{one.page}`"] if one.page != self.env.docname else []
         links += [f":ref:`figure {name} <figure-{name}>`" for name in one.figures]
@@ -75,7 +77,7 @@ class NumixologyCorrections(SphinxDirective):
         return nodes.paragraph("", "", *words, *messages, classes=["nx-place"])
 
 
-def verdicts(meanings: dict[str, str], judged: Iterable[Any]) -> nodes.table:
+def meanings(judged: Iterable[verdicts.Correction]) -> nodes.table:
     """What each verdict means, and how many there are."""
     counts = Counter(one.verdict for one in judged)
     rows = [
@@ -85,7 +87,7 @@ def verdicts(meanings: dict[str, str], judged: Iterable[Any]) -> nodes.table:
             entry(nodes.paragraph("", meaning)),
             entry(nodes.paragraph("", str(counts[word]))),
         )
-        for word, meaning in meanings.items()
+        for word, meaning in verdicts.VERDICTS.items()
     ]
     return table("nx-verdicts", ("Verdict", "It means", "Claims"), (20, 66, 14), rows)
 

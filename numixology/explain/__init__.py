@@ -65,14 +65,11 @@ from .figures.steps import step_size_scene
 from .figures.tapes import backward_order_scene, backward_scene, tape_scene
 from .figures.walk import walk_scene
 from .forms import Answer, BlockForm, identify
-from .guide.claims import Evidence, Finding
-from .guide.verdicts import VERDICTS, Correction, corrections, corrections_scene
 from .trace import Step, steps_of
 
 __all__ = [
     "CONFIGURATIONS",
     "FIGURES",
-    "VERDICTS",
     "Answer",
     "Bar",
     "Bars",
@@ -84,14 +81,11 @@ __all__ = [
     "ClosedRow",
     "Complexity",
     "Configuration",
-    "Correction",
     "Cost",
     "CostComparison",
     "CountedCall",
-    "Evidence",
     "FieldAdded",
     "Figure",
-    "Finding",
     "Formula",
     "Graph",
     "Grid",
@@ -116,8 +110,6 @@ __all__ = [
     "closed_form",
     "compare",
     "complexity",
-    "corrections",
-    "corrections_scene",
     "cross_token_jacobian",
     "cycles_scene",
     "draw",

@@ -22,7 +22,6 @@ from .figures import (
     tapes,
     walk,
 )
-from .guide.verdicts import corrections_scene
 
 __all__ = ["FIGURES", "Figure", "contents", "draw"]
 
@@ -110,7 +109,6 @@ FIGURES = {
     "pre-norm": Figure(laws.pre_norm_scene, "how other blocks escape that"),
     "revert": Figure(mixers.revert_scene, "mixed tokens put back, and mixed again"),
     "annealing": Figure(mixers.annealing_scene, "a soft permutation as it is cooled"),
-    "corrections": Figure(corrections_scene, "the guide's claims, each with a verdict"),
     "tape": Figure(tapes.example_tape, "the tape of s * (s + 1)"),
     "tape-backward": Figure(tapes.example_backward, "gradients flowing back through it"),
     "order": Figure(tapes.example_order, "a tape read in a wrong order and in the right one"),

@@ -6,9 +6,9 @@ hold to the same count.
 
 import numpy as np
 
-from ...nn import LayerNorm, SelfAttention, TokenMixer
-from ..cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form
-from ..cost.counting import complexity
+from numixology.explain.cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form
+from numixology.explain.cost.counting import complexity
+from numixology.nn import LayerNorm, SelfAttention, TokenMixer
 
 __all__ = [
     "attention_activations",

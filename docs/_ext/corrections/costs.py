@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ... import nn
-from ...functional.mixing import mixing_steps
-from ...tensors import tensor
-from ..cost.comparison import compare
-from ..trace import steps_of
+from numixology import nn
+from numixology.explain.cost.comparison import compare
+from numixology.explain.trace import steps_of
+from numixology.functional.mixing import mixing_steps
+from numixology.tensors import tensor
+
 from .claims import Claim, Evidence, Finding, refused
 from .formulas import (
     attention_activations,

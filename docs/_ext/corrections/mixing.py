@@ -5,14 +5,15 @@ import io
 
 import numpy as np
 
-from ... import nn
-from ...array import Array
-from ...functional.mixing import Mixing, mixing_steps, token_mix
-from ...observe import debug_shapes
-from ...tensors import Tensor, tensor
-from ...transforms import jacobian
-from ..figures.mixing import feature_names
-from ..trace import steps_of
+from numixology import nn
+from numixology.array import Array
+from numixology.explain.figures.mixing import feature_names
+from numixology.explain.trace import steps_of
+from numixology.functional.mixing import Mixing, mixing_steps, token_mix
+from numixology.observe import debug_shapes
+from numixology.tensors import Tensor, tensor
+from numixology.transforms import jacobian
+
 from .claims import Claim, Evidence, Finding, refused
 
 __all__ = ["CLOSING_CLAIMS", "MIXER_CLAIMS", "SHAPE_CLAIMS", "TIP_CLAIMS"]

@@ -8,7 +8,7 @@ fault that it would then have.
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ...errors import ShapeError
+from numixology.errors import ShapeError
 
 __all__ = ["Claim", "Evidence", "Finding", "Value", "Verdict", "refused"]
 
@@ -28,12 +28,6 @@ class Evidence(NamedTuple):
         what: what was looked at.
         guide: what the guide says of it.
         found: what the code does, rounded as the guide rounds.
-
-    Example:
-        >>> import numixology as nx
-        >>> total = nx.nn.FeedForward(768, rng=0).parameter_table().total
-        >>> nx.explain.Evidence("millions of parameters", 4.7, round(total / 1e6, 1)).agrees
-        True
     """
 
     what: str
@@ -51,13 +45,7 @@ class Finding(NamedTuple):
 
     Attributes:
         truth: what is true, in a sentence or two, with the numbers that were found.
-        evidence: what the guide says beside what was found, an :class:`.Evidence` each.
-
-    Example:
-        >>> import numixology as nx
-        >>> found = nx.explain.corrections()[1].check()
-        >>> found.truth
-        '4 sequences of 8 tokens with 768 features each.'
+        evidence: what the guide says beside what was found.
     """
 
     truth: str

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ... import nn
-from ...array import Array
-from ...functional.mixing import token_mix
-from ...functional.normalization import layer_norm
-from ...tensors import tensor
-from ..trace import Step, steps_of
+from numixology import nn
+from numixology.array import Array
+from numixology.explain.trace import Step, steps_of
+from numixology.functional.mixing import token_mix
+from numixology.functional.normalization import layer_norm
+from numixology.tensors import tensor
+
 from .claims import Claim, Evidence, Finding
 
 __all__ = ["ARCHITECTURE_CLAIMS", "NETWORK_CLAIMS"]

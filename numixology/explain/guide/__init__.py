@@ -1,1 +1,0 @@
-"""The claims of the Visual Guide, each judged by running the code."""
