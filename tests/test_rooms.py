@@ -96,6 +96,7 @@ ROOMS = (
         "explain.drawing.as_text",
         "explain.drawing.as_plot",
         "explain.drawing.as_svg",
+        "explain.drawing.as_png",
         "explain.drawing.scene",
         "explain.drawing.__init__",
         "explain.figures.limits",
@@ -156,7 +157,10 @@ THIRD_PARTY = {
 
 # Modules are imported by name, while running, only to find an adapter, to load what few ask for,
 # and to run the command that is typed.
-BY_NAME = ("training.files", "verify.conformance", "__init__", "cli.__init__")
+BY_NAME = (
+    *("training.files", "explain.drawing.as_png", "verify.conformance"),
+    *("__init__", "cli.__init__"),
+)
 
 RANK = {name: rank for rank, name in enumerate(name for room in ROOMS for name in room)}
 

@@ -1,8 +1,10 @@
 """Draw a figure of the documentation from the running code, in sizes of your choice."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from ..errors import ArgumentError
 from ..explain import draw
 from ..explain.catalogue import contents
 from .parsing import SIZES, add_sizes, fitting, sizes_of
@@ -14,7 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("figure", nargs="?", metavar="NAME", help="such as mixer; without one all are listed")
     add("--list", action="store_true", help="print the names of all figures")
-    add("--format", choices=["text", "svg", "json"], default="text", help="to draw in (text)")
+    formats = ["text", "svg", "png", "json"]
+    add("--format", choices=formats, default="text", help="to draw in (text); png needs resvg-py")
+    add("--theme", choices=["light", "dark"], help="these colors alone, in an svg or png")
     add("--output", type=Path, metavar="FILE", help="write it there, not here")
     add_sizes(parser, dict.fromkeys(SIZES))
     parser.set_defaults(run=run)
@@ -25,9 +29,19 @@ def run(options: argparse.Namespace) -> None:
     if options.list or options.figure is None:
         say(contents())
         return
+    if options.theme and options.format not in ("svg", "png"):
+        invariant = "only an svg or a png has a theme"
+        raise ArgumentError(invariant, f"--format {options.format}", "add --format svg")
+    if options.format == "png" and options.output is None:
+        raise ArgumentError("a png is written to a file", "no --output", "add --output FILE")
     with fitting():
         scene = draw(options.figure, **sizes_of(options))
-    drawn = {"text": scene.text, "svg": scene.svg, "json": scene.json}[options.format]()
+    colors = {"theme": options.theme} if options.theme else {}
+    if options.format == "png":
+        write(options.output, scene.png(**colors), "wb")
+        return
+    svg = partial(scene.svg, **colors)
+    drawn = {"text": scene.text, "svg": svg, "json": scene.json}[options.format]()
     if options.output is None:
         say(drawn.rstrip("\n"))
     else:

@@ -49,11 +49,11 @@ def bar(name: str, share: float) -> None:
     progress(f"{'█' * full}{'·' * (40 - full)} {share:4.0%} {name}")
 
 
-def write(path: Path, text: str, mode: str = "w") -> None:
+def write(path: Path, content: str | bytes, mode: str = "w") -> None:
     """Write a file, or say why that cannot be done."""
     try:
-        with path.open(mode, encoding="utf-8") as file:
-            file.write(text)
+        with path.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            file.write(content)
     except OSError as error:
         invariant = f"{path} must be a file that can be written"
         raise ArgumentError(invariant, str(error.strerror), "choose another") from error

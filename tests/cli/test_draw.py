@@ -22,6 +22,31 @@ def test_a_figure_is_written_to_a_file(run, tmp_path, form) -> None:
     assert path.read_text(encoding="utf-8") == drawn.rstrip("\n") + "\n"
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_figure_has_the_colors_of_a_theme(printed, theme) -> None:
+    scene = nx.explain.draw("merge")
+    assert printed(f"draw merge --format svg --theme {theme}") == scene.svg(theme)
+
+
+def test_a_figure_is_written_as_png(run, tmp_path) -> None:
+    path = tmp_path / "figure.png"
+    assert run(f"draw merge --format png --output {path}") == (0, "", "")
+    assert path.read_bytes() == nx.explain.draw("merge").png("light")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--format png", "a png is written to a file: got no --output; add --output FILE"),
+        ("--theme dark", "only an svg or a png has a theme: got --format text; add --format svg"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(run, options, says) -> None:
+    status, out, err = run(f"draw merge {options}")
+    assert (status, out) == (2, "")
+    assert says in err
+
+
 def test_the_list_of_figures(printed) -> None:
     out = printed("draw --list")
     assert out.startswith("Tensor Shape Basics\n  shape ")

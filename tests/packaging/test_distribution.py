@@ -83,7 +83,7 @@ def test_numpy_is_the_only_requirement(metadata: Message) -> None:
     assert metadata["License-Expression"] == "MIT"
     assert set(metadata.get_all("Provides-Extra", [])) == {
         *("test", "docs"),
-        *("jax", "onnx", "torch", "vectors"),
+        *("jax", "onnx", "png", "torch", "vectors"),
     }
 
 

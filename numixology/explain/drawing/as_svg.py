@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .as_text import number, panel_text
@@ -30,7 +30,10 @@ from .panels import (
     symlog,
 )
 
-__all__ = ["panel_svg", "scene_svg", "style_sheet"]
+__all__ = ["Theme", "panel_svg", "scene_svg", "style_sheet"]
+
+#: The colors of a picture that stands alone: those of one theme, or what the system is set to.
+Theme: TypeAlias = Literal["system", "light", "dark"]
 
 # Of the fonts in the style sheet, in pixels. A character is never wider than this.
 _CHARACTER = 7.3
@@ -65,6 +68,11 @@ _NAMES = (
     *("paper", "ink", "faint", "line", "accent", "curve-1", "curve-2", "curve-3"),
     *(f"tint-{i}" for i in range(_TINTS)),
 )
+
+_COLORS = {
+    "light": dict(zip(_NAMES, _LIGHT + _LIGHT_CURVES + _LIGHT_TINTS, strict=True)),
+    "dark": dict(zip(_NAMES, _DARK + _DARK_CURVES + _DARK_TINTS, strict=True)),
+}
 
 _SHAPES = """\
 .nx-figure { background: var(--nx-paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
@@ -108,14 +116,8 @@ def style_sheet(*, page: bool = True) -> str:
         True
     """
     light, dark = (
-        " ".join(f"--nx-{name}: {value};" for name, value in zip(_NAMES, values, strict=True))
-        for values in (
-            _LIGHT + _LIGHT_CURVES + _LIGHT_TINTS,
-            _DARK + _DARK_CURVES + _DARK_TINTS,
-        )
-    )
-    tints = "".join(
-        f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
+        " ".join(f"--nx-{name}: {value};" for name, value in colors.items())
+        for colors in _COLORS.values()
     )
     system = "@media (prefers-color-scheme: dark)"
     if not page:
@@ -125,11 +127,19 @@ def style_sheet(*, page: bool = True) -> str:
             f":root {{ {light} }}\nbody[data-theme=dark] {{ {dark} }}\n"
             f"{system} {{ body[data-theme=auto] {{ {dark} }} }}\n"
         )
+    return rules + _shapes()
+
+
+def _shapes() -> str:
+    """What every part of a figure is filled and drawn with."""
     curves = "".join(
         f".nx-figure .nx-series-{i} {{ stroke: var(--nx-curve-{i}); }}\n"
         for i in range(1, len(_DASHES))
     )
-    return rules + _SHAPES + curves + tints
+    tints = "".join(
+        f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
+    )
+    return _SHAPES + curves + tints
 
 
 def panel_svg(panel: Panel, prefix: str) -> Element:
@@ -175,13 +185,21 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
     return svg
 
 
-def scene_svg(title: str, description: str, panels: Sequence[Panel], prefix: str = "nx") -> str:
+def scene_svg(
+    title: str,
+    description: str,
+    panels: Sequence[Panel],
+    theme: Theme = "system",
+    prefix: str = "nx",
+) -> str:
     """All panels below each other in one picture that stands alone.
 
     Args:
         title: of the whole.
         description: likewise.
         panels: from top to bottom.
+        theme: ``"light"`` or ``"dark"`` for these colors alone, written out where they are used,
+            since many programs know no CSS variables; ``"system"`` follows the reader's choice.
         prefix: of ids.
 
     Returns:
@@ -201,7 +219,8 @@ def scene_svg(title: str, description: str, panels: Sequence[Panel], prefix: str
     )
     SubElement(svg, "title", id=f"{prefix}-title").text = title
     SubElement(svg, "desc", id=f"{prefix}-desc").text = description
-    SubElement(svg, "style").text = style_sheet(page=False)
+    style = style_sheet(page=False) if theme == "system" else _shapes()
+    SubElement(svg, "style").text = style
     SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
     heading = _wrapped(title, max([_PHONE, *(float(part.get("width", "0")) for part in parts)]))
     for i, line in enumerate(heading):
@@ -216,7 +235,10 @@ def scene_svg(title: str, description: str, panels: Sequence[Panel], prefix: str
     for name, value in (("width", width), ("height", y)):
         svg.set(name, _round(math.ceil(value)))
     svg.set("viewBox", f"0 0 {_round(math.ceil(width))} {_round(y)}")
-    return to_text(svg)
+    text = to_text(svg)
+    if theme == "system":
+        return text
+    return re.sub(r"var\(--nx-([\w-]+)\)", lambda found: _COLORS[theme][found[1]], text)
 
 
 def to_text(svg: Element) -> str:

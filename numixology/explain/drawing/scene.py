@@ -1,6 +1,7 @@
-"""A scene: one figure, which can be drawn as text, as SVG and as JSON.
+"""A scene: one figure, which can be drawn as text, as SVG, as PNG and as JSON.
 
-All three are made from the same panels, so that a terminal, a page and a program show the same.
+All are made from the same panels, so that a terminal, a page and a program show the same. A
+notebook shows the SVG, and ``print`` the text.
 """
 
 import json
@@ -8,7 +9,9 @@ from types import UnionType
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from ...errors import ArgumentError
-from .as_svg import panel_svg, scene_svg, to_text
+from ...text import counted
+from .as_png import rasterized
+from .as_svg import Theme, panel_svg, scene_svg, to_text
 from .as_text import panel_text
 from .panels import Panel, check_words, checked
 
@@ -29,7 +32,9 @@ class Scene(NamedTuple):
         >>> import numixology as nx
         >>> lines = (("x", "the input"), ("x + mix(x)", "the residual"))
         >>> scene = nx.explain.Scene("A mixer", "Two lines.", (nx.explain.Lines("Flow", lines),))
-        >>> print(scene.text())
+        >>> scene
+        <Scene 'A mixer' of 1 panel: print() shows it>
+        >>> print(scene)
         A mixer
         <BLANKLINE>
         Flow
@@ -52,14 +57,43 @@ class Scene(NamedTuple):
         check_words(self.title, self.description)
         return "\n\n".join([self.title, *map(panel_text, self.panels)])
 
-    def svg(self) -> str:
-        """The figure as the text of an SVG file, with its colors for light and dark.
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        panels = counted(len(self.panels), "panel")
+        return f"<Scene {self.title!r} of {panels}: print() shows it>"
+
+    def svg(self, theme: Theme = "system") -> str:
+        """The figure as the text of an SVG file.
+
+        Args:
+            theme: ``"light"`` or ``"dark"`` for these colors alone, which every program can show;
+                ``"system"`` for both, of which the reader's system chooses.
 
         Returns:
             One ``svg`` element with a role, a title and a description; the panels are below each
             other, each an ``svg`` element with its own.
         """
-        return scene_svg(self.title, self.description, self.panels)
+        return scene_svg(self.title, self.description, self.panels, theme)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def png(self, theme: Literal["light", "dark"] = "light", scale: float = 2) -> bytes:
+        """The figure as PNG, which needs ``pip install resvg-py`` and a monospaced font.
+
+        Args:
+            theme: the colors.
+            scale: pixels of the PNG for each pixel of the SVG.
+
+        Returns:
+            The bytes of a PNG file.
+
+        Raises:
+            UnsupportedError: resvg is not installed.
+        """
+        return rasterized(self.svg(theme), scale)
 
     def panel_svgs(self, prefix: str) -> list[str]:
         """Each panel as an ``svg`` element of its own, for a page that has the style sheet.

@@ -265,6 +265,19 @@ def test_a_picture_that_stands_alone() -> None:
     assert "http" not in scene.svg().replace("http://www.w3.org/2000/svg", "")
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_picture_in_one_theme_has_its_colors_written_out(theme) -> None:
+    scene = Scene("All", "Every kind of panel.", PANELS)
+    both, one = scene.svg(), scene.svg(theme)
+    colors = palettes()[("light", "dark").index(theme)]
+    assert "--nx" not in one
+    assert f".nx-cell {{ stroke: {colors['line']}; fill: {colors['paper']}; }}" in one
+    assert f".nx-group-7 {{ fill: {colors['tint-7']}; }}" in one
+    assert one.partition("</style>")[2] == both.partition("</style>")[2].replace(
+        "var(--nx-paper)", colors["paper"]
+    )
+
+
 def test_the_title_of_a_picture_alone() -> None:
     svg = ElementTree.fromstring(Scene("Nothing", "None.", ()).svg())
     assert texts(svg) == ["Nothing"]

@@ -22,6 +22,14 @@ def test_title_and_panels() -> None:
     assert Scene("Nothing", "", ()).text() == "Nothing"
 
 
+def test_it_prints_as_text_and_shows_itself_in_a_notebook() -> None:
+    scene = Scene("A figure", "", (Lines("First", (("one", ""),)),))
+    assert str(scene) == scene.text()
+    assert repr(scene) == "<Scene 'A figure' of 1 panel: print() shows it>"
+    assert scene._repr_svg_() == scene.svg()
+    assert repr(Scene("a\x07", "", ())).startswith("<Scene 'a\\x07'")  # which text() refuses
+
+
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
 def test_json_is_read_back_as_it_was(panel) -> None:
     scene = Scene("Ein Bild", "größer als eins", (panel,))
