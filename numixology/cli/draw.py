@@ -1,7 +1,6 @@
 """Draw a figure of the documentation from the running code, in sizes of your choice."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 from ..errors import ArgumentError
@@ -40,8 +39,9 @@ def run(options: argparse.Namespace) -> None:
     if options.format == "png":
         write(options.output, scene.png(**colors), "wb")
         return
-    svg = partial(scene.svg, **colors)
-    drawn = {"text": scene.text, "svg": svg, "json": scene.json}[options.format]()
+    drawn = {"text": scene.text, "svg": lambda: scene.svg(**colors), "json": scene.json}[
+        options.format
+    ]()
     if options.output is None:
         say(drawn.rstrip("\n"))
     else:
