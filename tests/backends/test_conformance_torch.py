@@ -15,6 +15,7 @@ from numixology.verify.conformance import STAGES, conform, make_case
 from numixology.verify.conformance.adapter import Declaration
 from numixology.verify.conformance.adapters import Combined, load
 from numixology.verify.conformance.adapters.torch import PROFILE, Torch, torch_module
+from numixology.verify.conformance.bounds import judged, prepare
 from numixology.verify.conformance.calling import answered
 
 Ft = torch.nn.functional
@@ -54,6 +55,18 @@ def test_every_profile_that_is_declared_is_needed(dtype, profile) -> None:
     report = conform(declaring(Torch(dtype=dtype), rest), stages=[stage], quick=True)
     assert report.verdict == "fail"
     assert report.exit_code == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 260, 1), (1, 1, 114, 1), (260, 1, 1, 1), (67, 1, 2, 2)])
+def test_torch_passes_where_one_hidden_number_is_all_that_there_is(shape) -> None:
+    case = make_case(
+        "block", "kernel", 47, "float32", dict(zip("BTDH", shape, strict=True)) | {"F": 1}
+    )
+    (one,) = prepare([case], "float32")
+    backend = Torch(dtype="float32")
+    results = answered(backend, case, True).results
+    assert judged(one, results).failing
+    assert not judged(one.under(backend.profile), results).failing
 
 
 def test_what_needs_no_excuse_has_none() -> None:

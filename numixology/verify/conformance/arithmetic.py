@@ -11,7 +11,7 @@ import numpy as np
 
 from ...array import Array
 from .bench import COTANGENT, Bench, Results, Trial, with_arrays
-from .bounds import GUARD, true_tensors
+from .bounds import GUARD
 from .calling import called
 from .cases import Case, truth_of
 from .formats import FORMATS, format_of
@@ -64,7 +64,7 @@ def masked(bench: Bench) -> Iterator[Trial]:
         return with_arrays(plain, {"x": x})
 
     finite = case(-6e4)  # of which the exponential is 0 too
-    wanted = true_tensors(truth_of(finite))
+    wanted = truth_of(finite).tensors
 
     def infinite() -> Results:
         got = bench.ask(case(-np.inf))
@@ -92,7 +92,7 @@ def sums(bench: Bench) -> Iterator[str]:
     names = {one.digits: one.name for one in FORMATS.values() if one.digits - 10 < form.highest}
     kept: dict[str, int] = {}
     for case, function, lanes in _with_sums(bench, sorted(names)):
-        truth = true_tensors(truth_of(case))
+        truth = truth_of(case).tensors
         for tensor, got in bench.ask(case, [function]).items():
             seen = truth[tensor] == _ONE
             right = np.abs(got - _ONE) < _ONE / 4
@@ -155,7 +155,7 @@ def tiny_results(bench: Bench) -> Iterator[str]:
     }
     zero: list[bool] = []
     for function in bench.functions if small else bench.functions[1:]:
-        truth = true_tensors(truth_of(tries[function]))
+        truth = truth_of(tries[function]).tensors
         for tensor, got in bench.ask(tries[function], [function]).items():
             true = np.abs(truth[tensor])
             zero += (got == 0)[(true > 4 * form.smallest) & (true < 2.0**form.lowest)].tolist()

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...array import Array
 from .adapter import Declaration
-from .bounds import Measured, Prepared, measured, true_tensors
+from .bounds import Measured, Prepared, measured
 from .calling import asked, called
 from .cases import Case, make_case, truth_of
 from .memory import held, intruders
@@ -184,7 +184,7 @@ class Bench:
 
     def right(self) -> bool:
         """Whether the backend is right on its own case, so that others may be held to the truth."""
-        truth = true_tensors(self.one.truth)
+        truth = self.one.truth.tensors
         return not self.beyond(self.base, Trial("", dict, truth, "", self.scales(), slack=1))
 
     def tried(self, trial: Trial) -> str:

@@ -124,7 +124,7 @@ class Judged:
 
     def __init__(self, one: Prepared, tensor: str, got: Array) -> None:
         self.one, self.tensor, self.got = one, tensor, np.asarray(got, np.float64)
-        self.true = true_tensors(one.truth)[tensor]
+        self.true = one.truth.tensors[tensor]
         self.scale, self.bound = one.scales[tensor], one.bounds[tensor]
         self.worst = measured(self.got, self.true, self.scale, one.case.dtype)
         self.fails = self.worst.error > self.bound
@@ -187,11 +187,6 @@ def judged(one: Prepared, results: Mapping[str, Array]) -> Answers:
     return Answers(one, {name: Judged(one, name, results[name]) for name in known})
 
 
-def true_tensors(truth: Truth) -> dict[str, Array]:
-    """The output and the gradients under one roof."""
-    return {"output": truth.output} | truth.gradients
-
-
 def prepared(
     dtype: str, accumulation: str, stages: Sequence[str] = tuple(STAGES), seeds: int = 3
 ) -> list[Prepared]:
@@ -234,7 +229,7 @@ def prepare(cases: Sequence[Case], accumulation: str, once: bool = False) -> lis
     found = []
     for case in cases:
         truth = truth_of(case)
-        scales, true = scales_of(case, truth, (), accumulation, once), true_tensors(truth)
+        scales, true = scales_of(case, truth, (), accumulation, once), truth.tensors
         errors = dict.fromkeys(true, _LEAST) | errors
         found.append((case, truth, scales))
         for form in () if once else _formats(case):

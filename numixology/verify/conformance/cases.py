@@ -155,6 +155,11 @@ class Truth(NamedTuple):
     output: Array
     gradients: dict[str, Array]
 
+    @property
+    def tensors(self) -> dict[str, Array]:
+        """The output, under ``"output"``, and the gradients."""
+        return {"output": self.output} | self.gradients
+
 
 def make_case(
     stage: str,

@@ -15,7 +15,7 @@ from ...array import ignoring_fp_errors
 from .adapter import Declaration
 from .arithmetic import linear, masked, sums, tiny_results
 from .bench import COTANGENT, Bench, Fault, Raised, Refused, Results, Trial, arrays_of, with_arrays
-from .bounds import Prepared, prepare, true_tensors
+from .bounds import Prepared, prepare
 from .calling import called
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
@@ -248,7 +248,7 @@ def remembered(bench: Bench) -> Iterator[Trial]:
             ("with other settings", "e", both),
         ):
             if functions and (case := players.get(letter)):
-                wanted = _of(functions, true_tensors(truth_of(case)))
+                wanted = _of(functions, truth_of(case).tensors)
                 trial = bench.trial(when, wanted, "is right", case, slack=4)
                 yield trial._replace(call=partial(bench.ask, case, functions))
     alone = {letter: bench.ask(players[letter]) for letter in "bce" if letter in players}

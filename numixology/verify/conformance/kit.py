@@ -10,7 +10,7 @@ import numpy as np
 from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
 from .adapter import Declaration
-from .bounds import Judged, Prepared, in_groups, judged, true_tensors
+from .bounds import Judged, Prepared, in_groups, judged
 from .calling import Answer, answered
 from .cases import Case, every_case
 from .contracts import Contracts, contracts_of
@@ -217,7 +217,7 @@ class Found:
 
     def _try_nulls(self, one: Prepared, comparison: Comparison) -> None:
         """Note which wrong results no case has rejected so far."""
-        tensor, true = comparison.tensor, true_tensors(one.truth)[comparison.tensor]
+        tensor, true = comparison.tensor, one.truth.tensors[comparison.tensor]
         for name, null in _NULLS.items():
             if self.accepted.setdefault((tensor, name), True) and np.isfinite(true).all():
                 with ignoring_fp_errors():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from .bounds import Judged, true_tensors
+from .bounds import Judged
 from .calling import called
 from .cases import in_float64, truth_of
 from .sizes import sizes_in
@@ -61,7 +61,7 @@ def _holding(one: Judged) -> list[str]:
 
 def _candidates(one: Judged) -> Iterator[tuple[str, Array]]:
     """What the result may be, in words and in numbers, the simplest first."""
-    case, true, truths = one.one.case, one.true, true_tensors(one.one.truth)
+    case, true, truths = one.one.case, one.true, one.one.truth.tensors
     p, sizes = in_float64(case.inputs), sizes_in(case.stage, case.inputs)
     yield "zero", np.zeros_like(true)
     for letters in (*sizes, *combinations(sizes, 2)):

@@ -25,6 +25,8 @@ from ... import functional as F
 from ...array import Array, ignoring_fp_errors
 from .cases import Case, Truth, in_float64
 from .formats import Format, format_of
+from .stages import NETWORKS
+from .textbook import Textbook
 
 __all__ = ["GUARD", "PROFILES", "Scales", "scales_of"]
 
@@ -84,7 +86,7 @@ def scales_of(
         Arrays of the shapes of the output and the gradients, under ``"output"`` and their names.
     """
     p, ct = in_float64(case.inputs), case.cotangent.astype(np.float64)
-    form, (rule, coarse) = format_of(case.dtype), _RULES.get(case.stage, (_network, _BOTH))
+    form, (rule, coarse) = format_of(case.dtype), _RULES[case.stage]
     wide = format_of(accumulation or np.dtype(form.wide).name)
     if any(name in profile for name in coarse):
         wide = form
@@ -93,7 +95,7 @@ def scales_of(
         more += format_of("float32").unit / form.unit
     with ignoring_fp_errors():
         least, sums = _least(case.stage, p, ct, form, profile), rule(p, ct, truth, profile)
-        for name, result in ({"output": truth.output} | truth.gradients).items():
+        for name, result in truth.tensors.items():
             one = sums.get(name, Sum())
             stored = np.maximum(np.abs(result), one.stored)
             formed = finer * one.formed(wide, stored)
@@ -262,31 +264,57 @@ def _tanh_gate(x: Array) -> tuple[Array, Array, Array]:
     return F.sigmoid(u), F.sigmoid(u) * F.sigmoid(-u) * du, np.abs(u)
 
 
-def _network(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+def _network(stage: str) -> Rule:
     """The largest entry of each: what went into one number of a network is in all of them.
 
     Sums of n numbers of both signs are √n of these; so much larger are their terms. A profile of
     activations or of sums counts as if all of a tensor were made in its way.
     """
-    rows, features = ct.size // ct.shape[-1], ct.shape[-1]
-    width = max(x.shape[-1] for x in truth.gradients.values())
-    size = {"output": np.abs(truth.output).max(initial=0.0)}
-    size |= {name: np.abs(one).max(initial=0.0) for name, one in truth.gradients.items()}
-    offset, vanishing = 0.0, 0.0
-    if features == 1:  # x - mean is 0, and so is the gradient (c - mean(c)) / √eps, of any c
-        vanishing = max(size.values()) / np.sqrt(p["eps"])
-    if "offsets" in profile:
+
+    def rule(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
+        rows, features = ct.size // ct.shape[-1], ct.shape[-1]
+        width = max(x.shape[-1] for x in truth.gradients.values())
+        size = {name: _largest(one) for name, one in truth.tensors.items()}
         x = p["x"] if "x" in p else p["token_embedding.weight"]
-        offset = float(_offset(x, p["eps"]).max())
-        # h is 0 in constant rows, and may be anything up to 1 for a backend
-        norms = [name.removesuffix("bias") for name in size if name.endswith("norm.bias")]
-        size |= {f"{one}weight": max(size[f"{one}weight"], size[f"{one}bias"]) for one in norms}
-    coarse = float("steps" in profile or "tails" in profile)
-    found = {}
-    for name, one in size.items():
-        n = width if name in ("output", "x") else max(width, rows)
-        found[name] = Sum((1 + offset) * one, np.sqrt(n) * (one + vanishing) + coarse * one, n)
-    return found
+        offset, vanishing, coarse = 0.0, 0.0, dict.fromkeys(size, 0.0)
+        if features <= 2:  # h is 0, or ±1: then c - mean(c) - h mean(c h) vanishes, of any c
+            vanishing = max(size.values()) * _largest(_rstd(x, p["eps"]))
+        if "offsets" in profile:
+            offset = _largest(_offset(x, p["eps"]))
+            # h is 0 in constant rows, and may be anything up to 1 for a backend
+            norms = [name.removesuffix("bias") for name in size if name.endswith("norm.bias")]
+            size |= {f"{one}weight": max(size[f"{one}weight"], size[f"{one}bias"]) for one in norms}
+        if "steps" in profile or "tails" in profile:
+            coarse = {name: max(one, size[name]) for name, one in _straight(stage, p, ct).items()}
+        found = {}
+        for name, one in size.items():
+            n = width if name in ("output", "x") else max(width, rows)
+            terms = np.sqrt(n) * (one + (1 + offset) * vanishing) + coarse[name]
+            found[name] = Sum((1 + offset) * one, terms, n)
+        return found
+
+    return rule
+
+
+class _Straight(Textbook):
+    """A network whose activations return what they are given: so large are their roundings."""
+
+    gelu = gelu_tanh = silu = relu = staticmethod(lambda x: x)
+
+
+def _straight(stage: str, p: Settings, ct: Array) -> dict[str, float]:
+    """The largest entries where activations are as large as their inputs, and their slopes 1.
+
+    In its tail an activation is smaller than a rounding of its input, and so may be all of the
+    gradients that come from it.
+    """
+    network = _Straight()
+    found = network.vjp(stage, p, ct) | {"output": network.forward(stage, p)}
+    return {name: _largest(one) for name, one in found.items()}
+
+
+def _largest(x: Array) -> float:
+    return float(np.abs(x).max(initial=0.0))
 
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "silu")
@@ -304,4 +332,5 @@ _RULES: dict[str, tuple[Rule, Collection[str]]] = {
     "gelu": (_activation(_normal_gate), ("steps",)),
     "gelu_tanh": (_activation(_tanh_gate), ("steps",)),
     "silu": (_activation(_sigmoid_gate), ("steps",)),
+    **{name: (_network(name), _BOTH) for name in NETWORKS},
 }

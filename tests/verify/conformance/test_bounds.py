@@ -22,7 +22,6 @@ from numixology.verify.conformance.bounds import (
     measured,
     prepare,
     prepared,
-    true_tensors,
 )
 
 PLAIN = [stage for stage in STAGES if stage not in EXACT]
@@ -45,7 +44,7 @@ def test_rounding_in_another_order_stays_well_within(everything) -> None:
         case = one.case
         results = {"output": textbook.forward(case.stage, case.inputs)}
         results |= textbook.vjp(case.stage, case.inputs, case.cotangent)
-        for name, true in true_tensors(one.truth).items():
+        for name, true in one.truth.tensors.items():
             error = measured(results[name], true, one.scales[name], dtype).error
             assert error <= 0.6 * one.bounds[name], (case.name, name)
 
@@ -53,7 +52,7 @@ def test_rounding_in_another_order_stays_well_within(everything) -> None:
 def test_bounds_are_the_guard_times_an_error_and_0_where_nothing_is_calculated(everything) -> None:
     _, cases = everything
     for one in cases:
-        assert one.bounds.keys() == true_tensors(one.truth).keys()
+        assert one.bounds.keys() == one.truth.tensors.keys()
         for name, bound in one.bounds.items():
             if name in EXACT.get(one.case.stage, ()):
                 assert bound == 0
@@ -71,7 +70,7 @@ def test_four_times_the_bound_fails_at_one_place(stage) -> None:
     for one in prepared("float32", "float32", [stage], seeds=1):
         if one.case.kind not in ("plain", "saturated"):
             continue
-        for name, true in true_tensors(one.truth).items():
+        for name, true in one.truth.tensors.items():
             scale = one.scales[name]
             j = np.unravel_index(int(np.argmax(scale)), scale.shape)
             for factor, fails in ((4.0, True), (0.5, False)):
@@ -164,7 +163,7 @@ def test_one_rounding_is_all_that_some_backends_need(stage) -> None:
         assert not once.once
         assert once.bounds == usual.bounds
         return
-    for name, true in true_tensors(once.truth).items():
+    for name, true in once.truth.tensors.items():
         assert once.bounds[name] == GUARD
         stored = form.stored(true)
         assert measured(stored, true, once.scales[name], "bfloat16").error <= GUARD

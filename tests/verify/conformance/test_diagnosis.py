@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numixology.verify.conformance import BUGS, Textbook, conform, diagnose, make_case
-from numixology.verify.conformance.bounds import prepare, prepared, true_tensors
+from numixology.verify.conformance.bounds import prepare, prepared
 from numixology.verify.conformance.cases import in_float64
 
 
@@ -396,7 +396,7 @@ def test_answers_alone_are_diagnosed_too() -> None:
 def test_what_the_truth_explains_as_well_is_not_given_a_name() -> None:
     sizes = {"B": 1, "T": 300, "D": 300}
     (one,) = prepare([make_case("gelu", "kernel", 0, "bfloat16", sizes)], "float32")
-    answer = {name: true.copy() for name, true in true_tensors(one.truth).items()}
+    answer = {name: true.copy() for name, true in one.truth.tensors.items()}
     answer["output"][0, 1, 2] += 0.5  # in the root mean square less than rounding
     assert diagnose(None, [one], answers=[answer]).by == ""
 

@@ -14,6 +14,8 @@ from numixology.verify.conformance import (
     make_case,
     truth_of,
 )
+from numixology.verify.conformance.bounds import judged as judged_in
+from numixology.verify.conformance.bounds import prepare
 from numixology.verify.conformance.scales import scales_of
 
 
@@ -110,6 +112,27 @@ def test_the_other_profiles_do_not(name) -> None:
     wider = {"subnormals": ("tails", "steps"), "tails": ("steps",)}.get(name, ())
     others = tuple(one for one in PROFILES if one not in (name, *wider))
     assert set(judged(name, others)) == {"fail"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "sizes"),
+    [
+        ("feed_forward", {"B": 1, "T": 1, "D": 260, "F": 1}),
+        ("block", {"B": 1, "T": 1, "D": 260, "H": 1, "F": 1}),
+        ("block", {"B": 1, "T": 1, "D": 114, "H": 1, "F": 1}),
+    ],
+)
+def test_where_all_hidden_numbers_lie_in_a_tail_a_network_loses_what_its_activation_does(
+    stage, sizes
+) -> None:
+    """Its gradients are all as small as the tail, of which a rounding of the input is many."""
+    (one,) = prepare([make_case(stage, "kernel", 47, "float32", sizes)], "float32")
+    backend = Tails("float32")
+    results = backend.vjp(stage, one.case.inputs, one.case.cotangent)
+    results["output"] = backend.forward(stage, one.case.inputs)
+    strict, tails = judged_in(one, results), judged_in(one.under(["tails"]), results)
+    assert any("linear2.weight" in name for name in strict.failing)
+    assert not tails.failing
 
 
 def test_profiles_excuse_different_numbers_of_one_tensor_together() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numixology.verify.conformance import FORMATS, make_case
-from numixology.verify.conformance.bounds import measured, prepare, true_tensors
+from numixology.verify.conformance.bounds import measured, prepare
 
 LENGTHS = [2, 33, 257, 1025, 4097, 65537]
 
@@ -62,7 +62,7 @@ def ratio(one, y):
     """The error of an output by its bound."""
     dtype = one.case.dtype
     got = FORMATS[dtype].stored(y)[None]
-    true = true_tensors(one.truth)["output"]
+    true = one.truth.tensors["output"]
     return measured(got, true, one.scales["output"], dtype).error / one.bounds["output"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numixology.verify.conformance import BUGS, Textbook, diagnose, make_case, whereabouts
-from numixology.verify.conformance.bounds import Judged, prepare, prepared, true_tensors
+from numixology.verify.conformance.bounds import Judged, prepare, prepared
 from numixology.verify.conformance.whereabouts import (
     Trials,
     axes_of,
@@ -16,7 +16,7 @@ from numixology.verify.conformance.whereabouts import (
 def said(stage, sizes, at, tensor="output"):
     """What is said where some entries of a tensor are off by one."""
     (one,) = prepare([make_case(stage, "plain", 0, "float32", sizes)], "float32")
-    got = true_tensors(one.truth)[tensor].copy()
+    got = one.truth.tensors[tensor].copy()
     got[at] += 1
     return place_of(Judged(one, tensor, got))
 
