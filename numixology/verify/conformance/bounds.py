@@ -139,13 +139,6 @@ class Judged:
         errors = errors_of(self.got, self.true, self.scale, self.one.case.dtype)
         return np.asarray(errors > self.bound)
 
-    def excuse(self, profile: Sequence[str]) -> str:
-        """The profiles under which it is within its bound though it fails: one, or all of them."""
-        for names in (*([name] for name in profile), profile) if self.fails else ():
-            if not Judged(self.one.under(names), self.tensor, self.got).fails:
-                return " and ".join(names)
-        return ""
-
     @cached_property
     def far(self) -> float:
         """How far it is from the truth, in the root mean square."""
@@ -179,6 +172,15 @@ class Answers(NamedTuple):
     def failing(self) -> list[str]:
         """The tensors that are wrong."""
         return [name for name, each in self.tensors.items() if each.fails]
+
+    def excuses(self, groups: Iterable[Sequence[str]]) -> dict[str, str]:
+        """By failing tensor, the first of some groups of profiles that excuses it."""
+        found: dict[str, str] = {}
+        for names in groups:
+            if left := {k: self.tensors[k].got for k in self.failing if k not in found}:
+                under = judged(self.one.under(names), left).tensors
+                found |= {k: " and ".join(names) for k, each in under.items() if not each.fails}
+        return found
 
 
 def judged(one: Prepared, results: Mapping[str, Array]) -> Answers:

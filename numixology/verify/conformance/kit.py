@@ -276,14 +276,11 @@ class Found:
 
     def _excuse(self) -> str:
         """The profiles not declared that would excuse every tensor that fails, if they would."""
-        under = [one.under(self.about.profile) for one in self.kept]
-        failing = [
-            one
-            for each in map(judged, under, self.answers)
-            for one in each.tensors.values()
-            if one.fails
-        ]
-        found = [next((name for name in PROFILES if one.excuse([name])), "") for one in failing]
+        found = set[str]()
+        for one, results in zip(self.kept, self.answers, strict=True):
+            each = judged(one.under(self.about.profile), results)
+            excuses = each.excuses([name] for name in PROFILES)
+            found |= {excuses.get(tensor, "") for tensor in each.failing}
         return "" if "" in found else " and ".join(name for name in PROFILES if name in found)
 
     def refuses_other_heads(self) -> bool:
@@ -317,12 +314,14 @@ def comparisons_of(
     one: Prepared, results: Mapping[str, Array], profile: Sequence[str]
 ) -> list[Comparison]:
     """Every tensor that a backend returned beside the truth."""
-    return [compared(each, profile) for each in judged(one, results).tensors.values()]
+    each = judged(one, results)
+    excuses = each.excuses((*([name] for name in profile), profile))
+    return [compared(tensor, excuses.get(name, "")) for name, tensor in each.tensors.items()]
 
 
-def compared(one: Judged, profile: Sequence[str]) -> Comparison:
+def compared(one: Judged, known: str = "") -> Comparison:
     """One tensor beside the truth; outside its bound it may be within that of a profile."""
-    case, worst, known = one.one.case, one.worst, one.excuse(profile)
+    case, worst = one.one.case, one.worst
     outcome: Outcome = "known" if known else "fail" if one.fails else "pass"
     beside = worst.error, one.bound, outcome, known, *worst[1:]
     return Comparison(case.name, case.kind, one.tensor, *beside, _smallest(one))

@@ -263,14 +263,14 @@ def test_what_is_detectable_is_detected(norm) -> None:
             for factor, outcome in ((2.0, "fail"), (0.1, "pass")):
                 got = true.copy()
                 got[j] *= 1 + factor * found.detectable
-                assert compared(Judged(one, found.tensor, got), ()).outcome == outcome
+                assert compared(Judged(one, found.tensor, got)).outcome == outcome
 
 
 def test_zeros_detect_nothing_and_no_comparisons_neither(gelu) -> None:
     one = gelu[0]
     zero = np.zeros_like(one.truth.output)
     nothing = one._replace(truth=one.truth._replace(output=zero))
-    found = compared(Judged(nothing, "output", zero), ())
+    found = compared(Judged(nothing, "output", zero))
     assert (found.outcome, found.detectable) == ("pass", np.inf)
     assert np.isnan(detectable_in([]))
 
