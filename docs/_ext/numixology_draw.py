@@ -158,7 +158,7 @@ def write_style(app: Sphinx) -> None:
     """The style sheet of the figures, from the package, among the static files."""
     folder = Path(app.outdir) / "_static"
     folder.mkdir(parents=True, exist_ok=True)
-    style = importlib.import_module("numixology.explain").style_sheet()
+    style = importlib.import_module("numixology.explain.drawing.as_svg").style_sheet()
     (folder / STYLE).write_text(style + LAYOUT, encoding="utf-8")
 
 

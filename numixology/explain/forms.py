@@ -43,11 +43,6 @@ class Answer(NamedTuple):
         question: what was to be known.
         answer: what is so, or "cannot tell".
         because: what showed it, or what is missing.
-
-    Example:
-        >>> import numixology as nx
-        >>> print(nx.explain.Answer("network", "shared", "equal tokens stay equal").answer)
-        shared
     """
 
     question: str

@@ -27,7 +27,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 import numixology as nx
-from numixology.explain.cost.published import FLOPS
+from numixology.explain.cost.published import FLOPS, Configuration
 
 MODEL, BATCH, RATE = "RankMixer-100M", 512, 1e-3
 PHASES = ("forward", "backward", "Adam")
@@ -35,7 +35,7 @@ PHASES = ("forward", "backward", "Adam")
 Phases = tuple[Callable[[], Any], ...]
 
 
-def problem(configuration: nx.explain.Configuration, batch: int) -> tuple[Any, Any, Any]:
+def problem(configuration: Configuration, batch: int) -> tuple[Any, Any, Any]:
     """The model, its inputs and targets."""
     model = configuration.build(rng=0)
     shape = (batch, configuration.num_tokens, configuration.hidden_dim)
@@ -44,7 +44,7 @@ def problem(configuration: nx.explain.Configuration, batch: int) -> tuple[Any, A
     return model, x, target
 
 
-def of_numixology(configuration: nx.explain.Configuration, batch: int) -> Phases:
+def of_numixology(configuration: Configuration, batch: int) -> Phases:
     """The three phases of a step; the first returns the loss."""
     model, x, target = problem(configuration, batch)
     optimizer = nx.optim.Adam(model.parameters(), lr=RATE)
@@ -58,7 +58,7 @@ def of_numixology(configuration: nx.explain.Configuration, batch: int) -> Phases
     return forward, lambda: held.pop("loss").backward(), optimizer.step
 
 
-def of_torch(configuration: nx.explain.Configuration, batch: int) -> Phases:
+def of_torch(configuration: Configuration, batch: int) -> Phases:
     """The same calculation."""
     torch = import_module("torch")
     torch.set_num_threads(1)
@@ -99,9 +99,7 @@ def of_torch(configuration: nx.explain.Configuration, batch: int) -> Phases:
 ENGINES = {"numixology": of_numixology, "torch": of_torch}
 
 
-def measured(
-    engine: str, configuration: nx.explain.Configuration, batch: int, turns: int
-) -> dict[str, Any]:
+def measured(engine: str, configuration: Configuration, batch: int, turns: int) -> dict[str, Any]:
     """The fastest time of each phase, the loss before every step, and the peak memory."""
     start = time.process_time()
     phases = ENGINES[engine](configuration, batch)

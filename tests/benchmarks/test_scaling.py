@@ -5,7 +5,8 @@ import json
 import pytest
 from benchmarks import scaling
 
-from numixology.explain import Measured, measured_scaling
+from numixology.explain import measured_scaling
+from numixology.explain.cost.scaling import Measured
 
 
 @pytest.fixture(scope="module")

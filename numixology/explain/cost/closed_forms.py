@@ -50,8 +50,8 @@ class Formula:
         terms: pairs of a coefficient and its letters, each as often as it is a factor.
 
     Example:
-        >>> import numixology as nx
-        >>> adds, norm = nx.explain.formula("BTD"), nx.explain.formula("7BTD + 2BT")
+        >>> from numixology.explain.cost.closed_forms import formula
+        >>> adds, norm = formula("BTD"), formula("7BTD + 2BT")
         >>> print(adds + norm)
         8BTD + 2BT
         >>> (adds + norm).at({"B": 2, "T": 4, "D": 8})
@@ -142,8 +142,8 @@ def formula(text: str) -> Formula:
         ArgumentError: another way to write.
 
     Example:
-        >>> import numixology as nx
-        >>> print(nx.explain.formula("BTD + 8BTD² - 4BTD"))
+        >>> from numixology.explain.cost.closed_forms import formula
+        >>> print(formula("BTD + 8BTD² - 4BTD"))
         8BTD² - 3BTD
     """
     terms = []

@@ -113,7 +113,8 @@ class Stack(Module):
     Example:
         >>> import numpy as np
         >>> import numixology as nx
-        >>> stack = nx.explain.Stack(4, 8, 2, expansion=3, rng=0)
+        >>> from numixology.explain.cost.published import Stack
+        >>> stack = Stack(4, 8, 2, expansion=3, rng=0)
         >>> stack(nx.tensor(np.ones((2, 4, 8)))).shape
         (2, 4, 8)
     """

@@ -111,8 +111,8 @@ def style_sheet(*, page: bool = True) -> str:
         The text of a style sheet.
 
     Example:
-        >>> import numixology as nx
-        >>> "prefers-color-scheme" in nx.explain.style_sheet(page=False)
+        >>> from numixology.explain.drawing.as_svg import style_sheet
+        >>> "prefers-color-scheme" in style_sheet(page=False)
         True
     """
     light, dark = (

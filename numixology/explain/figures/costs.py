@@ -61,7 +61,8 @@ def mixer_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> numbers, formulas = nx.explain.mixer_cost_scene(4, 8, 4, batch=2).panels
+        >>> scene = nx.explain.draw("mixer-flops", num_tokens=4, hidden_dim=8, num_heads=4, batch=2)
+        >>> numbers, formulas = scene.panels
         >>> numbers.rows[-1], formulas.note
         (('total', '528', '0'), 'In all 8BTD + 2BT; the guide: ~8BTD.')
     """
@@ -98,7 +99,8 @@ def attention_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> for table in nx.explain.attention_cost_scene(3, 4, 2).panels:
+        >>> scene = nx.explain.draw("attention-flops", num_tokens=3, hidden_dim=4, num_heads=2)
+        >>> for table in scene.panels:
         ...     for row in table.rows[:2]:
         ...         print(row)
         ('QKV projections', '324', '144')
@@ -140,7 +142,8 @@ def network_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> standard, formulas, swiglu, others = nx.explain.network_cost_scene(2, 4).panels
+        >>> scene = nx.explain.draw("ffn-flops", num_tokens=2, hidden_dim=4)
+        >>> standard, formulas, swiglu, others = scene.panels
         >>> print(standard.rows[-1], formulas.note)
         ('total', '780', '256') In all 4BTDF + 9BTD + 6BTF + 2BT.
         >>> print(swiglu.rows[-1], others.note)
@@ -180,7 +183,8 @@ def block_cost_scene(
 
     Example:
         >>> import numixology as nx
-        >>> bars = nx.explain.block_cost_scene(4, 8, 4).panels[-1]
+        >>> scene = nx.explain.draw("block-flops", num_tokens=4, hidden_dim=8, num_heads=4)
+        >>> bars = scene.panels[-1]
         >>> [(bar.label, bar.value) for bar in bars.bars]
         [('1x', 5424), ('1.56x', 8464)]
     """
@@ -229,7 +233,7 @@ def memory_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> for panel in nx.explain.memory_scene().panels:
+        >>> for panel in nx.explain.draw("memory").panels:
         ...     print(panel.title, [bar.label.split()[0] for bar in panel.bars])
         Token mixer: TD ['1x', '2x', '4x', '8x']
         Attention, the scores alone: HT^2 ['1x', '4x', '16x', '64x']
@@ -274,7 +278,7 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> chart = nx.explain.ratio_scene().panels[0]
+        >>> chart = nx.explain.draw("ratio").panels[0]
         >>> for series in chart.series:
         ...     print(series.name, min(series.values), max(series.values))
         FLOPs: D + T/2 832.0 4864.0
@@ -319,7 +323,7 @@ def scaling_time_scene() -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> [series.name for series in nx.explain.scaling_time_scene().panels[1].series]
+        >>> [series.name for series in nx.explain.draw("scaling-time").panels[1].series]
         ['FLOPs, counted', 'time, measured']
     """
     found = measured_scaling()
@@ -357,7 +361,7 @@ def scaling_memory_scene() -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> [series.name for series in nx.explain.scaling_memory_scene().panels[0].series]
+        >>> [series.name for series in nx.explain.draw("scaling-memory").panels[0].series]
         ['mixer', 'attention', 'network']
     """
     found = measured_scaling()

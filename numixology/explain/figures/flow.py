@@ -113,23 +113,15 @@ def swiglu_scene(
 ) -> Scene:
     """The standard feed-forward network beside SwiGLU, with their parameters counted.
 
-    Args:
-        hidden_dim: D, the number of features.
-        ff_dim: F; 4D if None.
-        batch, num_tokens: B and T.
-
     Returns:
         A :class:`.Scene` of two graphs and the bars of three parameter counts: of both, and of a
         SwiGLU with F = 8D/3, rounded down, which is about as large as a standard one with F = 4D.
-
-    Raises:
-        ArgumentError: a size that is not a positive integer.
 
     Source: guide, SwiGLU Variant Comparison.
 
     Example:
         >>> import numixology as nx
-        >>> for bar in nx.explain.swiglu_scene(768).panels[2].bars:
+        >>> for bar in nx.explain.draw("swiglu", hidden_dim=768).panels[2].bars:
         ...     print(f"{bar.name:20} {bar.label}")
         standard, F = 3072   4,723,968
         SwiGLU, F = 3072     7,079,424
@@ -197,7 +189,8 @@ def block_scene(
 
     Example:
         >>> import numixology as nx
-        >>> mixer, network = nx.explain.block_scene(3, 10, 2).panels
+        >>> scene = nx.explain.draw("block", num_tokens=3, hidden_dim=10, num_heads=2)
+        >>> mixer, network = scene.panels
         >>> [box.name for box in mixer.boxes][-2:], network.boxes[0].reads, network.boxes[-1].reads
         (['residual', 'norm'], (), ('dropout 6', 'mixed tokens'))
     """
@@ -335,7 +328,7 @@ def parameters_scene(
 
     Example:
         >>> import numixology as nx
-        >>> nx.explain.parameters_scene(4).panels[0].rows[-1]
+        >>> nx.explain.draw("ffn-parameters", hidden_dim=4).panels[0].rows[-1]
         ('total', '', '156', '100.000 %')
     """
     network_within(hidden_dim, ff_dim, 1, num_tokens, ffn)

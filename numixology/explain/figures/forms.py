@@ -27,22 +27,15 @@ _SIGNS = {"add": " + ", "multiply": " * "}
 def forms_scene(num_tokens: int = 4, hidden_dim: int = 8) -> Scene:
     """The forms of the block with T = H heads, as equations: what was called, in which order.
 
-    Args:
-        num_tokens, hidden_dim: T and D; T divides D.
-
     Returns:
         A :class:`.Scene` of two tables: where the norms stand, with the largest change of y when
         an A is added to x that x + mix(x) does not see, and what f is, with its first weight.
-
-    Raises:
-        ArgumentError: a size is not a positive integer, or they are too large together.
-        ShapeError: T does not divide D.
 
     Source: RankMixer, section 3.1 (arXiv 2507.15551).
 
     Example:
         >>> import numixology as nx
-        >>> norms, networks = nx.explain.forms_scene().panels
+        >>> norms, networks = nx.explain.draw("forms").panels
         >>> for norm, s, y, change in norms.rows:
         ...     print(f"{norm:8} s = {s:17} y = {y}")
         guide    s = norm(x + mix(x))  y = s + f(norm(s))
@@ -75,19 +68,13 @@ def starts_scene(num_tokens: int = 16, in_features: int = 64, out_features: int 
     torch's initializers read the number of inputs off the axes behind the first, so for a stacked
     weight (T, out, in) they take out · in for it.
 
-    Args:
-        num_tokens, in_features, out_features: T, in and out.
-
     Returns:
         A :class:`.Scene` of a table: each with its bound, the standard deviation of a slice, and
         that divided by the one of a single layer.
 
-    Raises:
-        ArgumentError: a size is not a positive integer, or they are too large together.
-
     Example:
         >>> import numixology as nx
-        >>> for row in nx.explain.starts_scene().panels[0].rows:
+        >>> for row in nx.explain.draw("starts").panels[0].rows:
         ...     print(row[0], row[3])
         one linear layer 1.00
         slice by slice 1.00

@@ -86,19 +86,13 @@ class _Example(NamedTuple):
 def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """Where each chunk goes: from place i to iT mod (N - 1), among N = T·H.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene`: the chunks before and after, and a table of what was found beside the
         formula.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.shuffle_scene(2, 2).panels[2].rows)
+        >>> print(nx.explain.draw("shuffle", num_tokens=2, num_heads=2).panels[2].rows)
         (('0', '0', '0', '0'), ('1', '0', '1', '2'), ('2', '1', '0', '1'), ('3', '1', '1', 'stays'))
     """
     within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
@@ -124,18 +118,13 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
 def jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """The Jacobian of mixing, chunk by chunk: the paper's, and the guide's.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene` of two matrices of 0 and 1.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.jacobian_scene(2, 2).panels[0]))
+        >>> scene = nx.explain.draw("jacobian", num_tokens=2, num_heads=2)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         Mixing (rankmixer)
                    0 1   2 3
           place 0  1 0   0 0
@@ -159,18 +148,13 @@ def jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
 def token_jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """Which token has chunks of which, and how many: the Jacobian added up by tokens.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene` of two matrices, of the paper's mixing and of the guide's.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.token_jacobian_scene(3, 2).panels[0]))
+        >>> scene = nx.explain.draw("token-jacobian", num_tokens=3, num_heads=2)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         Mixing (rankmixer)
                    0   1   2
           Token 0  1   1   0
@@ -200,19 +184,14 @@ def token_jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
 def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """The cycles of the chunks, and mixing again and again until all are back.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene` of the cycles and of the sequence after every mixing; of many mixings
         the first and the last.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.cycles_scene(3, 2).panels[0]))
+        >>> scene = nx.explain.draw("cycles", num_tokens=3, num_heads=2)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         Cycles
           0                     stays
           1 -> 3 -> 4 -> 2 -> 1  back after 4
@@ -255,7 +234,7 @@ def orders_scene() -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> orders, layers, kept, conditions = nx.explain.orders_scene().panels
+        >>> orders, layers, kept, conditions = nx.explain.draw("orders").panels
         >>> orders.header[4], orders.rows[3][4], layers.rows[3][1], kept.rows[3][4]
         ('6', '2', '3', '58')
         >>> conditions.rows[2][1:6]
@@ -281,19 +260,14 @@ def orders_scene() -> Scene:
 def heads_scene(num_tokens: int = 16, hidden_dim: int = 768) -> Scene:
     """Reach, rank and condition for every number of heads, and which of them is best.
 
-    Args:
-        num_tokens, hidden_dim: T and D.
-
     Returns:
         A :class:`.Scene` of one table, with a row for every H that divides D. Best is the smallest
         condition, which is infinite where something is lost, among those of fewest layers.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.heads_scene(4, 16).panels[0]))
+        >>> scene = nx.explain.draw("heads", num_tokens=4, hidden_dim=16)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         Every H that divides D = 16
            H   d  layers  keeps  condition
           --  --  ------  -----  ---------  -------------
@@ -325,19 +299,14 @@ def heads_scene(num_tokens: int = 16, hidden_dim: int = 768) -> Scene:
 def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
     """Which tokens of the input each token sees after 1, 2, 3, … token mixers.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene` with a panel for every layer until every token sees every token, or for
         one layer if that never happens.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.receptive_field_scene(3, 2).panels[0]))
+        >>> scene = nx.explain.draw("receptive-field", num_tokens=3, num_heads=2)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         After 1 layer
                    0   1   2
           Token 0  1   1   0
@@ -370,21 +339,14 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
 def why_square_scene(num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 2) -> Scene:
     """The paper's reshaping, which fits a residual only where H = T, beside the regrouping.
 
-    Args:
-        num_tokens, hidden_dim: T and D.
-        num_heads: H, a divisor of D, of the two drawings.
-
     Returns:
         A :class:`.Scene`: the chunks in the paper's H tokens and regrouped into T, and a table for
         every H that divides D.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-        ShapeError: H does not divide D.
-
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.why_square_scene(3, 6).panels[2]))
+        >>> scene = nx.explain.draw("why-square", num_tokens=3, hidden_dim=6)
+        >>> print(nx.explain.panel_text(scene.panels[2]))
         Every H that divides D = 6
           H  the paper's  fits x  sees  layers
           -  -----------  ------  ----  ------
@@ -422,20 +384,13 @@ def why_square_scene(num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 
 def null_space_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 3) -> Scene:
     """What x + mix(x) loses: an A that mixing turns into its negative, added to an input.
 
-    Args:
-        num_tokens, hidden_dim, num_heads: T, D and H; H divides D.
-
     Returns:
         A :class:`.Scene`: A and mix(A), the residual sums with it and without it, what that does to
         the output of a :class:`numixology.nn.TokenMixer`, and the singular values.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-        ShapeError: H does not divide D.
-
     Example:
         >>> import numixology as nx
-        >>> scene = nx.explain.null_space_scene(2, 2, 2)
+        >>> scene = nx.explain.draw("null-space", num_tokens=2, hidden_dim=2, num_heads=2)
         >>> print(nx.explain.panel_text(scene.panels[0]))
         A
           Token 0: [[0], [1]]
@@ -478,20 +433,14 @@ def null_space_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 
 def pre_norm_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 3) -> Scene:
     """Three blocks given x and x + A, where x + mix(x) cannot see A.
 
-    Args:
-        num_tokens, hidden_dim, num_heads: T, D and H; H divides D.
-
     Returns:
         A :class:`.Scene`: how much the outputs of a post-norm block, a pre-norm block and one that
         mixes and reverts change when A is added.
 
-    Raises:
-        ArgumentError: a number that is not a positive integer.
-        ShapeError: H does not divide D.
-
     Example:
         >>> import numixology as nx
-        >>> for row in nx.explain.pre_norm_scene(2, 4, 2).panels[0].rows:
+        >>> scene = nx.explain.draw("pre-norm", num_tokens=2, hidden_dim=4, num_heads=2)
+        >>> for row in scene.panels[0].rows:
         ...     print(row[0], row[1] == "0.00", row[2])
         norm(x + mix(x)) True 6 of 8
         x + mix(norm(x)) False 8 of 8

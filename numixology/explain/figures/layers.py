@@ -36,7 +36,7 @@ def activations_scene() -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> values, slopes = nx.explain.activations_scene().panels
+        >>> values, slopes = nx.explain.draw("activations").panels
         >>> [series.name for series in slopes.series]
         ['gelu', 'relu', 'silu']
     """
@@ -73,20 +73,14 @@ def activations_scene() -> Scene:
 def layer_norm_scene(hidden_dim: int = 4) -> Scene:
     """One token on its way through LayerNorm, feature by feature.
 
-    Args:
-        hidden_dim: D; the features are 0, 1, 4, 9, …
-
     Returns:
         A :class:`.Scene` of one grid.
-
-    Raises:
-        ArgumentError: a size that is not a positive integer.
 
     Source: Ba, Kiros and Hinton 2016, equation 4 (arXiv 1607.06450).
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.layer_norm_scene(4).panels[0]))
+        >>> print(nx.explain.panel_text(nx.explain.draw("layer-norm", hidden_dim=4).panels[0]))
         A token of 4 features
                              f1    f2   f3    f4
           x                   0     1    4     9

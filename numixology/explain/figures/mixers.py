@@ -21,20 +21,14 @@ _STEPS = (5, 200)
 def revert_scene(num_tokens: int = 4, num_heads: int = 2) -> Scene:
     """Chunks through mixing, and back through its inverse and through mixing again.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene`: x, the H mixed tokens that TokenMixer-Large processes, and both results.
-
-    Raises:
-        ArgumentError: a size is not a positive integer, or they are too large together.
 
     Source: TokenMixer-Large (arXiv 2602.06563).
 
     Example:
         >>> import numixology as nx
-        >>> for panel in nx.explain.revert_scene(3, 2).panels[1:]:
+        >>> for panel in nx.explain.draw("revert", num_tokens=3, num_heads=2).panels[1:]:
         ...     print(nx.explain.panel_text(panel))
         Mixed: 2 tokens of 3 chunks
           Token 0: [[a1], [b1], [c1]]
@@ -72,20 +66,14 @@ def revert_scene(num_tokens: int = 4, num_heads: int = 2) -> Scene:
 def annealing_scene(num_tokens: int = 4, num_heads: int = 4) -> Scene:
     """A Sinkhorn mixing W as it is cooled: how near I + W is to singular, and the sums of rows.
 
-    Args:
-        num_tokens, num_heads: T and H.
-
     Returns:
         A :class:`.Scene` of two charts over the temperature, each after 5 and after 200 steps.
-
-    Raises:
-        ArgumentError: a size is not a positive integer, or they are too large together.
 
     Source: UniMixer (arXiv 2604.00590), as described in notes on it.
 
     Example:
         >>> import numixology as nx
-        >>> chart = nx.explain.annealing_scene(3, 3).panels[0]
+        >>> chart = nx.explain.draw("annealing", num_tokens=3, num_heads=3).panels[0]
         >>> [curve.name for curve in chart.series], chart.series[1].values[0] < 0.1
         (['5 steps', '200 steps'], True)
     """

@@ -142,7 +142,8 @@ def step_scene(
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.step_scene("permute", 3, 4, 2).panels[1].title)
+        >>> scene = nx.explain.draw("permute", num_tokens=3, hidden_dim=4, num_heads=2)
+        >>> print(scene.panels[1].title)
         Step 2: Permutation  (2, 3, 2, 2) -> (2, 2, 3, 2), not contiguous
     """
     walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)

@@ -15,9 +15,6 @@ _PARAMETERS, _OPERATIONS = formula("2NTDF"), formula("4NBTDF")  # the paper's, w
 def published_scene(expansion: int = 4) -> Scene:
     """Published parameters and operations beside what the formulas give.
 
-    Args:
-        expansion: k, the hidden width of the networks over D, which is not published.
-
     Returns:
         A :class:`.Scene` of three tables: parameters, operations, and what follows.
 
@@ -25,7 +22,7 @@ def published_scene(expansion: int = 4) -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> for row in nx.explain.published_scene().panels[2].rows:
+        >>> for row in nx.explain.draw("published").panels[2].rows:
         ...     print(" | ".join(row))
         width of a chunk, 768/16 and 1536/32 | 48 and 48 | 48 | yes
         parameters, 1B over 100M | 8.0 | 10.3 | no

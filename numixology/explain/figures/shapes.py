@@ -33,20 +33,15 @@ _WHAT_REMAINS = ("the whole batch", "one sequence", "one token", "one feature")
 def shape_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> Scene:
     """The three axes of a batch, and what is left when some of them are indexed.
 
-    Args:
-        batch, num_tokens, hidden_dim: B, T and D.
-
     Returns:
         A :class:`.Scene` of two tables.
-
-    Raises:
-        ArgumentError: a size that is not a positive integer.
 
     Source: guide, Tensor Shape Basics.
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.shape_scene(4, 8, 768).panels[0]))
+        >>> scene = nx.explain.draw("shape", batch=4, num_tokens=8, hidden_dim=768)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         Shape (4, 8, 768): 24,576 numbers
           axis      letter  length  counts
           --------  ------  ------  -------------------
@@ -78,20 +73,15 @@ def shape_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
 def batch_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> Scene:
     """Sequences of tokens, each token by its place in the array, and one token's features.
 
-    Args:
-        batch, num_tokens, hidden_dim: B, T and D.
-
     Returns:
         A :class:`.Scene` of two grids.
-
-    Raises:
-        ArgumentError: a size that is not a positive integer.
 
     Source: guide, Visual Representation.
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.batch_scene(2, 3, 4).panels[0]))
+        >>> scene = nx.explain.draw("batch", batch=2, num_tokens=3, hidden_dim=4)
+        >>> print(nx.explain.panel_text(scene.panels[0]))
         x (2, 3, 4): every row is a sequence
           x[0]: [0,0] [0,1] [0,2]
           x[1]: [1,0] [1,1] [1,2]
@@ -122,21 +112,15 @@ def strides_scene(
 ) -> Scene:
     """What the mixer's reshapes and its permutation do in memory: strides, places and copies.
 
-    Args:
-        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
-
     Returns:
         A :class:`.Scene`: a table of shapes and strides, the places in memory that are read, and a
         table of what copies.
-
-    Raises:
-        ArgumentError, ShapeError: sizes that no mixer has.
 
     Source: guide, Memory Optimization.
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.strides_scene().panels[0]))
+        >>> print(nx.explain.panel_text(nx.explain.draw("strides").panels[0]))
         Shape and strides
           tensor   shape         strides        contiguous
           -------  ------------  -------------  ----------

@@ -25,7 +25,7 @@ def step_size_scene() -> Scene:
 
     Example:
         >>> import numixology as nx
-        >>> (chart,) = nx.explain.step_size_scene().panels
+        >>> (chart,) = nx.explain.draw("step-sizes").panels
         >>> [series.name for series in chart.series]
         ['central difference', 'complex step']
     """

@@ -70,7 +70,7 @@ def walk_scene(
 
     Example:
         >>> import numixology as nx
-        >>> for panel in nx.explain.walk_scene().panels[:2]:
+        >>> for panel in nx.explain.draw("walk").panels[:2]:
         ...     print(nx.explain.panel_text(panel))
         Input ids  (1, 3)
           Token 0  2

@@ -9,7 +9,8 @@ from support import refused
 import numixology as nx
 from numixology import nn
 from numixology.errors import ArgumentError, DTypeError, ShapeError
-from numixology.explain import ClosedForm, Complexity, closed_form, complexity, formula
+from numixology.explain import Complexity, closed_form, complexity
+from numixology.explain.cost.closed_forms import ClosedForm, formula
 
 NUMBERS = (
     "parameters", "parameter_bytes", "flops", "multiply_adds", "bytes_read", "bytes_written",

@@ -7,7 +7,8 @@ from support import numbers, refused
 import numixology as nx
 from numixology import nn
 from numixology.errors import DTypeError, ShapeError, UnsupportedError
-from numixology.explain import Complexity, Cost, CountedCall, complexity, register_cost
+from numixology.explain import Complexity, Cost, complexity, register_cost
+from numixology.explain.cost.counting import CountedCall
 
 TABLE = """\
 primitive  result         FLOPs  multiply-adds  bytes read  bytes written

@@ -18,8 +18,9 @@ from numixology import primitives, reductions, shapes
 from numixology.array import Setting
 from numixology.autograd import Primitive
 from numixology.errors import DTypeError, UnsupportedError
-from numixology.explain import Cost, CountedCall, complexity, register_cost
+from numixology.explain import Cost, complexity, register_cost
 from numixology.explain.cost import formulas
+from numixology.explain.cost.counting import CountedCall
 from numixology.observe import Call, observing
 from numixology.verify import suite
 

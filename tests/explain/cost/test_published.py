@@ -7,8 +7,9 @@ from support import refused
 import numixology as nx
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import CONFIGURATIONS, Stack, closed_form, complexity, published_scene
-from numixology.explain.cost.published import FLOPS, PARAMETERS
+from numixology.explain import CONFIGURATIONS, closed_form, complexity
+from numixology.explain.cost.published import FLOPS, PARAMETERS, Stack
+from numixology.explain.figures.published import published_scene
 
 SMALL, LARGE = CONFIGURATIONS.values()
 

@@ -22,8 +22,8 @@ from numixology.explain import (
     Scene,
     Series,
     panel_text,
-    style_sheet,
 )
+from numixology.explain.drawing.as_svg import style_sheet
 
 
 def parsed(panel, prefix="p"):

@@ -7,7 +7,8 @@ from support import refused
 
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import Bars, block_scene, panel_text, swiglu_scene
+from numixology.explain import Bars, panel_text
+from numixology.explain.figures.flow import block_scene, swiglu_scene
 
 SMALL = st.integers(1, 5)
 

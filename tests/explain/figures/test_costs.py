@@ -11,13 +11,15 @@ from numixology.errors import ArgumentError, ShapeError
 from numixology.explain import (
     FIGURES,
     Scene,
-    attention_cost_scene,
-    block_cost_scene,
     closed_form,
     compare,
     complexity,
     draw,
     measured_scaling,
+)
+from numixology.explain.figures.costs import (
+    attention_cost_scene,
+    block_cost_scene,
     memory_scene,
     mixer_cost_scene,
     network_cost_scene,

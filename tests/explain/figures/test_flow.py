@@ -7,7 +7,8 @@ from support import refused
 
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import feed_forward_scene, model_scene, parameters_scene
+from numixology.explain import feed_forward_scene, model_scene
+from numixology.explain.figures.flow import parameters_scene
 
 # Feed-forward networks --------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from support import refused
 
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import forms_scene, starts_scene
+from numixology.explain.figures.forms import forms_scene, starts_scene
 
 
 def test_the_equations_are_those_of_the_definition() -> None:

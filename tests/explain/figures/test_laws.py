@@ -8,22 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import refused
 
-from numixology import explain
 from numixology import functional as F
 from numixology.errors import ArgumentError, ShapeError
+from numixology.explain import FIGURES, Scene
+from numixology.explain.figures import laws
 
 SIZES = [(1, 1), (2, 1), (1, 3), (2, 3), (3, 2), (4, 4), (5, 2), (3, 8)]
 sizes = pytest.mark.parametrize(("T", "H"), SIZES)
 small = st.integers(1, 5)
 
 CHUNKS = [
-    explain.shuffle_scene,
-    explain.jacobian_scene,
-    explain.token_jacobian_scene,
-    explain.cycles_scene,
-    explain.receptive_field_scene,
+    laws.shuffle_scene,
+    laws.jacobian_scene,
+    laws.token_jacobian_scene,
+    laws.cycles_scene,
+    laws.receptive_field_scene,
 ]
-FEATURES = [explain.why_square_scene, explain.null_space_scene, explain.pre_norm_scene]
+FEATURES = [laws.why_square_scene, laws.null_space_scene, laws.pre_norm_scene]
 
 
 def dealt(T, H):
@@ -59,7 +60,7 @@ def listed(scene, i):
 
 @sizes
 def test_the_shuffle(T, H):
-    scene = explain.shuffle_scene(T, H)
+    scene = laws.shuffle_scene(T, H)
     before, after, table = scene.panels
     want = np.array(dealt(T, H)).reshape(T, H)
     np.testing.assert_array_equal(numbers(before), np.arange(T * H).reshape(T, H))
@@ -79,7 +80,7 @@ def test_the_shuffle(T, H):
 
 @sizes
 def test_the_jacobian_is_a_permutation_and_the_guides_the_identity(T, H):
-    scene = explain.jacobian_scene(T, H)
+    scene = laws.jacobian_scene(T, H)
     mixing, guide = scene.panels
     N = T * H
     want = np.zeros((N, N))
@@ -97,7 +98,7 @@ def test_the_jacobian_is_a_permutation_and_the_guides_the_identity(T, H):
 
 @sizes
 def test_which_token_has_chunks_of_which(T, H):
-    mixing, guide = explain.token_jacobian_scene(T, H).panels
+    mixing, guide = laws.token_jacobian_scene(T, H).panels
     want = np.zeros((T, T))
     for place, chunk in enumerate(dealt(T, H)):
         want[place // H, chunk // H] += 1
@@ -109,7 +110,7 @@ def test_which_token_has_chunks_of_which(T, H):
 
 @given(small, small)
 def test_cycles_and_the_chunks_after_every_mixing(T, H):
-    cycles, after = explain.cycles_scene(T, H).panels
+    cycles, after = laws.cycles_scene(T, H).panels
     goes_to = np.argsort(dealt(T, H))
     seen = []
     for line, remark in cycles.lines:
@@ -142,12 +143,12 @@ def test_cycles_and_the_chunks_after_every_mixing(T, H):
 
 @pytest.mark.parametrize(("T", "H", "order"), [(5, 4, 9), (5, 2, 6)])
 def test_few_mixings_are_shown_whole(T, H, order):
-    rows = explain.cycles_scene(T, H).panels[1].rows
+    rows = laws.cycles_scene(T, H).panels[1].rows
     assert [row.name for row in rows] == [f"after {n}" for n in range(order + 1)]
 
 
 def test_of_many_mixings_the_first_and_the_last_are_shown():
-    scene = explain.cycles_scene(2, 6)  # of order 10
+    scene = laws.cycles_scene(2, 6)  # of order 10
     assert [row.name for row in scene.panels[1].rows] == [
         *(f"after {n}" for n in range(8)),
         "",
@@ -158,7 +159,7 @@ def test_of_many_mixings_the_first_and_the_last_are_shown():
 
 
 def test_of_a_long_cycle_the_first_and_the_last_chunks_are_listed():
-    lines = explain.cycles_scene(27, 2).panels[0].lines
+    lines = laws.cycles_scene(27, 2).panels[0].lines
     cycle, said = max(lines, key=lambda line: len(line[0]))
     chunks = cycle.split(" -> ")
     assert (len(chunks), chunks[6], said) == (10, "...", "back after 52")
@@ -169,9 +170,9 @@ def test_of_a_long_cycle_the_first_and_the_last_chunks_are_listed():
 @pytest.mark.parametrize(
     ("T", "H"), [(8, 8), (16, 4), (32, 2), (64, 1), (1, 64), (64, 8), (8, 64), (2, 256), (20, 3)]
 )
-@pytest.mark.parametrize("scene_of", [*CHUNKS, explain.why_square_scene])
+@pytest.mark.parametrize("scene_of", [*CHUNKS, laws.why_square_scene])
 def test_no_line_is_wider_than_a_terminal(scene_of, T, H):
-    sizes = (T, H, H) if scene_of is explain.why_square_scene else (T, H)
+    sizes = (T, H, H) if scene_of is laws.why_square_scene else (T, H)
     try:
         scene = scene_of(*sizes)
     except ArgumentError as error:
@@ -182,9 +183,9 @@ def test_no_line_is_wider_than_a_terminal(scene_of, T, H):
 
 @given(T=st.integers(1, 40), H=st.integers(1, 8))
 def test_of_many_columns_the_first_and_the_last_are_shown_and_the_note_says_so(T, H):
-    shown = [(explain.token_jacobian_scene(T, H).panels[0], T)]
+    shown = [(laws.token_jacobian_scene(T, H).panels[0], T)]
     if T * H <= 64:
-        shown.append((explain.jacobian_scene(T, H).panels[0], T * H))
+        shown.append((laws.jacobian_scene(T, H).panels[0], T * H))
     for grid, columns in shown:
         whole = F.token_mix(np.eye(T * H).reshape(T * H, T, H), H).reshape(T * H, T * H).T
         if columns == T:
@@ -200,7 +201,7 @@ def test_of_many_columns_the_first_and_the_last_are_shown_and_the_note_says_so(T
 
 
 def test_a_wide_receptive_field_says_both_what_is_seen_and_what_is_left_out():
-    grid = explain.receptive_field_scene(32, 2).panels[-1]
+    grid = laws.receptive_field_scene(32, 2).panels[-1]
     assert grid.note.startswith("Of 32 tokens each sees 32. Of 32 columns the first ")
 
 
@@ -208,7 +209,7 @@ def test_a_wide_receptive_field_says_both_what_is_seen_and_what_is_left_out():
 
 
 def test_the_tables_are_the_laws():
-    orders, layers, kept, conditions = explain.orders_scene().panels
+    orders, layers, kept, conditions = laws.orders_scene().panels
     counts = (2, 3, 4, 6, 8, 12, 16, 32)
     for table in (orders, layers, kept, conditions):
         assert table.header == ("T \\ H", *map(str, counts))
@@ -225,7 +226,7 @@ def test_the_tables_are_the_laws():
 
 @pytest.mark.parametrize(("T", "H"), [(2, 2), (2, 3), (6, 2), (8, 2), (3, 6)])
 def test_the_share_that_is_kept_is_the_rank(T, H):
-    kept = explain.orders_scene().panels[2]
+    kept = laws.orders_scene().panels[2]
     row = next(row for row in kept.rows if row[0] == str(T))
     percent = int(row[kept.header.index(str(H))])
     P = np.eye(T * H)[dealt(T, H)]
@@ -235,7 +236,7 @@ def test_the_share_that_is_kept_is_the_rank(T, H):
 
 @pytest.mark.parametrize(("T", "H"), [(3, 4), (4, 2), (12, 6)])
 def test_the_condition_is_that_of_the_matrix(T, H):
-    conditions = explain.orders_scene().panels[3]
+    conditions = laws.orders_scene().panels[3]
     row = next(row for row in conditions.rows if row[0] == str(T))
     P = np.eye(T * H)[dealt(T, H)]
     measured = np.linalg.cond(np.eye(T * H) + P)
@@ -244,7 +245,7 @@ def test_the_condition_is_that_of_the_matrix(T, H):
 
 @pytest.mark.parametrize(("T", "D"), [(1, 1), (2, 8), (4, 16), (5, 20), (3, 7), (9, 18)])
 def test_every_number_of_heads_and_the_best_of_them(T, D):
-    (table,) = explain.heads_scene(T, D).panels
+    (table,) = laws.heads_scene(T, D).panels
     assert [int(row[0]) for row in table.rows] == [H for H in range(1, D + 1) if D % H == 0]
     marked, others = [], []
     for row in table.rows:
@@ -266,7 +267,7 @@ def test_every_number_of_heads_and_the_best_of_them(T, D):
 
 @pytest.mark.parametrize(("T", "H"), [(1, 2), (2, 1), (2, 3), (3, 2), (4, 4), (8, 2), (10, 3)])
 def test_receptive_fields(T, H):
-    scene = explain.receptive_field_scene(T, H)
+    scene = laws.receptive_field_scene(T, H)
     depth = F.depth_to_mix(T, H) or 1
     assert [grid.title for grid in scene.panels] == [
         "After 1 layer",
@@ -291,7 +292,7 @@ def test_receptive_fields(T, H):
 
 @pytest.mark.parametrize(("T", "D", "H"), [(4, 8, 2), (3, 6, 3), (2, 6, 3), (5, 4, 2), (1, 2, 1)])
 def test_why_square(T, D, H):
-    scene = explain.why_square_scene(T, D, H)
+    scene = laws.why_square_scene(T, D, H)
     paper, regrouped, table = scene.panels
     names = [f"{'abcde'[t]}{h + 1}" for h in range(H) for t in range(T)]
     assert sum(labels(paper), []) == sum(labels(regrouped), []) == names
@@ -311,7 +312,7 @@ def test_why_square(T, D, H):
 
 @pytest.mark.parametrize(("T", "D", "H"), [(3, 6, 3), (2, 2, 2), (3, 4, 2), (2, 6, 3), (2, 12, 6)])
 def test_the_null_space(T, D, H):
-    A, mixed, one, other, facts, singular = explain.null_space_scene(T, D, H).panels
+    A, mixed, one, other, facts, singular = laws.null_space_scene(T, D, H).panels
     np.testing.assert_array_equal(
         numbers(A).reshape(T * H, -1)[dealt(T, H)], numbers(mixed).reshape(T * H, -1)
     )
@@ -335,7 +336,7 @@ def test_the_null_space(T, D, H):
 
 
 def test_with_odd_cycles_nothing_is_lost():
-    A, *_, facts, _ = explain.null_space_scene(4, 6, 3).panels
+    A, *_, facts, _ = laws.null_space_scene(4, 6, 3).panels
     assert not numbers(A).any()
     assert A.note == "All cycles are odd: nothing but A = 0 is lost."
     values = dict(facts.rows)
@@ -353,11 +354,11 @@ def gelu(x):
 
 @pytest.mark.parametrize(("T", "D", "H"), [(3, 6, 3), (3, 4, 2), (2, 6, 3)])
 def test_blocks_that_escape(T, D, H):
-    table, *grids = explain.pre_norm_scene(T, D, H).panels
+    table, *grids = laws.pre_norm_scene(T, D, H).panels
     names = ["norm(x + mix(x))", "x + mix(norm(x))", "mix and revert"]
     assert [row[0] for row in table.rows] == names
     assert [grid.title for grid in grids] == [f"Change of {name}" for name in names]
-    A, _, sums, *_ = explain.null_space_scene(T, D, H).panels
+    A, _, sums, *_ = laws.null_space_scene(T, D, H).panels
     A = numbers(A)
 
     def mix(x):
@@ -386,15 +387,15 @@ def test_blocks_that_escape(T, D, H):
 # All of them ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scene", [*CHUNKS, *FEATURES, explain.orders_scene])
+@pytest.mark.parametrize("scene", [*CHUNKS, *FEATURES, laws.orders_scene])
 def test_the_defaults_draw_in_every_format(scene):
     drawn = scene()
-    assert explain.Scene.from_json(drawn.json()) == drawn
+    assert Scene.from_json(drawn.json()) == drawn
     svg = drawn.svg()
     for panel in drawn.panels:
         assert panel.title in drawn.text()
         assert panel.title.replace("->", "-&gt;") in svg
-    assert scene in [figure.draw for figure in explain.FIGURES.values()]
+    assert scene in [figure.draw for figure in FIGURES.values()]
 
 
 @pytest.mark.parametrize("scene", CHUNKS)

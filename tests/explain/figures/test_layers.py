@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from support import complex_step, refused
 
 from numixology.errors import ArgumentError
-from numixology.explain import activations_scene, layer_norm_scene, panel_text
+from numixology.explain import panel_text
+from numixology.explain.figures.layers import activations_scene, layer_norm_scene
 
 
 def test_the_activations() -> None:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from support import refused
 
-from numixology import explain, nn
 from numixology import functional as F
+from numixology import nn
 from numixology.errors import ArgumentError
+from numixology.explain.figures import mixers
 
 
 def labels(grid):
@@ -19,7 +20,7 @@ def groups(grid):
 
 @pytest.mark.parametrize(("T", "H"), [(4, 2), (3, 3), (2, 5), (1, 2), (4, 1)])
 def test_every_chunk_is_followed_there_and_back(T, H):
-    x, mixed, back, again = explain.revert_scene(T, H).panels
+    x, mixed, back, again = mixers.revert_scene(T, H).panels
     names = [[f"{'abcd'[t]}{h + 1}" for h in range(H)] for t in range(T)]
     assert labels(x) == labels(back) == names
     assert labels(mixed) == [list(column) for column in zip(*names, strict=True)]
@@ -32,12 +33,12 @@ def test_every_chunk_is_followed_there_and_back(T, H):
 
 @pytest.mark.parametrize(("T", "H"), [(64, 8), (8, 64), (1, 512), (512, 1), (20, 3)])
 def test_no_line_is_wider_than_a_terminal(T, H):
-    text = explain.revert_scene(T, H).text()
+    text = mixers.revert_scene(T, H).text()
     assert max(map(len, text.split("\n"))) <= 100
 
 
 def test_the_curves_are_the_reports():
-    keeps, rows = explain.annealing_scene(3, 2).panels
+    keeps, rows = mixers.annealing_scene(3, 2).panels
     few, many = (
         nn.SinkhornMixing(3, 2, 2, steps=steps, rng=0).report(*keeps.x) for steps in (5, 200)
     )
@@ -49,7 +50,7 @@ def test_the_curves_are_the_reports():
 
 
 def test_cooling_loses_what_the_residual_keeps():
-    keeps, rows = explain.annealing_scene().panels
+    keeps, rows = mixers.annealing_scene().panels
     for curve in keeps.series:
         assert curve.values[0] < 0.01 < 0.5 < curve.values[-1]
     few, many = (curve.values for curve in rows.series)
@@ -58,6 +59,6 @@ def test_cooling_loses_what_the_residual_keeps():
 
 def test_sizes_too_large_for_a_figure():
     with refused(ArgumentError, "num_tokens * num_heads is at most 512"):
-        explain.revert_scene(100, 100)
+        mixers.revert_scene(100, 100)
     with refused(ArgumentError, "num_tokens * num_heads is at most 64"):
-        explain.annealing_scene(9, 9)
+        mixers.annealing_scene(9, 9)

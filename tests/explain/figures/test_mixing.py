@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from support import refused
 
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import mixer_scene, panel_text, step_scene
+from numixology.explain import mixer_scene, panel_text
+from numixology.explain.figures.mixing import step_scene
 
 # The guide's own listings, sequence by sequence.
 INPUT = """\

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from support import refused
 
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import Grid, Table, batch_scene, panel_text, shape_scene, strides_scene
+from numixology.explain import Grid, Table, panel_text
+from numixology.explain.figures.shapes import batch_scene, shape_scene, strides_scene
 
 SMALL = st.integers(1, 7)
 

@@ -3,7 +3,8 @@
 import mpmath as mp
 import pytest
 
-from numixology.explain import panel_text, step_size_scene
+from numixology.explain import panel_text
+from numixology.explain.figures.steps import step_size_scene
 
 
 def test_the_central_difference_has_the_error_of_its_series_where_steps_are_long() -> None:

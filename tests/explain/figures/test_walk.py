@@ -10,7 +10,8 @@ from support import refused
 
 from numixology import nn
 from numixology.errors import ShapeError
-from numixology.explain import Grid, panel_text, walk_scene
+from numixology.explain import Grid, panel_text
+from numixology.explain.figures.walk import walk_scene
 
 
 def normalized(x):
