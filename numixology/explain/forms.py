@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 
 
 class BlockForm(NamedTuple):
-    """What :func:`identify` found, with the words of :class:`numixology.nn.RankMixerBlock`.
+    """What :func:`numixology.explain.identify` found, with the words of :class:`numixology.nn.RankMixerBlock`.
 
     It prints as questions and answers. What cannot be told is None; mixings are several or none.
 

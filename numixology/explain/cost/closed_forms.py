@@ -42,7 +42,7 @@ _LETTERS = "NBHVTDF"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Formula:
-    """A polynomial in sizes, such as 8BTD + 2BT; made by :func:`formula`.
+    """A polynomial in sizes, such as 8BTD + 2BT;.
 
     Two are equal that have the same terms, in whatever order.
 
