@@ -53,7 +53,8 @@ class Answer(NamedTuple):
 class BlockForm(NamedTuple):
     """What :func:`numixology.explain.identify` found.
 
-    Its words are those of :class:`numixology.nn.RankMixerBlock`. It prints as questions and answers. What cannot be told is None; mixings are several or none.
+    Its words are those of :class:`numixology.nn.RankMixerBlock`. It prints as questions and
+    answers. What cannot be told is None; mixings are several or none.
 
     Attributes:
         norm: ``"guide"``, ``"post"``, ``"pre"`` or ``"bare_mix"``.
