@@ -14,6 +14,7 @@ from . import arithmetic, checks, dispatch, reductions, shapes
 from .array import Array, DTypeLike, Scalar, Shape
 from .autograd import Node, Primitive
 from .errors import DTypeError, ShapeError, TapeError, shown
+from .notebook import captioned
 from .observe import paused
 from .primitives import gradients
 
@@ -202,6 +203,17 @@ class Tensor(Node):
         if self.requires_grad:
             parts.append("requires_grad=True")
         return f"{prefix}{', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """The values, and below them shape, dtype, and the shapes that they were made from."""
+        about = [f"shape {self.shape}", str(self.dtype)]
+        if self.primitive is not None:
+            arrays = [one for one in self.inputs or () if isinstance(one, Tensor | np.ndarray)]
+            of = f" of {', '.join(str(one.shape) for one in arrays)}" if arrays else ""
+            about.append(f"from {self.primitive.__name__}{of}")
+        if self.requires_grad:
+            about.append("requires a gradient")
+        return captioned(repr(self), ", ".join(about))
 
     # Leaving the tape
 

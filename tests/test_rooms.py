@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "numixology"
 # own. An entry that is a folder (verify.conformance) stands for every module in it.
 ROOMS = (
     ("version", "errors", "array"),
-    ("observe", "text"),
+    ("observe", "text", "notebook"),
     ("autograd", "primitives", "modes", "checks"),
     ("shapes", "arithmetic", "reductions"),
     ("dispatch", "tensors"),

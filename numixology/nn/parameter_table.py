@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..array import Shape
+from ..notebook import table_html
 from ..text import columns
 
 __all__ = ["ParameterRow", "ParameterTable"]
@@ -59,12 +60,19 @@ class ParameterTable(tuple[ParameterRow, ...]):
         """The number of parameters of all rows."""
         return sum(row.count for row in self)
 
-    def __str__(self) -> str:
+    def _columns(self) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
+        """Titles, rows and sides."""
         rows = [
             (row.name, " x ".join(map(str, row.shape)), f"{row.count:,}", f"{row.share:.3f} %")
             for row in self
         ]
         total = ("total", "", f"{self.total:,}", f"{100 if self else 0:.3f} %")
-        return columns(("parameter", "shape", "count", "share"), [*rows, total], "<<>>")
+        return ("parameter", "shape", "count", "share"), [*rows, total], "<<>>"
+
+    def __str__(self) -> str:
+        return columns(*self._columns())
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return table_html(*self._columns())

@@ -29,6 +29,7 @@ from ..functional import (
     normalization,
     special,
 )
+from ..notebook import report_html
 from ..tensors import Tensor, tensor
 from ..text import columns
 from ..transforms import grad, jacobian
@@ -138,6 +139,12 @@ class CheckReport(NamedTuple):
         table = columns(("verdict", "dtype", "worst error", "limit", "what"), rows, "<<>><")
         summary = fill(self.summary, 80, break_long_words=False, break_on_hyphens=False)
         return f"{table}\n\n{summary}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""

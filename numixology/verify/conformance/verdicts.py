@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import EXIT_CODES
+from ...notebook import report_html
 from ...text import columns, counted, filled
 from ..reports import plain
 from .formats import format_of
@@ -299,6 +300,12 @@ class ConformanceReport(NamedTuple):
         notes = [filled(text) for text in notes_of(self)]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
         return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
 
     def loading(self, target: str) -> "ConformanceReport":
         """The same report, whose lines to paste load the backend from where it was found.
