@@ -73,9 +73,9 @@ def play(T: int, H: int, d: int, mixing: str = "rankmixer") -> Play:
     jacobian = nx.jacobian(lambda x: nx.functional.token_mix(x, H, mixing=mixing), x[:1])
     blocks = np.asarray(jacobian).reshape(T * H, d, T * H, d).swapaxes(1, 2)
 
-    # without the last step: the norm's cells are numbers, no longer features with a name
+    # without the last two: their cells are numbers, no longer features with a name
     drawn = nx.explain.mixer_scene(T, D, H, mixing=mixing)
-    panels = (*drawn.panels[:-1], jacobian_panel(blocks, H))
+    panels = (*drawn.panels[:-2], jacobian_panel(blocks, H))
     about = f"The values of the first sequence at each of {len(panels) - 2} steps; the Jacobian."
     scene = Scene(drawn.title, about, panels)
     labels = [labels_of(panel) for panel in panels]

@@ -6,7 +6,8 @@
        :caption: The mixing
 
 The arguments are those of ``numixology draw``, which is run while the site is built. HTML gets each
-panel as an SVG, and the whole as text below it for those who want it; other builders get the text.
+panel as an SVG, the caption below, and then the whole as text for those who want it; other builders
+get the text.
 With ``:panels: 2 5`` it is those panels alone, counted from 1. A figure can be linked to as
 ``figure-NAME``, where NAME is its name, or as the option ``:name:`` says.
 
@@ -40,20 +41,25 @@ LAYOUT = """\
 .nx-panels { display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; align-items: flex-start; }
 .nx-panel { max-width: 100%; overflow-x: auto; }
 .nx-panel svg { display: block; max-width: none; }
-.nx-scene { margin: 1.5rem 0; text-align: left; }
+.nx-scene { margin: 1.5rem 0 0; text-align: left; }
 .visually-hidden {
   position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden;
   clip-path: inset(50%); white-space: nowrap;
 }
-.nx-scene details { margin-top: 0.25rem; font-size: 0.9em; }
-.nx-scene details pre { font-size: 0.75rem; }
-.nx-scene figcaption { margin-top: 0.25rem; }
-.nx-scene details, .nx-scene figcaption, .nx-scene figcaption p { text-align: left; }
+.nx-scene figcaption, .nx-scene figcaption p {
+  margin: 0.25rem 0 0; font-size: 0.875rem; text-align: left;
+}
+.nx-text { margin: 0.25rem 0 1.5rem; font-size: 0.8rem; text-align: left; }
+.nx-text pre { font-size: 0.75rem; }
 """
 
 
 class drawing(nodes.General, nodes.Element):
-    """The panels of a scene, and its text."""
+    """The panels of a scene."""
+
+
+class in_text(nodes.General, nodes.Element):
+    """The same scene as text, where :class:`drawing` is a picture."""
 
 
 class Drawn(SphinxDirective):
@@ -93,7 +99,7 @@ class Drawn(SphinxDirective):
                 f"{what}: this page has another {name}; give this one a name by the option :name:"
             )
         picture = drawing("", text=scene.text(), about=scene.description)
-        picture["source"] = ("part of " if chosen else "") + source
+        source = ("part of " if chosen else "") + source
         picture["svgs"] = scene.panel_svgs(nodes.make_id(name))
         picture["titles"] = [panel.title for panel in scene.panels]
         figure = nodes.figure("", picture, classes=["nx-scene"])
@@ -101,7 +107,7 @@ class Drawn(SphinxDirective):
         figure += nodes.caption("", "", *words)
         self.set_source_info(figure)
         self.add_name(figure)
-        return [figure, *messages]
+        return [figure, in_text("", text=scene.text(), source=source), *messages]
 
 
 class NumixologyDraw(Drawn):
@@ -140,9 +146,19 @@ def visit_html(self: HTML5Translator, node: drawing) -> None:
     self.body.append(
         f'<p class="visually-hidden">{html.escape(node["about"])}</p>\n'
         f'<div class="nx-panels">\n{panels}\n</div>\n'
-        f"<details><summary>The same as text: {node['source']}</summary>\n"
+    )
+    raise nodes.SkipNode
+
+
+def visit_text_html(self: HTML5Translator, node: in_text) -> None:
+    self.body.append(
+        f'<details class="nx-text"><summary>The same as text: {node["source"]}</summary>\n'
         f'<pre tabindex="0">{html.escape(node["text"])}</pre></details>\n'
     )
+    raise nodes.SkipNode
+
+
+def visit_nothing(self: nodes.NodeVisitor, node: in_text) -> None:
     raise nodes.SkipNode
 
 
@@ -163,11 +179,10 @@ def write_style(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    app.add_node(
-        drawing,
-        html=(visit_html, None),
-        **{name: (visit_other, None) for name in ("text", "latex", "man", "texinfo")},
-    )
+    others = ("text", "latex", "man", "texinfo")
+    app.add_node(drawing, html=(visit_html, None), **dict.fromkeys(others, (visit_other, None)))
+    nothing = dict.fromkeys(others, (visit_nothing, None))
+    app.add_node(in_text, html=(visit_text_html, None), **nothing)
     app.add_directive("numixology-draw", NumixologyDraw)
     app.add_directive("numixology-scene", NumixologyScene)
     app.add_css_file(STYLE)

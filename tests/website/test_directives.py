@@ -214,6 +214,9 @@ def test_a_drawing_has_its_panels_and_its_text(html, text):
     assert "numixology_figures.css" in page
     assert "Token 0: [a1,a2,b1,b2]" in text("draw")
     assert "<svg" not in text("draw")
+    parts = [page.index(part) for part in ("</svg>", "</figcaption>", '<details class="nx-text"')]
+    assert parts == sorted(parts)  # the caption is directly below the picture
+    assert text("draw").count("Token 0: [a1,a2,b1,b2]") == 1
 
 
 def test_a_figure_is_drawn_twice_under_two_names(html):

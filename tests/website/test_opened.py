@@ -37,7 +37,7 @@ STATES = {
     "menu": ("index.html", NARROW, opens_menu, ".sidebar-drawer"),
     "contents": ("reading/doors.html", NARROW, opens_contents, ".toc-drawer"),
     "solutions": ("reading/doors.html", WIDE, unfolds, "details.solution"),
-    "text of a figure": ("index.html", WIDE, unfolds, ".nx-scene details"),
+    "text of a figure": ("index.html", WIDE, unfolds, "details.nx-text"),
     "search": ("search.html?q=mixer", WIDE, waits_for_results, "#search-results"),
     "play": ("play.html", WIDE, steps_on, ".nx-size[open] .nx-panel:nth-child(4)"),
 }

@@ -296,6 +296,9 @@ def _grid(grid: Grid) -> _Drawing:
                 else:
                     tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
                     one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
+                    if cell.other is not None:
+                        half, tint = cell_wide / 2, f"nx-group-{cell.other % _TINTS}"
+                        one.append(_rect(x + half, y + 0.5, half - 0.5, _CELL - 1, tint))
                     one.append(_centered(x, y + 16, cell_wide, cell.label, "nx-value"))
                 x, column = x + cell_wide, column + 1
             wide = max(wide, x)
@@ -305,30 +308,40 @@ def _grid(grid: Grid) -> _Drawing:
 
 
 def _graph(graph: Graph) -> _Drawing:
+    words = [_wide(label) for box in graph.boxes for label in box.labels]
+    slot = max(words) + 12 if words else 16.0  # of an arrow with its label
     wide = max(_wide(text) for box in graph.boxes for text in (box.name, box.shape)) + 16
+    wide = max([wide, *(slot * len(box.labels) for box in graph.boxes)])
     high = 42.0 if any(box.shape for box in graph.boxes) else 26.0
     place = {box.key: box.place for box in graph.boxes}
     skips = any(_skips(place, key, box.key) for box in graph.boxes for key in box.reads)
     left = 20.0 if skips else 0.0
     columns = 1 + max(box.place[1] for box in graph.boxes)
-    gap = 24.0 + 8 * max(columns - 2, 0)  # the more arrows cross, the steeper they are drawn
-    step_x, step_y = wide + 26, high + gap
+    slant = 20.0 + 8 * max(columns - 2, 0)  # the more arrows cross, the steeper they are drawn
+    step_x, step_y = wide + 26, high + slant + (_LINE if words else 4)
     corner = {box.key: (left + box.place[1] * step_x, box.place[0] * step_y) for box in graph.boxes}
+    right = max(x for x, _ in corner.values()) + wide
     elements: list[Element] = []
     for box in graph.boxes:
         for i, key in enumerate(box.reads):
             # a value that is read twice is joined by two arrows side by side
             shift = 16 * (box.reads[:i].count(key) - (box.reads.count(key) - 1) / 2)
-            skips = _skips(place, key, box.key)
+            until = shift
+            if box.labels:
+                until = slot * (i - (len(box.reads) - 1) / 2)
+                x, y = corner[box.key]
+                x += wide / 2 + until + 5
+                elements.append(_text(x, y + high + 15, box.labels[i], "nx-faint"))
+                right = max(right, x + _wide(box.labels[i]))
             ends, size = (corner[key], corner[box.key]), (wide, high)
-            elements += _arrow(*ends, *size, gap - 4, skips=skips, shift=shift)
+            skips = _skips(place, key, box.key)
+            elements += _arrow(*ends, *size, slant, skips=skips, shifts=(shift, until))
     for box in graph.boxes:
         x, y = corner[box.key]
         elements.append(_rect(x, y, wide, high, "nx-cell", round_by=4))
         elements.append(_centered(x, y + 17, wide, box.name, "nx-value"))
         if box.shape:
             elements.append(_centered(x, y + 34, wide, box.shape, "nx-faint"))
-    right = max(x for x, _ in corner.values()) + wide
     for row, lines in _remarks(graph).items():
         x = left + _last_column(graph, row) * step_x + wide + 12
         y = row * step_y + high / 2 + 4 - (len(lines) - 1) * 8
@@ -374,7 +387,7 @@ def _arrow(
     slant: float,
     *,
     skips: bool,
-    shift: float,
+    shifts: tuple[float, float],
 ) -> list[Element]:
     """From box to box: downwards, sideways, or round the boxes in between.
 
@@ -382,7 +395,7 @@ def _arrow(
     in a tape that is the column of the value, whichever way the arrow points.
     """
     (x0, y0), (x1, y1) = start, end
-    middle = wide / 2 + shift
+    first, last = (wide / 2 + shift for shift in shifts)
     if y0 == y1:
         sign = 1 if x1 > x0 else -1
         points = [(x0 + (wide if sign > 0 else 0), y0 + high / 2)]
@@ -393,10 +406,10 @@ def _arrow(
         points += [(x0 - 14, y1 + high / 2), (x1, y1 + high / 2)]
         tip = [(-6, -4), (-6, 4)]
     elif y1 < y0:  # upwards, as gradients flow in a tape that is drawn downwards
-        points = [(x0 + middle, y0), (x1 + middle, y0 - slant), (x1 + middle, y1 + high)]
+        points = [(x0 + first, y0), (x1 + last, y0 - slant), (x1 + last, y1 + high)]
         tip = [(-4, 6), (4, 6)]
     else:
-        points = [(x0 + middle, y0 + high), (x0 + middle, y1 - slant), (x1 + middle, y1)]
+        points = [(x0 + first, y0 + high), (x0 + first, y1 - slant), (x1 + last, y1)]
         tip = [(-4, -6), (4, -6)]
     path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
     x, y = points[-1]
@@ -427,7 +440,7 @@ def _bars(panel: Bars) -> _Drawing:
     names = max(_wide(bar.name) for bar in panel.bars) + 8
     labels = max(_wide(bar.label) for bar in panel.bars) + 6
     most = min(max(_PHONE - names - labels, _SHORTEST_BARS), _LONGEST_BARS)
-    longest = max(bar.value for bar in panel.bars) or 1.0
+    longest = max(panel.full, *(bar.value for bar in panel.bars)) or 1.0
     elements = []
     for i, bar in enumerate(panel.bars):
         y, length = i * 22, max(most * bar.value / longest, 1)

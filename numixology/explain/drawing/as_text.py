@@ -30,7 +30,7 @@ def panel_text(panel: Panel) -> str:
         >>> import numixology as nx
         >>> scene = nx.explain.draw("merge", num_tokens=2, hidden_dim=4, num_heads=2)
         >>> print(nx.explain.panel_text(scene.panels[0]))
-        Step 3: Flatten  (2, 2, 2, 2) -> (2, 4, 2), contiguous
+        Step 3: Flatten  (2, 2, 2, 2) -> (2, 4, 2)
           0 to 1, head 0: [a1,a2] [b1,b2]
           2 to 3, head 1: [a3,a4] [b3,b4]
         <BLANKLINE>
@@ -109,16 +109,20 @@ def _matrix(grid: Grid) -> list[str]:
 
 
 def _boxes(graph: Graph) -> list[str]:
-    """Name, shape and remark of each; and what it reads, unless that is just the one before."""
+    """Name, shape and remark of each; and what it reads, unless boxes stand in one column and it
+    is just the one before."""
     names = _told_apart(graph)
     wide = max(len(box.name) for box in graph.boxes)
+    aside = any(box.place[1] for box in graph.boxes)
     rows = []
     before: tuple[str, ...] = ()
     for box in graph.boxes:
         remark = box.remark
-        if box.reads and box.reads != before:
-            reads = " and ".join(names[key] for key in box.reads)
-            remark = f"{remark}; reads {reads}" if remark else f"reads {reads}"
+        if box.labels or (box.reads and (aside or box.reads != before)):
+            labels = [f"{label} from " for label in box.labels] or [""] * len(box.reads)
+            parts = (label + names[key] for label, key in zip(labels, box.reads, strict=True))
+            reads = ("" if box.labels else "reads ") + " and ".join(parts)
+            remark = f"{remark}; {reads}" if remark else reads
         rows.append((f"{box.name:{wide}}  {box.shape}".rstrip(), remark))
         before = (box.key,)
     return _beside(rows)
@@ -137,7 +141,7 @@ def _told_apart(graph: Graph) -> dict[str, str]:
 
 
 def _bars(panel: Bars) -> list[str]:
-    longest = max(bar.value for bar in panel.bars) or 1.0
+    longest = max(panel.full, *(bar.value for bar in panel.bars)) or 1.0
     names = max(len(bar.name) for bar in panel.bars)
     labels = max(len(bar.label) for bar in panel.bars)
     return [

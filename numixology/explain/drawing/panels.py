@@ -64,15 +64,17 @@ class Cell(NamedTuple):
         label: what stands in the cell.
         group: which of several families it belongs to, usually the token it came from; cells of
             one group are tinted alike. None for no tint.
+        other: the group of a value that was added to it; such a cell has both tints.
 
     Example:
         >>> import numixology as nx
         >>> nx.explain.Cell("a1", 0)
-        Cell(label='a1', group=0)
+        Cell(label='a1', group=0, other=None)
     """
 
     label: str
     group: int | None = None
+    other: int | None = None
 
 
 class Row(NamedTuple):
@@ -132,6 +134,7 @@ class Box(NamedTuple):
         remark: what is said beside it; empty for none.
         reads: the keys of the boxes that it reads.
         place: row, from the top, and column, from the left, where it stands.
+        labels: what is written on the arrow from each box that it reads; empty for none.
 
     Example:
         >>> import numixology as nx
@@ -145,6 +148,7 @@ class Box(NamedTuple):
     remark: str = ""
     reads: tuple[str, ...] = ()
     place: tuple[int, int] = (0, 0)
+    labels: tuple[str, ...] = ()
 
 
 class Graph(NamedTuple):
@@ -226,6 +230,7 @@ class Bars(NamedTuple):
         title: the heading.
         bars: from top to bottom.
         note: a sentence below; empty for none.
+        full: the value of a bar of full length, for panels on one scale; 0 for the longest bar's.
 
     Example:
         >>> import numixology as nx
@@ -242,6 +247,7 @@ class Bars(NamedTuple):
     title: str
     bars: tuple[Bar, ...]
     note: str = ""
+    full: float = 0.0
 
 
 class Series(NamedTuple):
@@ -336,6 +342,8 @@ def checked(panel: Panel) -> Panel:
             if unknown or len(set(known)) < len(known):
                 got = f"{unknown or known}"
                 raise _misfit(panel, "has one box for each key that is read", got, "name them all")
+            if any(len(box.labels) not in (0, len(box.reads)) for box in panel.boxes):
+                raise _misfit(panel, "has a label for each arrow or for none", "others", "add some")
         case Table():
             lengths = {len(row) for row in (panel.header, tuple(panel.align), *panel.rows)}
             if len(lengths) > 1:

@@ -245,20 +245,21 @@ def memory_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
         "Attention, the scores alone: HT^2": [one.score_numbers for one in found],
         "Attention, all of it: 4TD + HT^2": [one.attention_numbers for one in found],
     }
+    full = max(map(max, kept.values()))
     return Scene(
-        f"Numbers kept for one sequence, D = {hidden_dim}, H = {num_heads}",
+        f"Numbers kept for one sequence, D = {hidden_dim}, H = {num_heads}; one scale for all bars",
         "Bars for four lengths: the mixer's grow with T, the scores with its square, and all that "
         "attention keeps in between.",
-        tuple(_growth(title, numbers) for title, numbers in kept.items()),
+        tuple(_growth(title, numbers, full) for title, numbers in kept.items()),
     )
 
 
-def _growth(title: str, numbers: list[int]) -> Bars:
+def _growth(title: str, numbers: list[int], full: int) -> Bars:
     bars = [
         Bar(f"T = {num_tokens}", number, f"{number / numbers[0]:.3g}x ({number:,})")
         for num_tokens, number in zip(_MEMORY_LENGTHS, numbers, strict=True)
     ]
-    return Bars(title, tuple(bars))
+    return Bars(title, tuple(bars), full=full)
 
 
 def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:

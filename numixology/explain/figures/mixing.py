@@ -2,7 +2,8 @@
 
 Nothing here knows what a step does. The mixer is run on 0, 1, 2, …, and its steps are traced: every
 number that it hands on then says which feature of which token it was. The features of the first
-token are called a1, a2, …, as in the guide, those of the second b1, b2, …
+token are called a1, a2, …, as in the guide, those of the second b1, b2, … A norm needs numbers: for
+the last step the mixer is run once more, on random digits, which are shown before.
 """
 
 from collections.abc import Sequence
@@ -37,22 +38,24 @@ _HEADINGS = {
     "unflatten": ("Unflatten", "heads and tokens apart again: equal to step 2"),
     "restore": ("Permute back", "tokens first again: equal to step 1, so nothing has mixed"),
     "merge": ("Merge", ""),
-    "residual": ("Residual", "the input is added"),
+    "residual": ("Residual", "the input, and what mixing put in its place"),
+    "numbers": ("", "a norm needs numbers: each letter is now a random digit"),
     "norm": ("LayerNorm", "each token to mean 0 and variance 1"),
 }
 
 #: The guide's numbering of the steps, and what becomes of it when its source is followed.
-_NUMBERS = ("0", "1", "2", "3", "4", "5", "6")
-_GUIDE_NUMBERS = ("0", "1", "2", "3", "4", "5a", "5b", "6a", "6b")
+_NUMBERS = ("0", "1", "2", "3", "4", "5", "5", "6")
+_GUIDE_NUMBERS = ("0", "1", "2", "3", "4", "5a", "5b", "6a", "6a", "6b")
 
 V = TypeVar("V")
 
 
 class _Walk(NamedTuple):
-    """One run of a mixer: its steps, the names of its input, and its sizes."""
+    """One mixer: its steps, the names and the digits of its input (T, D), and its sizes."""
 
     steps: list[Step]
     names: Array
+    digits: Array
     mixing: Mixing
     num_heads: int
 
@@ -98,7 +101,7 @@ def mixer_scene(
         >>> import numixology as nx
         >>> scene = nx.explain.mixer_scene(2, 4, 2)
         >>> print(nx.explain.panel_text(scene.panels[4]))
-        Step 4: Merge  (2, 4, 2) -> (2, 2, 4), contiguous
+        Step 4: Merge  (2, 4, 2) -> (2, 2, 4)
           Token 0: [a1,a2,b1,b2]
           Token 1: [a3,a4,b3,b4]
         <BLANKLINE>
@@ -110,7 +113,7 @@ def mixer_scene(
         f"D = {counted(hidden_dim, 'feature')}, "
         f"H = {counted(num_heads, 'head')} of d = {walk.head_dim}"
     )
-    description = f"The values of the first sequence at each of {len(walk.steps) - 1} steps."
+    description = f"The values of the first sequence at each of {len(walk.steps) - 2} steps."
     return Scene(title, description, tuple(_panel(walk, i) for i in range(len(walk.steps))))
 
 
@@ -144,15 +147,16 @@ def step_scene(
         >>> import numixology as nx
         >>> scene = nx.explain.draw("permute", num_tokens=3, hidden_dim=4, num_heads=2)
         >>> print(scene.panels[1].title)
-        Step 2: Permutation  (2, 3, 2, 2) -> (2, 2, 3, 2), not contiguous
+        Step 2: Permutation  (2, 3, 2, 2) -> (2, 2, 3, 2)
     """
     walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)
-    known = [step.name for step in walk.steps]
-    if name not in known[1:]:
+    names = [step.name for step in walk.steps]
+    known = [one for one in names[1:] if one != "numbers"]
+    if name not in known:
         raise ArgumentError(
-            "a step has one of the names that the mixer gives", repr(name), ", ".join(known[1:])
+            "a step has one of the names that the mixer gives", repr(name), ", ".join(known)
         )
-    i = known.index(name)
+    i = names.index(name)
     panels = (_panel(walk, i - 1), _panel(walk, i))
     title = panels[1].title.partition("  ")[0]
     return Scene(title, f"The values before the step {name} and after it.", panels)
@@ -162,20 +166,22 @@ def _walk(num_tokens: int, hidden_dim: int, num_heads: int, batch: int, mixing: 
     within(_MOST_NUMBERS, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     mixer = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing)
     x = np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
-    names = feature_names(num_tokens, hidden_dim)
-    return _Walk(steps_of(mixer, tensor(x)), names, mixing, num_heads)
+    digits = np.random.default_rng(0).integers(0, 10, x.shape)
+    *_, numbers, norm = steps_of(mixer, tensor(digits + 0.0))
+    steps = [*steps_of(mixer, tensor(x))[:-1], numbers._replace(name="numbers"), norm]
+    return _Walk(steps, feature_names(num_tokens, hidden_dim), digits[0], mixing, num_heads)
 
 
 def _panel(walk: _Walk, i: int) -> Panel:
     step = walk.steps[i]
     heading, note = _HEADINGS[step.name]
-    if i == 0:
+    number = (_GUIDE_NUMBERS if walk.mixing == "guide" else _NUMBERS)[i]
+    if step.name == "numbers":
+        title = f"Step {number} in numbers  {step.shape}"
+    elif i == 0:
         title = f"{heading}  {step.shape}"
     else:
-        number = (_GUIDE_NUMBERS if walk.mixing == "guide" else _NUMBERS)[i]
-        memory = "contiguous" if step.contiguous else "not contiguous"
-        arrow = f"{walk.steps[i - 1].shape} -> {step.shape}, {memory}"
-        title = f"Step {number}: {heading}  {arrow}"
+        title = f"Step {number}: {heading}  {walk.steps[i - 1].shape} -> {step.shape}"
     if step.name == "merge":
         note = _verdict(walk)
     form, rows = _rows(walk, step)
@@ -193,44 +199,46 @@ def _verdict(walk: _Walk) -> str:
 
 def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]]:
     """The rows that the guide draws for this step, and how text lists them."""
-    T = len(walk.names)
-    if step.name == "residual":
+    T, D = walk.names.shape
+    if step.name in ("residual", "numbers", "norm"):
         merge = next(one for one in walk.steps if one.name == "merge")
-        mixed = walk.names.reshape(-1)[merge.value[0].astype(int)]
-        sums = np.char.add(np.char.add(walk.names, "+"), mixed)
-        return "nested", [_row(f"Token {t}", sums[t : t + 1]) for t in range(T)]
-    if step.name == "norm":
-        numbers = np.array([[f"{value:.2f}" for value in row] for row in step.value[0]])
-        return "nested", [_row(f"Token {t}", numbers[t : t + 1]) for t in range(T)]
+        came = merge.value[0].astype(int)
+        terms = walk.names if step.name == "residual" else walk.digits.astype("U1")
+        labels = np.char.add(np.char.add(terms, "+"), terms.reshape(-1)[came])
+        if step.name == "norm":
+            labels = np.array([[f"{value:.2f}" for value in row] for row in step.value[0]])
+        own = np.broadcast_to(np.arange(T)[:, None], came.shape)
+        sums = zip(labels[:, None], own[:, None], came[:, None] // D, strict=True)
+        return "nested", _shown([(f"Token {t}", row) for t, row in enumerate(sums)])
     indices = step.value[0].astype(int)
     labels = walk.names.reshape(-1)[indices]
-    tokens = indices // walk.names.shape[1]
+    tokens = indices // D
     if step.name == "flatten":  # (H·T, d), listed head by head
         spans = [range(h * T, h * T + T) for h in range(walk.num_heads)]
-        return "flat", [
-            _row(f"{span[0]} to {span[-1]}, head {h}", labels[span], tokens[span])
-            for h, span in enumerate(spans)
-        ]
+        names = [f"{span[0]} to {span[-1]}, head {h}" for h, span in enumerate(spans)]
+        flat = [(labels[span], tokens[span]) for span in spans]
+        return "flat", _shown([*zip(names, flat, strict=True)])
     kind = "Head" if step.name in ("permute", "unflatten") else "Token"
     if labels.ndim == 2:  # not cut into chunks
         labels, tokens = labels[:, None], tokens[:, None]
-    return "nested", [
-        _row(f"{kind} {i}", *row) for i, row in enumerate(zip(labels, tokens, strict=True))
-    ]
+    rows = zip(labels, tokens, strict=True)
+    return "nested", _shown([(f"{kind} {i}", row) for i, row in enumerate(rows)])
 
 
-def _row(name: str, labels: Array, tokens: Array | None = None) -> Row:
-    """A row of chunks (n, d), tinted by the tokens that the values came from.
+def _shown(rows: Sequence[tuple[str, tuple[Array, ...]]]) -> list[Row]:
+    """Rows of chunks, from their labels (n, d) and the tokens that the values came from.
 
-    It shows as many of them, and of the values of each, as there is room for.
+    They show as many chunks, and values of each, as there is room for.
     """
-    chunks = []
-    for i, chunk in enumerate(labels):
-        groups = [None] * len(chunk) if tokens is None else tokens[i].tolist()
-        cells = [Cell(str(label), group) for label, group in zip(chunk, groups, strict=True)]
-        chunks.append(tuple(cells))
-    wide = labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
-    return Row(name, few_chunks(chunks, wide))
+    found = []
+    for name, (labels, *tokens) in rows:
+        chunks = [
+            tuple(Cell(str(label), *map(int, came)) for label, *came in zip(*parts, strict=True))
+            for parts in zip(labels, *tokens, strict=True)
+        ]
+        wide = labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
+        found.append(Row(name, few_chunks(chunks, wide)))
+    return found
 
 
 def few_chunks(chunks: Sequence[tuple[Cell, ...]], wide: int) -> tuple[tuple[Cell, ...], ...]:

@@ -32,7 +32,7 @@ _STOPS = (
     _Stop("token_embedding", "Token embeddings", "Row n of the table for id n."),
     _Stop("position_embedding", "Position embeddings", "One row per place, whatever the id."),
     _Stop("embedding", "Their sum x", "What the first layer reads."),
-    _Stop("merge", "Mixed", "The values of x, regrouped; the tints tell whose they were."),
+    _Stop("merge", "Mixed", "The chunks of x, regrouped."),
     _Stop("residual", "x + mixed"),
     _Stop("norm", "Normalized: y", "The mixer's output."),
     _Stop("norm", "Normalized again", "The network begins with a norm of its own."),

@@ -71,6 +71,7 @@ def test_a_box_says_what_it_reads_unless_that_is_the_one_before() -> None:
         Box("f", "double", "(3,)", "twice", ("x",)),
         Box("g", "negate", "(3,)", "", ("x",)),
         Box("h", "add", "(3,)", "both", ("f", "g")),
+        Box("back", "sum", "", "", ("h",), labels=("2 * 3",)),
         Box("end", "output"),
     )
     assert panel_text(Graph("G", boxes)).split("\n")[1:] == [
@@ -78,6 +79,7 @@ def test_a_box_says_what_it_reads_unless_that_is_the_one_before() -> None:
         "  double  (3,)  twice",
         "  negate  (3,)  reads input",
         "  add     (3,)  both; reads double and negate",
+        "  sum           2 * 3 from add",
         "  output",
     ]
 

@@ -145,10 +145,10 @@ def test_text_svg_and_json_hold_the_values_of_every_step(T, H, d, mixing) -> Non
     names = [f"{'abcde'[t]}{i + 1}" for t in range(T) for i in range(D)]
     steps = nx.functional.mixing_steps(np.arange(T * D).reshape(1, T, D), H, mixing=mixing)
     whole = ElementTree.fromstring(scene.svg())
-    blocks = re.split(r"\n\n(?=Input|Step)", scene.text())[1:]
-    fields = json.loads(scene.json())["panels"]
-    pictures = whole.findall(f"{SVG}svg")
-    assert len(blocks) == len(fields) == len(pictures) == len(steps) + 2
+    blocks = re.split(r"\n\n(?=Input|Step)", scene.text())[1:-2]
+    fields = json.loads(scene.json())["panels"][:-2]
+    pictures = whole.findall(f"{SVG}svg")[:-2]
+    assert len(blocks) == len(fields) == len(pictures) == len(steps) + 1
     for block, panel, picture, step in zip(blocks, fields, pictures, steps.values(), strict=False):
         expected = [names[i] for i in step.ravel()]
         listed = block.split("\n\n")[0].split("\n", 1)[1]  # neither title nor note

@@ -120,6 +120,7 @@ def test_the_bars_of_memory_are_as_long_as_they_say() -> None:
             factor, numbers = bar.label.split()
             assert number(numbers.strip("()")) == bar.value
             assert float(factor[:-1]) == pytest.approx(bar.value / panel.bars[0].value, rel=0.005)
+    assert {panel.full for panel in memory_scene().panels} == {4 * 1024 * 768 + 12 * 1024**2}
     longest = [panel.bars[-1].label.split()[0] for panel in memory_scene().panels]
     assert longest == ["8x", "64x", "26.7x"]
 
