@@ -67,6 +67,7 @@ html_math_renderer = "mathml"
 html_title = f"numixology {release}"
 html_static_path = ["_static"]
 html_css_files = ["glossary.css"]
+html_search_scorer = str(DOCS / "_ext" / "search_scores.js")
 templates_path = ["_templates"]
 html_last_updated_fmt = None
 html_copy_source = False

@@ -26,22 +26,6 @@ class Summary(SphinxDirective):
         return [summary()]
 
 
-def described(section: nodes.Element) -> list[addnodes.desc]:
-    """The names that a section describes itself; neither members nor those of sections in it."""
-    return [
-        found
-        for found in section.findall(addnodes.desc)
-        if not any(isinstance(above, addnodes.desc) for above in parents(found, section))
-    ]
-
-
-def parents(node: nodes.Node, end: nodes.Node) -> list[nodes.Node]:
-    above = []
-    while (node := node.parent) is not end:
-        above.append(node)
-    return above
-
-
 def first_sentence(found: addnodes.desc) -> list[nodes.Node]:
     """What stands before the first full stop, with its links and formulas."""
     words: list[nodes.Node] = []
@@ -75,7 +59,8 @@ def fill(app: Sphinx, doctree: nodes.document) -> None:
         page = place.parent
         parts: list[nodes.Node] = []
         for section in page.findall(nodes.section):
-            if section is not page and (names := described(section)):
+            names = [part for part in section.children if isinstance(part, addnodes.desc)]
+            if names:
                 link = nodes.reference(
                     "", section[0].astext(), internal=True, refid=section["ids"][0]
                 )
