@@ -1,7 +1,7 @@
 """How often is gradcheck right about a gradient that somebody wrote by hand?
 
     python tests/sweeps/random_gradients.py --write docs/random_gradients.txt --runs 20000
-    python tests/sweeps/random_gradients.py --only 1234 --right
+    python tests/sweeps/random_gradients.py --only "Huber loss:123" --right
 
 A run draws a function, its shapes, numbers and constants, and its gradient as textbooks write it.
 Half of the runs check that gradient; the other half make a mistake in it that people make.
@@ -22,12 +22,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 # Run as a script, this file is not where its neighbors are looked for.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from sweeps import random_gradients_layers  # noqa: F401 (its families enlist themselves)
 from sweeps.random_gradients_drawing import Array, Draw, Made, Vjp
 from sweeps.random_gradients_functions import FAMILIES, Family
 from sweeps.random_gradients_mistakes import change_of_call, change_of_result, listed, mapped
@@ -65,9 +67,13 @@ class Outcome(NamedTuple):
 
 
 def drawn(seed: int, number: int, right: bool) -> Case:
-    """The case of this number."""
-    rng = np.random.default_rng((seed, number, int(right)))
-    one = FAMILIES[number % len(FAMILIES)]
+    """The case of this number, which is another one of its family if there are more families."""
+    return drawn_of(FAMILIES[number % len(FAMILIES)], seed, number // len(FAMILIES), right)
+
+
+def drawn_of(one: Family, seed: int, number: int, right: bool) -> Case:
+    """The case of a family that has this number in it."""
+    rng = np.random.default_rng((seed, crc32(one.name.encode()), number, int(right)))
     single = one.single and rng.random() < 0.08
     draw = Draw(rng, plain=single)
     with np.errstate(all="ignore"):
@@ -273,7 +279,7 @@ def described(one: Outcome) -> str:
     inputs = ", ".join(repr(np.asarray(x).tolist())[:90] for x in case.made.inputs)
     wrong = f"  mistake: {case.mistake}, size {one.size:.1e}\n" if case.mistake else ""
     return (
-        f"{case.number} {case.family.name} [{case.kinds}]: {one.verdict}\n{wrong}"
+        f"{case.family.name}:{case.number} [{case.kinds}]: {one.verdict}\n{wrong}"
         f"  {one.reason[:200]} (detectable {one.detectable:.1e})\n  inputs {inputs}"
     )
 
@@ -283,11 +289,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int)
+    parser.add_argument("--only", metavar="FAMILY:NUMBER")
     parser.add_argument("--right", action="store_true", help="with --only: the right gradient")
     args = parser.parse_args(argv)
     if args.only is not None:
-        print(described(outcome(drawn(args.seed, args.only, args.right))))
+        name, number = args.only.rsplit(":", 1)
+        one = next(one for one in FAMILIES if one.name == name)
+        print(described(outcome(drawn_of(one, args.seed, int(number), args.right))))
         return 0
     for right in (True, False):
         counts: Counter[str] = Counter()
