@@ -1,324 +1,205 @@
 """How often is gradcheck right about a gradient that somebody wrote by hand?
 
-    python tests/sweeps/random_gradients.py --write docs/random_gradients.txt --runs 20000
+    python tests/sweeps/random_gradients.py --runs 20000 --write docs/random_gradients.txt
     python tests/sweeps/random_gradients.py --only "Huber loss:123" --right
 
 A run draws a function, its shapes, numbers and constants, and its gradient as textbooks write it.
-Half of the runs check that gradient; the other half make a mistake in it that people make.
-
-What a mistake amounts to is computed here, and not asked of the check: from the cotangent that the
-check hands over, the right gradient in extended precision, and the largest difference relative to
-the largest entry of that input's gradient. A pass is an offence if this exceeds what the report
-says it would have caught. At a kink or a tie several gradients are right; there the right one is
-taken at many points around, and only what lies outside of all of them counts.
+There are as many runs in which a mistake is made that people make. Of a wrong gradient that passes
+the report says how small an error would have been caught; if this one was larger, the claim was
+false. torch and JAX are asked about the same functions and gradients, but not about float32, nor
+about numixology's tape.
 """
 
 import argparse
-import math
 import sys
 import time
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 
 # Run as a script, this file is not where its neighbors are looked for.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sweeps import random_gradients_layers  # noqa: F401 (its families enlist themselves)
-from sweeps.random_gradients_drawing import Array, Draw, Made, Vjp
-from sweeps.random_gradients_functions import FAMILIES, Family
-from sweeps.random_gradients_mistakes import change_of_call, change_of_result, listed, mapped
+from sweeps.random_gradients_cases import FAMILIES, Outcome, drawn, drawn_of, outcome
 
-import numixology as nx
+from numixology.text import columns
 
-#: Below this a mistake is rounding, and another one is drawn.
-_LEAST = 2e-13
-_EXTENDED = np.longdouble
+#: Sizes of mistakes, in the rows of a table.
+_SIZES = (1e-1, 1e-3, 1e-6, 1e-9, 1e-12, 0.0)
+_TOOLS = ("torch", "JAX")
 
 
-class Case(NamedTuple):
-    """A function with a gradient, and what is known about it."""
-
-    number: int
-    family: Family
-    made: Made
-    mistake: str  # empty if the gradient is right
-    vjp: Vjp
-    kinds: str
+def outcomes(numbers: Iterable[int], right: bool, seed: int, elsewhere: bool) -> Iterator[Outcome]:
+    others = tools() if elsewhere else {}
+    for number in numbers:
+        yield outcome(drawn(seed, number, right), others)
 
 
-class Outcome(NamedTuple):
-    """What a check said, and how wrong the gradient was."""
+def tools() -> dict[str, Callable[..., str]]:
+    if find_spec("torch") is None or find_spec("jax") is None:
+        return {}
+    from sweeps import random_gradients_elsewhere
 
-    case: Case
-    verdict: str
-    size: float
-    detectable: float
-    seconds: float
-    reason: str
-
-
-# Drawing --------------------------------------------------------------------------------
+    return {
+        "torch": random_gradients_elsewhere.by_torch,
+        "JAX": random_gradients_elsewhere.by_jax,
+    }
 
 
-def drawn(seed: int, number: int, right: bool) -> Case:
-    """The case of this number, which is another one of its family if there are more families."""
-    return drawn_of(FAMILIES[number % len(FAMILIES)], seed, number // len(FAMILIES), right)
+# Tables ---------------------------------------------------------------------------------
 
 
-def drawn_of(one: Family, seed: int, number: int, right: bool) -> Case:
-    """The case of a family that has this number in it."""
-    rng = np.random.default_rng((seed, crc32(one.name.encode()), number, int(right)))
-    single = one.single and rng.random() < 0.08
-    draw = Draw(rng, plain=single)
-    with np.errstate(all="ignore"):
-        while True:
-            draw.kinds.clear()
-            made = one.make(draw)
-            if single:
-                made = made._replace(inputs=tuple(map(in_single, made.inputs)))
-            if usable(made):
-                name, vjp = ("", made.vjp) if right else mistaken(draw, made)
-                if vjp is not None:
-                    break
-    kinds = ", ".join((*draw.kinds, *(["float32"] if single else [])))
-    return Case(number, one, made, name, vjp, kinds)
+def verdicts(found: Sequence[Outcome], tool: str) -> list[str]:
+    """What a tool said, where it was asked."""
+    if tool == "numixology":
+        return [one.verdict for one in found]
+    return [one.elsewhere[tool] for one in found if tool in one.elsewhere]
 
 
-def in_single(x: Array) -> Array:
-    return np.asarray(x, np.float32) if np.asarray(x).dtype.kind == "f" else x
+def share(said: Sequence[str], *wanted: str) -> str:
+    if not said:
+        return "-"
+    part = sum(one in wanted for one in said) / len(said)
+    return f"{part:.2%}" if 0 < part < 0.01 else f"{part:.1%}"
 
 
-def usable(made: Made) -> bool:
-    """Whether function and gradient are finite there, and some gradient is not zero."""
-    try:
-        out = made.fn(*made.inputs)
-        ones = mapped(lambda y: np.ones(np.shape(y)), out)
-        found = listed(made.vjp(ones, *made.inputs))
-    except (ValueError, np.linalg.LinAlgError):
-        return False
-    flat = listed(tuple(out.values()) if isinstance(out, dict) else out)
-    finite = all(np.isfinite(y).all() for y in (*flat, *found))
-    return finite and all(np.size(g) and np.any(g) for g in found)
-
-
-def mistaken(draw: Draw, made: Made) -> tuple[str, Vjp | None]:
-    """A mistake that shows at these inputs, and the wrong gradient."""
-    out = made.fn(*made.inputs)
-    probe = mapped(lambda y: draw.rng.standard_normal(np.shape(y)), out)
-    shapes = [np.shape(g) for g in listed(made.vjp(probe, *made.inputs))]
-    for _ in range(8):
-        kind = draw.among("own", "own", "own", "result", "result", "call")
-        name, wrong = "", made.vjp
-        if kind == "own" and made.mistakes:
-            name = draw.among(*made.mistakes)
-            wrong = made.mistakes[name]
-        elif kind == "result":
-            if (changed := change_of_result(draw, shapes)) is None:
-                continue
-            name, wrong = changed[0], after(made.vjp, changed[1])
-        elif kind == "call":
-            name, wrong = change_of_call(draw, made.vjp, made.fn)
-            if name in ("stale cotangent", "result added to the last one"):
-                return name, wrong
-        try:
-            if name and size_of(made, wrong, probe) > _LEAST:
-                return name, wrong
-        except (ValueError, IndexError):
-            continue
-    return "", None
-
-
-def after(vjp: Vjp, change: Callable[[list[Array]], list[Array]]) -> Vjp:
-    return lambda ct, *inputs: tuple(change(listed(vjp(ct, *inputs))))
-
-
-# How wrong ------------------------------------------------------------------------------
-
-
-def extended(x: Any) -> Any:
-    return np.asarray(x, _EXTENDED) if np.asarray(x).dtype.kind == "f" else x
-
-
-def truths(made: Made, ct: Any) -> list[list[Array]]:
-    """The right gradient in extended precision, and at a kink those of points around it."""
-    vjp = made.exact or made.vjp
-    inputs, ct = tuple(map(extended, made.inputs)), mapped(extended, ct)
-    rng = np.random.default_rng(0)
-
-    def around() -> list[Array]:
-        moved = [
-            x + np.where(x == 0, 1e-25, 4e-18 * np.abs(x)) * rng.uniform(-1, 1, np.shape(x))
-            if np.asarray(x).dtype.kind == "f"
-            else x
-            for x in inputs
-        ]
-        return [np.asarray(g) for g in listed(vjp(ct, *moved))]
-
-    try:
-        found = [[np.asarray(g) for g in listed(vjp(ct, *inputs))], around(), around()]
-    except TypeError:  # NumPy's linear algebra has no extended precision
-        ct = mapped(lambda one: np.asarray(one, float), ct)
-        return [[np.asarray(g) for g in listed(vjp(ct, *made.inputs))]]
-    if any(off(a, b) > 1e-13 for b in found[1:] for a in found[:1]):
-        found += [around() for _ in range(24)]
-    for other in (made.vjp, *made.others) if made.others else ():
-        found.append([np.asarray(g) for g in listed(other(ct, *inputs))])
-    return [one for one in found if all(np.isfinite(g).all() for g in one)] or found[:1]
-
-
-def off(gradients: Sequence[Array], others: Sequence[Array]) -> float:
-    """The largest difference, relative to the largest entry of that input's gradient."""
-    return max(
-        float(np.abs(a - b).max(initial=0) / (np.abs(b).max(initial=0) or 1e-300))
-        for a, b in zip(gradients, others, strict=True)
+def of_the_right(found: Sequence[Outcome]) -> str:
+    rows = []
+    for tool in ("numixology", *_TOOLS):
+        if said := verdicts(found, tool):
+            row = [share(said, verdict) for verdict in ("pass", "fail", "inconclusive", "raised")]
+            rows.append([tool, f"{len(said):,}", *row])
+    return columns(
+        ["right gradients", "runs", "pass", "fail", "inconclusive", "raises"], rows, "<>>>>>"
     )
 
 
-def size_of(made: Made, wrong: Vjp, ct: Any) -> float:
-    return sizes_of(made, [np.asarray(g) for g in listed(wrong(ct, *made.inputs))], ct)
+def of_the_wrong(found: Sequence[Outcome], title: str, groups: dict[str, list[Outcome]]) -> str:
+    """Of the wrong ones, what passes."""
+    rows = []
+    for name, members in {**groups, "all": list(found)}.items():
+        if not members:
+            continue
+        said = verdicts(members, "numixology")
+        passed = [share(said, "fail", "raised"), share(said, "inconclusive"), share(said, "pass")]
+        false = str(sum(one.offends for one in members))
+        others = [share(verdicts(members, tool), "pass") for tool in _TOOLS]
+        rows.append([name, f"{len(members):,}", *passed, false, *others])
+    header = [title, "runs", "fail", "inconcl.", "pass", "false claims", "torch", "JAX"]
+    return columns(header, rows, "<>>>>>>>")
 
 
-def sizes_of(made: Made, wrong: Sequence[Array], ct: Any) -> float:
-    """How far these gradients are from all that are right."""
-    found = truths(made, ct)
-    if any(g.shape != np.shape(x) for g, x in zip(wrong, found[0], strict=True)):
-        return math.inf
-    largest = [float(np.abs(g).max(initial=0)) or 1e-300 for g in found[0]]
-    wrong = [np.asarray(g, _EXTENDED) for g in wrong]
-    if not all(np.isfinite(g).all() for g in wrong):
-        return math.inf
-    distances, kinked = [], []
-    for i, g in enumerate(wrong):
-        each = np.stack([one[i] for one in found])
-        low, high = each.min(0), each.max(0)
-        distances.append(np.maximum(np.maximum(low - g, g - high), 0) / largest[i])
-        kinked.append(high - low > 1e-13 * largest[i])
-    size = max(float(d.max(initial=0)) for d in distances)
-    count = sum(int(k.sum()) for k in kinked)
-    if count:  # tied inputs moved together: what all right gradients add up to there
-        sums = [sum(float(one[i][k].sum()) for i, k in enumerate(kinked)) for one in found]
-        mine = sum(float(wrong[i][k].sum()) for i, k in enumerate(kinked))
-        if max(sums) - min(sums) < 1e-12 * max(largest):
-            size = max(size, abs(mine - sums[0]) / count / max(largest))
-    return size
+def by_size(found: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    groups: dict[str, list[Outcome]] = {}
+    above = np.inf
+    for least in _SIZES:
+        name = f"{least:.0e} and more" if np.isinf(above) else f"{least:.0e} to {above:.0e}"
+        name = name if least else f"below {above:.0e}"
+        groups[name] = [one for one in found if least <= one.size < above or one.size == above]
+        above = least
+    return groups
 
 
-# Checking -------------------------------------------------------------------------------
+def by(found: Sequence[Outcome], key: Callable[[Outcome], str]) -> dict[str, list[Outcome]]:
+    groups: dict[str, list[Outcome]] = {}
+    for one in sorted(found, key=key):
+        groups.setdefault(key(one), []).append(one)
+    return groups
 
 
-class Recorder:
-    """A gradient that remembers the first cotangent it was given, and what it returned."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        self.first: tuple[Any, list[Array]] | None = None
-        self.later: list[tuple[Any, list[Array]]] = []
-
-    def __call__(self, ct: Any, *inputs: Any) -> Any:
-        kept = mapped(np.array, ct)
-        found = self.case.vjp(ct, *inputs)
-        if len(self.later) < 3:
-            same = all(
-                np.array_equal(a, b) for a, b in zip(inputs, self.case.made.inputs, strict=True)
-            )
-            if same:
-                self.later.append((kept, [np.array(g) for g in listed(found)]))
-        return found
-
-    def size(self) -> float:
-        """How wrong the gradient is with the first cotangent; with state, in a later call."""
-        made = self.case.made
-        sizes = [sizes_of(made, found, ct) for ct, found in self.later]
-        return max(sizes, default=math.nan) if stateful(self.case) else (sizes or [math.nan])[0]
+def of_functions(right: Sequence[Outcome], wrong: Sequence[Outcome]) -> str:
+    """Per function: right gradients that fail, and wrong ones that pass."""
+    rows = []
+    for family in FAMILIES:
+        good = [one for one in right if one.case.family is family]
+        bad = [one for one in wrong if one.case.family is family]
+        if not good or not bad:
+            continue
+        fails = [share(verdicts(good, t), "fail", "raised") for t in ("numixology", *_TOOLS)]
+        passes = [share(verdicts(bad, tool), "pass") for tool in ("numixology", *_TOOLS)]
+        rows.append([family.name, *fails, *passes])
+    header = ["function", "right fail", "torch", "JAX", "wrong pass", "torch", "JAX"]
+    return columns(header, rows, "<>>>>>>")
 
 
-def stateful(case: Case) -> bool:
-    return case.mistake in ("stale cotangent", "result added to the last one")
+def tables(right: Sequence[Outcome], wrong: Sequence[Outcome]) -> str:
+    common = {
+        name: found
+        for name, found in by(wrong, lambda one: one.case.mistake).items()
+        if len(found) >= len(wrong) / 200
+    }
+    return "\n\n".join(
+        [
+            of_the_right(right),
+            of_the_wrong(wrong, "wrong by", by_size(wrong)),
+            of_the_wrong(wrong, "mistake", common),
+            of_functions(right, wrong),
+        ]
+    )
 
 
-def outcome(case: Case) -> Outcome:
-    """What gradcheck says."""
-    recorder = Recorder(case)
-    started = time.perf_counter()
-    detectable = math.nan
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            report = nx.gradcheck(
-                case.made.fn, *case.made.inputs, vjp=recorder, rng=case.number % 97
-            )
-        verdict, reason, detectable = report.verdict, report.reason, report.detectable
-    except Exception as error:  # whatever a check raises, a user meets
-        verdict, reason = "raised", f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - started
-    size = 0.0
-    if case.mistake:
-        with np.errstate(all="ignore"):
-            size = recorder.size()
-    return Outcome(case, verdict, size, detectable, seconds, reason)
-
-
-def offends(one: Outcome) -> bool:
-    """Whether a wrong gradient passed although the report says that it would be caught."""
-    return bool(one.case.mistake) and one.verdict == "pass" and one.size > 1.01 * one.detectable
-
-
-def outcomes(numbers: Iterator[int] | range, right: bool, seed: int) -> Iterator[Outcome]:
-    for number in numbers:
-        yield outcome(drawn(seed, number, right))
+# Running --------------------------------------------------------------------------------
 
 
 def described(one: Outcome) -> str:
     case = one.case
-    inputs = ", ".join(repr(np.asarray(x).tolist())[:90] for x in case.made.inputs)
+    inputs = ", ".join(repr(np.asarray(x).tolist()) for x in case.made.inputs)
     wrong = f"  mistake: {case.mistake}, size {one.size:.1e}\n" if case.mistake else ""
     return (
-        f"{case.family.name}:{case.number} [{case.kinds}]: {one.verdict}\n{wrong}"
-        f"  {one.reason[:200]} (detectable {one.detectable:.1e})\n  inputs {inputs}"
+        f"{one.name} [{case.kinds}]: {one.verdict}\n{wrong}"
+        f"  {one.reason} (detectable {one.detectable:.1e})\n  inputs {inputs}"
     )
+
+
+def watched(found: Iterable[Outcome], count: int, what: str) -> Iterator[Outcome]:
+    """The same, with a line on a terminal that counts them."""
+    started = time.perf_counter()
+    for done, one in enumerate(found, 1):
+        if sys.stderr.isatty() and (done % 20 == 0 or done == count):
+            rest = (time.perf_counter() - started) / done * (count - done)
+            end = "\r\x1b[K" if done == count else ""
+            line = f"\r\x1b[K{what}: {done:,} of {count:,}, {rest:.0f} s left{end}"
+            print(line, end="", file=sys.stderr, flush=True)
+        yield one
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=1000, help="right ones, and wrong ones (1000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", metavar="FAMILY:NUMBER")
-    parser.add_argument("--right", action="store_true", help="with --only: the right gradient")
-    args = parser.parse_args(argv)
-    if args.only is not None:
-        name, number = args.only.rsplit(":", 1)
-        one = next(one for one in FAMILIES if one.name == name)
-        print(described(outcome(drawn_of(one, args.seed, int(number), args.right))))
+    parser.add_argument("--only", metavar="FUNCTION:NUMBER", help="this case alone")
+    parser.add_argument("--right", action="store_true", help="with --only, the right gradient")
+    parser.add_argument("--alone", action="store_true", help="without torch and JAX")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables there too")
+    options = parser.parse_args(argv)
+    if options.only is not None:
+        name, number = options.only.rsplit(":", 1)
+        family = next(one for one in FAMILIES if one.name == name)
+        print(described(outcome(drawn_of(family, options.seed, int(number), options.right))))
         return 0
-    for right in (True, False):
-        counts: Counter[str] = Counter()
-        by_family: Counter[str] = Counter()
-        bad = []
-        spent = 0.0
-        began = time.perf_counter()
-        for one in outcomes(range(args.start, args.start + args.runs), right, args.seed):
-            counts[one.verdict] += 1
-            spent += one.seconds
-            if (right and one.verdict != "pass") or offends(one):
-                counts["offence"] += offends(one)
-                by_family[f"{one.verdict}: {one.case.family.name}: {one.case.mistake}"] += 1
-                bad.append(one)
-        took = time.perf_counter() - began
-        print("right" if right else "wrong", dict(counts))
-        print(f"{1e3 * spent / args.runs:.2f} ms a check, {1e3 * took / args.runs:.2f} ms a run")
-        for line, n in by_family.most_common():
-            print(f"  {n:4d} {line}")
-        for one in bad[:400]:
-            print(described(one))
-    return 0
+    numbers = range(options.runs)
+    right, wrong = (
+        list(
+            watched(
+                outcomes(numbers, good, options.seed, not options.alone),
+                options.runs,
+                "right ones" if good else "wrong ones",
+            )
+        )
+        for good in (True, False)
+    )
+    text = tables(right, wrong)
+    print(text)
+    if options.write:
+        options.write.write_text(f"{text}\n", encoding="utf-8")
+    bad = [one for one in right if one.verdict in ("fail", "raised")]
+    bad += [one for one in wrong if one.offends]
+    for one in bad:
+        print(described(one))
+    return int(bool(bad))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())
