@@ -86,7 +86,6 @@ ROOMS = (
         "explain.forms",
         "explain.cost.formulas",
         "explain.cost.counting",
-        "explain.cost.known",
         "explain.cost.closed_forms",
         "explain.cost.comparison",
         "explain.cost.scaling",

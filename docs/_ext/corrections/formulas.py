@@ -6,7 +6,8 @@ hold to the same count.
 
 import numpy as np
 
-from numixology.explain.cost.closed_forms import ClosedForm, ClosedRow, Formula, closed_form
+from numixology.explain.cost.closed_forms import closed_form, value
+from numixology.explain.cost.comparison import compare
 from numixology.explain.cost.counting import complexity
 from numixology.nn import LayerNorm, SelfAttention, TokenMixer
 
@@ -36,45 +37,32 @@ def mixer_flops(num_tokens: int, features: int) -> int:
 def attention_rows(layer: SelfAttention, num_tokens: int) -> dict[str, int]:
     """The rows of the guide's self-attention, in multiply-adds: 3TD², T²D, T²D and TD²."""
     form = closed_form(layer, 1, num_tokens)
-    counted = {row.name: row.multiply_adds.at(form.sizes) for row in form.rows}
+    counted = {row.name: value(row.multiply_adds, form.sizes) for row in form.rows}
     return {name: number for name, number in counted.items() if number}
 
 
 def softmax_flops(layer: SelfAttention, num_tokens: int) -> int:
     """Softmax of every row of scores: 5HT² - 2HT."""
     form = closed_form(layer, 1, num_tokens)
-    return _row(form, "softmax").flops.at(form.sizes)
+    return next(value(row.flops, form.sizes) for row in form.rows if row.name == "softmax")
 
 
 def attention_scores(layer: SelfAttention, num_tokens: int) -> int:
     """One score for every pair of tokens, in every head: HT²."""
-    form = closed_form(layer, 1, num_tokens)
-    return _row(form, "scores").written.at(form.sizes)
+    return compare(num_tokens, len(layer.query.weight), layer.num_heads).score_numbers
 
 
 def attention_activations(layer: SelfAttention, num_tokens: int) -> int:
     """Queries, keys, values, the scores, and their weighted values: 4TD + HT² numbers."""
-    form = closed_form(layer, 1, num_tokens)
-    made = ("QKV projections", "scores", "weighted values")
-    return sum(_row(form, name).written.at(form.sizes) for name in made)
+    return compare(num_tokens, len(layer.query.weight), layer.num_heads).attention_numbers
 
 
 def guide_ratio(layer: SelfAttention, num_tokens: int) -> float:
     """Attention's multiply-adds over the mixer's FLOPs, 8TD, as the guide's tables mix them."""
     attention = sum(attention_rows(layer, num_tokens).values())
-    return attention / _largest_of_mixer(num_tokens, layer.query.weight.shape[1])
+    return attention / (8 * num_tokens * len(layer.query.weight))
 
 
 def ratio(layer: SelfAttention, num_tokens: int) -> float:
     """Attention's FLOPs over the mixer's: a multiply-add is 2 FLOPs."""
     return 2 * guide_ratio(layer, num_tokens)
-
-
-def _largest_of_mixer(num_tokens: int, features: int) -> int:
-    """Of the mixer's FLOPs the term with the most factors, 8TD; the other is 2T."""
-    form = closed_form(TokenMixer(num_tokens, features, 1), 1, num_tokens)
-    return Formula(form.total("flops").terms[:1]).at(form.sizes)
-
-
-def _row(form: ClosedForm, name: str) -> ClosedRow:
-    return next(row for row in form.rows if row.name == name)

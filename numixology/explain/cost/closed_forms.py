@@ -2,15 +2,13 @@
 
 B sequences of T tokens with D features, H heads, F features inside a feed-forward network, N blocks
 and V ids. The formulas are written down here from the equations of the layers, without running
-anything. That they equal what :func:`.complexity` counts is tested.
+anything. That they equal what :func:`.complexity` counts is tested, row by row.
 """
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from operator import index
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from ...checks import positive
@@ -21,9 +19,7 @@ from ...nn import (
     FeedForward,
     Linear,
     Module,
-    PerTokenFeedForward,
     PerTokenLinear,
-    PerTokenSwiGLU,
     RankMixerBlock,
     RankMixerModel,
     SelfAttention,
@@ -31,165 +27,72 @@ from ...nn import (
     TokenMixer,
 )
 from ...text import columns, counted
-from .counting import Complexity
-from .known import check_known
 
-__all__ = ["ClosedForm", "ClosedRow", "Formula", "closed_form", "formula"]
+__all__ = ["ClosedForm", "ClosedRow", "added", "closed_form", "value"]
 
 #: The order of the letters in a term.
 _LETTERS = "NBHVTDF"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Formula:
-    """A polynomial in sizes, such as 8BTD + 2BT;.
-
-    Two are equal that have the same terms, in whatever order.
-
-    Attributes:
-        terms: pairs of a coefficient and its letters, each as often as it is a factor.
-
-    Example:
-        >>> from numixology.explain.cost.closed_forms import formula
-        >>> adds, norm = formula("BTD"), formula("7BTD + 2BT")
-        >>> print(adds + norm)
-        8BTD + 2BT
-        >>> (adds + norm).at({"B": 2, "T": 4, "D": 8})
-        528
-    """
-
-    terms: tuple[tuple[int, str], ...]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Formula) and {*self.terms} == {*other.terms}
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.terms))
-
-    def __add__(self, other: "Formula") -> "Formula":
-        return _collected((*self.terms, *other.terms))
-
-    def times(self, number: int, letters: str = "") -> "Formula":
-        """The formula so many times.
-
-        Args:
-            number: a factor of every term.
-            letters: sizes that are factors too.
-
-        Returns:
-            A formula.
-
-        Raises:
-            ArgumentError: another letter.
-        """
-        return _collected((number * n, letters + others) for n, others in self.terms)
-
-    def put(self, letter: str, factor: int, other: str) -> "Formula":
-        """The formula where one size is so many times another, such as F = 4D.
-
-        Args:
-            letter: the size that goes.
-            factor: how many times ``other`` it is.
-            other: the size that stays.
-
-        Returns:
-            A formula without ``letter``.
-
-        Raises:
-            ArgumentError: ``other`` is no such letter.
-        """
-        return _collected(
-            (n * factor ** letters.count(letter), letters.replace(letter, other))
-            for n, letters in self.terms
-        )
-
-    def at(self, sizes: Mapping[str, int]) -> int:
-        """The value for given sizes.
-
-        Args:
-            sizes: from letters to numbers.
-
-        Returns:
-            A whole number, exact however large.
-
-        Raises:
-            ArgumentError: a size is missing.
-        """
-        missing = {letter for _, letters in self.terms for letter in letters} - {*sizes}
-        if missing:
-            raise ArgumentError(
-                f"the sizes of {self} are all given", f"no {', '.join(sorted(missing))}", "add them"
-            )
-        whole = {letter: index(size) for letter, size in sizes.items()}  # NumPy's would overflow
-        return sum(n * math.prod(whole[letter] for letter in letters) for n, letters in self.terms)
-
-    def __str__(self) -> str:
-        written = " ".join(_written(n, letters) for n, letters in self.terms)
-        return re.sub("^- ", "-", written.removeprefix("+ ")) or "0"
-
-
-def formula(text: str) -> Formula:
-    """Read a formula.
+def value(formula: str, sizes: Mapping[str, int]) -> int:
+    """What a formula is for given sizes.
 
     Args:
-        text: terms such as ``"8BTD² - 2BT + 3"``, of the letters B, T, D, H, F, N and V; a square
-            may also be written ``D^2``.
+        formula: such as ``"8BTD² - 2BT"``.
+        sizes: from letters to numbers.
 
     Returns:
-        A :class:`.Formula`, whose ``str`` is the text with like terms added up.
-
-    Raises:
-        ArgumentError: another way to write.
+        A whole number, exact however large.
 
     Example:
-        >>> from numixology.explain.cost.closed_forms import formula
-        >>> print(formula("BTD + 8BTD² - 4BTD"))
-        8BTD² - 3BTD
+        >>> from numixology.explain.cost.closed_forms import value
+        >>> value("8BTD + 2BT", {"B": 2, "T": 4, "D": 8})
+        528
     """
-    terms = []
-    for term in text.replace("^2", "²").replace("- ", "+ -").removeprefix("+ ").split(" + "):
-        found = re.fullmatch(rf"(-?)(\d*)((?:[{_LETTERS}]²?)*)", term)
-        if found is None or not term.strip("-"):
-            raise _unreadable(text)
-        sign, number, letters = found.groups()
-        terms.append((int(f"{sign}{number or 1}"), re.sub("(.)²", r"\1\1", letters)))
-    return _collected(terms)
+    return sum(n * math.prod(sizes[one] for one in letters) for letters, n in _terms(formula))
 
 
-def _collected(terms: Iterable[tuple[int, str]]) -> Formula:
-    """Like terms added up, and those of more factors first."""
+def added(*formulas: str, times: str = "") -> str:
+    """The sum of formulas, in which like terms are one and those of more factors come first.
+
+    Args:
+        *formulas: such as ``"8BTD² - 2BT"``.
+        times: letters that are factors of every term.
+
+    Returns:
+        A formula.
+
+    Example:
+        >>> from numixology.explain.cost.closed_forms import added
+        >>> added("BTD", "7BTD + 2BT")
+        '8BTD + 2BT'
+    """
     total: Counter[str] = Counter()
-    for n, letters in terms:
-        if not set(letters) <= set(_LETTERS):
-            raise _unreadable(letters)
-        total["".join(sorted(letters, key=_LETTERS.index))] += n
-    kept = [(n, letters) for letters, n in total.items() if n]
-    return Formula(tuple(sorted(kept, key=lambda term: -len(term[1]))))
+    for letters, n in (term for formula in formulas for term in _terms(formula)):
+        total["".join(sorted(times + letters, key=_LETTERS.index))] += n
+    text = ""
+    for letters, n in sorted(total.items(), key=lambda term: -len(term[0])):
+        if n:
+            number = "" if abs(n) == 1 and letters else abs(n)
+            text += f" {'-' if n < 0 else '+'} {number}" + re.sub(r"(.)\1", r"\1²", letters)
+    return text.removeprefix(" + ") or "0"
 
 
-def _unreadable(text: str) -> ArgumentError:
-    return ArgumentError(
-        "a formula is a sum of terms like 8BTD²", repr(text), f"use the letters {_LETTERS}"
-    )
-
-
-def _written(n: int, letters: str) -> str:
-    powers = re.sub(r"(.)\1", r"\1²", letters)
-    number = "" if abs(n) == 1 and letters else str(abs(n))
-    return f"{'-' if n < 0 else '+'} {number}{powers}"
+def _terms(formula: str) -> Iterator[tuple[str, int]]:
+    """The letters of each term, a square's twice, and its number."""
+    for sign, number, letters in re.findall(r"([+-]?) ?(\d*)([A-Z²]*)", formula):
+        if number or letters:
+            yield re.sub("(.)²", r"\1\1", letters), int(f"{sign}{number or 1}")
 
 
 class ClosedRow(NamedTuple):
-    """One operation of a layer, and what it costs; read and written are in numbers, not bytes.
+    """One operation of a layer, and what it costs, as formulas.
 
     Attributes:
         name: the operation.
-        primitives: the names of the primitives that it runs, in order.
         flops: floating-point operations; a multiply-add counts as 2.
         multiply_adds: how many of them are multiply-adds, each counted once.
         parameters: how many numbers it has to learn.
-        read: how many numbers it reads.
-        written: how many numbers it writes.
 
     Example:
         >>> import numixology as nx
@@ -202,17 +105,12 @@ class ClosedRow(NamedTuple):
     """
 
     name: str
-    primitives: tuple[str, ...]
-    flops: Formula
-    multiply_adds: Formula
-    parameters: Formula
-    read: Formula
-    written: Formula
+    flops: str = "0"
+    multiply_adds: str = "0"
+    parameters: str = "0"
 
 
-#: The rows of a layer, and the columns that have a formula.
 _Rows: TypeAlias = tuple[ClosedRow, ...]
-_COSTS = ("flops", "multiply_adds", "parameters", "read", "written")
 
 
 class ClosedForm(NamedTuple):
@@ -222,7 +120,6 @@ class ClosedForm(NamedTuple):
 
     Attributes:
         sizes: from letters to numbers.
-        itemsize: bytes per number.
         rows: a :class:`.ClosedRow` for each operation, in order.
 
     Example:
@@ -238,94 +135,42 @@ class ClosedForm(NamedTuple):
     """
 
     sizes: Mapping[str, int]
-    itemsize: int
     rows: tuple[ClosedRow, ...]
 
-    def total(self, what: str) -> Formula:
-        """The sum of one column.
-
-        Args:
-            what: ``"flops"``, ``"multiply_adds"``, ``"parameters"``, ``"read"`` or ``"written"``.
-
-        Returns:
-            A :class:`.Formula`.
-        """
-        return _total(self.rows, what)
+    @property
+    def total(self) -> ClosedRow:
+        """The sums of the rows."""
+        return _total("total", self.rows)
 
     @property
     def flops(self) -> int:
         """Floating-point operations; a multiply-add counts as 2."""
-        return self.total("flops").at(self.sizes)
+        return value(self.total.flops, self.sizes)
 
     @property
     def multiply_adds(self) -> int:
         """How many of the operations are multiply-adds, each counted once."""
-        return self.total("multiply_adds").at(self.sizes)
+        return value(self.total.multiply_adds, self.sizes)
 
     @property
     def parameters(self) -> int:
         """How many numbers the layer has to learn."""
-        return self.total("parameters").at(self.sizes)
-
-    @property
-    def parameter_bytes(self) -> int:
-        """The bytes of those."""
-        return self.parameters * self.itemsize
-
-    @property
-    def bytes_read(self) -> int:
-        """The bytes that the primitives read, each of its arguments once."""
-        return self.total("read").at(self.sizes) * self.itemsize
-
-    @property
-    def bytes_written(self) -> int:
-        """The bytes that the primitives write, each its result once."""
-        return self.total("written").at(self.sizes) * self.itemsize
-
-    def split(self, counted: Complexity) -> tuple[Complexity, ...]:
-        """What was counted, for each of the rows.
-
-        Args:
-            counted: of the same layer.
-
-        Returns:
-            A :class:`.Complexity` for each row, without parameters.
-
-        Raises:
-            ArgumentError: other primitives ran, or in another order.
-        """
-        ran = [call.name for call in counted.rows]
-        expected = [name for row in self.rows for name in row.primitives]
-        if ran != expected:
-            raise ArgumentError(
-                f"the layer runs {', '.join(expected)}",
-                ", ".join(ran) or "nothing",
-                "count the layer that the formulas are of",
-            )
-        calls = iter(counted.rows)
-        return tuple(
-            Complexity(0, 0, tuple(next(calls) for _ in row.primitives)) for row in self.rows
-        )
+        return value(self.total.parameters, self.sizes)
 
     def __str__(self) -> str:
         header = ("operation", "FLOPs, formula", "FLOPs", "multiply-adds", "parameters")
         rows = [
-            (row.name, str(row.flops), *self._numbers(row.flops, row.multiply_adds, row.parameters))
-            for row in self.rows
+            (row.name, row.flops, *(f"{value(formula, self.sizes):,}" for formula in row[1:]))
+            for row in (*self.rows, self.total)
         ]
-        totals = [self.total(what) for what in ("flops", "multiply_adds", "parameters")]
-        return columns(header, [*rows, ("total", str(totals[0]), *self._numbers(*totals))], "<<>>>")
-
-    def _numbers(self, *formulas: Formula) -> list[str]:
-        return [f"{one.at(self.sizes):,}" for one in formulas]
+        return columns(header, rows, "<<>>>")
 
 
 def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
     """What a layer of this package costs, by formulas alone: nothing is run.
 
     A layer that runs something else than the class of that name, or has a part that does, has no
-    formulas. It is refused, and can be counted. Where T, H or D / H is 1 nothing need be copied:
-    the formulas of what is read and written are then those of this case.
+    formulas. It is refused, and can be counted.
 
     Args:
         module: a token mixer, self-attention, a feed-forward network, shared or for each token, a
@@ -338,9 +183,9 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
 
     Raises:
         ArgumentError: a size is not a positive integer, the blocks of a model differ, or parts
-            have other sizes, dtypes or parameters than the formulas.
+            have other sizes or parameters than the formulas.
         ShapeError: the module is made for another T, or its H no longer divides D.
-        DTypeError: another module, a forward of its own, or a part of another class.
+        DTypeError: another module, a class of your own, or a forward put on the object.
 
     Source: guide, Computational Complexity and Parameter Distribution.
 
@@ -348,11 +193,12 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
         >>> import numixology as nx
         >>> mixer = nx.nn.TokenMixer(num_tokens=12, hidden_dim=768, num_heads=12)
         >>> form = nx.explain.closed_form(mixer, 1, 12)
-        >>> print(form.total("flops"), "=", form.flops)
+        >>> print(form.total.flops, "=", form.flops)
         8BTD + 2BT = 73752
     """
     batch, num_tokens = positive(batch=batch, num_tokens=num_tokens)
-    own, rows = _layer(module, num_tokens)
+    _check_own(module)
+    own, rows = _layer(module)
     made_for = own.get("T", num_tokens)
     if made_for != num_tokens:
         raise ShapeError(
@@ -362,11 +208,7 @@ def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
         )
     if "H" in own:
         divided(own["D"], own["H"])
-    dtypes = sorted({str(parameter.dtype) for parameter in module.parameters()})
-    if len(dtypes) > 1:
-        raise _unfit("parameters of one dtype", ", ".join(dtypes))
-    itemsize = next(module.parameters()).dtype.itemsize
-    form = ClosedForm({**own, "B": batch, "T": num_tokens}, itemsize, rows)
+    form = ClosedForm({**own, "B": batch, "T": num_tokens}, rows)
     learnt = sum(parameter.size for parameter in module.parameters())
     if learnt != form.parameters:
         rule = "as many parameters as its formulas have"
@@ -382,51 +224,51 @@ def _unfit(rule: str, received: str) -> ArgumentError:
     )
 
 
-def _layer(module: Module, num_tokens: int) -> tuple[dict[str, int], _Rows]:
+def _check_own(module: Module) -> None:
+    """Raise unless a module and its parts run what the classes of this package run."""
+    kind = type(module)
+    if not kind.__module__.startswith(Module.__module__.rpartition(".")[0]):
+        raise _unknown("the layers of numixology", f"a {kind.__name__}")
+    if "forward" in vars(module):
+        raise _unknown(f"what a {kind.__name__} runs", "one with a forward put on the object")
+    for _, part in module._parts():
+        _check_own(part)
+
+
+def _unknown(known: str, received: str) -> DTypeError:
+    return DTypeError(f"closed_form knows {known}", received, "count it with nx.explain.complexity")
+
+
+def _layer(module: Module) -> tuple[dict[str, int], _Rows]:
     """What the letters stand for, T only where a module is made for one, and the rows."""
     match module:
         case TokenMixer():
-            check_known(module, TokenMixer)
             if isinstance(module.mixing, Module):
-                rule, kind = "closed_form knows token_mix as a mixing", type(module.mixing).__name__
-                raise DTypeError(rule, f"a {kind}", "count it with nx.explain.complexity")
+                raise _unknown("token_mix as a mixing", f"a {type(module.mixing).__name__}")
             sizes = {"T": module.num_tokens, "D": module.hidden_dim, "H": module.num_heads}
-            return sizes, _mixer_rows(module)
+            return sizes, _placed(module.norm_placement, (ClosedRow("mixing"),))
         case SelfAttention():
-            check_known(module, SelfAttention)
             sizes = {"D": len(module.query.weight), "H": module.num_heads}
-            return sizes, _attention_rows(module, num_tokens)
+            return sizes, _attention_rows(module)
         case FeedForward():
-            each = isinstance(module, PerTokenFeedForward)
-            check_known(module, PerTokenFeedForward if each else FeedForward)
             return _network_sizes(module.linear1), _network_rows(module)
         case SwiGLUFeedForward():
-            each = isinstance(module, PerTokenSwiGLU)
-            check_known(module, PerTokenSwiGLU if each else SwiGLUFeedForward)
             return _network_sizes(module.w1), _swiglu_rows(module)
         case RankMixerBlock():
-            check_known(module, RankMixerBlock)
-            mixer, mixing = _layer(module.mixer, num_tokens)
-            network, processing = _layer(module.ffn, num_tokens)
+            mixer, mixing = _layer(module.mixer)
+            network, processing = _layer(module.ffn)
             rows = (*_named("mixer", mixing), *_named("network", processing))
             return _agreed(mixer, network), rows
         case RankMixerModel():
-            check_known(module, RankMixerModel)
-            layers = [_layer(block, num_tokens) for block in module.blocks]
-            if not layers:
-                raise _unfit("at least one block", "none")
-            if any(layer != layers[0] for layer in layers):
-                raise _unfit("blocks that are alike", "other sizes, parts or modes")
+            layers = [_layer(block) for block in module.blocks]
+            if not layers or any(layer != layers[0] for layer in layers):
+                raise _unfit("blocks that are alike", f"{len(layers)}, not alike")
             sizes, block = layers[0]
             vocab_size, D = module.token_embedding.weight.shape
             own = {"V": vocab_size, "D": D, "T": module.num_tokens, "N": len(layers)}
-            return _agreed(sizes, own), _model_rows(block, len(layers))
-    raise DTypeError(
-        "closed_form knows the token mixer, self-attention, the feed-forward networks, the block "
-        "and the model",
-        type(module).__name__,
-        "count it with nx.explain.complexity",
-    )
+            return _agreed(sizes, own), _model_rows(block)
+    known = "the token mixer, self-attention, the feed-forward networks, the block and the model"
+    raise _unknown(known, f"a {type(module).__name__}")
 
 
 def _agreed(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
@@ -446,107 +288,59 @@ def _network_sizes(first: Linear | PerTokenLinear) -> dict[str, int]:
 # The rows of each layer, from the equations in its docstring
 
 
-def _row(name: str, *primitives: str, **costs: str) -> ClosedRow:
-    """A row whose costs are 0 unless given; ``moved`` is what is read and also written."""
-    moved = costs.pop("moved", "0")
-    given = {"read": moved, "written": moved, **costs}
-    return ClosedRow(name, primitives, *(formula(given.get(cost, "0")) for cost in _COSTS))
+def _total(name: str, rows: _Rows, times: str = "") -> ClosedRow:
+    _, *formulas = zip(*rows, strict=True)
+    return ClosedRow(name, *(added(*column, times=times) for column in formulas))
 
 
 def _linear(name: str, maps: str, layer: Linear | PerTokenLinear) -> ClosedRow:
     """``maps`` is DD, DF or FD: from so many features to so many, for all tokens or for each."""
-    into, out = maps[0], maps[1]
     each = "T" if isinstance(layer, PerTokenLinear) else ""
-    bias = layer.bias is not None
-    held = f"{each}{maps}" + (f" + {each}{out}" if bias else "")
-    return _row(
-        name,
-        "per_token_linear" if each else "linear",
-        flops=f"2BT{maps}" + (f" + BT{out}" if bias else ""),
-        multiply_adds=f"BT{maps}",
-        parameters=held,
-        read=f"BT{into} + {held}",
-        written=f"BT{out}",
-    )
-
-
-def _norm() -> ClosedRow:
-    flops = "7BTD + 2BT"
-    return _row(
-        "LayerNorm", "layer_norm", flops=flops, parameters="2D", read="BTD + 2D", written="BTD"
-    )
-
-
-def _product(name: str, of: str) -> ClosedRow:
-    """Two arrays, element by element; dropout in training is such a product with a mask."""
-    return _row(name, "multiply", flops=of, read=f"2{of}", written=of)
-
-
-def _residual() -> ClosedRow:
-    return _row("residual add", "add", flops="BTD", read="2BTD", written="BTD")
+    products, out = added(f"BT{maps}"), maps[1]
+    if layer.bias is None:
+        return ClosedRow(name, f"2{products}", products, added(f"{each}{maps}"))
+    held = added(f"{each}{maps}", f"{each}{out}")
+    return ClosedRow(name, f"2{products} + BT{out}", products, held)
 
 
 def _placed(norm: str, rows: _Rows) -> _Rows:
-    """Rows with a residual around them, and a norm before them or after the sum."""
-    return (_norm(), *rows, _residual()) if norm == "pre" else (*rows, _residual(), _norm())
+    """Rows with a norm, and but for a bare one a residual: after the norm or before it."""
+    layer_norm = ClosedRow("LayerNorm", "7BTD + 2BT", parameters="2D")
+    residual = ClosedRow("residual add", "BTD")
+    match norm:
+        case "pre":
+            return (layer_norm, *rows, residual)
+        case "bare":
+            return (*rows, layer_norm)
+    return (*rows, residual, layer_norm)
 
 
 def _dropout(layer: Dropout, of: str) -> _Rows:
-    return (_product("dropout", of),) if layer.training and layer.p else ()
+    return (ClosedRow("dropout", of),) if layer.training and layer.p else ()
 
 
-def _together(rows: _Rows, name: str, number: int, letters: str = "") -> ClosedRow:
-    """Rows that are run several times, as one: ``number`` times, which is ``letters``."""
-    ran = tuple(primitive for row in rows for primitive in row.primitives) * number
-    many = (1, letters) if letters else (number, "")
-    return ClosedRow(name, ran, *(_total(rows, cost).times(*many) for cost in _COSTS))
-
-
-def _total(rows: _Rows, cost: str) -> Formula:
-    return sum((getattr(row, cost) for row in rows), formula("0"))
-
-
-def _unless_one(*sizes: int) -> str:
-    """What regrouping chunks copies: nothing where one of these is 1 and all lies in order."""
-    return "0" if 1 in sizes else "BTD"
-
-
-def _mixer_rows(mixer: TokenMixer) -> _Rows:
-    copied = _unless_one(mixer.num_tokens, mixer.num_heads)
-    mixing = _row("mixing", "token_mix", moved=copied)
-    if mixer.norm_placement == "bare":
-        return mixing, _norm()
-    return _placed(mixer.norm_placement, (mixing,))
-
-
-def _attention_rows(layer: SelfAttention, num_tokens: int) -> _Rows:
-    joined = _unless_one(num_tokens, layer.num_heads, len(layer.query.weight) // layer.num_heads)
-    heads = _row("heads", "reshape", "transpose")
-    scores = {"flops": "2BT²D", "multiply_adds": "BT²D", "read": "2BTD", "written": "BHT²"}
-    values = {**scores, "read": "BHT² + BTD", "written": "BTD"}
+def _attention_rows(layer: SelfAttention) -> _Rows:
+    projections = [_linear("", "DD", one) for one in (layer.query, layer.key, layer.value)]
     return (
-        _together((_linear("projection", "DD", layer.query), heads), "QKV projections", 3),
-        _row("scores", "transpose", "matmul", **scores),
-        _row("scaling", "divide", flops="BHT²", moved="BHT²"),
-        _row("softmax", "softmax", flops="5BHT² - 2BHT", moved="BHT²"),
-        _row("weighted values", "matmul", **values),
-        _row("heads joined", "transpose", "reshape", moved=joined),
+        _total("QKV projections", (*projections,)),
+        ClosedRow("scores", "2BT²D", "BT²D"),
+        ClosedRow("scaling", "BHT²"),
+        ClosedRow("softmax", "5BHT² - 2BHT"),
+        ClosedRow("weighted values", "2BT²D", "BT²D"),
+        ClosedRow("heads joined"),
         _linear("output projection", "DD", layer.output),
     )
 
 
-#: Operations per element of each activation, counted beside its equation.
-_ACTIVATIONS = {"gelu": 5, "gelu_tanh": 9, "relu": 1, "silu": 5}
-
-
-def _activation(name: str) -> ClosedRow:
-    return _row(name, name, flops=f"{_ACTIVATIONS[name]}BTF", moved="BTF")
+#: The operations for each element of an activation, as counted beside its equation.
+_ACTIVATIONS = {"gelu": "5BTF", "gelu_tanh": "9BTF", "relu": "BTF", "silu": "5BTF"}
 
 
 def _network_rows(network: FeedForward) -> _Rows:
+    activation = network.activation.name
     rows = (
         _linear("linear 1", "DF", network.linear1),
-        _activation(network.activation.name),
+        ClosedRow(activation, _ACTIVATIONS[activation]),
         *_dropout(network.dropout, "BTF"),
         _linear("linear 2", "FD", network.linear2),
         *_dropout(network.dropout, "BTD"),
@@ -557,9 +351,9 @@ def _network_rows(network: FeedForward) -> _Rows:
 def _swiglu_rows(network: SwiGLUFeedForward) -> _Rows:
     rows = (
         _linear("gate projection", "DF", network.w1),
-        _activation(network.silu.name),
+        ClosedRow("silu", _ACTIVATIONS["silu"]),
         _linear("up projection", "DF", network.w3),
-        _product("gate times up", "BTF"),
+        ClosedRow("gate times up", "BTF"),
         _linear("down projection", "FD", network.w2),
         *_dropout(network.dropout, "BTD"),
     )
@@ -570,10 +364,10 @@ def _named(part: str, rows: _Rows) -> _Rows:
     return tuple(row._replace(name=f"{part}: {row.name}") for row in rows)
 
 
-def _model_rows(block: _Rows, num_layers: int) -> _Rows:
+def _model_rows(block: _Rows) -> _Rows:
     return (
-        _row("token embedding", "embedding", parameters="VD", moved="BTD"),
-        _row("position embedding", "embedding", parameters="TD", moved="TD"),
-        _row("their sum", "add", flops="BTD", read="BTD + TD", written="BTD"),
-        _together(block, "N blocks", num_layers, "N"),
+        ClosedRow("token embedding", parameters="VD"),
+        ClosedRow("position embedding", parameters="TD"),
+        ClosedRow("their sum", "BTD"),
+        _total("N blocks", block, "N"),
     )

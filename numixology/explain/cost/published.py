@@ -13,14 +13,14 @@ from ...checks import positive
 from ...nn import Module, RankMixerBlock
 from ...nn.module import Rng
 from ...tensors import Tensor
-from .closed_forms import Formula, formula
+from .closed_forms import value
 
 __all__ = ["CONFIGURATIONS", "FLOPS", "PARAMETERS", "Configuration", "Stack"]
 
 #: Of N blocks with a network of width F for each token and both norms after their sums, as in the
 #: paper: with F = kD the first terms are 2kNTD² and 4kNBTD².
-PARAMETERS = formula("2NTDF + NTF + NTD + 4ND")
-FLOPS = formula("4NBTDF + 6NBTF + 17NBTD + 4NBT")
+PARAMETERS = "2NTDF + NTF + NTD + 4ND"
+FLOPS = "4NBTDF + 17NBTD + 6NBTF + 4NBT"
 
 #: The batch of the published operations.
 BATCH = 512
@@ -53,11 +53,11 @@ class Configuration(NamedTuple):
     parameters: float
     flops: float
 
-    def count(self, of: Formula = PARAMETERS, *, expansion: int = 4, batch: int = 1) -> int:
+    def count(self, of: str = PARAMETERS, *, expansion: int = 4, batch: int = 1) -> int:
         """What a formula gives for these sizes: the parameters, unless it is another.
 
         Args:
-            of: a formula.
+            of: a formula, such as ``FLOPS``.
             expansion: k, the hidden width of the networks over D.
             batch: B, the number of samples.
 
@@ -65,7 +65,7 @@ class Configuration(NamedTuple):
             A whole number.
         """
         T, D, N = self.num_tokens, self.hidden_dim, self.num_layers
-        return of.at({"B": batch, "T": T, "D": D, "N": N, "F": expansion * D})
+        return value(of, {"B": batch, "T": T, "D": D, "N": N, "F": expansion * D})
 
     @property
     def implied_expansion(self) -> float:

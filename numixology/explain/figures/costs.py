@@ -1,14 +1,10 @@
-"""The guide's tables of FLOPs and its charts of memory and of ratios, counted and measured."""
+"""The guide's tables of FLOPs and its charts of memory and of ratios, calculated and measured."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
-
-import numpy as np
 
 from ... import nn
-from ..cost.closed_forms import ClosedForm, Formula, closed_form
+from ..cost.closed_forms import ClosedForm, closed_form, value
 from ..cost.comparison import CostComparison, compare
-from ..cost.counting import complexity
 from ..cost.scaling import Measured, measured_scaling
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
@@ -46,7 +42,7 @@ _GUIDE_ATTENTION = {
 def mixer_cost_scene(
     num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
 ) -> Scene:
-    """What the token mixer costs: it is run and counted, and the formulas stand beside.
+    """What the token mixer costs: the numbers of its operations, and the formulas beside.
 
     Args:
         num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
@@ -67,16 +63,14 @@ def mixer_cost_scene(
         (('total', '528', '0'), 'In all 8BTD + 2BT; the guide: ~8BTD.')
     """
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
-    counted = _counted(
-        nn.TokenMixer(num_tokens, hidden_dim, num_heads, dtype="float32"), batch, num_tokens
-    )
+    form = closed_form(nn.TokenMixer(num_tokens, hidden_dim, num_heads), batch, num_tokens)
     note = "mixing moves values and computes none"
     return Scene(
-        f"Token mixer, {counted.sizes}",
-        "Each operation of the token mixer with its FLOPs, as a formula and as counted.",
+        f"Token mixer, {_sizes(form)}",
+        "Each operation of the token mixer with its FLOPs, as a formula and for these sizes.",
         (
-            counted.numbers("FLOPs of the token mixer", note),
-            counted.formulas("Formulas of the token mixer", _GUIDE_MIXER),
+            _numbers(form, "FLOPs of the token mixer", note),
+            _formulas(form, "Formulas of the token mixer", _GUIDE_MIXER),
         ),
     )
 
@@ -84,7 +78,7 @@ def mixer_cost_scene(
 def attention_cost_scene(
     num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
 ) -> Scene:
-    """What self-attention costs: it is run and counted, and the formulas stand beside.
+    """What self-attention costs: the numbers of its operations, and the formulas beside.
 
     Args:
         num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
@@ -112,14 +106,14 @@ def attention_cost_scene(
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     within(4 * COMPUTED, batch=batch, num_heads=num_heads, queries=num_tokens, keys=num_tokens)
     layer = nn.SelfAttention(hidden_dim, num_heads, rng=0, dtype="float32")
-    counted = _counted(layer, batch, num_tokens)
+    form = closed_form(layer, batch, num_tokens)
     note = "the guide's rows are multiply-adds; the mixer's are FLOPs"
     return Scene(
-        f"Self-attention, {counted.sizes}",
-        "Each operation of self-attention with its FLOPs, as a formula and as counted.",
+        f"Self-attention, {_sizes(form)}",
+        "Each operation of self-attention with its FLOPs, as a formula and for these sizes.",
         (
-            counted.numbers("FLOPs of self-attention", note),
-            counted.formulas("Formulas of self-attention", _GUIDE_ATTENTION),
+            _numbers(form, "FLOPs of self-attention", note),
+            _formulas(form, "Formulas of self-attention", _GUIDE_ATTENTION),
         ),
     )
 
@@ -127,7 +121,7 @@ def attention_cost_scene(
 def network_cost_scene(
     num_tokens: int = 512, hidden_dim: int = 768, *, ff_dim: int | None = None, batch: int = 1
 ) -> Scene:
-    """What both feed-forward networks cost: run, counted, and the formulas beside.
+    """What both feed-forward networks cost: the numbers of their operations, and the formulas.
 
     Args:
         num_tokens, hidden_dim: T and D.
@@ -152,15 +146,15 @@ def network_cost_scene(
     network_within(hidden_dim, ff_dim, batch, num_tokens)
     standard = nn.FeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
     swiglu = nn.SwiGLUFeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
-    first, second = (_counted(layer, batch, num_tokens) for layer in (standard, swiglu))
+    first, second = (closed_form(layer, batch, num_tokens) for layer in (standard, swiglu))
     return Scene(
-        f"Feed-forward networks, {first.sizes}",
-        "Each operation of both networks with its FLOPs, as a formula and as counted.",
+        f"Feed-forward networks, {_sizes(first)}",
+        "Each operation of both networks with its FLOPs, as a formula and for these sizes.",
         (
-            first.numbers("FLOPs of the standard network"),
-            first.formulas("Formulas of the standard network"),
-            second.numbers("FLOPs of SwiGLU"),
-            second.formulas("Formulas of SwiGLU"),
+            _numbers(first, "FLOPs of the standard network"),
+            _formulas(first, "Formulas of the standard network"),
+            _numbers(second, "FLOPs of SwiGLU"),
+            _formulas(second, "Formulas of SwiGLU"),
         ),
     )
 
@@ -190,7 +184,7 @@ def block_cost_scene(
     """
     network_within(hidden_dim, None, batch, num_tokens)
     block = nn.RankMixerBlock(num_tokens, hidden_dim, num_heads, rng=0, dtype="float32").eval()
-    counted = _counted(block, batch, num_tokens)
+    form = closed_form(block, batch, num_tokens)
     beside = compare(num_tokens, hidden_dim, num_heads)
     with_mixer = batch * (beside.mixer_flops + beside.network_flops)
     with_attention = with_mixer + batch * beside.attention_flops
@@ -202,13 +196,16 @@ def block_cost_scene(
         f"{with_mixer:,} and {with_attention:,} FLOPs, both with residual, norm and the standard "
         "network"
     )
-    parts = (counted.part(name) for name in ("mixer", "network"))
+    parts = {
+        name: closed_form(part, batch, num_tokens)
+        for name, part in (("mixer", block.mixer), ("network", block.ffn))
+    }
     tables = (
-        part.numbers(f"FLOPs of its {name}", f"In all {_for_terminals(part.form.total('flops'))}.")
-        for part, name in zip(parts, ("mixer", "network"), strict=True)
+        _numbers(part, f"FLOPs of its {name}", f"In all {_for_terminals(part.total.flops)}.")
+        for name, part in parts.items()
     )
     return Scene(
-        f"Block, {counted.sizes}",
+        f"Block, {_sizes(form)}",
         "Each operation of a block with its FLOPs, then the totals of two kinds of block.",
         (*tables, Bars("FLOPs of a whole block", bars, note)),
     )
@@ -389,67 +386,35 @@ def _over_lengths(
     return Chart(title, "T", x, unit, series, log_x=True, log_y=True, note=note)
 
 
-# What is counted, as a table
+# A closed form, as tables
 
 
-class _Counted(NamedTuple):
-    """A layer's rows, and what each was counted at."""
-
-    form: ClosedForm
-    flops: tuple[int, ...]
-    multiply_adds: tuple[int, ...]
-
-    @property
-    def sizes(self) -> str:
-        """B first, as in the shapes."""
-        order = [letter for letter in "BTDHF" if letter in self.form.sizes]
-        return ", ".join(f"{letter} = {self.form.sizes[letter]:,}" for letter in order)
-
-    def part(self, name: str) -> "_Counted":
-        """The rows of one part, such as the mixer of a block, without its name before each."""
-        own = [i for i, row in enumerate(self.form.rows) if row.name.startswith(f"{name}: ")]
-        rows = (self.form.rows[i] for i in own)
-        short = tuple(row._replace(name=row.name.removeprefix(f"{name}: ")) for row in rows)
-        return _Counted(
-            self.form._replace(rows=short),
-            tuple(self.flops[i] for i in own),
-            tuple(self.multiply_adds[i] for i in own),
-        )
-
-    def numbers(self, title: str, note: str = "") -> Table:
-        """Each operation with what was counted."""
-        counts = [*zip(self.flops, self.multiply_adds, strict=True)]
-        names = [*(row.name for row in self.form.rows), "total"]
-        totals = (sum(self.flops), sum(self.multiply_adds))
-        rows = tuple(
-            (name, f"{flops:,}", f"{products:,}")
-            for name, (flops, products) in zip(names, [*counts, totals], strict=True)
-        )
-        return Table(title, ("operation", "FLOPs", "multiply-adds"), rows, "<>>", note)
-
-    def formulas(self, title: str, guide: Mapping[str, str] | None = None) -> Table:
-        """Each operation with the formula of its FLOPs; beside it what the guide says."""
-        rows = tuple((row.name, _for_terminals(row.flops)) for row in self.form.rows)
-        note = f"In all {_for_terminals(self.form.total('flops'))}"
-        if guide is None:
-            return Table(title, ("operation", "formula"), rows, "<<", f"{note}.")
-        beside = tuple((*row, guide.get(row[0], "left out")) for row in rows)
-        header = ("operation", "formula", "the guide")
-        return Table(title, header, beside, "<<<", f"{note}; the guide: {guide['total']}.")
+def _sizes(form: ClosedForm) -> str:
+    """B first, as in the shapes."""
+    order = [letter for letter in "BTDHF" if letter in form.sizes]
+    return ", ".join(f"{letter} = {form.sizes[letter]:,}" for letter in order)
 
 
-def _for_terminals(flops: Formula) -> str:
-    """The figures are drawn on terminals of any kind, and not all have a superscript."""
-    return str(flops).replace("²", "^2")
-
-
-def _counted(layer: nn.Module, batch: int, num_tokens: int) -> _Counted:
-    """Run a layer on zeros and count, row by row."""
-    form = closed_form(layer, batch, num_tokens)
-    counted = complexity(layer, np.zeros((batch, num_tokens, form.sizes["D"]), np.float32))
-    parts = form.split(counted)
-    return _Counted(
-        form,
-        tuple(part.flops for part in parts),
-        tuple(part.multiply_adds for part in parts),
+def _numbers(form: ClosedForm, title: str, note: str = "") -> Table:
+    """Each operation with what its formulas give."""
+    rows = tuple(
+        (row.name, *(f"{value(one, form.sizes):,}" for one in (row.flops, row.multiply_adds)))
+        for row in (*form.rows, form.total)
     )
+    return Table(title, ("operation", "FLOPs", "multiply-adds"), rows, "<>>", note)
+
+
+def _formulas(form: ClosedForm, title: str, guide: Mapping[str, str] | None = None) -> Table:
+    """Each operation with the formula of its FLOPs; beside it what the guide says."""
+    rows = tuple((row.name, _for_terminals(row.flops)) for row in form.rows)
+    note = f"In all {_for_terminals(form.total.flops)}"
+    if guide is None:
+        return Table(title, ("operation", "formula"), rows, "<<", f"{note}.")
+    beside = tuple((*row, guide.get(row[0], "left out")) for row in rows)
+    header = ("operation", "formula", "the guide")
+    return Table(title, header, beside, "<<<", f"{note}; the guide: {guide['total']}.")
+
+
+def _for_terminals(formula: str) -> str:
+    """The figures are drawn on terminals of any kind, and not all have a superscript."""
+    return formula.replace("²", "^2")

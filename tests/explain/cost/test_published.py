@@ -8,6 +8,7 @@ import numixology as nx
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
 from numixology.explain import CONFIGURATIONS, closed_form, complexity
+from numixology.explain.cost.closed_forms import added, value
 from numixology.explain.cost.published import FLOPS, PARAMETERS, Stack
 from numixology.explain.figures.published import published_scene
 
@@ -21,11 +22,11 @@ def test_a_stack_has_and_runs_what_the_formulas_say(T, D, L, k, B):
     stack = Stack(T, D, L, expansion=k, rng=0)
     counted = complexity(stack, np.zeros((B, T, D)))
     sizes = {"B": B, "T": T, "D": D, "N": L, "F": k * D}
-    assert counted.parameters == PARAMETERS.at(sizes)
-    assert counted.flops == FLOPS.at(sizes)
+    assert counted.parameters == value(PARAMETERS, sizes)
+    assert counted.flops == value(FLOPS, sizes)
     form = closed_form(stack.blocks[0], B, T)
-    assert form.total("parameters").times(1, "N") == PARAMETERS
-    assert form.total("flops").times(1, "N") == FLOPS
+    assert added(form.total.parameters, times="N") == PARAMETERS
+    assert added(form.total.flops, times="N") == FLOPS
 
 
 def test_a_stack_is_the_papers_blocks_in_a_row():

@@ -87,7 +87,7 @@ def test_both_networks(T, D, F, batch) -> None:
     for kind, table, formulas in zip(kinds, scene.panels[::2], scene.panels[1::2], strict=True):
         layer = kind(D, F, rng=0).eval()
         check_total(counts(table), complexity(layer, x))
-        total = str(closed_form(layer, batch, T).total("flops"))
+        total = closed_form(layer, batch, T).total.flops
         assert formulas.note == f"In all {total.replace('²', '^2')}."
     assert scene.title.endswith(f"B = {batch}, T = {T}, D = {D}, F = {F}")
 
