@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
-from sweeps import random_gradients_layers  # noqa: F401 (its families enlist themselves)
+from sweeps import random_gradients_idioms, random_gradients_layers
 from sweeps.random_gradients_drawing import Array, Draw, Made, Vjp
 from sweeps.random_gradients_functions import FAMILIES, Family
 from sweeps.random_gradients_mistakes import (
@@ -27,6 +27,8 @@ from sweeps.random_gradients_mistakes import (
 
 import numixology as nx
 
+#: Where functions enlist themselves, beside the module that has the list.
+MODULES = (random_gradients_idioms, random_gradients_layers)
 #: Below this a mistake is rounding, and another one is drawn.
 _LEAST = 2e-13
 _EXTENDED = np.longdouble

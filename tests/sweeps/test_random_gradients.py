@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sweeps import random_gradients, random_gradients_cases, random_gradients_layers
+from sweeps import random_gradients, random_gradients_cases, random_gradients_idioms
 from sweeps.random_gradients_cases import FAMILIES, drawn, drawn_of, size_of, sizes_of
 from sweeps.random_gradients_drawing import Array, Made
 from sweeps.random_gradients_mistakes import leaves, listed, mapped
@@ -65,9 +65,16 @@ def extended_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         det=determinant,
         cholesky=lower,
     )
-    news = {"linalg": linalg, "float32": np.longdouble, "interp": interpolated}
+    news = {
+        "linalg": linalg,
+        "float32": np.longdouble,
+        "interp": interpolated,
+        "zeros": lambda shape: np.zeros(shape, np.longdouble),
+    }
     other = types.SimpleNamespace(**{**vars(np), **news})
-    monkeypatch.setattr(random_gradients_layers, "np", other)
+    for module in random_gradients_cases.MODULES:
+        monkeypatch.setattr(module, "np", other)
+    monkeypatch.setattr(random_gradients_idioms, "math", np)
 
 
 def weighted(made: Made, ct: Any, inputs: list[Array]) -> Any:
@@ -85,7 +92,7 @@ def slopes(made: Made, ct: Any, which: int, j: int) -> Iterator[tuple[float, flo
         x.flat[j] += h
         try:
             return weighted(made, ct, [*inputs[:which], x, *inputs[which + 1 :]])
-        except ValueError:  # outside of the domain
+        except (ValueError, ArithmeticError):  # outside of the domain
             return np.longdouble("nan")
 
     for h in {s * (abs(float(inputs[which].flat[j])) or 1.0) for s in STEPS} | set(STEPS):
