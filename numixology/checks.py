@@ -19,6 +19,7 @@ from .errors import (
     ShapeError,
     StateDictError,
     TapeError,
+    nearest,
     shown,
 )
 from .primitives import as_array, as_constant
@@ -201,7 +202,9 @@ def one_of(name: str, word: Any, words: Iterable[str]) -> None:
     if word not in words:
         *others, last = map(repr, words)
         raise ArgumentError(
-            f"{name} is {', '.join(others)} or {last}", shown(word), "use one of them"
+            f"{name} is {', '.join(others)} or {last}",
+            shown(word),
+            nearest(word, words, "use one of them"),
         )
 
 

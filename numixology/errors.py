@@ -7,7 +7,8 @@ argument.
 """
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 __all__ = [
@@ -24,7 +25,7 @@ class NumixologyError(Exception):
 
     Args:
         invariant: what always holds, as a sentence without a full stop.
-        received: what came instead of it.
+        received: what came instead of it; empty if the invariant says so itself.
         instead: what the caller can do about it.
 
     Example:
@@ -37,7 +38,7 @@ class NumixologyError(Exception):
 
     def __str__(self) -> str:
         invariant, received, instead = self.args
-        return f"{invariant}: got {received}; {instead}"
+        return f"{invariant}{received and f': got {received}'}; {instead}"
 
 
 class ShapeError(NumixologyError, ValueError):
@@ -153,6 +154,26 @@ def shown(value: Any) -> str:
     """What was given, in a few words: arrays by their shape, large or nested values cut."""
     shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
     return f"shape {shape} of {dtype}" if shape else reprlib.repr(value)
+
+
+def nearest(word: Any, words: Iterable[str], instead: str) -> str:
+    """Advice about a word that is none of those known: the nearest of them, or else ``instead``."""
+    near = get_close_matches(str(word), words, 1, 0.7)
+    return f"did you mean {near[0]!r}?" if near else instead
+
+
+def unknown(what: str, word: Any, words: Iterable[str], instead: str = "") -> ArgumentError:
+    """A name that nothing has.
+
+    Args:
+        what: the kind of thing that is named.
+        word: the name.
+        words: the names that there are.
+        instead: what to do if none of them is near; to use one of them, unless that is said.
+    """
+    names = [*words]
+    advice = nearest(word, names, instead or f"use {', '.join(names)}")
+    return ArgumentError(f"unknown {what} {shown(word)}", "", advice)
 
 
 # The tape's own errors. A primitive is known by its name, its arguments, and whether it broadcasts.

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["columns", "counted", "filled", "ordinal"]
+__all__ = ["columns", "counted", "filled", "fitted", "ordinal"]
 
 
 def counted(number: int, what: str) -> str:
@@ -34,12 +34,13 @@ def ordinal(number: int) -> str:
     return f"{number}{'th' if 10 < number % 100 < 14 else last}"
 
 
-def filled(text: str, indent: int = 0) -> str:
-    """A paragraph within 80 columns, whose later lines stand two further in.
+def filled(text: str, indent: int = 0, width: int = 80) -> str:
+    """A paragraph of lines that are not too long, the later ones indented two further.
 
     Args:
         text: a line.
         indent: how many spaces the first line begins with.
+        width: the most characters of a line; a longer word has a line to itself.
 
     Example:
         >>> print(filled("a note: " + 20 * "word "))
@@ -48,7 +49,31 @@ def filled(text: str, indent: int = 0) -> str:
     """
     first, others = " " * indent, " " * (indent + 2)
     return textwrap.fill(
-        text, 80, initial_indent=first, subsequent_indent=others, break_on_hyphens=False
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def fitted(text: str, width: int = 80) -> str:
+    r"""The same text, in which lines that are too long are paragraphs.
+
+    Args:
+        text: any number of lines.
+        width: the most characters of a line; a longer word has a line to itself.
+
+    Example:
+        >>> print(fitted("short\n  a line that is too long", 16))
+        short
+          a line that is
+            too long
+    """
+    return "\n".join(
+        filled(line.lstrip(), len(line) - len(line.lstrip()), width) if len(line) > width else line
+        for line in text.split("\n")
     )
 
 

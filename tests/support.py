@@ -19,8 +19,10 @@ def refused(kind: type[Exception], *says: str) -> Iterator[None]:
     error = caught.value
     assert isinstance(error, NumixologyError), f"not one of ours: {error!r}"
     invariant, received, instead = error.args
-    assert all(isinstance(part, str) and part.strip() for part in error.args)
-    assert str(error) == f"{invariant}: got {received}; {instead}"
+    assert (
+        all(isinstance(part, str) for part in error.args) and invariant.strip() and instead.strip()
+    )
+    assert str(error) == f"{invariant}: got {received}; {instead}".replace(": got ;", ";")
     assert error.__cause__ is not error
     for words in says:
         assert words in str(error), f"{words!r} is not said in {str(error)!r}"

@@ -130,8 +130,8 @@ ROOMS = (
     ("__init__",),
     (
         "pytest_plugin",
-        "cli.parsing",
         "cli.printing",
+        "cli.parsing",
         "cli.check",
         "cli.gradcheck",
         "cli.conform",

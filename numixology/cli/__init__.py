@@ -12,6 +12,7 @@ from importlib import import_module
 from ..errors import EXIT_CODES, NumixologyError, UnsupportedError
 from ..version import __version__
 from .parsing import Parser, subcommands
+from .printing import complain
 
 __all__ = ["main"]
 
@@ -48,20 +49,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except NumixologyError as error:
-        print(f"numixology {options.command}: {error}", file=sys.stderr)
+        complain(f"numixology {options.command}: {error}")
         return EXIT_CODES["unsupported" if isinstance(error, UnsupportedError) else "usage"]
     except KeyboardInterrupt:
-        print(f"\nnumixology {options.command}: interrupted", file=sys.stderr)
+        complain(f"\nnumixology {options.command}: interrupted")
         return 130  # as shells have it
 
 
 def _parser(typed: Sequence[str]) -> Parser:
     """All commands, of which only the one that is typed has its arguments."""
     statuses = ", ".join(f"{code} {meaning}" for meaning, code in EXIT_CODES.items())
+    colors = "Verdicts have colors on a terminal; NO_COLOR and FORCE_COLOR decide otherwise."
     parser = Parser(
         prog="numixology",
         description="The reference for the RankMixer token mixer: check it, or have it explained.",
-        epilog=f"Exit status: {statuses}.",
+        epilog=f"{colors} Exit status: {statuses}; code that calls os._exit sets its own.",
     )
     parser.add_argument("--version", action="version", version=f"numixology {__version__}")
     commands = subcommands(parser, "command", "COMMAND")

@@ -1,18 +1,26 @@
-"""Check every gradient, the golden values and the laws of mixing on this machine. It takes ten to
-thirty seconds; the last paragraph is the verdict."""
+"""Check every gradient, the golden values and the laws of mixing on this machine, which takes ten
+to thirty seconds. The first line is the verdict; then come the checks that failed and a line for
+every group of checks."""
 
 import argparse
 
 from ..verify import suite
-from .printing import counter, show
+from .printing import bar, progress, say, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--all", action="store_true", help="print a line for every check")
+    form.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check this machine."""
-    return show(suite.check(counter("checks")), as_json=options.json)
+    report = suite.check(bar)
+    if not options.all:
+        return show(report, as_json=options.json)
+    progress("")
+    say(report.everything())
+    return report.exit_code

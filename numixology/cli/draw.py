@@ -7,7 +7,7 @@ from ..errors import ArgumentError
 from ..explain import draw
 from ..explain.catalogue import contents
 from .parsing import SIZES, add_sizes, fitting, sizes_of
-from .printing import say, write
+from .printing import emit, say, write
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +43,6 @@ def run(options: argparse.Namespace) -> None:
         options.format
     ]()
     if options.output is None:
-        say(drawn.rstrip("\n"))
+        (say if options.format == "text" else emit)(drawn.rstrip("\n"))
     else:
         write(options.output, drawn.rstrip("\n") + "\n")

@@ -32,7 +32,7 @@ _LAYERS: dict[str, tuple[Callable[..., nn.Module], str, str]] = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    subjects = subcommands(parser, "subject", "WHAT")
+    subjects = subcommands(parser, "subject", "LAYER")
     for name, (_, about, sizes) in _LAYERS.items():
         subject = subjects.add_parser(name, help=about)
         add_sizes(subject, {size: _SIZES[size] for size in sizes.split()})

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn, get_args
 
-from ..errors import EXIT_CODES, ArgumentError, NumixologyError
+from ..errors import EXIT_CODES, ArgumentError, NumixologyError, unknown
 from ..nn.rankmixer import Network
+from .printing import complain
 
 __all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "natural", "sizes_of"]
 __all__ += ["in_one_line", "named", "subcommands"]
@@ -31,12 +32,30 @@ SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
 }
 
 
+#: What argparse says of a word that is none of those known, in every version of Python.
+_CHOICE = re.compile(r"argument -*(.+?): invalid choice: '(.*?)'.* \(choose from (.*)\)")
+
+
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong in a sentence, and which word was probably meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse here what argparse would leave to the parser above, which has other options."""
+        options, others = super().parse_known_args(args, namespace)
+        for word in others[:1]:
+            known = re.findall(r"--[\w-]+", self.format_help()) if word[:1] == "-" else []
+            self.error(str(unknown("argument", word, known, f"see {self.prog} --help")))
+        return options, others
 
     def error(self, message: str) -> NoReturn:
         """End with the status for usage."""
-        self.exit(EXIT_CODES["usage"], f"{self.prog}: {message}; see {self.prog} --help\n")
+        if found := _CHOICE.match(message):
+            what, word, words = found.groups()
+            message = str(unknown(what.lower(), word, re.findall(r"[\w-]+", words)))
+        elif "; " not in message:
+            message = f"{message}; see {self.prog} --help"
+        complain(f"{self.prog}: {message}")
+        self.exit(EXIT_CODES["usage"])
 
 
 def natural(text: str) -> int:
@@ -119,6 +138,6 @@ def in_one_line(invariant: str, instead: str) -> Iterator[None]:
         yield
     except NumixologyError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ArgumentError(invariant, said, instead) from error

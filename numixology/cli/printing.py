@@ -2,28 +2,57 @@
 
 import json
 import os
+import re
 import sys
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from ..errors import ArgumentError
+from ..text import fitted
 from ..version import __version__
 
-__all__ = ["bar", "counter", "progress", "say", "show", "write"]
+__all__ = ["bar", "complain", "emit", "progress", "say", "show", "write"]
+
+#: Verdicts, as words and as cells of a table, by their color: green, red and yellow.
+_COLORS = {
+    32: r"\bPASS(ED)?\b|(?<=  )pass(?=  )|^pass(?=  )",
+    31: r"\bFAIL(ED)?\b|(?<=  )fail(?=  )|^fail(?=  )",
+    33: r"\b(INCONCLUSIVE|UNSUPPORTED)\b|(?<=  )(known|inconclusive)(?=  )|^inconclusive(?=  )",
+}
 
 
 def show(report: Any, *, as_json: bool) -> int:
     """Print a report, its ``str`` or its ``as_dict()`` as JSON, and return its ``exit_code``."""
     progress("")
-    plain = {"numixology": __version__} | report.as_dict() if as_json else {}
-    say(json.dumps(plain, indent=2, allow_nan=False) if as_json else str(report))
+    if as_json:
+        plain = {"numixology": __version__} | report.as_dict()
+        emit(json.dumps(plain, indent=2, allow_nan=False))
+    else:
+        say(str(report))
     return int(report.exit_code)
 
 
 def say(text: str) -> None:
-    """Print, with a question mark for what the output cannot encode."""
+    """Print text; lines fit the terminal, if there is one, and verdicts have colors there."""
+    if sys.stdout.isatty():
+        text = fitted(text, get_terminal_size().columns)
+    if _colored():
+        for code, words in _COLORS.items():
+            text = re.sub(words, rf"\x1b[{code}m\g<0>\x1b[0m", text, flags=re.MULTILINE)
+    emit(text)
+
+
+def _colored() -> bool:
+    """As Python itself decides it, and many other programs."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    wanted = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return wanted or bool(os.environ.get("FORCE_COLOR"))
+
+
+def emit(text: str) -> None:
+    """Print as it is, with a question mark for what the output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
@@ -31,16 +60,16 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def complain(message: str) -> None:
+    """Say what is wrong, on standard error, in lines that fit a terminal."""
+    print(fitted(message, get_terminal_size().columns), file=sys.stderr)
+
+
 def progress(message: str) -> None:
     """One line that overwrites itself, on a terminal only."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{message[:78]}", end="", file=sys.stderr, flush=True)
-
-
-def counter(of: str) -> Callable[[str], None]:
-    """Progress that says how many are done, and which was the last."""
-    numbers = count(1)
-    return lambda name: progress(f"{next(numbers)} {of}, {name}")
+        room = get_terminal_size().columns - 2
+        print(f"\r\x1b[K{message[:room]}", end="", file=sys.stderr, flush=True)
 
 
 def bar(name: str, share: float) -> None:

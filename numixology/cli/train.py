@@ -47,7 +47,7 @@ named as categorical; any other is categorical."""
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    subjects = subcommands(parser, "subject", "WHAT")
+    subjects = subcommands(parser, "subject", "TASK")
     for name, task in TASKS.items():
         subject = subjects.add_parser(name, help=task.about)
         _add_training(subject, 600, ["rankmixer"])

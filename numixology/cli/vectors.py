@@ -18,7 +18,7 @@ _PROFILE = f"what the backend says of itself: {', '.join(PROFILES)}; repeat for 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    steps = subcommands(parser, "subject", "WHAT")
+    steps = subcommands(parser, "subject", "ACTION")
     write = steps.add_parser("write", help="write inputs and true results to a folder")
     add, formats = write.add_argument, ["npz", "safetensors", "raw"]
     add("directory", metavar="DIR", help="a folder that is empty, or new")

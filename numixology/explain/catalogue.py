@@ -2,11 +2,10 @@
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, unknown
 from .drawing.scene import Scene
 from .figures import (
     costs,
@@ -135,17 +134,12 @@ def draw(name: str, **sizes: Any) -> Scene:
         Step 4: Merge
     """
     if name not in FIGURES:
-        near = " or ".join(get_close_matches(name, FIGURES))
-        raise ArgumentError(
-            "a figure must be a known one",
-            repr(name),
-            f"did you mean {near}?" if near else "numixology draw --list names them",
-        )
+        raise unknown("figure", name, FIGURES, "numixology draw --list names them")
     figure = FIGURES[name]
-    unknown = [size for size in sizes if size not in figure.options]
-    if unknown:
-        takes = ", ".join(figure.options) or "no sizes"
-        raise ArgumentError(f"figure '{name}' takes {takes}", ", ".join(unknown), "leave it out")
+    others = [size for size in sizes if size not in figure.options]
+    if others:
+        takes = ", ".join(figure.options) or "no size options"
+        raise ArgumentError(f"figure {name!r} takes {takes}", ", ".join(others), "leave it out")
     return figure.draw(**sizes)
 
 

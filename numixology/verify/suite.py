@@ -6,9 +6,10 @@ golden values of every stage.
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from textwrap import fill
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from ..functional import (
 )
 from ..notebook import report_html
 from ..tensors import Tensor, tensor
-from ..text import columns
+from ..text import columns, filled, fitted
 from ..transforms import grad, jacobian
 from ..version import __version__
 from .goldens import Golden, check_goldens
@@ -51,32 +52,49 @@ __all__ = [
 
 _FUSED_LIMIT = 1e-11
 
+#: So many failures a report prints, and so much of a name in its last column.
+_SHOWN, _WIDEST = 8, 17
+_LEGEND = (
+    "Functions and modules, which use all {} primitives: the tape's gradients equal complex steps, "
+    "in first and second order and in float32. Compositions: fused functions equal what they are "
+    "made of, to third order. Golden values: outputs and gradients equal those of mpmath at 50 "
+    "digits. Errors are relative to the largest entry, or counted in units in the last place (ulp)."
+)
+
 
 class Case(NamedTuple):
-    """A function and inputs to check its gradient at."""
+    """A function, or a module as one, and inputs to check its gradient at."""
 
     name: str
     fn: Callable[..., Any]
     inputs: Sequence[Array]
+    kind: str = "functions"
 
 
 class Result(NamedTuple):
-    """One line of the report: what was checked, how far off it was, and how far it may be.
+    """One check: of which group, what was checked, how far off it was, and how far it may be."""
 
-    The error is a number of units in the last place where ``unit`` is "ulp", and else relative.
-    """
-
+    group: str
     what: str
     dtype: str
     error: float
     limit: float
     verdict: str
-    unit: str = "relative"
 
     @property
     def passed(self) -> bool:
         """Whether the verdict is "pass"."""
         return self.verdict == "pass"
+
+    @property
+    def share(self) -> float:
+        """The error as a part of the limit; infinite where it did not pass."""
+        return self.error / (self.limit or 1.0) if self.passed else math.inf
+
+    @property
+    def figures(self) -> tuple[str, str]:
+        """The error and the limit, as they are printed."""
+        return f"{self.error:.2g}", f"{self.limit:.1g}"
 
 
 class CheckReport(NamedTuple):
@@ -110,35 +128,50 @@ class CheckReport(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The verdict, on what, and what was checked or what did not pass."""
-        where = f"numixology {__version__} on NumPy {np.__version__}, {self.seconds:.1f} s"
-        count = f"{len(self.results)} checks ({where}): "
-        if self.failed:
-            word = "FAILED" if self.verdict == "fail" else "INCONCLUSIVE"
-            names = ", ".join(result.what for result in self.failed[:3])
-            return f"{word}: {len(self.failed)} of {count}{names}"
-        doubles = [r for r in self.results if r.dtype == "float64"]
-        worst = max(r.error for r in doubles if r.unit != "ulp")
-        ulps = max(r.error for r in doubles if r.unit == "ulp")
+        """The verdict, how many checks there were, on what, and how long it took."""
+        word = {"pass": "PASSED", "fail": "FAILED"}.get(self.verdict, "INCONCLUSIVE")
+        wrong = f"{len(self.failed)} of " if self.failed else ""
         return (
-            f"PASSED: {count}first and second gradients of all {self.primitives} primitives, the "
-            f"functions, modules, block and model equal complex steps, fused gradients equal their "
-            f"compositions up to third order, outputs and gradients equal 50-digit golden values, "
-            f"all within {worst:.0e} in float64 (erf and the activations, entry by entry, within "
-            f"{ulps:.0f} ulp), and the laws of mixing hold."
+            f"{word}: {wrong}{len(self.results)} checks in {self.seconds:.1f} s "
+            f"(numixology {__version__}, NumPy {np.__version__})"
         )
 
     def __bool__(self) -> bool:
         return self.verdict == "pass"
 
     def __str__(self) -> str:
-        rows = [
-            (r.verdict, r.dtype, f"{r.error:.1e}", f"{r.limit:.0e}" if r.limit else "0", r.what)
-            for r in self.results
+        rows = []
+        for group, found in self._groups().items():
+            worst = max(found, key=lambda one: one.share)
+            name = re.split("[,:(]", worst.what)[0] if worst.error else ""
+            rows.append((worst.verdict, group, f"{len(found)}", *worst.figures, name[:_WIDEST]))
+        heads = ("", "group", "checks", "error", "limit", "nearest its limit")
+        lines = [
+            filled(
+                f"{r.verdict}: {r.what} ({r.group}), error {r.error:.2g}, limit {r.limit:.1g}", 2
+            )
+            for r in self.failed[:_SHOWN]
         ]
-        table = columns(("verdict", "dtype", "worst error", "limit", "what"), rows, "<<>><")
-        summary = fill(self.summary, 80, break_long_words=False, break_on_hyphens=False)
-        return f"{table}\n\n{summary}"
+        if len(self.failed) > _SHOWN:
+            lines.append(f"  and {len(self.failed) - _SHOWN} more, which --all prints")
+        legend = filled(_LEGEND.format(self.primitives))
+        return "\n".join([self.summary, *lines, "", columns(heads, rows, "<<>>><"), "", legend])
+
+    def everything(self) -> str:
+        """The verdict, and a line for every check."""
+        parts = [self.summary]
+        for group, found in self._groups().items():
+            rows = [
+                f"  {r.verdict}  {r.figures[0]:>7} of {r.figures[1]:>5}  {r.what}" for r in found
+            ]
+            parts.append("\n".join([group, *rows]))
+        return fitted("\n\n".join(parts))
+
+    def _groups(self) -> dict[str, list[Result]]:
+        groups: dict[str, list[Result]] = {}
+        for one in self.results:
+            groups.setdefault(one.group, []).append(one)
+        return groups
 
     def __repr__(self) -> str:
         return str(self)
@@ -288,12 +321,13 @@ def _module_cases() -> Iterator[Case]:
         moe = nn.SparseMoE(3, 4, 2, 3, policy=policy, rng=0)
         yield _of_module(f"SparseMoE, {policy} training", moe, x[..., :4], training=True)
     yield _of_module("SparsePerTokenMoE", nn.SparsePerTokenMoE(3, 4, 3, 2, 2, rng=0), x[..., :4])
-    yield _of_module("RankMixerBlock", nn.RankMixerBlock(3, 8, 4, rng=0), x)
-    yield _of_module("RankMixerBlock, swiglu", nn.RankMixerBlock(3, 8, 2, ffn="swiglu", rng=0), x)
+    yield _of_module("RankMixerBlock", nn.RankMixerBlock(3, 8, 4, ff_dim=5, rng=0), x)
+    block = nn.RankMixerBlock(3, 8, 2, ff_dim=5, ffn="swiglu", rng=0)
+    yield _of_module("RankMixerBlock, swiglu", block, x)
     for norm in ("post", "pre", "bare_mix"):
-        block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, ffn="per_token", norm=norm, rng=0)
+        block = nn.RankMixerBlock(3, 8, 4, ff_dim=2, ffn="per_token", norm=norm, rng=0)
         yield _of_module(f"RankMixerBlock, per_token, {norm}", block, x)
-    block = nn.RankMixerBlock(3, 8, 4, ff_dim=5, ffn="per_token_swiglu", norm="post", rng=0)
+    block = nn.RankMixerBlock(3, 8, 4, ff_dim=2, ffn="per_token_swiglu", norm="post", rng=0)
     yield _of_module("RankMixerBlock, per_token_swiglu, post", block, x)
     large = nn.TokenMixerLargeBlock(3, 2, 2, expansion=1, norm="outside", rng=0)
     yield _of_module("TokenMixerLargeBlock, outside", large, x[:, :, :2])
@@ -314,7 +348,7 @@ def _of_module(name: str, module: nn.Module, x: Array, training: bool = False) -
     def call(x: Any, *parameters: Any) -> Any:
         return nn.functional_call(module, dict(zip(names, parameters, strict=True)), x)
 
-    return Case(name, call, [x, *values])
+    return Case(name, call, [x, *values], "modules")
 
 
 #: Each fused function, and what it is made of.
@@ -390,34 +424,40 @@ def every_primitive() -> set[Primitive]:
     return {thing for thing in things if isinstance(thing, Primitive) and any(thing.rules)}
 
 
-def check(progress: Callable[[str], None] | None = None) -> CheckReport:
+def check(progress: Callable[[str, float], None] = lambda group, share: None) -> CheckReport:
     """Run every check.
 
     Args:
-        progress: called with the name of every check when it is done.
+        progress: called after every check with its group and the share of the work that is done.
     """
     start = time.perf_counter()
-    found: list[Result] = []
+    sizes = [sum(x.size for x in case.inputs) for case in _cases() for _ in range(3)]
+    done, found = accumulate(sizes), []
     for result in results():
         found.append(result)
-        if progress is not None:
-            progress(result.what)
+        progress(result.group, next(done, sum(sizes)) / sum(sizes))
     return CheckReport(found, len(every_primitive()), time.perf_counter() - start)
+
+
+def _cases() -> list[Case]:
+    return [*CASES, *_module_cases()]
 
 
 def results() -> Iterator[Result]:
     """Run every check, one after another."""
     met: set[Primitive] = set()
-    for case in (*CASES, *_module_cases()):
+    for case in _cases():
         met |= _primitives_of(case)
         yield _gradient("gradient", case, case.fn, np.float64)
         yield _gradient("second order", case, _bent(case.fn), np.float64, order=2)
-        yield _gradient("gradient", case, case.fn, np.float32)
-    yield _judged("primitives without a check", float(len(every_primitive() - met)), 0.0)
+        yield _gradient("float32", case, case.fn, np.float32)
+    unmet = every_primitive() - met
+    names = ", ".join(sorted(one.__name__ for one in unmet)) or "none"
+    yield _judged("primitives", f"without a case: {names}", float(len(unmet)), 0.0)
     for name, fused, composed, inputs in COMPOSITIONS:
         for order in (1, 2, 3):
             error = _disagreement(fused, composed, inputs, order)
-            yield _judged(f"{name} = its composition, order {order}", error, _FUSED_LIMIT)
+            yield _judged("compositions", f"{name}, order {order}", error, _FUSED_LIMIT)
     yield from _laws()
     yield from _goldens()
 
@@ -450,16 +490,16 @@ def _bent(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _gradient(what: str, case: Case, fn: Callable[..., Any], dtype: Any, order: int = 1) -> Result:
     inputs = [x.astype(dtype) if x.dtype.kind == "f" else x for x in case.inputs]
-    name, kind = f"{case.name}: {what}", np.dtype(dtype).name
+    group, kind = f"{case.kind}: {what}", np.dtype(dtype).name
     try:
         report = gradcheck(fn, *inputs, method="complex", order=order)
     except NumixologyError as error:
-        return Result(f"{name} ({error})", kind, math.nan, math.nan, "fail")
-    return Result(name, kind, report.max_error, report.tolerance, report.verdict)
+        return Result(group, f"{case.name} ({error})", kind, math.nan, math.nan, "fail")
+    return Result(group, case.name, kind, report.max_error, report.tolerance, report.verdict)
 
 
-def _judged(what: str, error: float, limit: float) -> Result:
-    return Result(what, "float64", error, limit, "pass" if error <= limit else "fail")
+def _judged(group: str, what: str, error: float, limit: float) -> Result:
+    return Result(group, what, "float64", error, limit, "pass" if error <= limit else "fail")
 
 
 def _disagreement(
@@ -493,7 +533,8 @@ def _laws() -> Iterator[Result]:
     """The laws of mixing on integers, where every difference is 0 or at least 1."""
 
     def law(what: str, holds: bool) -> Result:
-        return Result(what, "int64", 0.0 if holds else 1.0, 0.0, "pass" if holds else "fail")
+        verdict = "pass" if holds else "fail"
+        return Result("laws of mixing", what, "int64", 0.0 if holds else 1.0, 0.0, verdict)
 
     sizes = [(t, h) for t in range(1, 9) for h in range(1, 9)]
     inputs = {(t, h): np.arange(2 * t * h * 3).reshape(2, t, h * 3) for t, h in sizes}
@@ -619,16 +660,16 @@ def _sees(t: int, h: int, kind: Any, layers: int) -> Array:
 
 def _goldens() -> Iterator[Result]:
     """The output and gradients of every stage against mpmath, of all cases the worst."""
-    worst: dict[str, Golden] = {}
+    worst: dict[tuple[str, str], Golden] = {}
     try:
         for golden in check_goldens():
-            measure = "worst ulp" if golden.measure == "ulp" else "of the largest"
-            what = f"{golden.stage}: {golden.name} = mpmath, {measure}"
-            if what not in worst or golden.share > worst[what].share:
-                worst[what] = golden
+            of = golden.stage, golden.name
+            if of not in worst or golden.share > worst[of].share:
+                worst[of] = golden
     except NumixologyError as error:
-        yield Result(f"golden values ({error})", "float64", math.nan, math.nan, "fail")
-    for what, golden in worst.items():
-        unit = "ulp" if golden.measure == "ulp" else "relative"
+        yield Result("golden values", str(error), "float64", math.nan, math.nan, "fail")
+    for (stage, name), golden in worst.items():
+        group = "golden values, ulp" if golden.measure == "ulp" else "golden values"
         verdict = "pass" if golden.passed else "fail"
-        yield Result(what, "float64", golden.error, golden.limit, verdict, unit)
+        figures = golden.error, golden.limit, verdict
+        yield Result(group, f"{stage}: {name}", "float64", *figures)

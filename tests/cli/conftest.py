@@ -37,15 +37,15 @@ def printed(run):
 
 @pytest.fixture
 def refused(run):
-    """The one line on standard error of a command that makes no sense."""
+    """What a command that makes no sense says on standard error, in one line."""
 
     def command(line) -> str:
         status, out, err = run(line)
         assert (status, out) == (2, "")
         assert err.endswith("\n")
-        assert len(err.splitlines()) == 1
         assert err.startswith("numixology")
-        return err
+        assert max(map(len, err.splitlines())) <= 80
+        return " ".join(err.split())
 
     return command
 

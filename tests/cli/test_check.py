@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from commands import python, strict
+from commands import strict
 
 import numixology as nx
 from numixology import functional as F
@@ -39,48 +39,69 @@ def broken(few, monkeypatch):
 
 
 def table(out):
-    """The rows of the table: what, dtype, error, limit, verdict."""
-    lines = out.splitlines()
-    assert lines[0].split() == ["verdict", "dtype", "worst", "error", "limit", "what"]
-    assert set(lines[1]) == {"-", " "}
-    end = lines.index("")
-    assert max(map(len, lines[end:])) <= 80
-    rows = [re.split(r"  +", line, maxsplit=4) for line in lines[2:end]]
-    return [[row[4], *row[1:4], row[0]] for row in rows], " ".join(lines[end + 1 :])
+    """The first line, the failures, and the rows: verdict, group, checks, error, limit, name."""
+    assert max(map(len, out.splitlines())) <= 80
+    first, rows, legend = out.split("\n\n")
+    heads, rule, *rows = rows.splitlines()
+    assert heads.split() == ["group", "checks", "error", "limit", "nearest", "its", "limit"]
+    assert set(rule) == {"-", " "}
+    assert legend.startswith("Functions and modules, which use all ")
+    verdict, *failures = first.splitlines()
+    return verdict, failures, [re.split("  +", row) for row in rows]
 
 
 def test_check_passes(printed, few) -> None:
-    out = printed("check")
-    rows, last = table(out)
-    assert [row[0] for row in rows[:3]] == [
-        "multiply: gradient",
-        "multiply: second order",
-        "multiply: gradient",
+    verdict, failures, rows = table(printed("check"))
+    where = rf"\(numixology {re.escape(nx.__version__)}, NumPy {re.escape(np.__version__)}\)"
+    count = sum(int(row[2]) for row in rows)
+    assert re.fullmatch(rf"PASSED: {count} checks in \d+\.\d s {where}", verdict)
+    assert failures == []
+    assert [row[1] for row in rows] == [
+        "functions: gradient",
+        "functions: second order",
+        "functions: float32",
+        "primitives",
+        "compositions",
+        "laws of mixing",
+        "golden values, ulp",
+        "golden values",
     ]
-    assert {row[-1] for row in rows} == {"pass"}
-    assert {row[1] for row in rows} == {"float64", "float32", "int64"}
-    for _, _, error, limit, _ in rows:
-        assert float(error) <= float(limit)
-    where = rf"\(numixology {re.escape(nx.__version__)} on NumPy {re.escape(np.__version__)}, "
-    assert re.match(rf"PASSED: {len(rows)} checks {where}\d+\.\d s\): ", last)
-    assert "first and second gradients of all 3 primitives" in last
-    assert "the laws of mixing hold" in last
-    assert "outputs and gradients equal 50-digit golden values" in last
-    doubles = [row for row in rows if row[1] == "float64"]
-    worst = max(float(row[2]) for row in doubles if not row[0].endswith(" ulp"))
-    assert f"within {worst:.0e} in float64" in last
+    assert {row[0] for row in rows} == {"pass"}
+    for row in rows:
+        assert float(row[3]) <= float(row[4])
+    assert rows[0][5] in NAMES
+
+
+def test_every_check_has_a_line_if_that_is_asked_for(printed, few) -> None:
+    out = printed("check --all")
+    assert max(map(len, out.splitlines())) <= 80
+    verdict, *groups = out.split("\n\n")
+    title, *rows = groups[0].splitlines()
+    assert title == "functions: gradient"
+    assert {row.split()[-1] for row in rows} == {*NAMES}
+    assert all(re.match(r"  pass +\S+ of +\S+  \S", row) for row in rows)
+    assert verdict.startswith("PASSED: ")
+
+
+def test_many_failures_are_counted(run, few, monkeypatch) -> None:
+    monkeypatch.setattr(F, "token_mix", lambda x, num_heads, *, mixing="rankmixer": x)
+    monkeypatch.setattr(suite, "_SHOWN", 3)
+    failures = table(run("check")[1])[1]
+    assert sum(line.startswith("  fail: ") for line in failures) == 3
+    assert re.fullmatch("  and [0-9]+ more, which --all prints", failures[-1])
 
 
 def test_check_fails_with_a_broken_rule(run, broken) -> None:
     status, out, err = run("check")
     assert (status, err) == (1, "")
-    rows, last = table(out)
-    failed = [row for row in rows if row[-1] == "fail"]
-    assert {row[0] for row in failed} >= {"exp: gradient", "exp: second order"}
-    made_with_it = ("exp", "sigmoid", "add", "sinkhorn_mixing")
-    assert all(any(name in row[0] for name in made_with_it) for row in failed)
-    assert last.startswith(f"FAILED: {len(failed)} of {len(rows)} checks (numixology ")
-    assert last.endswith("): " + ", ".join(row[0] for row in failed[:3]))
+    verdict, failures, rows = table(out)
+    failed = re.match(r"FAILED: (\d+) of (\d+) checks in ", verdict)
+    assert int(failed[2]) == sum(int(row[2]) for row in rows)
+    said = " ".join(" ".join(failures).split())
+    assert said.startswith("fail: exp (functions: gradient), error 1e-09, limit ")
+    assert "fail: exp (functions: second order)" in said
+    assert rows[0][0] == "fail" and rows[0][5] == "exp"
+    assert len(re.findall("^  fail ", run("check --all")[1], flags=re.MULTILINE)) == int(failed[1])
 
 
 @pytest.mark.parametrize("state", ["few", "broken"])
@@ -91,14 +112,13 @@ def test_json_agrees_with_the_table(run, state, request) -> None:
     assert (status, err) == (int(state == "broken"), "")
     assert found["passed"] is (state == "few")
     assert (found["numixology"], found["numpy"]) == (nx.__version__, np.__version__)
-    rows, last = table(run("check")[1])
-    assert len(found["checks"]) == len(rows)
-    for check, row in zip(found["checks"], rows, strict=True):
-        assert [check["what"], check["dtype"], check["verdict"]] == [row[0], row[1], row[4]]
-        assert f"{check['error']:.1e}" == row[2]
-        assert check["limit"] == pytest.approx(float(row[3]), rel=0.5)
-    timeless = [re.sub(r"[0-9.]+ s\)", "s)", text) for text in (found["summary"], last)]
+    verdict, _, rows = table(run("check")[1])
+    timeless = [re.sub(r"[0-9.]+ s ", "s ", text) for text in (found["summary"], verdict)]
     assert timeless[0] == timeless[1]
+    for row in rows:
+        those = [check for check in found["checks"] if check["group"] == row[1]]
+        assert len(those) == int(row[2])
+        assert {check["verdict"] for check in those} >= {row[0]}
 
 
 def test_a_rule_that_raises_is_still_a_table_and_json(run, few, monkeypatch) -> None:
@@ -109,7 +129,7 @@ def test_a_rule_that_raises_is_still_a_table_and_json(run, few, monkeypatch) -> 
     assert "nan" in out
     status, out, _ = run("check --json")
     assert status == 1
-    found = [check for check in strict(out)["checks"] if check["what"].startswith("exp: ")]
+    found = [check for check in strict(out)["checks"] if check["what"].startswith("exp (")]
     assert len(found) == 3
     assert {(check["error"], check["limit"]) for check in found} == {("nan", "nan")}
 
@@ -119,15 +139,15 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_one_line_that_is_wiped(few, monkeypatch) -> None:
+def test_progress_is_a_bar_that_is_wiped(few, monkeypatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["check"]) == 0
-    lines = terminal.getvalue().split("\r\x1b[K")
-    assert lines[0] == ""
-    assert lines[-1] == ""
-    assert lines[1] == "1 checks, multiply: gradient"
-    assert all(0 < len(line) <= 78 and "\n" not in line for line in lines[1:-1])
+    before, *lines, after = terminal.getvalue().split("\r\x1b[K")
+    assert before == after == ""
+    assert lines[0].endswith("% functions: gradient")
+    assert lines[-1] == 40 * "█" + " 100% golden values"
+    assert all(0 < len(line) <= 78 and "\n" not in line for line in lines)
 
 
 def everything(terminal) -> str:
@@ -139,23 +159,32 @@ def everything(terminal) -> str:
     return b"".join(parts).decode()
 
 
+FEW = """
+import sys
+from numixology.cli import main
+from numixology.verify import suite
+suite.CASES = suite.CASES[:2]
+suite._module_cases = lambda: iter(())
+suite.every_primitive = lambda: {one for case in suite.CASES for one in suite._primitives_of(case)}
+sys.exit(main(["check"]))
+"""
+
+
 def test_the_command_on_a_terminal(environment) -> None:
-    """The whole check, as a user runs it: progress on the terminal, the table in a pipe."""
+    """As a user runs it, with fewer cases: progress on the terminal, the table in a pipe."""
     pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
     ours, theirs = pty.openpty()
     with ThreadPoolExecutor(1) as pool:
         reader = pool.submit(everything, ours)  # or the command would wait for a full terminal
         shell = {"stdout": subprocess.PIPE, "stderr": theirs, "text": True, **environment}
-        process = subprocess.run(python("check"), **shell)
+        process = subprocess.run([sys.executable, "-c", FEW], **shell)
         os.close(theirs)
         progress = reader.result()
     os.close(ours)
     assert process.returncode == 0
-    assert progress.startswith("\r\x1b[K1 checks, ")
-    rows, last = table(process.stdout)
-    assert len(rows) > 200
-    assert last.startswith(f"PASSED: {len(rows)} checks")
-    assert f"all {len(suite.every_primitive())} primitives" in last
+    assert progress.startswith("\r\x1b[K██")
+    assert progress.endswith("100% golden values\r\x1b[K")
+    assert table(process.stdout)[0].startswith("PASSED: ")
     assert "\x1b" not in process.stdout
 
 
@@ -177,15 +206,15 @@ def test_a_failed_check_fails_without_a_reader_too(broken, monkeypatch, tmp_path
 
 
 def test_a_check_that_proves_nothing_is_inconclusive(run, monkeypatch) -> None:
-    right = Result("exp", "float64", 1e-16, 1e-14, "pass")
-    blind = Result("zero", "float64", 0.0, 1e-14, "inconclusive")
-    wrong = Result("sin", "float64", 1.0, 1e-14, "fail")
+    right = Result("functions", "exp", "float64", 1e-16, 1e-14, "pass")
+    blind = Result("functions", "zero", "float64", 0.0, 1e-14, "inconclusive")
+    wrong = Result("functions", "sin", "float64", 1.0, 1e-14, "fail")
     for found, status, says in (
-        ([right, blind], 3, "INCONCLUSIVE: 1 of 2 checks ("),
-        ([right, blind, wrong], 1, "FAILED: 2 of 3 checks ("),
+        ([right, blind], 3, "INCONCLUSIVE: 1 of 2 checks in "),
+        ([right, blind, wrong], 1, "FAILED: 2 of 3 checks in "),
     ):
         monkeypatch.setattr(suite, "results", lambda found=found: iter(found))
         got, out, err = run("check")
         assert (got, err) == (status, "")
-        assert table(out)[1].startswith(says)
+        assert table(out)[0].startswith(says)
         assert run("check --json")[0] == status

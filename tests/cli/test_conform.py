@@ -70,6 +70,15 @@ def test_the_verdict_on_a_backend_is_the_exit_status(run, backend, spoil, status
     assert ("gelu fails" in out) == bool(status)
 
 
+def test_a_backend_that_ends_the_process_does_not_pass(run, refused, backend) -> None:
+    status, out, err = run(f"conform {backend('raise SystemExit(0)')} --seeds 1 --quick")
+    assert (status, err) == (1, "")
+    assert out.startswith("FAIL: ")
+    assert "its forward raised SystemExit: 0" in out
+    Path("ends.py").write_text("raise SystemExit(0)", "utf-8")
+    assert "ends.py can be run: got SystemExit: 0" in refused("conform ends.py")
+
+
 def test_what_proves_nothing_or_supports_nothing_is_no_pass(run, backend, monkeypatch) -> None:
     status, out, err = run(f"conform {backend(stages=())} --seeds 1 --quick")
     assert (status, err) == (4, "")
@@ -188,9 +197,9 @@ def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> Non
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("nowhere.py", "an adapter's file must exist: got nowhere.py; check the path, or let "),
-        ("--stage conv", "a stage must be a known one: got 'conv'; use embedding, token_mix, "),
-        ("--stage lyer_norm", "got 'lyer_norm'; did you mean layer_norm or rms_norm?"),
+        ("nowhere.py", "adapter file nowhere.py not found; check the path, or let "),
+        ("--stage conv", "unknown stage 'conv'; use embedding, token_mix, "),
+        ("--stage lyer_norm", "unknown stage 'lyer_norm'; did you mean 'layer_norm'?"),
         ("--seeds 0", "seeds is a positive integer: got 0"),
         ("--seeds two", "--seeds: invalid int value: 'two'"),
         ("--list --new mine.py", "not allowed with argument"),

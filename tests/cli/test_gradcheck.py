@@ -88,6 +88,7 @@ def test_json_has_no_nan(run, monkeypatch, tmp_path) -> None:
         ("numixology.functional:exp --shape 2,-1", "invalid shape value: '2,-1'"),
         ("numixology.functional:exp --shape two", "invalid shape value: 'two'"),
         ("numixology.functional:exp", "required: --shape"),
+        ("sys:exit --shape 2", "must run on inputs of these shapes: got SystemExit: "),
         ("builtins:repr --shape 2", "the function must return a tensor"),
     ],
 )

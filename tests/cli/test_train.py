@@ -111,8 +111,8 @@ def test_only_the_same_training_is_resumed(refused, run, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("train sort", "invalid choice: 'sort'"),
-        ("train copy --mixing none", "--mixing: invalid choice: 'none'"),
+        ("train sort", "unknown task 'sort'; use copy, cross, table"),
+        ("train copy --mixing none", "unknown mixing 'none'; use rankmixer, guide, "),
         ("train copy --steps 0", "--steps is a positive integer: got 0"),
         ("train copy --seed -1", "--seed: invalid natural value: '-1'"),
         ("train copy --resume", "--resume goes on from a file: got none; name it with --save"),

@@ -46,10 +46,10 @@ def test_sizes_of_your_own(printed, tmp_path) -> None:
     ("line", "says"),
     [
         ("write", "required: DIR"),
-        ("write {} --format pickle", "invalid choice: 'pickle'"),
+        ("write {} --format pickle", "unknown format 'pickle'; use npz, safetensors, raw"),
         (
             "write {}/new --stage silu --stage gelo",
-            "a stage must be a known one: got 'gelo'; did you mean gelu?",
+            "unknown stage 'gelo'; did you mean 'gelu'?",
         ),
         ("write {}/new --seeds 0", "at least one case"),
         ("write {}/new --shape D", "write such as B=512"),

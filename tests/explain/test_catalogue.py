@@ -46,7 +46,7 @@ def test_one_of_something_is_singular(name) -> None:
 
 
 def test_unknown_figures_and_sizes_are_refused() -> None:
-    with refused(ArgumentError, "a figure must be a known one: got 'mixr'; did you mean mixer?"):
+    with refused(ArgumentError, "unknown figure 'mixr'; did you mean 'mixer'?"):
         draw("mixr")
     with refused(ArgumentError, "figure 'ffn' takes hidden_dim, ff_dim, ", "got num_heads"):
         draw("ffn", num_heads=2)

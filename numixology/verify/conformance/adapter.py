@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 from ...array import Array
-from ...errors import DTypeError, shown
+from ...errors import DTypeError, nearest, shown
 from .formats import FORMATS
 from .memory import LAYOUTS
 from .scales import PROFILES
@@ -139,8 +139,8 @@ class Declaration:
 
 def _one_of(value: Any, known: Collection[str], what: str) -> str:
     if not isinstance(value, str) or value not in known:
-        invariant = f"the {what} of an adapter is known here"
-        raise DTypeError(invariant, shown(value), f"use {', '.join(known)}")
+        invariant, instead = f"the {what} of an adapter is known here", f"use {', '.join(known)}"
+        raise DTypeError(invariant, shown(value), nearest(value, known, instead))
     return value
 
 

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     results: dict[str, Array]
     fault: str = ""
     refused: str = ""
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 def answered(adapter: Any, case: Case, backward: bool) -> Answer:
@@ -69,7 +69,7 @@ def asked(adapter: Any, case: Case, function: str) -> Answer:
         raise
     except _Unclear as fault:
         return Answer({}, str(fault))
-    except Exception as error:  # whatever a backend raises
+    except (Exception, SystemExit) as error:  # whatever a backend raises
         return Answer({}, f"its {function} raised {in_a_line(error)}", error=error)
     results, faults = {}, []
     for name in ["output"] if function == "forward" else case.differentiable:
@@ -144,6 +144,6 @@ def called(tensor: str) -> str:
     return "output" if tensor == "output" else f"gradient of {tensor}"
 
 
-def in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """What a backend raised, for reports."""
     return shortened(f"{type(error).__name__}: {' '.join(str(error).split())}", 300)

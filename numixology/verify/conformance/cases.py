@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from ...errors import ArgumentError
+from ...errors import ArgumentError, unknown
 from ...tensors import Tensor, leaf
 from ...transforms import grad
 from .formats import Format, format_of
@@ -194,9 +194,7 @@ def make_case(
         ({'x': (3, 5, 12), 'weight': (7, 12), 'bias': (7,)}, (3, 5, 7))
     """
     if kind not in (kinds := [*KINDS, *KERNEL_KINDS]):
-        raise ArgumentError(
-            "a kind of input is one of those listed", repr(kind), f"use {', '.join(kinds)}"
-        )
+        raise unknown("kind of input", kind, kinds)
     known, options = stage_of(stage), options or {}
     rng = np.random.default_rng([seed, *f"{stage} {kind}".encode()])
     draw = _Draw(rng, format_of(dtype), kind)

@@ -6,13 +6,12 @@ an option of :data:`OPTIONS` is not the first of those listed, it is among the s
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ... import functional as F
 from ... import nn
-from ...errors import ArgumentError
+from ...errors import unknown
 
 __all__ = [
     "FEED_FORWARDS",
@@ -283,10 +282,5 @@ def stage_of(name: str) -> Stage:
         ArgumentError: there is none.
     """
     if name not in STAGES:
-        near = " or ".join(get_close_matches(name, STAGES))
-        raise ArgumentError(
-            "a stage must be a known one",
-            repr(name),
-            f"did you mean {near}?" if near else f"use {', '.join(STAGES)}",
-        )
+        raise unknown("stage", name, STAGES)
     return STAGES[name]

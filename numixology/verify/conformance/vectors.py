@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ...array import Array
-from ...errors import ArgumentError, VectorError
+from ...errors import ArgumentError, VectorError, unknown
 from ...version import __version__
 from .adapter import Declaration
 from .bounds import Prepared, in_groups
@@ -166,8 +166,7 @@ def write_vectors(
         (['silu.bin', 'index.tsv', 'manifest.json'], True)
     """
     if format not in CONTAINERS:
-        known = f"use {', '.join(CONTAINERS)}"
-        raise ArgumentError("vectors are written in a format known here", repr(format), known)
+        raise unknown("format of vectors", format, CONTAINERS)
     backend = SimpleNamespace(name="vectors", dtype=dtype, accumulation=accumulation, forward=None)
     wide = Declaration(backend).accumulation
     if seeds < 0 or not (seeds or kernel or shapes):

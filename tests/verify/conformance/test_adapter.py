@@ -57,7 +57,7 @@ def test_what_is_missing_is_named(needed) -> None:
 @pytest.mark.parametrize(
     ("attribute", "value", "says"),
     [
-        ("dtype", "float8", "'float8'; use float64"),
+        ("dtype", "float8", "'float8'; did you mean 'float64'?"),
         ("dtype", float, "<class 'float'>; use float64, float32, bfloat16, float16"),
         ("dtype", ["float32"], "['float32']"),
         ("accumulation", "int", "use float64, float32"),
@@ -68,8 +68,8 @@ def test_what_is_missing_is_named(needed) -> None:
         ("requires", {"C": 3}, "'C'; use B, T, D"),
         ("rounds", "never", "'never'; use once"),
         ("subnormals", "lost", "use kept, flushed"),
-        ("lost", ["strides"], "negative strides"),
-        ("options", {"norms": "post"}, "use activation, ffn, norm"),
+        ("lost", ["strides"], "did you mean 'stride 0'?"),
+        ("options", {"norms": "post"}, "did you mean 'norm'?"),
     ],
 )
 def test_what_is_unknown_is_refused(attribute, value, says) -> None:

@@ -101,7 +101,7 @@ def test_every_name_is_described() -> None:
 
 @pytest.mark.parametrize("target", ["tensorflow", "", "torch.py.txt", "numpy32 ", "a b:c", ":x"])
 def test_what_is_no_name_is_refused_with_the_names(target) -> None:
-    with refused(ArgumentError, "an adapter is a name", "numpy64, numpy32, torch, jax"):
+    with refused(ArgumentError, f"unknown adapter {target!r}; "):
         load(target)
 
 
@@ -173,7 +173,7 @@ def test_what_is_declared_of_a_ready_adapter() -> None:
     assert adapter.options == {"ffn": "swiglu", "activation": "gelu_tanh"}
     adapter = Numpy("float32", requires={"D": 4}, profile=None, stages=("silu",))
     assert (adapter.requires, adapter.profile, adapter.stages) == ({"D": 4}, (), ("silu",))
-    with refused(ArgumentError, "got sparse; use accumulation, stages"):
+    with refused(ArgumentError, "unknown declaration 'sparse'; use accumulation, stages"):
         load("numpy32:sparse=on")
     with refused(DTypeError, "'twice'; use once"):
         load("numpy32:rounds=twice")
@@ -243,7 +243,11 @@ def test_what_cannot_be_found_or_run(tmp_path) -> None:
         load(written(tmp_path, "1 / 0"))
     with refused(ArgumentError, "SyntaxError"):
         load(written(tmp_path, "adapter ="))
-    with refused(UnsupportedError, "no a_missing_library", "install it"):
+    with refused(ArgumentError, "SystemExit: 0"):
+        load(written(tmp_path, "raise SystemExit(0)"))
+    with refused(ArgumentError, "KeyError: 'weights'"):
+        load(written(tmp_path, "def adapter(): return {}['weights']"))
+    with refused(UnsupportedError, "no a_missing_library", "pip install a_missing_library"):
         load(written(tmp_path, "import a_missing_library"))
     with refused(UnsupportedError, "no device"):
         load(

@@ -12,7 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from ....errors import ArgumentError, NumixologyError, UnsupportedError
+from ....errors import ArgumentError, NumixologyError, UnsupportedError, unknown
 from ..adapter import Declaration
 from .builtin import Numpy
 
@@ -57,7 +57,7 @@ def load(target: str, **options: Any) -> Any:
         'float32'
         >>> load("tensorflow")
         Traceback (most recent call last):
-        numixology.errors.ArgumentError: an adapter is a name, a path ending in .py or ...
+        numixology.errors.ArgumentError: unknown adapter 'tensorflow'; use numpy64, numpy32, ...
     """
     match = re.fullmatch(r"(.*\.py)(?::(.*))?", target)  # a path may have a colon of its own
     where, written = (match[1], match[2] or "") if match else target.partition(":")[::2]
@@ -73,8 +73,8 @@ def load(target: str, **options: Any) -> Any:
         return _made(_in_module(f"{__package__}.{where}", _CLASSES[where], where), given, target)
     if thing and where.replace(".", "").isidentifier():
         return _made(_in_module(where, thing, where), given, target)
-    invariant = "an adapter is a name, a path ending in .py or package.module:object"
-    raise ArgumentError(invariant, repr(target), f"the names are {', '.join(NAMES)}")
+    instead = f"use {', '.join(NAMES)}, a path ending in .py or package.module:object"
+    raise unknown("adapter", target, [*NAMES, *map(str, Path().glob("*.py"))], instead)
 
 
 def template(library: str = "") -> str:
@@ -132,13 +132,14 @@ def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
         invariant = f"the options are those that {target.partition(':')[0]} takes"
         instead = f"it takes {', '.join(takes.parameters) or 'none'}"
         raise ArgumentError(invariant, f"{', '.join(options)} ({error})", instead) from error
-    return thing(**options)
+    with _importing(target, Path.cwd()):
+        return thing(**options)
 
 
 def _in_file(path: Path, thing: str) -> Any:
     if not path.is_file():
         instead = f"check the path, or let numixology conform --new {path} write one"
-        raise ArgumentError("an adapter's file must exist", str(path), instead)
+        raise ArgumentError(f"adapter file {path} not found", "", instead)
     name = f"numixology_adapter_{path.stem}"
     spec: Any = spec_from_file_location(name, path)  # never None for a path ending in .py
     module = module_from_spec(spec)
@@ -171,14 +172,15 @@ def _importing(what: str, folder: Path) -> Iterator[None]:
     except NumixologyError:
         raise
     except ModuleNotFoundError as error:
-        got = f"no {error.name}"
-        if what.startswith(str(error.name)) and what not in NAMES:
+        library = str(error.name).partition(".")[0]
+        got = f"no {library}"
+        if what.startswith(library) and what not in NAMES:
             instead = "check name and folder"
             raise ArgumentError("an adapter's module can be found", got, instead) from error
-        missing = " ".join(dict.fromkeys((str(error.name), what)))
-        instead = f"pip install {missing}" if what in NAMES else "install it"
-        raise UnsupportedError(f"the adapter {what} needs a library", got, instead) from error
-    except Exception as error:  # whatever it raises
+        missing = dict.fromkeys((library, what) if what in NAMES else (library,))
+        invariant, instead = f"the adapter {what} needs a library", f"pip install {' '.join(missing)}"
+        raise UnsupportedError(invariant, got, instead) from error
+    except (Exception, SystemExit) as error:  # whatever it raises
         got = f"{type(error).__name__}: {error}"
         raise ArgumentError(f"{what} can be run", got, "run it with python first") from error
     finally:

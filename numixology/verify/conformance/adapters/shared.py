@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....array import Array
-from ....errors import ArgumentError, StateDictError
+from ....errors import StateDictError, unknown
 from ..adapter import DECLARES, Declaration
 from ..formats import format_of
 from ..sizes import LETTERS, sizes_in
@@ -83,9 +83,9 @@ class Backend:
         self.name, self.dtype, self.profile = name, format_of(dtype).name, profile
         self.accumulation = "float64" if dtype == "float64" else "float32"
         self.options: Mapping[str, str] = {k: v for k, v in declares.items() if k in OPTIONS}
-        if unknown := declares.keys() - DECLARES.keys() - OPTIONS.keys():
-            instead = f"use {', '.join((*DECLARES, *OPTIONS))}"
-            raise ArgumentError("what is declared is known here", ", ".join(unknown), instead)
+        for word in declares:
+            if word not in (known := (*DECLARES, *OPTIONS)):
+                raise unknown("declaration", word, known)
         own = {k: v for k, v in declares.items() if k in DECLARES and v is not None}
         vars(self).update(own)
         Declaration(self)
@@ -106,10 +106,10 @@ class Names:
 
     def __init__(self, stage: str, theirs: Mapping[str, str], options: Mapping[str, str]) -> None:
         self.theirs, self.ours = dict(theirs), inputs_of(stage, options)
-        unknown = [name for name in theirs if re.sub(r"\.\d+\.", ".i.", name) not in self.ours]
-        if unknown:
+        others = [name for name in theirs if re.sub(r"\.\d+\.", ".i.", name) not in self.ours]
+        if others:
             instead = f"use {', '.join(name for name, axes in self.ours.items() if axes != '()')}"
-            raise StateDictError(f"names has parameters of {stage}", ", ".join(unknown), instead)
+            raise StateDictError(f"names has parameters of {stage}", ", ".join(others), instead)
 
     def of(self, arrays: Mapping[str, Any]) -> dict[str, str]:
         """Their name of each parameter, by ours: of all floating-point arrays but x."""
