@@ -44,7 +44,7 @@ def test_a_figure_is_written_as_png(run, tmp_path) -> None:
 def test_options_that_do_not_go_together_are_refused(run, options, says) -> None:
     status, out, err = run(f"draw merge {options}")
     assert (status, out) == (2, "")
-    assert says in err
+    assert says in " ".join(err.split())
 
 
 def test_the_list_of_figures(printed) -> None:

@@ -24,7 +24,7 @@ LISTINGS = """\
   8 to 11, head 2:  [a5,a6] [b5,b6] [c5,c6] [d5,d6]
   12 to 15, head 3: [a7,a8] [b7,b8] [c7,c8] [d7,d8]"""
 IDENTITY = """\
-Step 5b: Merge  (2, 4, 4, 2) -> (2, 4, 8), contiguous
+Step 5b: Merge  (2, 4, 4, 2) -> (2, 4, 8)
   Token 0: [a1,a2,a3,a4,a5,a6,a7,a8]
   Token 1: [b1,b2,b3,b4,b5,b6,b7,b8]
   Token 2: [c1,c2,c3,c4,c5,c6,c7,c8]
@@ -74,6 +74,6 @@ def test_the_model(printed) -> None:
         "--ffn swiglu --mixing guide",
     )
     assert "  input ids           (1, 6)\n" in out
-    assert "  multiply   (1, 6, 3)  gate times up; reads silu and w3\n" in out
+    assert "  multiply   (1, 6, 3)     gate times up; reads silu and w3\n" in out
     assert "unflatten" in out
     assert "Layer 3\n" in out

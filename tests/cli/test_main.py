@@ -24,7 +24,7 @@ SENSELESS = {
     "draw orders --mixing guide --dim 4": "takes no size options: got --dim, --mixing; leave ",
     "draw mixer --tokens 0": "--tokens is a positive integer: got 0",
     "draw mixer --mixing none": "unknown mixing 'none'; use rankmixer, guide",
-    "draw mixer --format png": "unknown format 'png'; use text, svg, json",
+    "draw mixer --format pgn": "unknown format 'pgn'; did you mean 'png'?",
     "draw mixer --output nowhere/at/all": "nowhere",
     "explain attention": "unknown what 'attention'; use mixer, ffn, model",
     "check --xml": "unknown argument '--xml'; see numixology check --help",
