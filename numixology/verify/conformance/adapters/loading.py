@@ -177,9 +177,8 @@ def _importing(what: str, folder: Path) -> Iterator[None]:
         if what.startswith(library) and what not in NAMES:
             instead = "check name and folder"
             raise ArgumentError("an adapter's module can be found", got, instead) from error
-        missing = dict.fromkeys((library, what) if what in NAMES else (library,))
-        invariant, instead = f"the adapter {what} needs a library", f"pip install {' '.join(missing)}"
-        raise UnsupportedError(invariant, got, instead) from error
+        instead = " ".join(dict.fromkeys(["pip install", library] + [what] * (what in NAMES)))
+        raise UnsupportedError(f"the adapter {what} needs a library", got, instead) from error
     except (Exception, SystemExit) as error:  # whatever it raises
         got = f"{type(error).__name__}: {error}"
         raise ArgumentError(f"{what} can be run", got, "run it with python first") from error
