@@ -118,6 +118,7 @@ ROOMS = (
     (
         "verify.executors",
         "verify.reports",
+        "verify.steps",
         "verify.differences",
         "verify.contracts",
         "verify.plans",
