@@ -148,6 +148,9 @@ def _layer_norm(draw: Draw) -> Made:
     def mean(ct, x, w, b):
         return vjp(ct, x, w, b)[0], (ct * hat(x)[0]).mean(0), ct.mean(0)
 
+    def not_reduced(ct, x, w, b):
+        return vjp(ct, x, w, b)[0], ct * hat(x)[0], ct
+
     n, d = draw.size(1, 3), draw.size(2, 4)
     x = draw.values(n, d, but=("packed",))
     mistakes = {
@@ -155,6 +158,7 @@ def _layer_norm(draw: Draw) -> Made:
         "missing term of the variance": no_variance,
         "eps outside the root": eps_outside,
         "mean for sum": mean,
+        "not reduced": not_reduced,
     }
     return Made(fn, vjp, (x, draw.values(d, but=WILD), draw.normal(d)), mistakes)
 
@@ -330,9 +334,17 @@ def _linear(draw: Draw) -> Made:
     def first(ct, x, w, b):
         return ct @ w, ct.T @ x, ct[0]
 
+    def not_reduced(ct, x, w, b):
+        return ct @ w, ct.T @ x, ct
+
     n, d, k = draw.size(1, 3), draw.size(1, 3), draw.size(1, 3)
     inputs = draw.values(n, d), draw.values(k, d), draw.values(k)
-    mistakes = {"transposed weight": transposed, "mean for sum": mean, "not summed": first}
+    mistakes = {
+        "transposed weight": transposed,
+        "mean for sum": mean,
+        "first row only": first,
+        "not reduced": not_reduced,
+    }
     return Made(fn, vjp, inputs, mistakes)
 
 

@@ -80,10 +80,8 @@ def change_of_result(draw: Draw, shapes: Sequence[tuple[int, ...]]) -> tuple[str
     name = draw.among(
         "sign of one entry",
         "factor 2",
-        "constant slightly wrong",
-        "constant slightly wrong",
-        "one entry bumped",
-        "one entry bumped",
+        *(4 * ["constant slightly wrong"]),
+        *(4 * ["one entry bumped"]),
         "sign of the smallest entry",
         "off by one",
         "transposed",
@@ -94,9 +92,10 @@ def change_of_result(draw: Draw, shapes: Sequence[tuple[int, ...]]) -> tuple[str
         "rounded to float32",
         "one entry forgotten",
     )
+    factor = draw.among(2.0, 0.5)
     changes: dict[str, Callable[[Array], Array]] = {
         "sign of one entry": entry(j, lambda g, _: -g),
-        "factor 2": lambda g: g * draw_factor,
+        "factor 2": lambda g: g * factor,
         "constant slightly wrong": lambda g: g * (1 + digits),
         "one entry bumped": entry(j, lambda g, largest: g + digits * largest),
         "sign of the smallest entry": smallest,
@@ -105,7 +104,6 @@ def change_of_result(draw: Draw, shapes: Sequence[tuple[int, ...]]) -> tuple[str
         "rounded to float32": lambda g: g.astype(np.float32).astype(g.dtype),
         "one entry forgotten": entry(j, lambda g, _: 0 * g),
     }
-    draw_factor = draw.among(2.0, 0.5)
     if name == "off by one":
         if size < 2 or not shape:
             return None
