@@ -824,8 +824,10 @@ class Step(np.ndarray[Any, Any]):
 
     Example:
         >>> x = stepped(np.array([-3.0, 4.0]) + 1e-20j * np.array([1.0, 0.0]))
-        >>> (plain(np.linalg.norm(x)).imag / 1e-20).round(12), plain(np.abs(x)).imag / 1e-20
-        (-0.6, array([-1.,  0.]))
+        >>> plain(np.abs(x)).imag / 1e-20
+        array([-1.,  0.])
+        >>> print(plain(np.linalg.norm(x)).imag / 1e-20)
+        -0.6
     """
 
     __array_priority__ = 1000.0
