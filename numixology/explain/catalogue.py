@@ -13,9 +13,7 @@ from .figures import (
     forms,
     laws,
     layers,
-    mixers,
     mixing,
-    published,
     shapes,
     steps,
     tapes,
@@ -70,9 +68,6 @@ FIGURES = {
         "a feed-forward network with its shapes",
         "Feed Forward Network Flow",
     ),
-    "ffn-parameters": Figure(
-        flow.parameters_scene, "where its parameters are", "Parameter Distribution"
-    ),
     "swiglu": Figure(
         flow.swiglu_scene, "the standard network beside SwiGLU", "SwiGLU Variant Comparison"
     ),
@@ -86,7 +81,6 @@ FIGURES = {
     "scaling-memory": Figure(costs.scaling_memory_scene, "measured memory", _MEMORY),
     "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", _RATIO),
     "scaling-time": Figure(costs.scaling_time_scene, "measured time", _RATIO),
-    "published": Figure(published.published_scene, "the paper's models, and what follows of them"),
     "walk": Figure(
         walk.walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"
     ),
@@ -94,20 +88,14 @@ FIGURES = {
     "activations": Figure(layers.activations_scene, "GELU, ReLU and SiLU with their slopes"),
     "layer-norm": Figure(layers.layer_norm_scene, "one token through LayerNorm"),
     "forms": Figure(forms.forms_scene, "the block in its forms, as equations"),
-    "starts": Figure(forms.starts_scene, "how the weights of every token start"),
     "step-sizes": Figure(steps.step_size_scene, "the error of a difference, by its step"),
     "shuffle": Figure(laws.shuffle_scene, "where mixing moves each chunk"),
     "jacobian": Figure(laws.jacobian_scene, "the Jacobian of mixing, by chunks"),
-    "token-jacobian": Figure(laws.token_jacobian_scene, "which token has chunks of which"),
     "cycles": Figure(laws.cycles_scene, "the cycles of mixing, and its order"),
-    "orders": Figure(laws.orders_scene, "order, depth, rank and condition by T and H"),
-    "heads": Figure(laws.heads_scene, "what each number of heads gives and takes"),
     "receptive-field": Figure(laws.receptive_field_scene, "which token sees which, by layers"),
     "why-square": Figure(laws.why_square_scene, "the paper's reshaping beside the regrouping"),
     "null-space": Figure(laws.null_space_scene, "what x + mix(x) loses"),
-    "pre-norm": Figure(laws.pre_norm_scene, "how other blocks escape that"),
-    "revert": Figure(mixers.revert_scene, "mixed tokens put back, and mixed again"),
-    "annealing": Figure(mixers.annealing_scene, "a soft permutation as it is cooled"),
+    "revert": Figure(laws.revert_scene, "mixed tokens put back, and mixed again"),
     "tape": Figure(tapes.example_tape, "the tape of s * (s + 1)"),
     "tape-backward": Figure(tapes.example_backward, "gradients flowing back through it"),
     "order": Figure(tapes.example_order, "a tape read in a wrong order and in the right one"),

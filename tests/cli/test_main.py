@@ -21,7 +21,7 @@ SENSELESS = {
     "draw 7": "unknown figure '7'; numixology draw --list names them",
     "draw mixer --tokns 3": "unknown argument '--tokns'; did you mean '--tokens'?",
     "draw ffn --heads 2": "figure 'ffn' takes --dim, --ff-dim, --batch, --tokens, --ffn, ",
-    "draw orders --mixing guide --dim 4": "takes no size options: got --dim, --mixing; leave ",
+    "draw tape --mixing guide --dim 4": "takes no size options: got --dim, --mixing; leave ",
     "draw mixer --tokens 0": "--tokens is a positive integer: got 0",
     "draw mixer --mixing none": "unknown mixing 'none'; use rankmixer, guide",
     "draw mixer --format pgn": "unknown format 'pgn'; did you mean 'png'?",

@@ -9,7 +9,7 @@ from ...array import Shape
 from ...functional.mixing import Mixing
 from ...tensors import tensor
 from ...text import counted
-from ..drawing.panels import Bar, Bars, Box, Graph, Lines, Panel, Table
+from ..drawing.panels import Bar, Bars, Box, Graph, Lines, Panel
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
 from .limits import COMPUTED, network_within, within
@@ -19,7 +19,6 @@ __all__ = [
     "block_scene",
     "feed_forward_scene",
     "model_scene",
-    "parameters_scene",
     "swiglu_scene",
 ]
 
@@ -301,45 +300,6 @@ def model_scene(
     title = f"Model of {counted(num_layers, 'layer')}, {learnt}; {sees}"
     description = "Ids become embeddings; every layer mixes tokens, then passes each through a "
     return Scene(title, description + "feed-forward network.", tuple(panels))
-
-
-def parameters_scene(
-    hidden_dim: int = 768,
-    ff_dim: int | None = None,
-    *,
-    num_tokens: int = 8,
-    ffn: nn.rankmixer.Network = "standard",
-) -> Scene:
-    """Where the parameters of a feed-forward network are, with their shares.
-
-    Args:
-        hidden_dim: D, the number of features.
-        ff_dim: F; 4D if None.
-        num_tokens: T, of which only networks with weights for every token ask.
-        ffn: the name of the network, as of :class:`~numixology.nn.RankMixerBlock`.
-
-    Returns:
-        A :class:`.Scene` of one table.
-
-    Raises:
-        ArgumentError: sizes or words that no network has.
-
-    Source: guide, Parameter Distribution.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.explain.draw("ffn-parameters", hidden_dim=4).panels[0].rows[-1]
-        ('total', '', '156', '100.000 %')
-    """
-    network_within(hidden_dim, ff_dim, 1, num_tokens, ffn)
-    network = nn.RankMixerBlock(num_tokens, hidden_dim, 1, ff_dim=ff_dim, ffn=ffn, rng=0).ffn
-    table = network.parameter_table()
-    rows = [(row.name, str(row.shape), f"{row.count:,}", f"{row.share:.3f} %") for row in table]
-    rows.append(("total", "", f"{table.total:,}", "100.000 %"))
-    header = ("parameter", "shape", "count", "share")
-    title = f"Parameters of the {ffn} feed-forward network, D = {hidden_dim}"
-    description = "Every parameter with its shape, how many numbers it has, and their share."
-    return Scene(title, description, (Table("Parameters", header, tuple(rows), "<<>>"),))
 
 
 def _later_layers(blocks: Sequence[Step]) -> Sequence[Panel]:

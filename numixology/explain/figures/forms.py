@@ -1,6 +1,5 @@
-"""The forms of the block as equations, read off the tape of a run; how weights of tokens start."""
+"""The forms of the block as equations, read off the tape of a run."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..drawing.panels import Table
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
 
-__all__ = ["forms_scene", "starts_scene"]
+__all__ = ["forms_scene"]
 
 _NORMS: tuple[BlockNorm, ...] = ("guide", "post", "pre", "bare_mix")
 _NETWORKS: tuple[Network, ...] = ("standard", "swiglu", "per_token", "per_token_swiglu")
@@ -60,45 +59,6 @@ def forms_scene(num_tokens: int = 4, hidden_dim: int = 8) -> Scene:
     )
     about = "Each form of the block: the equations that its run follows, and what sets it apart."
     return Scene(f"The block in its forms: T = H = {T}, D = {D}", about, panels)
-
-
-def starts_scene(num_tokens: int = 16, in_features: int = 64, out_features: int = 256) -> Scene:
-    """How wide the weights of linear layers start: one alone, slice by slice, and all at once.
-
-    torch's initializers read the number of inputs off the axes behind the first, so for a stacked
-    weight (T, out, in) they take out · in for it.
-
-    Returns:
-        A :class:`.Scene` of a table: each with its bound, the standard deviation of a slice, and
-        that divided by the one of a single layer.
-
-    Example:
-        >>> import numixology as nx
-        >>> for row in nx.explain.draw("starts").panels[0].rows:
-        ...     print(row[0], row[3])
-        one linear layer 1.00
-        slice by slice 1.00
-        all at once 0.06
-    """
-    T, n, out = num_tokens, in_features, out_features
-    within(COMPUTED, num_tokens=T, in_features=n, out_features=out)
-    rng = np.random.default_rng(0)
-    fan = 1 / math.sqrt(out * n)
-    weights = {
-        "one linear layer": ("1 / sqrt(in)", nn.Linear(n, out, rng=rng).weight.data[None]),
-        "slice by slice": ("1 / sqrt(in)", nn.PerTokenLinear(T, n, out, rng=rng).weight.data),
-        "all at once": ("1 / sqrt(out in)", rng.uniform(-fan, fan, (T, out, n))),
-    }
-    spreads = {name: float(w.std(axis=(1, 2)).mean()) for name, (_, w) in weights.items()}
-    single = spreads["one linear layer"]
-    rows = tuple(
-        (name, bound, f"{spreads[name]:.4f}", f"{spreads[name] / single:.2f}")
-        for name, (bound, _) in weights.items()
-    )
-    header = ("weights", "uniform within", "of a slice", "of the single")
-    about = "The standard deviation of the first weights, and what part it is of the right one."
-    title = f"How weights start: T = {T}, in = {n}, out = {out}"
-    return Scene(title, about, (Table("Standard deviation", header, rows, "<<>>"),))
 
 
 def _block(norm: BlockNorm, T: int, D: int) -> tuple[str, str]:

@@ -4,50 +4,45 @@ Most figures mix chunks of one number each: mixing moves chunks whole, so that w
 is where a chunk of any width goes. Chunk i = tH + h is head h of token t.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from ... import nn
 from ...array import Array
-from ...functional.activations import gelu
 from ...functional.mixing import (
     Mixing,
     chunk_cycles,
     depth_to_mix,
     divided,
-    mixing_condition,
     mixing_rank,
     token_mix,
     token_revert,
 )
-from ...functional.normalization import layer_norm
-from ...tensors import Tensor, tensor
+from ...tensors import Tensor
 from ...text import counted
 from ...transforms import jacobian
-from ..dependence import alternating
-from ..drawing.panels import Cell, Grid, Lines, Panel, Row, Table
+from ..dependence import alternating, cross_token_jacobian
+from ..drawing.panels import Cell, Grid, Lines, Row, Table
 from ..drawing.scene import Scene
 from .limits import within
-from .mixing import MOST_CHARACTERS, feature_names, few, few_chunks
+from .mixing import MOST_CHARACTERS, chunk_rows, feature_names, few
 
 __all__ = [
     "cycles_scene",
-    "heads_scene",
     "jacobian_scene",
     "null_space_scene",
-    "orders_scene",
-    "pre_norm_scene",
     "receptive_field_scene",
+    "revert_scene",
     "shuffle_scene",
-    "token_jacobian_scene",
     "why_square_scene",
 ]
 
-#: The numbers of tokens, and of heads, that the tables of the laws are for.
-_COUNTS = (2, 3, 4, 6, 8, 12, 16, 32)
+_MIXINGS: dict[str, Mixing] = {
+    "Mixing (rankmixer)": "rankmixer",
+    "Permuting back first (guide)": "guide",
+}
 _MOST_MIXINGS = 8
 _MOST_IN_LINE, _MOST_IN_CYCLES = 16, 78  # the chunks of a cycle, and the characters of those
 #: What is drawn whole: chunks in rows, tokens beside tokens, and numbers in all.
@@ -55,29 +50,6 @@ _MOST_CHUNKS, _MOST_TOKENS, _MOST_NUMBERS = 512, 64, 512
 
 
 V = TypeVar("V")
-
-
-class _Example(NamedTuple):
-    """Sizes, an input x, and a part of it that x + mix(x) loses."""
-
-    num_heads: int
-    x: Array
-    lost: Array
-
-    @property
-    def sizes(self) -> str:
-        _, T, D = self.x.shape
-        return f"T = {T}, D = {D}, H = {self.num_heads}"
-
-    def changes(self, layer: Callable[[Tensor], Tensor]) -> Array:
-        """(T, D): by how much the output changes when the lost part is added to x."""
-        change: Array = (layer(tensor(self.x + self.lost)) - layer(tensor(self.x))).data[0]
-        return change
-
-    def slopes(self, fn: Callable[[Tensor], Tensor]) -> Array:
-        """The Jacobian of ``fn`` at x, (T·D, T·D)."""
-        found: Array = jacobian(fn, self.x).data.reshape(self.x.size, self.x.size)
-        return found
 
 
 # Where chunks go ----------------------------------------------------------------------------
@@ -106,8 +78,8 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     header = ("chunk", "token", "head", "goes to")
     note = f"Chunk i goes to {T}i mod {N - 1}; the last stays." if N > 1 else "The only chunk."
     panels = (
-        _tokens("Before", np.arange(N).reshape(T, H), H),
-        _tokens("After", after, H),
+        _grid("Before", np.arange(N).reshape(T, H), H, _numbers(N)),
+        _grid("After", after, H, _numbers(N)),
         Table("Where each chunk goes", header, tuple(rows), ">>>>", note),
     )
     title = f"The perfect shuffle: T = {counted(T, 'token')} of H = {counted(H, 'chunk')}"
@@ -116,10 +88,11 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
 
 
 def jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
-    """The Jacobian of mixing, chunk by chunk: the paper's, and the guide's.
+    """The Jacobian of mixing, chunk by chunk and added up by tokens: the paper's, and the guide's.
 
     Returns:
-        A :class:`.Scene` of two matrices of 0 and 1.
+        A :class:`.Scene` of four matrices. In the last two is how many chunks of each token of the
+        input a token of the output has.
 
     Example:
         >>> import numixology as nx
@@ -131,54 +104,25 @@ def jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
           place 1  0 0   1 0
           place 2  0 1   0 0
           place 3  0 0   0 1
+        >>> print(nx.explain.panel_text(scene.panels[2]))
+        Mixing (rankmixer), token by token
+                   0   1
+          Token 0  1   1
+          Token 1  1   1
     """
-    within(_MOST_TOKENS, num_tokens=num_tokens, num_heads=num_heads)
-    N = num_tokens * num_heads
-    names = [f"place {i}" for i in range(N)]
-    chunks = [str(i) for i in range(N)]
-    panels = tuple(
-        _matrix(title, _jacobian(num_tokens, num_heads, mixing), names, chunks, num_heads)
-        for title, mixing in _mixings("Mixing", "Permuting back first")
-    )
-    title = f"The Jacobian of mixing, T = {num_tokens}, H = {num_heads}"
-    about = "Row: a place of the output. Column: a chunk of the input. 1 where it came from there."
-    return Scene(title, about, panels)
-
-
-def token_jacobian_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
-    """Which token has chunks of which, and how many: the Jacobian added up by tokens.
-
-    Returns:
-        A :class:`.Scene` of two matrices, of the paper's mixing and of the guide's.
-
-    Example:
-        >>> import numixology as nx
-        >>> scene = nx.explain.draw("token-jacobian", num_tokens=3, num_heads=2)
-        >>> print(nx.explain.panel_text(scene.panels[0]))
-        Mixing (rankmixer)
-                   0   1   2
-          Token 0  1   1   0
-          Token 1  1   0   1
-          Token 2  0   1   1
-    """
-    within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
-    within(_MOST_TOKENS, num_tokens=num_tokens)
     T, H = num_tokens, num_heads
-    names, columns = [f"Token {t}" for t in range(T)], [str(t) for t in range(T)]
-    panels = tuple(
-        _matrix(
-            title,
-            _jacobian(T, H, mixing).reshape(T, H, T, H).sum(axis=(1, 3)),
-            names,
-            columns,
-        )
-        for title, mixing in _mixings("Mixing", "Permuting back first")
-    )
-    title = f"Which token sees which, T = {T}, H = {H}"
-    about = (
-        "Row: a token of the output. Column: a token of the input. How many chunks of it it has."
-    )
-    return Scene(title, about, panels)
+    within(_MOST_TOKENS, num_tokens=T, num_heads=H)
+    x, N = np.zeros((1, T, H)), T * H
+    chunks, tokens = [], []
+    for title, mixing in _MIXINGS.items():
+        slopes = jacobian(lambda x, mixing=mixing: token_mix(x, H, mixing=mixing), x)
+        by_chunk = slopes.data.reshape(N, N).astype(int)
+        by_token = by_chunk.reshape(T, H, T, H).sum(axis=(1, 3))
+        chunks.append(_matrix(title, by_chunk, "place", H))
+        tokens.append(_matrix(f"{title}, token by token", by_token, "Token"))
+    title = f"The Jacobian of mixing, T = {T}, H = {H}"
+    about = "Row: a place of the output. Column: a chunk of the input. 1 where it came from there."
+    return Scene(title, about, (*chunks, *tokens))
 
 
 def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
@@ -210,8 +154,7 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     ]
     states = _until_back(T, H)
     names = [f"after {n}" for n in range(len(states))]
-    numbers = _numbers(T * H)
-    rows = [_chunk_row(*pair, H, numbers) for pair in zip(names, states, strict=True)]
+    rows = _rows(zip(names, states, strict=True), H, _numbers(T * H))
     if len(rows) > _MOST_MIXINGS + 2:
         rows = [*rows[:_MOST_MIXINGS], Row("", ((Cell("..."),),)), rows[-1]]
     order = len(states) - 1
@@ -221,79 +164,6 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     )
     title = f"Cycles of mixing, T = {T}, H = {H}: order {order}"
     return Scene(title, "Which chunk moves to the place of which, and when all are back.", panels)
-
-
-# How often, how deep ------------------------------------------------------------------------
-
-
-def orders_scene() -> Scene:
-    """Order, layers until every token sees every token, and what x + mix(x) keeps, by T and H.
-
-    Returns:
-        A :class:`.Scene` of four tables, all for T and H of 2, 3, 4, 6, 8, 12, 16 and 32.
-
-    Example:
-        >>> import numixology as nx
-        >>> orders, layers, kept, conditions = nx.explain.draw("orders").panels
-        >>> orders.header[4], orders.rows[3][4], layers.rows[3][1], kept.rows[3][4]
-        ('6', '2', '3', '58')
-        >>> conditions.rows[2][1:6]
-        ('2.0', '3.2', 'inf', '7.0', '3.2')
-    """
-    orders, layers, kept, conditions = (
-        tuple((str(T), *(str(law(T, H)) for H in _COUNTS)) for T in _COUNTS)
-        for law in (_order, _layers, _percent_kept, _condition)
-    )
-    header, align = ("T \\ H", *map(str, _COUNTS)), ">" * (1 + len(_COUNTS))
-    panels = (
-        Table("Mixings until all chunks are back", header, orders, align),
-        Table("Layers until every token sees every token", header, layers, align),
-        Table("Of 100 dimensions, x + mix(x) keeps", header, kept, align, "Rounded to whole ones."),
-        Table(
-            "Condition number of x + mix(x)", header, conditions, align, "inf: something is lost."
-        ),
-    )
-    about = "Rows: the number of tokens T. Columns: the number of heads H."
-    return Scene("The laws of mixing by T and H", about, panels)
-
-
-def heads_scene(num_tokens: int = 16, hidden_dim: int = 768) -> Scene:
-    """Reach, rank and condition for every number of heads, and which of them is best.
-
-    Returns:
-        A :class:`.Scene` of one table, with a row for every H that divides D. Best is the smallest
-        condition, which is infinite where something is lost, among those of fewest layers.
-
-    Example:
-        >>> import numixology as nx
-        >>> scene = nx.explain.draw("heads", num_tokens=4, hidden_dim=16)
-        >>> print(nx.explain.panel_text(scene.panels[0]))
-        Every H that divides D = 16
-           H   d  layers  keeps  condition
-          --  --  ------  -----  ---------  -------------
-           1  16   never   100%        1.0
-           2   8       2   100%        2.0
-           4   4       1    63%        inf  the paper's
-           8   2       1   100%        3.2
-          16   1       1   100%        2.0  best, H = T^2
-    """
-    within(100_000, num_tokens=num_tokens, hidden_dim=hidden_dim)
-    T, D = num_tokens, hidden_dim
-    heads = [H for H in range(1, D + 1) if D % H == 0]
-    depths = {H: depth_to_mix(T, H) for H in heads}
-    reaching = [(depth, mixing_condition(T, H), H) for H, depth in depths.items() if depth]
-    best = min(reaching, default=(0, 0.0, 0))[-1]
-    rows = []
-    for H, depth in depths.items():
-        words = {"best": best == H, "the paper's": H == T, "H = T^2": H == T * T}
-        said = ", ".join(word for word, so in words.items() if so)
-        layers = "never" if depth is None else str(depth)
-        percent = f"{_percent_kept(T, H)}%"
-        rows.append((str(H), str(D // H), layers, percent, _condition(T, H), said))
-    header = ("H", "d", "layers", "keeps", "condition", "")
-    table = Table(f"Every H that divides D = {D}", header, tuple(rows), ">>>>><")
-    about = "Layers until every token sees every token, and what x + mix(x) keeps."
-    return Scene(f"How many heads for {counted(T, 'token')}?", about, (table,))
 
 
 def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
@@ -317,76 +187,69 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
     """
     within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
     within(_MOST_TOKENS, num_tokens=num_tokens)
-    T = num_tokens
-    fields = _receptive_fields(T, num_heads)
-    names, columns = [f"Token {t}" for t in range(T)], [str(t) for t in range(T)]
+    T, D = num_tokens, 4 * num_heads
+    layer = nn.TokenMixer(T, D, num_heads)
+    x = np.random.default_rng(0).standard_normal((1, T, D))
     panels = []
-    for n, sees in enumerate(fields, start=1):
-        counts = sees.sum(axis=1)
-        least, most = counts.min(), counts.max()
+    for n in range(1, 1 + (depth_to_mix(T, num_heads) or 1)):
+        sees = cross_token_jacobian(lambda x, n=n: _repeated(layer, x, n), x, probes=1) > 0
+        least, most = sees.sum(axis=1).min(), sees.sum(axis=1).max()
         span = f"{least} to {most}" if least < most else f"{most}"
-        title = f"After {counted(n, 'layer')}"
         note = f"Of {counted(T, 'token')} each sees {span}."
-        panels.append(_matrix(title, sees.astype(int), names, columns, note=note))
+        panels.append(_matrix(f"After {counted(n, 'layer')}", sees.astype(int), "Token", note=note))
     title = f"Who sees whom, layer by layer: T = {T}, H = {num_heads}"
     about = "Row: a token of the output. Column: a token of the input. 1 where it is seen."
     return Scene(title, about, tuple(panels))
 
 
+def _repeated(layer: nn.Module, x: Tensor, times: int) -> Tensor:
+    for _ in range(times):
+        x = layer(x)
+    return x
+
+
 # The square, and the residual ---------------------------------------------------------------
 
 
-def why_square_scene(num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 2) -> Scene:
+def why_square_scene(num_tokens: int = 4, num_heads: int = 2) -> Scene:
     """The paper's reshaping, which fits a residual only where H = T, beside the regrouping.
 
     Returns:
-        A :class:`.Scene`: the chunks in the paper's H tokens and regrouped into T, and a table for
-        every H that divides D.
+        A :class:`.Scene`: the chunks in the paper's H tokens, and regrouped into T.
 
     Example:
         >>> import numixology as nx
-        >>> scene = nx.explain.draw("why-square", num_tokens=3, hidden_dim=6)
-        >>> print(nx.explain.panel_text(scene.panels[2]))
-        Every H that divides D = 6
-          H  the paper's  fits x  sees  layers
-          -  -----------  ------  ----  ------
-          1      (1, 18)      no     1   never
-          2       (2, 9)      no     2       2
-          3       (3, 6)     yes     3       1
-          6       (6, 3)      no     3       1
+        >>> print(nx.explain.draw("why-square", num_tokens=3, num_heads=2).text())
+        Why H = T: 3 tokens of 2 chunks
+        <BLANKLINE>
+        The paper's: H = 2 tokens of T = 3 chunks
+          Head 0: [a1,b1,c1]
+          Head 1: [a2,b2,c2]
+        <BLANKLINE>
+        Regrouped: T = 3 tokens of H = 2 chunks
+          Token 0: [a1,b1]
+          Token 1: [c1,a2]
+          Token 2: [b2,c2]
     """
-    T, D, H = num_tokens, hidden_dim, num_heads
-    within(10_000, num_tokens=T, hidden_dim=D)
-    divided(D, H)
+    T, H = num_tokens, num_heads
     within(_MOST_CHUNKS, num_tokens=T, num_heads=H)
+    tokens, chunks = counted(T, "token"), counted(H, "chunk")
+    paper = f"The paper's: H = {counted(H, 'token')} of T = {counted(T, 'chunk')}"
     names = feature_names(T, H).ravel()
-    paper = _head_major(np.arange(T * H).reshape(1, T, H), H)[0]  # (H, T)
-    regrouped = _mixed_chunks(T, H)  # (T, H)
-    heads = [_chunk_row(f"Head {h}", chunks, H, names) for h, chunks in enumerate(paper)]
-    tokens = [_chunk_row(f"Token {t}", chunks, H, names) for t, chunks in enumerate(regrouped)]
-    x = np.zeros((1, T, D))
-    rows = tuple(_choice(x, n) for n in range(1, D + 1) if D % n == 0)
-    header = ("H", "the paper's", "fits x", "sees", "layers")
+    heads = np.arange(T * H).reshape(T, H).T  # head h of every token is the new token h
     panels = (
-        Grid(f"The paper's: H = {counted(H, 'token')} of T = {counted(T, 'chunk')}", tuple(heads)),
-        Grid(
-            f"Regrouped: T = {counted(T, 'token')} of H = {counted(H, 'chunk')}",
-            tuple(tokens),
-            note=f"{token_mix(x, H).shape[1:]}, as x.",
-        ),
-        Table(f"Every H that divides D = {D}", header, rows, ">>>>>"),
+        _grid(paper, heads, H, names, of="Head"),
+        _grid(f"Regrouped: T = {tokens} of H = {chunks}", _mixed_chunks(T, H), H, names),
     )
-    title = f"Why H = T: {counted(T, 'token')} of {counted(D, 'feature')}"
     about = "The same chunks in the same order, cut into H tokens and into T tokens."
-    return Scene(title, about, panels)
+    return Scene(f"Why H = T: {tokens} of {chunks}", about, panels)
 
 
 def null_space_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 3) -> Scene:
     """What x + mix(x) loses: an A that mixing turns into its negative, added to an input.
 
     Returns:
-        A :class:`.Scene`: A and mix(A), the residual sums with it and without it, what that does to
-        the output of a :class:`numixology.nn.TokenMixer`, and the singular values.
+        A :class:`.Scene`: A and mix(A), and the residual sums without it and with it.
 
     Example:
         >>> import numixology as nx
@@ -397,75 +260,71 @@ def null_space_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 
           Token 1: [[-1], [0]]
         <BLANKLINE>
           The sign changes from chunk to chunk of every even cycle.
-        >>> scene.panels[4].rows[2]
-        ('largest change of TokenMixer(x)', '0')
     """
-    example = _example(num_tokens, hidden_dim, num_heads)
-    H, x, A = example.num_heads, example.x, example.lost
-    sums = [_residual(tensor(one), H).data[0] for one in (x, x + A)]
-    layer = nn.TokenMixer(num_tokens, hidden_dim, H)
-    singular = np.linalg.svd(example.slopes(lambda x: _residual(x, H)), compute_uv=False)
-    values, counts = np.unique(singular.round(4) + 0.0, return_counts=True)  # no -0
-    kept = np.count_nonzero(singular > 1e-9)
-    facts = (
-        ("largest entry of A", f"{np.abs(A).max():g}"),
-        ("largest change of x + mix(x)", f"{np.abs(sums[1] - sums[0]).max():g}"),
-        ("largest change of TokenMixer(x)", f"{np.abs(example.changes(layer)).max():g}"),
-        ("dimensions of x", f"{x.size}"),
-        ("dimensions of x + mix(x)", f"{kept}"),
-    )
-    rows = tuple((f"{v:.4f}", str(n)) for v, n in zip(values, counts, strict=True))
+    T, D, H = num_tokens, hidden_dim, num_heads
+    within(_MOST_NUMBERS, num_tokens=T, hidden_dim=D)
+    d = divided(D, H)
+    even = T * H - mixing_rank(T, H)  # whole numbers, so that sums are exact
+    A = alternating(T, H, 1.0 + np.arange(even * d).reshape(even, d)).reshape(1, T, D)
+    x = np.random.default_rng(0).integers(-9, 10, (1, T, D)).astype(float)
     note = "The sign changes from chunk to chunk of every even cycle."
-    if not A.any():
+    if not even:
         note = "All cycles are odd: nothing but A = 0 is lost."
     panels = (
-        _values("A", A[0], H)._replace(note=note),
-        _values("mix(A)", token_mix(A, H)[0], H),
-        _values("x + mix(x)", sums[0], H),
-        _values("(x + A) + mix(x + A)", sums[1], H),
-        Table("What adding A does", ("what", "value"), facts, "<>"),
-        Table("Singular values of x + mix(x)", ("value", "how many"), rows, ">>"),
+        _values("A", A, H, note),
+        _values("mix(A)", token_mix(A, H), H),
+        _values("x + mix(x)", x + token_mix(x, H), H),
+        _values("(x + A) + mix(x + A)", x + A + token_mix(x + A, H), H),
     )
     about = "A is what mixing turns into its negative: adding it to x leaves the sum as it is."
-    return Scene(f"What the residual loses: {example.sizes}", about, panels)
+    return Scene(f"What the residual loses: T = {T}, D = {D}, H = {H}", about, panels)
 
 
-def pre_norm_scene(num_tokens: int = 3, hidden_dim: int = 6, num_heads: int = 3) -> Scene:
-    """Three blocks given x and x + A, where x + mix(x) cannot see A.
+def revert_scene(num_tokens: int = 4, num_heads: int = 2) -> Scene:
+    """Chunks through mixing, and back through its inverse and through mixing again.
 
     Returns:
-        A :class:`.Scene`: how much the outputs of a post-norm block, a pre-norm block and one that
-        mixes and reverts change when A is added.
+        A :class:`.Scene`: x, the H mixed tokens that TokenMixer-Large processes, and both results.
+
+    Source: TokenMixer-Large (arXiv 2602.06563).
 
     Example:
         >>> import numixology as nx
-        >>> scene = nx.explain.draw("pre-norm", num_tokens=2, hidden_dim=4, num_heads=2)
-        >>> for row in scene.panels[0].rows:
-        ...     print(row[0], row[1] == "0.00", row[2])
-        norm(x + mix(x)) True 6 of 8
-        x + mix(norm(x)) False 8 of 8
-        mix and revert False 8 of 8
+        >>> for panel in nx.explain.draw("revert", num_tokens=3, num_heads=2).panels[1:]:
+        ...     print(nx.explain.panel_text(panel))
+        Mixed: 2 tokens of 3 chunks
+          Token 0: [[a1], [b1], [c1]]
+          Token 1: [[a2], [b2], [c2]]
+        Put back
+          Token 0: [[a1], [a2]]
+          Token 1: [[b1], [b2]]
+          Token 2: [[c1], [c2]]
+        <BLANKLINE>
+          This is x.
+        Mixed again
+          Token 0: [[a1], [c1]]
+          Token 1: [[b2], [b1]]
+          Token 2: [[a2], [c2]]
+        <BLANKLINE>
+          This is not x.
     """
-    example = _example(num_tokens, hidden_dim, num_heads)
-    H, size = num_heads, example.x.size
-    sums: dict[str, Callable[[Tensor], Tensor]] = {
-        "norm(x + mix(x))": partial(_residual, num_heads=H),
-        "x + mix(norm(x))": partial(_pre_norm, num_heads=H),
-        "mix and revert": partial(_mix_and_revert, num_heads=H),
-    }
-    first, *others = sums
-    changes = {first: example.changes(lambda x: layer_norm(sums[first](x)))}
-    changes |= {name: example.changes(sums[name]) for name in others}
-    ranks = {name: np.linalg.matrix_rank(example.slopes(fn)) for name, fn in sums.items()}
-    rows = tuple(
-        (name, f"{np.abs(changes[name]).max():.2f}", f"{ranks[name]} of {size}") for name in sums
-    )
-    note = "The rank is that of the Jacobian at x, of the sum alone where a norm follows."
-    table = Table("What adding A changes", ("block", "change", "rank"), rows, "<>>", note)
-    grids = (_values(f"Change of {name}", changes[name], H, 2) for name in sums)
-    panels: tuple[Panel, ...] = (table, *grids)
-    about = "The largest change of the output when A is added, and the change of every feature."
-    return Scene(f"How a block escapes: {example.sizes}", about, panels)
+    T, H = num_tokens, num_heads
+    within(_MOST_CHUNKS, num_tokens=T, num_heads=H)
+    names = feature_names(T, H).ravel()
+
+    def grid(title: str, chunks: Array, note: str = "") -> Grid:
+        return _grid(title, chunks[0, ..., None], H, names, note=note)
+
+    x = np.arange(T * H).reshape(1, T, H)
+    mixed = token_mix(x, H)
+    panels = [
+        grid("x", x),
+        grid(f"Mixed: {counted(H, 'token')} of {counted(T, 'chunk')}", mixed.reshape(1, H, T)),
+    ]
+    for title, y in ("Put back", token_revert(mixed, H)), ("Mixed again", token_mix(mixed, H)):
+        panels.append(grid(title, y, f"This is {'' if np.array_equal(x, y) else 'not '}x."))
+    about = "Each chunk has the letter of the token that it came from."
+    return Scene(f"Mixed and put back: T = {T}, H = {H}", about, tuple(panels))
 
 
 # The laws, measured -------------------------------------------------------------------------
@@ -478,14 +337,6 @@ def _mixed_chunks(num_tokens: int, num_heads: int) -> Array:
     return mixed
 
 
-def _jacobian(num_tokens: int, num_heads: int, mixing: Mixing) -> Array:
-    """(T·H, T·H): the derivative of every place of the output by every chunk."""
-    x, N = np.zeros((1, num_tokens, num_heads)), num_tokens * num_heads
-    slopes = jacobian(lambda x: token_mix(x, num_heads, mixing=mixing), x)
-    found: Array = slopes.data.reshape(N, N).astype(int)
-    return found
-
-
 def _until_back(num_tokens: int, num_heads: int) -> list[Array]:
     """The chunks before any mixing, after one, after two, …, until all are back: each (T, H)."""
     N = num_tokens * num_heads
@@ -495,115 +346,16 @@ def _until_back(num_tokens: int, num_heads: int) -> list[Array]:
     return states
 
 
-def _order(num_tokens: int, num_heads: int) -> int:
-    return len(_until_back(num_tokens, num_heads)) - 1
-
-
-def _layers(num_tokens: int, num_heads: int) -> int:
-    """For H > 1: how many layers pass until every token sees every token."""
-    sees = np.eye(num_tokens, dtype=bool)
-    sources = _mixed_chunks(num_tokens, num_heads) // num_heads  # (T, H), tokens
-    layers = 0
-    while not sees.all():
-        sees, layers = sees[sources].any(axis=1), layers + 1
-    return layers
-
-
-def _percent_kept(num_tokens: int, num_heads: int) -> int:
-    return int(100 * mixing_rank(num_tokens, num_heads) / (num_tokens * num_heads) + 0.5)
-
-
-def _condition(num_tokens: int, num_heads: int) -> str:
-    return f"{mixing_condition(num_tokens, num_heads):.1f}"
-
-
-def _receptive_fields(num_tokens: int, num_heads: int) -> list[Array]:
-    """(T, T) per layer: whether a token of the output depends on a token of the input."""
-    T, D = num_tokens, 4 * num_heads
-    rng = np.random.default_rng(0)
-    x, weights = rng.standard_normal((1, T, D)), rng.standard_normal(D)
-    layer = nn.TokenMixer(T, D, num_heads)
-    depth = depth_to_mix(T, num_heads) or 1
-
-    def token_numbers(x: Tensor, layers: int) -> Tensor:
-        """One number per token, on which each of its features has a say."""
-        for _ in range(layers):
-            x = layer(x)
-        return (x * weights).sum(-1)
-
-    fields = []
-    for n in range(1, depth + 1):
-        slopes: Array = jacobian(lambda x, n=n: token_numbers(x, n), x).data
-        fields.append((slopes.reshape(T, T, D) != 0).any(axis=-1))
-    return fields
-
-
-def _example(num_tokens: int, hidden_dim: int, num_heads: int) -> _Example:
-    """Whole numbers, so that sums are exact."""
-    T, D, H = num_tokens, hidden_dim, num_heads
-    within(_MOST_NUMBERS, num_tokens=T, hidden_dim=D)
-    d = divided(D, H)
-    even = T * H - mixing_rank(T, H)
-    lost = alternating(T, H, 1.0 + np.arange(even * d).reshape(even, d))
-    x = np.random.default_rng(0).integers(-9, 10, (1, T, D)).astype(float)
-    return _Example(H, x, lost.reshape(1, T, D))
-
-
-def _residual(x: Tensor, num_heads: int) -> Tensor:
-    return x + token_mix(x, num_heads)
-
-
-def _pre_norm(x: Tensor, num_heads: int) -> Tensor:
-    return x + token_mix(layer_norm(x), num_heads)
-
-
-def _mix_and_revert(x: Tensor, num_heads: int) -> Tensor:
-    """Mixed tokens pass a network with a residual of their own, and go back before x is added.
-
-    The network is one for each token alone; GELU after LayerNorm stands for it.
-    """
-    mixed = token_mix(x, num_heads)  # (B, T, D)
-    mixed = mixed + gelu(layer_norm(mixed))
-    return x + gelu(layer_norm(token_revert(mixed, num_heads)))
-
-
-def _head_major(x: Array, num_heads: int) -> Array:
-    """The paper's reshaping, (B, T, D) to (B, H, T·D / H): token h is head h of every token."""
-    B, T, D = x.shape
-    heads = x.reshape(B, T, num_heads, D // num_heads).transpose(0, 2, 1, 3)
-    return heads.reshape(B, num_heads, T * D // num_heads)
-
-
-def _choice(x: Array, num_heads: int) -> tuple[str, ...]:
-    """What H heads make of x: the paper's shape, whether it fits, and the reach when regrouped."""
-    T = x.shape[1]
-    reshaped = _head_major(x, num_heads).shape
-    fits = "yes" if reshaped == x.shape else "no"
-    sees = min(len(set(row)) for row in _mixed_chunks(T, num_heads) // num_heads)
-    depth = depth_to_mix(T, num_heads)
-    layers = "never" if depth is None else str(depth)
-    return str(num_heads), str(reshaped[1:]), fits, str(sees), layers
-
-
 # Grids --------------------------------------------------------------------------------------
 
 
-def _mixings(first: str, second: str) -> tuple[tuple[str, Mixing], tuple[str, Mixing]]:
-    return (f"{first} (rankmixer)", "rankmixer"), (f"{second} (guide)", "guide")
-
-
-def _matrix(
-    title: str,
-    numbers: Array,
-    names: Sequence[str],
-    columns: Sequence[str],
-    width: int = 1,
-    note: str = "",
-) -> Grid:
+def _matrix(title: str, numbers: Array, of: str, width: int = 1, note: str = "") -> Grid:
     """A matrix; what is not 0 is tinted by the token of its column, which has ``width`` columns.
 
     Of more columns than a terminal has room for, the last and as many of the first are shown.
     """
+    names = [f"{of} {i}" for i in range(len(numbers))]
+    columns = [str(i) for i in range(len(numbers))]
     room = MOST_CHARACTERS - max(map(len, names)) - 2  # two characters are between chunks
     most = int(room / (len(columns[-1]) + 1 + 2 / width))
     shown = [range(start, start + width) for start in range(0, len(columns), width)]
@@ -626,11 +378,28 @@ def _matrix(
     return Grid(title, tuple(rows), "matrix", heads, note)
 
 
-def _tokens(title: str, chunks: Array, num_heads: int) -> Grid:
-    """(T, H): the numbers of the chunks of every token."""
-    numbers = _numbers(chunks.size)
-    rows = [_chunk_row(f"Token {t}", row, num_heads, numbers) for t, row in enumerate(chunks)]
-    return Grid(title, tuple(rows))
+def _grid(
+    title: str, chunks: Array, num_heads: int, labels: Array, *, of: str = "Token", note: str = ""
+) -> Grid:
+    """Tokens, or heads, as rows of chunks, each with its label and tinted by its token.
+
+    Args:
+        title, note: of the grid.
+        chunks: (rows, n) or (rows, n, d): the numbers of the chunks.
+        num_heads: H, how many a token has.
+        labels: of the chunks by their numbers.
+        of: what a row is.
+
+    Returns:
+        A :class:`.Grid`, which has of many chunks in a row a few.
+    """
+    rows = ((f"{of} {i}", row) for i, row in enumerate(chunks))
+    return Grid(title, tuple(_rows(rows, num_heads, labels)), note=note)
+
+
+def _rows(rows: Iterable[tuple[str, Array]], num_heads: int, labels: Array) -> list[Row]:
+    chunks = ((name, np.atleast_2d(row)) for name, row in rows)
+    return chunk_rows([(name, (labels[row], row // num_heads)) for name, row in chunks])
 
 
 def _numbers(count: int) -> Array:
@@ -638,25 +407,9 @@ def _numbers(count: int) -> Array:
     return np.array([str(i) for i in range(count)])
 
 
-def _chunk_row(name: str, chunks: Array, num_heads: int, labels: Array) -> Row:
-    """Chunks by their labels, tinted by the token they came from; of many a few.
-
-    Where there are rows of several tokens, (T, H), each is a chunk of the row.
-    """
-    cells = [Cell(str(labels[i]), i // num_heads) for i in chunks.ravel().tolist()]
-    wide = labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
-    return Row(name, few_chunks(_cut(cells, chunks.shape[-1]), wide))
-
-
-def _values(title: str, values: Array, num_heads: int, digits: int = 0) -> Grid:
-    """(T, D): numbers, in chunks."""
-    width = values.shape[1] // num_heads
-    rows = []
-    for t, row in enumerate((values.round(digits) + 0.0).tolist()):  # no -0
-        cells = [Cell(f"{value:.{digits}f}") for value in row]
-        rows.append(Row(f"Token {t}", _cut(cells, width)))
-    return Grid(title, tuple(rows))
-
-
-def _cut(cells: Sequence[Cell], width: int) -> tuple[tuple[Cell, ...], ...]:
-    return tuple(tuple(cells[i : i + width]) for i in range(0, len(cells), width))
+def _values(title: str, values: Array, num_heads: int, note: str = "") -> Grid:
+    """(1, T, D): whole numbers, in chunks."""
+    _, T, D = values.shape
+    labels = np.char.mod("%.0f", values[0].reshape(T, num_heads, D // num_heads) + 0.0)  # no -0
+    rows = chunk_rows([(f"Token {t}", (row,)) for t, row in enumerate(labels)])
+    return Grid(title, tuple(rows), note=note)

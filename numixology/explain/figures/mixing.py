@@ -209,7 +209,7 @@ def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]
             labels = np.array([[f"{value:.2f}" for value in row] for row in step.value[0]])
         own = np.broadcast_to(np.arange(T)[:, None], came.shape)
         sums = zip(labels[:, None], own[:, None], came[:, None] // D, strict=True)
-        return "nested", _shown([(f"Token {t}", row) for t, row in enumerate(sums)])
+        return "nested", chunk_rows([(f"Token {t}", row) for t, row in enumerate(sums)])
     indices = step.value[0].astype(int)
     labels = walk.names.reshape(-1)[indices]
     tokens = indices // D
@@ -217,16 +217,16 @@ def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]
         spans = [range(h * T, h * T + T) for h in range(walk.num_heads)]
         names = [f"{span[0]} to {span[-1]}, head {h}" for h, span in enumerate(spans)]
         flat = [(labels[span], tokens[span]) for span in spans]
-        return "flat", _shown([*zip(names, flat, strict=True)])
+        return "flat", chunk_rows([*zip(names, flat, strict=True)])
     kind = "Head" if step.name in ("permute", "unflatten") else "Token"
     if labels.ndim == 2:  # not cut into chunks
         labels, tokens = labels[:, None], tokens[:, None]
     rows = zip(labels, tokens, strict=True)
-    return "nested", _shown([(f"{kind} {i}", row) for i, row in enumerate(rows)])
+    return "nested", chunk_rows([(f"{kind} {i}", row) for i, row in enumerate(rows)])
 
 
-def _shown(rows: Sequence[tuple[str, tuple[Array, ...]]]) -> list[Row]:
-    """Rows of chunks, from their labels (n, d) and the tokens that the values came from.
+def chunk_rows(rows: Sequence[tuple[str, tuple[Array, ...]]]) -> list[Row]:
+    """Rows of chunks, from their names, labels (n, d) and the tokens that the values came from.
 
     They show as many chunks, and values of each, as there is room for.
     """

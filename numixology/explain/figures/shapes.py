@@ -6,7 +6,6 @@ The arrays hold 0, 1, 2, …, as in the mixer's figures: a value then says where
 import numpy as np
 
 from ...array import Array
-from ...errors import ShapeError
 from ...functional.mixing import head_dim
 from ...tensors import Tensor, tensor
 from ...text import counted
@@ -113,8 +112,7 @@ def strides_scene(
     """What the mixer's reshapes and its permutation do in memory: strides, places and copies.
 
     Returns:
-        A :class:`.Scene`: a table of shapes and strides, the places in memory that are read, and a
-        table of what copies.
+        A :class:`.Scene`: a table of shapes and strides, and the places in memory that are read.
 
     Source: guide, Memory Optimization.
 
@@ -134,12 +132,10 @@ def strides_scene(
     """
     x = tensor(_batch(batch, num_tokens, hidden_dim))
     d = head_dim(x.shape, num_heads, "rankmixer")
-    cut_shape = (batch, num_tokens, num_heads, d)
-    flat_shape = (batch, num_heads * num_tokens, d)
-    cut = x.view(cut_shape)
+    cut = x.view(batch, num_tokens, num_heads, d)
     swapped = cut.permute(0, 2, 1, 3)
     copied = swapped.contiguous()
-    flat = copied.view(flat_shape)
+    flat = copied.view(batch, num_heads * num_tokens, d)
     named = {"x": x, "cut": cut, "swapped": swapped, "copied": copied, "flat": flat}
     table = Table(
         "Shape and strides",
@@ -161,22 +157,8 @@ def strides_scene(
             else "After the swap x's memory is read in jumps; the copy lies in order again."
         ),
     )
-    try:
-        swapped.view(flat_shape)
-        viewed = "same memory"
-    except ShapeError:
-        viewed = "ShapeError"
-    calls = (
-        ("cut = x.view(B,T,H,d)", _memory(cut, x)),
-        ("swapped = cut.permute(0,2,1,3)", _memory(swapped, cut)),
-        ("swapped.view(B,H*T,d)", viewed),
-        ("swapped.reshape(B,H*T,d)", _memory(swapped.reshape(flat_shape), swapped)),
-        ("copied = swapped.contiguous()", _memory(copied, swapped)),
-        ("flat = copied.view(B,H*T,d)", _memory(flat, copied)),
-    )
-    copies = Table("What is copied", ("line", "gives"), calls, "<<")
     about = "Shape, strides and memory of the tensors that a mixer makes before it merges."
-    return Scene("Which lines copy", about, (table, places, copies))
+    return Scene("Which lines copy", about, (table, places))
 
 
 def _batch(batch: int, num_tokens: int, hidden_dim: int) -> Array:
@@ -221,10 +203,6 @@ def _places(name: str, x: Tensor, hidden_dim: int, d: int) -> Row:
     tokens = x.data[indices].astype(int) // hidden_dim
     cells = [Cell(*pair) for pair in zip(map(str, places.tolist()), tokens.tolist(), strict=True)]
     return Row(name, tuple(tuple(cells[i : i + d]) for i in range(0, len(cells), d)))
-
-
-def _memory(new: Tensor, old: Tensor) -> str:
-    return "same memory" if np.shares_memory(new.data, old.data) else "a copy"
 
 
 def _yes(answer: bool) -> str:

@@ -10,7 +10,6 @@ from numixology.errors import ArgumentError, ShapeError
 from numixology.explain import CONFIGURATIONS, closed_form, complexity
 from numixology.explain.cost.closed_forms import added, value
 from numixology.explain.cost.published import FLOPS, PARAMETERS, Stack
-from numixology.explain.figures.published import published_scene
 
 SMALL, LARGE = CONFIGURATIONS.values()
 
@@ -76,22 +75,3 @@ def test_a_configuration_is_built_by_its_sizes():
     assert sum(p.size for p in stack.parameters()) == tiny.count(expansion=2)
     assert {str(p.dtype) for p in stack.parameters()} == {"float32"}
     assert tiny.build(rng=0, dtype="float64").blocks[0].ffn.linear1.weight.shape == (2, 16, 4)
-
-
-def test_the_table_says_what_follows():
-    parameters, operations, follows = published_scene(expansion=3).panels
-    assert parameters.header[2] == "2kLTD^2, k = 3"
-    assert [row[3] for row in parameters.rows] == [
-        f"{one.count(expansion=3):,}" for one in (SMALL, LARGE)
-    ]
-    assert [row[1] for row in operations.rows] == ["233 G", "2,100 G"]
-    assert operations.rows[0][2] == f"{4 * 3 * 2 * 16 * 768**2 * 512 / 1e9:.1f} G"
-    assert {row[0]: row[3] for row in follows.rows} == {
-        "width of a chunk, 768/16 and 1536/32": "yes",
-        "parameters, 1B over 100M": "no",
-        "operations, 1B over 100M": "no",
-        "operations a parameter and sample, 100M": "no",
-        "operations a parameter and sample, 1B": "no",
-        "2106 G over 107 G": "no",
-        "2106 G over 1100 M": "yes",
-    }

@@ -8,7 +8,6 @@ from support import refused
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
 from numixology.explain import feed_forward_scene, model_scene
-from numixology.explain.figures.flow import parameters_scene
 
 # Feed-forward networks --------------------------------------------------------------------
 
@@ -188,27 +187,3 @@ def test_models_that_do_not_exist_are_refused() -> None:
         model_scene(batch=-1)
     with refused(ShapeError, "divisible"):
         model_scene(9, 4, 8, 3, 1)
-
-
-# Parameters ---------------------------------------------------------------------------------
-
-
-@given(D=st.integers(1, 6), F=st.integers(1, 9), ffn=st.sampled_from(["standard", "swiglu"]))
-def test_the_table_of_parameters_is_the_state_dicts(D, F, ffn) -> None:
-    kind = nn.SwiGLUFeedForward if ffn == "swiglu" else nn.FeedForward
-    state = kind(D, F, rng=0).state_dict()
-    (table,) = parameters_scene(D, F, ffn=ffn).panels
-    *found, total = table.rows
-    assert [row[:3] for row in found] == [
-        (name, str(value.shape), str(value.size)) for name, value in state.items()
-    ]
-    size = sum(value.size for value in state.values())
-    assert total == ("total", "", str(size), "100.000 %")
-    shares = [float(row[3].removesuffix(" %")) for row in found]
-    assert shares == pytest.approx([100 * v.size / size for v in state.values()], abs=5.1e-4)
-
-
-def test_the_table_of_a_network_for_every_token() -> None:
-    state = nn.PerTokenFeedForward(3, 4, 5).state_dict()
-    (table,) = parameters_scene(4, 5, num_tokens=3, ffn="per_token").panels
-    assert [row[1] for row in table.rows[:-1]] == [str(value.shape) for value in state.values()]

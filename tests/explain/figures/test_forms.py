@@ -1,12 +1,11 @@
 """The forms of the block, and how stacked weights start."""
 
-import numpy as np
 import pytest
 from support import refused
 
 from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain.figures.forms import forms_scene, starts_scene
+from numixology.explain.figures.forms import forms_scene
 
 
 def test_the_equations_are_those_of_the_definition() -> None:
@@ -57,20 +56,3 @@ def test_forms_that_do_not_exist_are_refused() -> None:
         forms_scene(3, 8)
     with refused(ArgumentError, "hidden_dim", "choose smaller sizes"):
         forms_scene(1000, 1000)
-
-
-@pytest.mark.parametrize(("T", "n", "out"), [(16, 64, 256), (16, 256, 64), (5, 100, 200)])
-def test_all_at_once_every_slice_starts_too_small_by_the_root_of_out(T, n, out) -> None:
-    one, own, stacked = (row[2:] for row in starts_scene(T, n, out).panels[0].rows)
-    right = 1 / np.sqrt(3 * n)
-    assert float(one[0]) == pytest.approx(right, rel=0.02)
-    assert float(own[0]) == pytest.approx(right, rel=0.02)
-    assert (one[1], own[1]) == ("1.00", "1.00")
-    assert float(stacked[1]) == pytest.approx(1 / np.sqrt(out), abs=0.006)
-
-
-def test_weights_too_large_to_draw_are_refused() -> None:
-    with refused(ArgumentError, "num_tokens is a positive integer"):
-        starts_scene(0)
-    with refused(ArgumentError, "at most", "choose smaller sizes"):
-        starts_scene(16, 10_000, 10_000)
