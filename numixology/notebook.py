@@ -1,6 +1,6 @@
 """What a notebook shows of tables, reports and tensors: HTML for their ``_repr_html_``.
 
-Colors, sizes and fonts are the notebook's own, so that it may be light or dark.
+Colors of text and paper are the notebook's own, so that it may be light or dark.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ __all__ = ["captioned", "report_html", "table_html"]
 #: A stripe beside a report; its first line has the word.
 _STRIPES = {"pass": "#2e8b57", "fail": "#d1383d"}
 _OTHER_STRIPE = "#c98a00"
+_FONT = "font-family: monospace"
 
 
 class _Report(Protocol):
@@ -30,7 +31,7 @@ def report_html(report: _Report) -> str:
     """
     first, *others = escape(str(report)).split("\n")
     color = _STRIPES.get(report.verdict, _OTHER_STRIPE)
-    style = f"border-left: 4px solid {color}; padding-left: 8px"
+    style = f"{_FONT}; border-left: 4px solid {color}; padding-left: 8px"
     text = "\n".join([f"<b>{first}</b>", *others])
     return f'<pre style="{style}">{text}</pre>'
 
@@ -73,4 +74,5 @@ def captioned(text: str, caption: str) -> str:
     Returns:
         One element.
     """
-    return f"<div><pre>{escape(text)}</pre><small>{escape(caption)}</small></div>"
+    pre = f'<pre style="{_FONT}">{escape(text)}</pre>'
+    return f"<div>{pre}<small>{escape(caption)}</small></div>"

@@ -209,7 +209,7 @@ class Tensor(Node):
         about = [f"shape {self.shape}", str(self.dtype)]
         if self.primitive is not None:
             arrays = [one for one in self.inputs or () if isinstance(one, Tensor | np.ndarray)]
-            of = f" of {', '.join(str(one.shape) for one in arrays)}" if arrays else ""
+            of = f" of shapes {' and '.join(str(one.shape) for one in arrays)}" if arrays else ""
             about.append(f"from {self.primitive.__name__}{of}")
         if self.requires_grad:
             about.append("requires a gradient")

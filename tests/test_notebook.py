@@ -1,6 +1,9 @@
 """What a notebook shows: HTML that can be parsed, says all that the text says, and is escaped."""
 
-from typing import NamedTuple
+import ast
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -58,10 +61,10 @@ def test_a_tensor_says_what_it_was_made_from() -> None:
     assert said(x._repr_html_()) == f"{x!r}shape (2, 3), float64, requires a gradient"
     assert said(w._repr_html_()) == f"{w!r}shape (3, 1), float32"
     assert said(y._repr_html_()) == (
-        f"{y!r}shape (2, 1), float64, from matmul of (2, 3), (3, 1), requires a gradient"
+        f"{y!r}shape (2, 1), float64, from matmul of shapes (2, 3) and (3, 1), requires a gradient"
     )
     doubled = (2 * y)._repr_html_()
-    assert "from multiply of (2, 1)" in said(doubled)
+    assert "from multiply of shapes (2, 1)" in said(doubled)
     assert "from relu" in said(nx.functional.relu(w)._repr_html_())  # nothing was recorded
     y.backward(np.ones((2, 1)))
     assert said(y._repr_html_()).endswith("from matmul, requires a gradient")  # the tape is freed
@@ -82,3 +85,59 @@ def test_the_reports_of_the_checks_show_themselves() -> None:
     of_a_suite = CheckReport([result], 1, 0.5)
     for report in (of_a_kit, of_a_suite):
         assert said(report._repr_html_()) == repr(report) == str(report)
+
+
+# The notebooks of the documentation
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "examples").glob("*.ipynb"))
+#: What a notebook asks an object for, the best first.
+SHOWN_BY = ("_repr_svg_", "_repr_html_", "__repr__")
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def run(cells: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What each cell of code shows: how, and the text of it; nothing where it does not end so."""
+    names: dict[str, Any] = {}
+    shown = []
+    for cell in cells:
+        body = ast.parse(source(cell)).body
+        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        exec(compile(ast.Module(body, []), cell["id"], "exec"), names)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
+            how = next(name for name in SHOWN_BY if hasattr(value, name))
+            shown.append((how, getattr(value, how)()))
+    return shown
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.name)
+def notebook(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return json.loads(request.param.read_text("utf-8"))
+
+
+def test_a_notebook_is_kept_without_what_it_shows(notebook) -> None:
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    cells = notebook["cells"]
+    assert len({cell["id"] for cell in cells}) == len(cells)
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+
+
+def test_a_notebook_runs_and_every_figure_and_report_shows_itself(notebook) -> None:
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    shown = run(code)
+    figures = sum(source(cell).startswith("nx.explain.") for cell in code)
+    assert [how for how, _ in shown].count("_repr_svg_") == figures > 9
+    texts = [text for how, text in shown if how != "_repr_svg_"]
+    for there in (
+        "array([ True,  True,  True,  True])",
+        "array([False,  True, False, False])",
+        "from multiply of shapes () and ()",
+        "Tensor(7.)",
+        "pass",
+        "fail",
+    ):
+        assert any(there in text.replace("PASS", "pass").replace("FAIL", "fail") for text in texts)

@@ -73,7 +73,8 @@ def test_the_sdist_can_be_tested_and_documented(sdist: dict[str, bytes]) -> None
         assert name in sdist
     assert sources("numixology", ".py") <= sdist.keys()
     assert sources("tests", ".py") <= sdist.keys()
-    assert sources("docs", ".py", ".rst", ".html", ".css", ".js", ".c", ".mjs") <= sdist.keys()
+    written = (".py", ".rst", ".html", ".css", ".js", ".c", ".mjs", ".ipynb", ".svg")
+    assert sources("docs", *written) <= sdist.keys()
 
 
 def test_numpy_is_the_only_requirement(metadata: Message) -> None:
