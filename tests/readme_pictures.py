@@ -2,8 +2,8 @@
 
     python tests/readme_pictures.py
 
-A page of a package index or a repository draws nothing itself, so these two are kept as files, and a
-test compares them with what the package draws.
+A repository's page draws nothing itself, so these two are kept as files, and a test compares them
+with what the package draws.
 """
 
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: dict[str, bytes]) -
 
 def test_the_sdist_can_be_tested_and_documented(sdist: dict[str, bytes]) -> None:
     for name in (
-        *("README.md", "CONTRIBUTING.md", "LICENSE", "CITATION.cff"),
+        *("README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "CITATION.cff"),
         *("constraints.txt", "pyproject.toml", "tox.ini"),
     ):
         assert name in sdist
