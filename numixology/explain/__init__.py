@@ -9,7 +9,6 @@ from .cost.comparison import compare
 from .cost.counting import Complexity, complexity
 from .cost.formulas import Cost, register_cost
 from .cost.published import CONFIGURATIONS
-from .cost.scaling import measured_scaling
 from .dependence import add_field, cross_token_jacobian, null_space_direction
 from .drawing.as_plot import chart_plot
 from .drawing.as_text import panel_text
@@ -64,7 +63,6 @@ __all__ = [
     "draw",
     "feed_forward_scene",
     "identify",
-    "measured_scaling",
     "mixer_scene",
     "model_scene",
     "null_space_direction",

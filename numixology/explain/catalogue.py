@@ -78,9 +78,7 @@ FIGURES = {
     "ffn-flops": Figure(costs.network_cost_scene, "what both feed-forward networks cost"),
     "block-flops": Figure(costs.block_cost_scene, "what a whole block costs", _COST),
     "memory": Figure(costs.memory_scene, "how many numbers are kept", _MEMORY),
-    "scaling-memory": Figure(costs.scaling_memory_scene, "measured memory", _MEMORY),
     "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", _RATIO),
-    "scaling-time": Figure(costs.scaling_time_scene, "measured time", _RATIO),
     "walk": Figure(
         walk.walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"
     ),

@@ -1,23 +1,22 @@
 """Time and memory of the layers as the sequence grows, for the figures of the page on cost.
 
-    python tests/benchmarks/scaling.py --write numixology/explain/cost/data/scaling.json
+    python tests/benchmarks/scaling.py --write docs/scaling.json
 
 One sequence of 128 to 8,192 tokens in float32, one thread, the forward alone. At each length the
 layers take turns, after one that does not count. The memory is the most that is allocated at once
 in a call, beyond the input and the parameters. Attention has two heads: each head keeps tables of
-T x T numbers, and with twelve they would not fit the memory of most machines.
+T x T numbers, and with twelve they would not fit the memory of most machines. What is written is a
+scene, which the page draws.
 """
 
 import argparse
-import json
 import os
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -26,6 +25,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 import numixology as nx
+from numixology.explain import Chart, Scene, Series
 
 LENGTHS = tuple(128 * 2**i for i in range(7))
 HIDDEN_DIM = 768
@@ -60,7 +60,18 @@ def seconds(step: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def rows(lengths: tuple[int, ...], turns: int) -> Iterator[tuple[str, dict[str, float]]]:
+class Measured(NamedTuple):
+    """One layer's forward at one length: FLOPs by its closed form, the fastest of its turns, and
+    the most that was allocated at once, beyond input and parameters.
+    """
+
+    num_tokens: int
+    flops: int
+    seconds: float
+    peak_bytes: int
+
+
+def rows(lengths: tuple[int, ...], turns: int) -> Iterator[tuple[str, Measured]]:
     """The name of a layer and what was measured at one length, length by length."""
     for num_tokens in lengths:
         x = np.random.default_rng(0).standard_normal((1, num_tokens, HIDDEN_DIM))
@@ -73,45 +84,60 @@ def rows(lengths: tuple[int, ...], turns: int) -> Iterator[tuple[str, dict[str, 
                 for name, step in steps.items():
                     times[name].append(seconds(step))
         for name, layer in layers(num_tokens).items():
-            yield (
-                name,
-                {
-                    "num_tokens": num_tokens,
-                    "flops": nx.explain.closed_form(layer, 1, num_tokens).flops,
-                    "seconds": round(median(times[name]), 7),
-                    "fastest": round(min(times[name]), 7),
-                    "peak_bytes": peaks[name],
-                },
-            )
+            flops = nx.explain.closed_form(layer, 1, num_tokens).flops
+            yield name, Measured(num_tokens, flops, min(times[name]), peaks[name])
 
 
-def measured(lengths: tuple[int, ...] = LENGTHS, turns: int = 5) -> dict[str, Any]:
-    """Everything that the file holds."""
-    found: dict[str, list[dict[str, float]]] = {}
+def scene(found: dict[str, list[Measured]], turns: int) -> Scene:
+    """What was measured, as curves over the length."""
+    attention, mixer = found["attention"], found["mixer"]
+    ratios = {
+        "FLOPs, counted": [a.flops / m.flops for a, m in zip(attention, mixer, strict=True)],
+        "time, measured": [a.seconds / m.seconds for a, m in zip(attention, mixer, strict=True)],
+    }
+    times = {name: [1e3 * row.seconds for row in rows] for name, rows in found.items()}
+    peaks = {name: [row.peak_bytes / 2**20 for row in rows] for name, rows in found.items()}
+    how = (
+        f"NumPy {np.__version__}, float32, threads: 1, B = 1, D = {HIDDEN_DIM}, H = {NUM_HEADS}, "
+        f"F = {FF_DIM}"
+    )
+
+    def chart(title: str, unit: str, curves: dict[str, list[float]], note: str = "") -> Chart:
+        x = tuple(float(row.num_tokens) for row in mixer)
+        series = tuple(
+            Series(name, tuple(float(f"{y:.6g}") for y in values))
+            for name, values in curves.items()
+        )
+        return Chart(title, "T", x, unit, series, log_x=True, log_y=True, note=note)
+
+    panels = (
+        chart("Time", "milliseconds", times, f"{how}, fastest of {turns} turns"),
+        chart("Attention / mixer", "times", ratios),
+        chart("Peak memory", "MiB", peaks, how),
+    )
+    about = (
+        "Time over length for mixer, attention and network, then attention to mixer, then the peak "
+        "memory of all three."
+    )
+    return Scene("Time and memory of one forward, measured", about, panels)
+
+
+def measured(lengths: tuple[int, ...] = LENGTHS, turns: int = 5) -> Scene:
+    """The figure."""
+    found: dict[str, list[Measured]] = {}
     for name, row in rows(lengths, turns):
         print(name, row, flush=True)
         found.setdefault(name, []).append(row)
-    return {
-        "numpy": np.__version__,
-        "dtype": "float32",
-        "threads": 1,
-        "batch": 1,
-        "hidden_dim": HIDDEN_DIM,
-        "num_heads": NUM_HEADS,
-        "ff_dim": FF_DIM,
-        "turns": turns,
-        "layers": found,
-    }
+    return scene(found, turns)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=5, help="turns of each layer (5)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the numbers there")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the scene there")
     options = parser.parse_args()
-    text = json.dumps(measured(turns=options.turns), indent=1)
+    text = measured(turns=options.turns).json()
     if options.write:
-        options.write.parent.mkdir(exist_ok=True)
         options.write.write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -1,11 +1,10 @@
-"""The guide's tables of FLOPs and its charts of memory and of ratios, calculated and measured."""
+"""The guide's tables of FLOPs and its charts of memory and of ratios."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from ... import nn
 from ..cost.closed_forms import ClosedForm, closed_form, value
 from ..cost.comparison import CostComparison, compare
-from ..cost.scaling import Measured, measured_scaling
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
 from .limits import COMPUTED, network_within, within
@@ -17,8 +16,6 @@ __all__ = [
     "mixer_cost_scene",
     "network_cost_scene",
     "ratio_scene",
-    "scaling_memory_scene",
-    "scaling_time_scene",
 ]
 
 #: The lengths of the guide's charts of memory and of ratios.
@@ -297,7 +294,16 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
         f"Attention / mixer, D = {hidden_dim}",
         "Two curves over the length: the ratio in FLOPs, and half of that in the guide's units.",
         (
-            _over_lengths("Attention / mixer", _RATIO_LENGTHS, "times", series, note),
+            Chart(
+                "Attention / mixer",
+                "T",
+                tuple(map(float, _RATIO_LENGTHS)),
+                "times",
+                series,
+                log_x=True,
+                log_y=True,
+                note=note,
+            ),
             Table("The same in numbers", header, rows, ">>>>>", f"counted with H = {num_heads}"),
         ),
     )
@@ -306,84 +312,6 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
 def _ratios(one: CostComparison) -> tuple[str, ...]:
     counted = (one.leading_ratio, one.ratio, one.mixed_units)
     return (str(one.num_tokens), *(f"{n:,.0f}" for n in counted), f"{one.block_ratio:.2f}")
-
-
-# Measured curves
-
-
-def scaling_time_scene() -> Scene:
-    """The measured time of the layers as the sequence grows, and two ratios.
-
-    Returns:
-        A :class:`.Scene` of two charts.
-
-    Source: guide, Performance Scaling Chart.
-
-    Example:
-        >>> import numixology as nx
-        >>> [series.name for series in nx.explain.draw("scaling-time").panels[1].series]
-        ['FLOPs, counted', 'time, measured']
-    """
-    found = measured_scaling()
-    mixer, attention = found.layers["mixer"], found.layers["attention"]
-    pairs = list(zip(attention, mixer, strict=True))
-    ratios = (
-        Series("FLOPs, counted", tuple(a.flops / m.flops for a, m in pairs)),
-        Series("time, measured", tuple(a.fastest / m.fastest for a, m in pairs)),
-    )
-    lengths = tuple(one.num_tokens for one in mixer)
-    times = _curves(found.layers, lambda one: 1e3 * one.fastest)
-    return Scene(
-        "Time of one forward, measured",
-        "Time over length for mixer, attention and network, then attention to mixer.",
-        (
-            _over_lengths(
-                "Time",
-                lengths,
-                "milliseconds",
-                times,
-                f"{found.conditions}, fastest of {found.turns} turns",
-            ),
-            _over_lengths("Attention / mixer", lengths, "times", ratios),
-        ),
-    )
-
-
-def scaling_memory_scene() -> Scene:
-    """The measured peak memory of the layers as the sequence grows.
-
-    Returns:
-        A :class:`.Scene` of one chart.
-
-    Source: guide, Memory Usage Scaling.
-
-    Example:
-        >>> import numixology as nx
-        >>> [series.name for series in nx.explain.draw("scaling-memory").panels[0].series]
-        ['mixer', 'attention', 'network']
-    """
-    found = measured_scaling()
-    lengths = tuple(one.num_tokens for one in found.layers["mixer"])
-    peaks = _curves(found.layers, lambda one: one.peak_bytes / 2**20)
-    return Scene(
-        "Peak memory of one forward, measured",
-        "Peak memory over length for mixer, attention and network.",
-        (_over_lengths("Peak memory", lengths, "MiB", peaks, found.conditions),),
-    )
-
-
-def _curves(
-    layers: Mapping[str, tuple[Measured, ...]], what: Callable[[Measured], float]
-) -> tuple[Series, ...]:
-    return tuple(Series(name, tuple(what(one) for one in rows)) for name, rows in layers.items())
-
-
-def _over_lengths(
-    title: str, lengths: Sequence[int], unit: str, series: tuple[Series, ...], note: str = ""
-) -> Chart:
-    """Curves over T, both axes logarithmic."""
-    x = tuple(float(length) for length in lengths)
-    return Chart(title, "T", x, unit, series, log_x=True, log_y=True, note=note)
 
 
 # A closed form, as tables

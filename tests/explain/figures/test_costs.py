@@ -15,7 +15,6 @@ from numixology.explain import (
     compare,
     complexity,
     draw,
-    measured_scaling,
 )
 from numixology.explain.figures.costs import (
     attention_cost_scene,
@@ -24,13 +23,11 @@ from numixology.explain.figures.costs import (
     mixer_cost_scene,
     network_cost_scene,
     ratio_scene,
-    scaling_memory_scene,
-    scaling_time_scene,
 )
 
 COSTS = (
     "mixer-flops", "attention-flops", "ffn-flops", "block-flops",
-    "memory", "scaling-memory", "ratio", "scaling-time",
+    "memory", "ratio",
 )  # fmt: skip
 
 
@@ -145,24 +142,6 @@ def test_the_ratio_is_never_one() -> None:
 def test_other_sizes_change_the_charts() -> None:
     assert ratio_scene(64, 4).panels[0].series[0].values[0] == 64 + 64
     assert memory_scene(64, 4).panels[1].bars[0].value == 4 * 128**2
-
-
-def test_the_curves_are_the_measurements() -> None:
-    found = measured_scaling()
-    times, ratios = scaling_time_scene().panels
-    (peaks,) = scaling_memory_scene().panels
-    for (name, rows), time, peak in zip(
-        found.layers.items(), times.series, peaks.series, strict=True
-    ):
-        assert time.name == peak.name == name
-        assert time.values == tuple(1e3 * row.fastest for row in rows)
-        assert peak.values == tuple(row.peak_bytes / 2**20 for row in rows)
-    attention, mixer = found.layers["attention"][-1], found.layers["mixer"][-1]
-    assert [series.values[-1] for series in ratios.series] == [
-        attention.flops / mixer.flops, attention.fastest / mixer.fastest,
-    ]  # fmt: skip
-    assert peaks.note == found.conditions
-    assert times.note == f"{found.conditions}, fastest of {found.turns} turns"
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
