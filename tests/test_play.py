@@ -95,6 +95,18 @@ def check(T, H, d, mixing):
         }
         assert set(story.cells) == lit | {(last, place, chunk)}
 
+    panels = play.scene.panels
+    assert len(play.did) == last - 1
+    for key, story in play.stories.items():
+        if "," not in key:
+            for p, words in enumerate(story.moves, start=1):
+                rows = [
+                    {panels[q].rows[r].name for panel, r, _ in story.cells if panel == q}
+                    for q in (p - 1, p)
+                ]
+                assert all(row.partition(",")[0] in words for row in rows[1])
+                assert ("stay" in words) == (rows[0] == rows[1])
+
     for name in np.ravel(steps[0]):
         t, i = feature(name)
         story = play.stories[name]
@@ -155,7 +167,9 @@ def test_json_holds_everything_and_ends_no_script():
         "says": play.stories["a1"].says,
         "code": play.stories["a1"].code,
         "cells": [list(cell) for cell in play.stories["a1"].cells],
+        "moves": play.stories["a1"].moves,
     }
+    assert found["did"] == play.did
 
 
 def test_a_jacobian_that_cuts_chunks_is_not_drawn():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +18,29 @@ from numixology.explain import Cell, Grid, Panel, Row, Scene
 Place = tuple[int, int, int]  # panel, row, column
 
 
+#: What each step does, by the first word of its title.
+DID = {
+    "Head": "Each token is cut into heads. Nothing moves.",
+    "Permutation": "Heads come first: each row now holds one head of every token.",
+    "Flatten": "The rows are joined into one sequence of chunks. The order stays the same.",
+    "Merge": "The sequence is cut into tokens, which now have chunks of others: the mixing.",
+    "Residual": "The input is added, place by place.",
+    "Unflatten": "The sequence is cut into heads again, as after step 2.",
+    "Permute": "Tokens come first again, as after step 1.",
+}
+REJOINED = "The heads of each token are joined again. Every token is what it was."
+
+
 class Story(NamedTuple):
-    """One cell: a few words, a line of Python that is True, and the cells to light."""
+    """One cell: a few words, a line of Python that is True, the cells to light, and their way.
+
+    ``moves`` has a sentence for each step: from which row to which it takes them.
+    """
 
     says: str
     code: str
     cells: list[Place]
+    moves: list[str]
 
 
 class Play(NamedTuple):
@@ -33,11 +51,13 @@ class Play(NamedTuple):
     setup: str  # what the code of a story presumes
     keys: list[list[list[str]]]  # the story of each cell, by panel, row and column
     stories: dict[str, Story]
+    did: list[str]  # what each step does
     start: str  # the story to begin with
 
     def json(self) -> str:
         """What the page needs, as JSON that may stand in a script element."""
-        data = {"scene": json.loads(self.scene.json()), "keys": self.keys, "start": self.start}
+        data = {"scene": json.loads(self.scene.json()), "keys": self.keys}
+        data |= {"did": self.did, "start": self.start}
         data["stories"] = {key: story._asdict() for key, story in self.stories.items()}
         return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
@@ -52,10 +72,27 @@ class Mixed(NamedTuple):
     came: np.ndarray  # (T, D): which feature, counted from 0, mixing brought here
     blocks: np.ndarray  # (TH, TH, d, d): the Jacobian by chunk
     holds: dict[str, list[Place]]  # the cells that show a feature
+    rows: list[list[str]]  # what the rows of each step are called
     residual: int  # the number of its panel; that of the Jacobian is the next
 
     def chunk(self, t: int, i: int) -> int:
         return t * self.H + i // self.d
+
+    def moves(self, names: list[str], cells: list[Place]) -> list[str]:
+        """From which row to which each step takes these features, which these cells show."""
+        who, goes, stays = (
+            (" and ".join(names), "go", "stay") if len(names) > 1 else (names[0], "goes", "stays")
+        )
+        found = [
+            list(dict.fromkeys(self.rows[p][r] for q, r, _ in cells if q == p))
+            for p in range(self.residual + 1)
+        ]
+        return [
+            f"{who} {stays} in {' and '.join(after)}."
+            if before == after
+            else f"{who} {goes} from {' and '.join(before)} to {' and '.join(after)}."
+            for before, after in pairwise(found)
+        ]
 
 
 def play(T: int, H: int, d: int, mixing: str = "rankmixer") -> Play:
@@ -81,12 +118,25 @@ def play(T: int, H: int, d: int, mixing: str = "rankmixer") -> Play:
     labels = [labels_of(panel) for panel in panels]
     names = np.array(labels[0])
     came = nx.functional.token_mix(x, H, mixing=mixing)[0].astype(int)
-    mixed = Mixed(H, d, call, names, came, blocks, cells_of(labels[:-1]), len(panels) - 2)
+    rows = [[row_of(row.name) for row in panel.rows] for panel in drawn.panels[:-2]]
+    mixed = Mixed(H, d, call, names, came, blocks, cells_of(labels[:-1]), rows, len(panels) - 2)
+    did = [did_of(panel.title, mixing) for panel in panels[1:-1]]
 
     keys = [*labels[:-1], [[f"{r},{c}" for c in range(T * H)] for r in range(T * H)]]
     stories = feature_stories(mixed) | residual_stories(mixed) | jacobian_stories(mixed)
-    title = f"T = {T}, H = {H}, d = {d}" + (f", mixing={mixing}" if word else "")
-    return Play(title, scene, setup, keys, stories, start=str(names[min(1, T - 1), 0]))
+    title = f"T = {T}, H = {H}, d = {d}" + (": the guide's own, mixes nothing" if word else "")
+    return Play(title, scene, setup, keys, stories, did, start=str(names[min(1, T - 1), 0]))
+
+
+def row_of(name: str) -> str:
+    """What a row is called in a sentence; in the flat sequence it is places."""
+    return f"places {name.partition(',')[0]}" if name[0].isdigit() else name
+
+
+def did_of(title: str, mixing: str) -> str:
+    """What the step with this title does."""
+    word = title.partition(": ")[2].split()[0]
+    return REJOINED if (word, mixing) == ("Merge", "guide") else DID[word]
 
 
 def jacobian_panel(blocks: np.ndarray, H: int) -> Grid:
@@ -97,7 +147,7 @@ def jacobian_panel(blocks: np.ndarray, H: int) -> Grid:
         raise ValueError("mixing moves chunks whole: a block of its Jacobian is 0 or the identity")
     rows = tuple(
         Row(
-            f"to {place}",
+            str(place),
             (tuple(Cell("1", c // H) if one else Cell("0") for c, one in enumerate(row)),),
         )
         for place, row in enumerate(ones)
@@ -146,6 +196,7 @@ def feature_stories(mixed: Mixed) -> dict[str, Story]:
             f"In the Jacobian that is row {place}, column {chunk}.",
             f"{mixed.call}[0, {s}, {j}] == x[0, {t}, {i}]",
             [*mixed.holds[name], (mixed.residual + 1, place, chunk)],
+            mixed.moves([name], mixed.holds[name]),
         )
     return stories
 
@@ -162,16 +213,15 @@ def residual_stories(mixed: Mixed) -> dict[str, Story]:
             if own == came
             else f"{came}, which mixing brings here with chunk {chunk}"
         )
-        before = [cell for name in dict.fromkeys((own, came)) for cell in mixed.holds[name]]
+        both = list(dict.fromkeys((own, came)))
+        before = [cell for name in both for cell in mixed.holds[name]]
+        shown = [*(cell for cell in before if cell[0] < mixed.residual), (mixed.residual, s, j)]
         stories[f"{own}+{came}"] = Story(
             f"{own}+{came}: the residual adds {own}, which is here already, and {other}. "
             f"In the Jacobian of the mixing that is row {place}, column {chunk}.",
             f"(x + {mixed.call})[0, {s}, {j}] == x[0, {s}, {j}] + x[0, {t}, {i}]",
-            [
-                *(cell for cell in before if cell[0] < mixed.residual),
-                (mixed.residual, s, j),
-                (mixed.residual + 1, place, chunk),
-            ],
+            [*shown, (mixed.residual + 1, place, chunk)],
+            mixed.moves(both, shown),
         )
     return stories
 
@@ -192,6 +242,7 @@ def jacobian_stories(mixed: Mixed) -> dict[str, Story]:
                 f"chunk {chunk}, which is {', '.join(inside)}.",
                 f"({block} == np.eye({d})).all()",
                 [*cells, entry],
+                mixed.moves([f"Chunk {chunk}"], list(cells)),
             )
         else:
             story = Story(
@@ -199,6 +250,7 @@ def jacobian_stories(mixed: Mixed) -> dict[str, Story]:
                 f"chunk {chunk}.",
                 f"({block} == 0).all()",
                 [entry],
+                [""] * mixed.residual,
             )
         stories[f"{place},{chunk}"] = story
     return stories

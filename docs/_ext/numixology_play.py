@@ -8,8 +8,8 @@
        T=4 H=4 d=2 mixing=guide
 
 Each line is a size. Its panels are drawn while the site is built, and all of them can be read
-without JavaScript; ``play.js`` shows one step at a time and lights cells. Other builders get the
-text of the first size. A page has at most one, whose controls have fixed names.
+without JavaScript; ``play.js`` shows what is before and after a step, and lights cells. Other builders
+get the text of the first size. A page has at most one, whose controls have fixed names.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ import numixology
 
 CONTROLS = """\
 <div class="nx-play-controls" hidden>
+<p><button type="button" class="nx-play-back">Previous</button>
+<input type="range" id="nx-play-slider" class="nx-play-slider" aria-label="Step" min="1" max="1"
+ value="1">
+<button type="button" class="nx-play-on">Next</button>
+<button type="button" class="nx-play-run" aria-pressed="false">Play</button></p>
+<div class="nx-play-story" aria-live="polite">
+<p><strong class="nx-play-where"></strong>. <span class="nx-play-did"></span></p>
+<p class="nx-play-moves"></p>
+<p class="nx-play-says"></p>
+<p><code class="nx-play-code"></code></p>
+</div>
 <p><label for="nx-play-choice">Sizes</label>
 <select id="nx-play-choice" class="nx-play-choice">
 {options}
 </select>
 <label><input type="checkbox" class="nx-play-all"> all steps at once</label></p>
-<p><label for="nx-play-slider">Shown:</label>
-<output class="nx-play-where" for="nx-play-slider"></output></p>
-<p><button type="button" class="nx-play-back">Previous</button>
-<input type="range" id="nx-play-slider" class="nx-play-slider" min="0" max="0" value="0">
-<button type="button" class="nx-play-on">Next</button></p>
-<div class="nx-play-story" aria-live="polite">
-<p class="nx-play-says"></p>
-<p><code class="nx-play-code"></code></p>
-</div>
 </div>
 """
 SIZE = """\

@@ -30,9 +30,10 @@
     return size.keys[p][r][c];
   };
 
-  // Light the cells of a story, and tell it.
+  // Light the cells of a story, and tell it, with what the step that is shown does to them.
   const tell = (key) => {
     const story = size.stories[key];
+    part("moves").textContent = story.moves[slider.value - 1];
     if (story === told) return;
     told = story;
     root.querySelectorAll(".nx-lit").forEach((cell) => cell.classList.remove("nx-lit"));
@@ -67,14 +68,16 @@
   const showStep = () => {
     const now = Number(slider.value), last = size.panels.length - 1;
     size.panels.forEach((panel, p) => {
-      panel.hidden = !(p === now || p === last || all.checked);
+      panel.hidden = !(p === now - 1 || p === now || p === last || all.checked);
       panel.classList.toggle("nx-now", p === now);
     });
     root.classList.toggle("nx-one-step", !all.checked);
     const name = size.scene.panels[now].title.split("  ")[0];
     slider.setAttribute("aria-valuetext", name);
     part("where").textContent = name;
-    part("back").setAttribute("aria-disabled", String(now === 0));
+    part("did").textContent = size.did[now - 1];
+    tell(size.chosen);
+    part("back").setAttribute("aria-disabled", String(now === 1));
     part("on").setAttribute("aria-disabled", String(now === Number(slider.max)));
     reveal(size.panels[now].querySelector('[tabindex="0"]'));
   };
@@ -83,6 +86,25 @@
     slider.value = step; // a range keeps within its ends
     root.classList.add("nx-moving");
     showStep();
+  };
+
+  // From step to step by itself, until the last or until asked to stop.
+  let running = 0;
+  const stop = () => {
+    clearInterval(running);
+    running = 0;
+    part("run").textContent = "Play";
+    part("run").setAttribute("aria-pressed", "false");
+  };
+  const run = () => {
+    if (running) return stop();
+    if (slider.value === slider.max) goTo(1);
+    part("run").textContent = "Stop";
+    part("run").setAttribute("aria-pressed", "true");
+    running = setInterval(() => {
+      goTo(Number(slider.value) + 1);
+      if (slider.value === slider.max) stop();
+    }, 2500);
   };
 
   const showSize = () => {
@@ -102,7 +124,7 @@
     panel.removeAttribute("tabindex");
     const svg = panel.querySelector("svg");
     svg.setAttribute("role", "group");
-    svg.style.setProperty("--nx-natural", `${svg.getAttribute("width")}px`);
+    panel.style.setProperty("--nx-natural", `${svg.getAttribute("width")}px`);
     const body = svg.querySelector(":scope > g");
     body.setAttribute("role", "grid");
     body.setAttribute("aria-label", scene.panels[p].title);
@@ -163,6 +185,7 @@
   slider.addEventListener("input", () => goTo(slider.value));
   part("back").addEventListener("click", () => goTo(Number(slider.value) - 1));
   part("on").addEventListener("click", () => goTo(Number(slider.value) + 1));
+  part("run").addEventListener("click", run);
   choice.addEventListener("change", showSize);
   all.addEventListener("change", showStep);
 

@@ -12,6 +12,7 @@ import pytest
 from website import browser, builds
 
 NOW = ".nx-now .nx-one"
+BEFORE = ".nx-size[open] .nx-panel:nth-child(1) .nx-one"
 JACOBIAN = ".nx-size[open] .nx-panel:nth-child(7)"
 
 
@@ -70,7 +71,7 @@ FAULTS = {
     "keys": ("_static/play.js", "[r, c + 1]", "[r, c + 2]", "the keyboard in panel 0"),
     "tab stops": ("_static/play.js", 'stop ? "0" : "-1"', 'stop ? "0" : "0"', "has other stops"),
     "steps": ("_static/play.js", "panels.length - 2;", "panels.length - 3;", "the slider has"),
-    "panel": ("_static/play.js", "!(p === now ||", "!(p !== now ||", "seen: true"),
+    "panel": ("_static/play.js", "|| p === now ||", "|| p !== now ||", "seen: true"),
     "wide": (
         "_static/play.css",
         ".nx-play {",
@@ -78,7 +79,7 @@ FAULTS = {
         "narrow",
     ),
     "clip": ("_static/play.css", ".nx-play {", ".nx-title { font-size: 40px } .nx-play {", "cuts"),
-    "shift": ("_static/play.css", "min-height: 8.5rem", "min-height: 2rem", "moves the panels"),
+    "shift": ("_static/play.css", "min-height: 12rem", "min-height: 2rem", "moves the panels"),
     "color": ("_static/play.css", "text-decoration: underline", "color: red", "by color alone"),
 }
 
@@ -123,15 +124,18 @@ def test_a_mouse_shows_and_a_click_keeps(page):
     page.hover(".nx-play-choice")
     assert told() == "c3"
     page.click(".nx-play-on")
-    assert page.inner_text(".nx-play-where") == "Step 1: Head partitioning"
+    assert page.inner_text(".nx-play-where") == "Step 2: Permutation"
+    assert page.inner_text(".nx-play-moves") == "c3 goes from Token 2 to Head 1."
     assert told() == "c3"
     assert page.locator(f"{NOW}.nx-lit").text_content().strip() == "c3"
 
 
 def test_the_keyboard_has_one_stop_in_each_grid(page):
-    page.focus(".nx-play-on")
-    page.keyboard.press("Tab")
+    page.focus(".nx-play-all")
     inside = "(selector) => document.activeElement.matches(selector)"
+    page.keyboard.press("Tab")
+    assert page.evaluate(inside, BEFORE)
+    page.keyboard.press("Tab")
     assert page.evaluate(inside, NOW)
     page.keyboard.press("Tab")
     assert page.evaluate(inside, f"{JACOBIAN} .nx-one")
@@ -168,12 +172,21 @@ def test_nothing_moves_for_those_who_do_not_want_it(page, wish, name):
     page.emulate_media(reduced_motion="null")
 
 
+def test_it_plays_by_itself_to_the_last_step(page):
+    page.clock.install()
+    page.click(".nx-play-run")
+    assert page.get_attribute(".nx-play-run", "aria-pressed") == "true"
+    page.clock.run_for(60_000)
+    assert page.inner_text(".nx-play-where") == "Step 5: Residual"
+    assert page.get_attribute(".nx-play-run", "aria-pressed") == "false"
+
+
 def test_what_is_told_is_announced(page):
     assert page.get_attribute(".nx-play-story", "aria-live") == "polite"
-    assert page.get_by_label("Shown:").get_attribute("type") == "range"
-    page.get_by_label("Shown:").press("ArrowRight")
-    assert page.get_attribute(".nx-play-slider", "aria-valuetext") == "Step 1: Head partitioning"
-    cell = page.get_by_role("grid", name="Step 1").get_by_role("gridcell", name="b1, Token 1")
+    assert page.get_by_label("Step", exact=True).get_attribute("type") == "range"
+    page.get_by_label("Step", exact=True).press("ArrowRight")
+    assert page.get_attribute(".nx-play-slider", "aria-valuetext") == "Step 2: Permutation"
+    cell = page.get_by_role("grid", name="Step 2").get_by_role("gridcell", name="b1, Head 0")
     assert cell.count() == 1
 
 
