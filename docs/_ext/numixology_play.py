@@ -8,8 +8,8 @@
        T=4 H=4 d=2 mixing=guide
 
 Each line is a size. Its panels are drawn while the site is built, and all of them can be read
-without JavaScript; ``play.js`` shows what is before and after a step, and lights cells. Other builders
-get the text of the first size. A page has at most one, whose controls have fixed names.
+without JavaScript; ``play.js`` shows what is before and after a step, and lights cells. Other
+builders get the text of the first size. A page has at most one, whose controls have fixed names.
 """
 
 from __future__ import annotations
