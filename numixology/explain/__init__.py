@@ -29,7 +29,7 @@ from .drawing.panels import (
 from .drawing.scene import Scene
 from .figures.flow import feed_forward_scene, model_scene
 from .figures.mixing import mixer_scene
-from .figures.tapes import backward_order_scene, backward_scene, tape_scene
+from .figures.tapes import backward_scene, tape_scene
 from .forms import identify
 from .trace import Step, steps_of
 
@@ -53,7 +53,6 @@ __all__ = [
     "Step",
     "Table",
     "add_field",
-    "backward_order_scene",
     "backward_scene",
     "chart_plot",
     "closed_form",

@@ -1,8 +1,7 @@
 """A tape as it was recorded, and as it is read backwards.
 
-Everything is read from the nodes themselves. Totals, and the order of visits, are what backward
-returns; what a single use contributes is found by taking that one step again, alone, and pulling
-the cotangent back through it. No derivative is worked out here.
+Everything is read from the nodes themselves, and what a node sends to its inputs is what its rules
+return. No derivative is worked out here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array
-from ...autograd import Node, Primitive, pulled_back
+from ...autograd import Node, Primitive, pulled_back, tape_below
 from ...errors import ArgumentError, TapeError
-from ...primitives import gradients
 from ...tensors import Tensor, cotangent_for, tensor
+from ...text import counted
 from ...transforms import grad
 from ..drawing.panels import Box, Graph, Lines, Table
 from ..drawing.scene import Scene
@@ -26,11 +25,14 @@ __all__ = [
     "example_order",
     "example_second_derivative",
     "example_tape",
-    "backward_order_scene",
     "tape_scene",
 ]
 
-_MOST_NUMBERS = 6  # of an array that is written out; a larger one is told by its shape
+_MOST_NUMBERS = 6  # of an array that is written out; a larger one is shown by its shape
+_PART = (
+    "a part is the gradient where it comes from, times the local gradient: how far the value there "
+    "moves when the value here does"
+)
 
 
 class _Tape(NamedTuple):
@@ -95,12 +97,15 @@ def tape_scene(output: Tensor, /, **names: Tensor) -> Scene:
     """
     tape = _tape_of(output, names)
     description = "Every value with the operation that made it and arrows from what it was made of."
-    title = f"The tape of {tape.name(output)}: {_counted(len(tape.nodes), 'node')}"
+    title = f"The tape of {tape.name(output)}: {counted(len(tape.nodes), 'node')}"
     return Scene(title, description, (_graph(tape), _listing(tape)))
 
 
 def backward_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) -> Scene:
-    """How gradients flow back through a tape, number by number, in the order of the visits.
+    """How gradients flow back through a tape: value and gradient in each box, in order of visits.
+
+    Where both values are single numbers an arrow shows what is multiplied, and elsewhere the
+    product alone.
 
     Args:
         output: the tensor whose gradient is taken.
@@ -108,7 +113,7 @@ def backward_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) ->
         **names: what to call tensors of the calculation, as for :func:`.tape_scene`.
 
     Returns:
-        A :class:`.Scene` of a graph and a table.
+        A :class:`.Scene` of a graph.
 
     Raises:
         TapeError: nothing was recorded, or the tape was freed.
@@ -118,64 +123,18 @@ def backward_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) ->
     Example:
         >>> import numixology as nx
         >>> x = nx.tensor(2.0, requires_grad=True)
-        >>> scene = nx.explain.backward_scene(x * x + x)
-        >>> print(nx.explain.panel_text(scene.panels[1]))
-        Visits, in order
-          node  what arrives              total
-          ----  ------------------------  -----
-          %2    1                             1
-          %1    1 from %2                     1
-          x     1 from %2, 2 + 2 from %1      5
+        >>> (graph,) = nx.explain.backward_scene(x * x + x).panels
+        >>> for box in graph.boxes:
+        ...     print(f"{box.name:6}  {box.shape}  {box.labels}")
+        %2 = 6  gradient 1  ()
+        %1 = 4  gradient 1  ('1 * 1',)
+        x = 2   gradient 5  ('1 * 2', '1 * 2', '1 * 1')
     """
     tape = _tape_of(output, names)
-    visits = _right_backward(tape, output, cotangent)
-    description = "What arrives at every node, from which use of it, in the order of the visits."
-    title = f"Backwards from {tape.name(output)}: {_counted(len(visits), 'visit')}"
-    return Scene(title, description, (_upwards(tape, visits), _arrivals(tape, visits)))
-
-
-def backward_order_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) -> Scene:
-    """Why the order of a backward matters: the tape read in a wrong order, and in the right one.
-
-    Args:
-        output: the tensor whose gradient is taken.
-        cotangent: of its shape; 1 if None, for an output that is a single number.
-        **names: what to call tensors of the calculation, as for :func:`.tape_scene`.
-
-    Returns:
-        A :class:`.Scene` of the tape and two tables.
-
-    Raises:
-        TapeError: nothing was recorded, or the tape was freed.
-        ShapeError: no cotangent for an output that is not a single number, or of another shape.
-        ArgumentError: a name for a tensor that is not part of the calculation.
-
-    Example:
-        >>> import numixology as nx
-        >>> x = nx.tensor(2.0, requires_grad=True)
-        >>> a = x * x
-        >>> scene = nx.explain.backward_order_scene(a * (a + x), x=x, a=a)
-        >>> for panel in scene.panels[1:]:
-        ...     print(panel.note)
-        Too late for a: 4. x ends with 28.
-        x ends with 44.
-    """
-    tape = _tape_of(output, names)
-    right = _right_backward(tape, output, cotangent)
-    wrong, ends = _wrong_backward(output, right[0].total)
-    late = []
-    for visit in wrong:
-        missed = ends[id(visit.node)] - visit.total
-        if visit.node.primitive and missed.any():
-            late.append(f"Too late for {tape.name(visit.node)}: {_shown(missed)}.")
-    last = [_end(tape, {id(visit.node): visit.total for visit in right})]
-    description = "The same tape read twice: each node as soon as it is reached, and deepest first."
-    panels = (
-        _graph(tape),
-        _sent(tape, wrong, "Wrong: as soon as reached", [*late, _end(tape, ends)]),
-        _sent(tape, right, "Right: deepest first", last),
-    )
-    return Scene(f"Two ways to read the tape of {tape.name(output)}", description, panels)
+    visits, _ = _read(tape.nodes[::-1], cotangent_for(output, cotangent).data)
+    description = "Every value with its gradient, and arrows with what adds up to it."
+    title = f"Backwards from {tape.name(output)}: {counted(len(visits), 'visit')}"
+    return Scene(title, description, (_upwards(tape, visits),))
 
 
 def example_tape() -> Scene:
@@ -191,12 +150,29 @@ def example_backward() -> Scene:
 
 
 def example_order() -> Scene:
-    """A diamond: a is used by b and by y, and b must be visited before it."""
+    """A diamond: a is used by b and by y, and b must be visited before it.
+
+    The wrong order is that of a search which goes deep first: each node as soon as it is found.
+    """
     x = tensor(2.0, requires_grad=True)
     a = x * x
     b = a + x
-    y = a * b
-    return backward_order_scene(y, x=x, a=a, b=b, y=y)
+    y = b * a
+    tape = _tape_of(y, {"x": x, "a": a, "b": b, "y": y})
+    found: list[Node] = []
+    stack: list[Node] = [y]
+    while stack:
+        node = stack.pop()
+        if all(node is not one for one in found):
+            found.append(node)
+            stack += filter(_tracked, node.inputs or ())
+    description = "The same tape read twice: each node as soon as it is found, and deepest first."
+    panels = (
+        _graph(tape),
+        _visits(tape, "Wrong: as soon as found", found),
+        _visits(tape, "Right: deepest first", tape.nodes[::-1]),
+    )
+    return Scene("Two ways to read the tape of y", description, panels)
 
 
 def example_second_derivative() -> Scene:
@@ -205,16 +181,14 @@ def example_second_derivative() -> Scene:
     y = x * x * x
     before = {id(node) for node in _tape_of(y, {}).nodes}
     (slope,) = grad(y, x, create_graph=True)
-    names = {"x": x, "slope": slope}
-    tape = _tape_of(slope, names)
+    tape = _tape_of(slope, {"x": x, "slope": slope})
     old = [tape.name(node) for node in tape.nodes if id(node) in before]
     note = f"The forward recorded {' and '.join(old)}; the gradient recorded the rest."
-    visits = _right_backward(tape, slope, None)
-    listing = _listing(tape)._replace(note=note)
-    arrivals = _arrivals(tape, visits)
     title = f"The slope of x * x * x at {_shown(x.data)}, and the slope of that"
     description = "The tape that taking the gradient left, and what flows back through it."
-    return Scene(title, description, (_graph(tape), listing, arrivals))
+    listing = _listing(tape)._replace(note=note)
+    backwards = _visits(tape, "Backwards", tape.nodes[::-1])
+    return Scene(title, description, (_graph(tape), listing, backwards))
 
 
 def _example() -> tuple[Tensor, dict[str, Tensor]]:
@@ -228,7 +202,13 @@ def _example() -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def _tape_of(output: Tensor, names: dict[str, Tensor]) -> _Tape:
-    nodes = sorted(_past(output), key=lambda node: node.depth)
+    if not output.requires_grad:
+        raise TapeError(
+            "a tape is drawn from a tensor that has one",
+            "a tensor that does not require a gradient",
+            "pass requires_grad=True to a leaf, and use no no_grad()",
+        )
+    nodes = [*tape_below([output], None)][::-1]
     given = {id(one): name for name, one in names.items()}
     known = {id(one) for node in nodes for one in (node, *(node.inputs or ()))}
     for name, one in names.items():
@@ -245,34 +225,6 @@ def _tape_of(output: Tensor, names: dict[str, Tensor]) -> _Tape:
         for node in nodes
     }
     return _Tape(nodes, given | called)
-
-
-def _past(output: Tensor) -> list[Node]:
-    """The tracked nodes that the output was computed from, each after its inputs."""
-    if not output.requires_grad:
-        raise TapeError(
-            "a tape is drawn from a tensor that has one",
-            "a tensor that does not require a gradient",
-            "pass requires_grad=True to a leaf, and use no no_grad()",
-        )
-    found: dict[int, Node] = {}
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(output, False)]
-    while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            found[id(node)] = node
-        elif id(node) not in seen:
-            seen.add(id(node))
-            if node.inputs is None:
-                raise TapeError(
-                    "a tape can be drawn until a backward frees it",
-                    f"one without the inputs of {node.primitive}",
-                    "draw it first, or pass retain_graph=True to the backward",
-                )
-            stack.append((node, True))
-            stack.extend((one, False) for one in reversed(node.inputs) if _tracked(one))
-    return list(found.values())
 
 
 def _listing(tape: _Tape) -> Lines:
@@ -315,11 +267,10 @@ def _graph(tape: _Tape) -> Graph:
                 place = constants[id(node), i]
                 where = (place.row, place.column)
                 boxes.append(Box(reads[-1], _word(tape, one), "constant", place=where))
-        name, made_by = tape.name(node), node.primitive.__name__ if node.primitive else "leaf"
-        shown = _shown(node.data)
-        title = f"{name} {shown}" if shown.startswith("(") else f"{name} = {shown}"
+        made_by = node.primitive.__name__ if node.primitive else "leaf"
         where = (places[id(node)].row, places[id(node)].column)
-        boxes.append(Box(name, title, made_by, reads=tuple(reads), place=where))
+        box = Box(tape.name(node), _title(tape, node), made_by, reads=tuple(reads), place=where)
+        boxes.append(box)
     return Graph("Graph", tuple(boxes))
 
 
@@ -360,82 +311,63 @@ def _free_column(taken: Sequence[_Place], near: Sequence[_Place], row: int) -> i
 # The tape, backwards
 
 
-def _right_backward(tape: _Tape, output: Tensor, cotangent: Any) -> list[_Visit]:
-    """What backward found, in its order."""
-    seed = cotangent_for(output, cotangent).data
-    found = gradients([output], [seed], tape.nodes)
-    return [_Visit(node, total, _parts(node, total)) for node, total in found.items()]
-
-
-def _parts(node: Node, total: Array) -> list[tuple[Node, Array]]:
-    """What the rules of one step send to its inputs."""
-    return list(pulled_back(node, total, set(filter(_tracked, node.inputs or ())), False))
-
-
-def _wrong_backward(output: Node, cotangent: Array) -> tuple[list[_Visit], dict[int, Array]]:
-    """WRONG, to show why: depth first, each node once, as soon as something arrives.
-
-    What arrives at a node after its visit is added to its total, but goes no further.
-    """
-    totals = {id(output): cotangent}
-    visits: list[_Visit] = []
-    stack = [output]
-    while stack:
-        node = stack.pop()
-        if all(node is not earlier.node for earlier in visits):
-            parts = _parts(node, totals[id(node)])
-            visits.append(_Visit(node, totals[id(node)], parts))
-            for one, part in parts:
-                totals[id(one)] = totals.get(id(one), 0) + part
-            stack.extend(one for one, _ in reversed(parts))
+def _read(order: Sequence[Node], seed: Array) -> tuple[list[_Visit], dict[int, Array]]:
+    """Visit the nodes in that order; and what has arrived at each in the end."""
+    totals, visits = {id(order[0]): seed}, []
+    for node in order:
+        parts = _parts(node, totals[id(node)])
+        visits.append(_Visit(node, totals[id(node)], parts))
+        for one, part in parts:
+            totals[id(one)] = totals.get(id(one), 0) + part
     return visits, totals
 
 
+def _parts(node: Node, total: Array) -> list[tuple[Node, Array]]:
+    """What the rules of a node send to its inputs."""
+    return list(pulled_back(node, total, set(filter(_tracked, node.inputs or ())), False))
+
+
+def _sent(visit: _Visit) -> list[tuple[Node, str]]:
+    """What a node sends, in words: its gradient times the local gradient, or their product."""
+    slopes = _parts(visit.node, np.ones_like(visit.total))
+    return [
+        (one, _shown(part) if part.ndim or visit.total.ndim else f"{visit.total:.6g} * {slope:.6g}")
+        for (one, part), (_, slope) in zip(visit.parts, slopes, strict=True)
+    ]
+
+
 def _upwards(tape: _Tape, visits: Sequence[_Visit]) -> Graph:
-    """The boxes of the tape with what arrives at them, and the arrows turned round."""
+    """The boxes of the tape with the gradients that arrive, and the arrows turned round."""
     places, _ = _laid_out(tape)
     boxes = []
+    for node, total, _ in visits:
+        place = places[id(node)]
+        arrows = [
+            (places[id(other.node)].column, tape.name(other.node), words)
+            for other in visits
+            for one, words in _sent(other)
+            if one is node
+        ]
+        _, reads, labels = zip(*sorted(arrows), strict=True) if arrows else ((), (), ())
+        shape = f"gradient {_shown(total)}"
+        where = (place.row, place.column)
+        boxes.append(Box(tape.name(node), _title(tape, node), shape, "", reads, where, labels))
+    return Graph("Value and gradient", tuple(boxes), _PART)
+
+
+def _visits(tape: _Tape, title: str, order: Sequence[Node]) -> Table:
+    """What each node has when its turn comes and what it sends, and what came too late."""
+    visits, ends = _read(order, np.array(1.0))
+    rows, notes = [], []
     for visit in visits:
-        name = tape.name(visit.node)
-        reads = tuple(
-            tape.name(other.node) for other in visits for one, _ in other.parts if one is visit.node
-        )
-        where = (places[id(visit.node)].row, places[id(visit.node)].column)
-        boxes.append(Box(name, name, _shown(visit.total), reads=reads, place=where))
-    return Graph("Gradients, flowing up", tuple(boxes))
-
-
-def _arrivals(tape: _Tape, visits: Sequence[_Visit]) -> Table:
-    rows = []
-    for visit in visits:
-        sources = []
-        for other in visits:
-            parts = [_shown(part) for one, part in other.parts if one is visit.node]
-            if parts:
-                sources.append(f"{' + '.join(parts)} from {tape.name(other.node)}")
-        total = _shown(visit.total)
-        rows.append((tape.name(visit.node), ", ".join(sources) or total, total))
-    return Table("Visits, in order", ("node", "what arrives", "total"), tuple(rows), "<<>")
-
-
-def _sent(tape: _Tape, visits: Sequence[_Visit], title: str, notes: Sequence[str]) -> Table:
-    rows = []
-    for visit in visits:
-        sent: dict[str, list[str]] = {}
-        for one, part in visit.parts:
-            sent.setdefault(tape.name(one), []).append(_shown(part))
-        words = ", ".join(f"{' + '.join(parts)} to {name}" for name, parts in sent.items())
-        rows.append((tape.name(visit.node), _shown(visit.total), words))
+        name, end = tape.name(visit.node), ends[id(visit.node)]
+        sent = ", ".join(f"{words} to {tape.name(one)}" for one, words in _sent(visit))
+        rows.append((name, _shown(visit.total), sent))
+        if visit.node.primitive is None:
+            notes.append(f"{name} ends with {_shown(end)}.")
+        elif end != visit.total:
+            notes.insert(0, f"Too late for {name}: {_shown(end - visit.total)}.")
     return Table(title, ("node", "has", "sends"), tuple(rows), "<><", " ".join(notes))
-
-
-def _end(tape: _Tape, totals: dict[int, Array]) -> str:
-    ends = [
-        f"{tape.name(node)} ends with {_shown(totals[id(node)])}."
-        for node in tape.nodes
-        if node.primitive is None
-    ]
-    return " ".join(ends)
 
 
 # Words
@@ -449,8 +381,10 @@ def _numbered(letter: str) -> Iterator[str]:
     return (f"{letter}{i}" for i in count(1))
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+def _title(tape: _Tape, node: Node) -> str:
+    """A node's name and its value, or the shape of it."""
+    shown = _shown(node.data)
+    return f"{tape.name(node)} {'' if shown.startswith('(') else '= '}{shown}"
 
 
 def _word(tape: _Tape, one: Any) -> str:

@@ -17,7 +17,6 @@ from numixology.explain import (
     Box,
     Graph,
     Scene,
-    backward_order_scene,
     backward_scene,
     draw,
     tape_scene,
@@ -42,13 +41,9 @@ def rows(panel):
     return {row[0]: row[1:] for row in panel.rows}
 
 
-def numbers_in(words):
-    """The parts of '5 from %5, 10 + 2 from s', with where they come from."""
-    return [
-        (float(part), source)
-        for parts, source in re.findall(r"([^,]+?) from ([^,]+)", words)
-        for part in parts.split(" + ")
-    ]
+def terms(box):
+    """What the arrows to a box are labeled with, as factors."""
+    return [tuple(map(float, label.split(" * "))) for label in box.labels]
 
 
 @st.composite
@@ -189,7 +184,7 @@ def test_options_at_their_defaults_are_left_out() -> None:
 def test_a_leaf_is_a_tape_of_one_node() -> None:
     x = leaf(2.0)
     assert tape_scene(x).title == "The tape of x: 1 node"
-    assert rows(backward_scene(x).panels[1]) == {"x": ("1", "1")}
+    assert boxes(backward_scene(x))["x"].shape == "gradient 1"
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
@@ -209,7 +204,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
 def test_drawing_changes_nothing() -> None:
     x = leaf(2.0)
     y = x * x
-    for scene in (tape_scene, backward_scene, backward_order_scene):
+    for scene in (tape_scene, backward_scene):
         with nx.no_grad():
             scene(y)
     assert x.grad is None
@@ -222,26 +217,28 @@ def test_drawing_changes_nothing() -> None:
 
 
 @given(programs())
-def test_parts_add_up_to_totals_and_totals_are_the_derivatives(program) -> None:
+def test_labels_add_up_to_gradients_and_gradients_are_the_derivatives(program) -> None:
     x, y = leaf(2.0), leaf(3.0)
     output = run(program, x, y)[-1]
-    scene = backward_scene(output)
-    table = scene.panels[1].rows
-    for _, parts, total in table[1:]:
-        assert sum(part for part, _ in numbers_in(parts)) == float(total)
-    assert table[0][1:] == ("1", "1")
+    found = boxes(backward_scene(output))
+    first, *others = found.values()
+    assert first.shape == "gradient 1"
+    gradient = {key: float(box.shape.removeprefix("gradient ")) for key, box in found.items()}
+    for box in others:
+        assert sum(a * b for a, b in terms(box)) == gradient[box.key]
+        for key, (sent, _) in zip(box.reads, terms(box), strict=True):
+            assert sent == gradient[key]
 
     def plain(x, y):
         return run(program, x, y)[-1]
 
     slopes = complex_step(plain, [np.array(2.0), np.array(3.0)], 1.0)
     named = boxes(tape_scene(output))
-    totals = {name: float(total) for name, _, total in table}
     for leaf_value, slope in ((2, slopes[0]), (3, slopes[1])):
         keys = [key for key, box in named.items() if box.name == f"{key} = {leaf_value}"]
         keys = [key for key in keys if named[key].shape == "leaf"]
         if keys:
-            assert totals[keys[0]] == pytest.approx(float(slope), rel=1e-12, abs=1e-12)
+            assert gradient[keys[0]] == pytest.approx(float(slope), rel=1e-12, abs=1e-12)
         else:
             assert slope == 0.0
 
@@ -249,83 +246,60 @@ def test_parts_add_up_to_totals_and_totals_are_the_derivatives(program) -> None:
 @given(programs())
 def test_a_visit_comes_after_all_that_it_hears_from(program) -> None:
     output = run(program, leaf(2.0), leaf(3.0))[-1]
-    scene = backward_scene(output)
     seen = set()
-    for name, parts, _ in scene.panels[1].rows:
-        assert {source for _, source in numbers_in(parts)} <= seen
-        seen.add(name)
-    # The arrows are those of the tape, turned round.
-    forward = {(key, box.key) for box in boxes(tape_scene(output)).values() for key in box.reads}
-    backward = {(box.key, key) for box in boxes(scene).values() for key in box.reads}
-    assert backward == {edge for edge in forward if " " not in edge[0]}
-    shown = {box.key: box.shape for box in boxes(scene).values()}
-    assert shown == {name: total for name, _, total in scene.panels[1].rows}
+    for box in backward_scene(output).panels[0].boxes:
+        assert set(box.reads) <= seen
+        seen.add(box.key)
+    # The boxes and arrows are those of the tape, the arrows turned round.
+    forwards, backwards = boxes(tape_scene(output)), boxes(backward_scene(output))
+    edges = sorted((key, box.key) for box in forwards.values() for key in box.reads)
+    turned = sorted((box.key, key) for box in backwards.values() for key in box.reads)
+    assert turned == [edge for edge in edges if " " not in edge[0]]
+    assert all((box.name, box.place) == forwards[key][1::4] for key, box in backwards.items())
 
 
 def test_a_broadcast_part_is_summed_before_it_arrives() -> None:
     matrix, row = leaf(np.ones((3, 2))), leaf([10.0, 20.0])
     ct = np.array([[1.0, 2.0], [10.0, 20.0], [100.0, 200.0]])
-    scene = backward_scene(matrix + row, ct, row=row)
-    assert rows(scene.panels[1])["row"] == ("[111, 222] from %1", "[111, 222]")
+    box = boxes(backward_scene(matrix + row, ct, row=row))["row"]
+    assert (box.shape, box.labels) == ("gradient [111, 222]", ("[111, 222]",))
 
 
 def test_rules_with_by_products_and_variadic_rules_are_run() -> None:
     x = leaf([1.0, 2.0, 4.0])
     y = F.softmax(x)
-    scene = backward_scene(F.stack([y, x]), np.eye(2, 3), x=x, y=y)
+    found = boxes(backward_scene(F.stack([y, x]), np.eye(2, 3), x=x, y=y))
     p = np.exp(x.numpy()) / np.exp(x.numpy()).sum()
-    found = rows(scene.panels[1])
     expected = p * (np.array([1.0, 0.0, 0.0]) - p[0]) + np.array([0.0, 1.0, 0.0])
-    total = [float(part) for part in found["x"][1].strip("[]").split(", ")]
+    words = found["x"].shape.removeprefix("gradient [").rstrip("]")
+    total = [float(part) for part in words.split(", ")]
     np.testing.assert_allclose(total, expected, rtol=1e-5)
-    assert found["y"][1] == "[1, 0, 0]"
+    assert found["y"].shape == "gradient [1, 0, 0]"
 
 
 # The order
 
 
 def test_the_diamond_goes_wrong_by_what_came_too_late() -> None:
-    scene = draw("order")
-    wrong, right = scene.panels[1:]
+    wrong, right = draw("order").panels[1:]
     x = 2.0
     truth = 4 * x**3 + 3 * x**2
-    late = x * x  # what b hands to a: y = a * b
+    late = x * x  # what b hands to a: y = b * a
     assert wrong.note == f"Too late for a: {late:g}. x ends with {truth - late * 2 * x:g}."
     assert right.note == f"x ends with {truth:g}."
     assert [row[0] for row in wrong.rows] == ["y", "a", "x", "b"]
     assert [row[0] for row in right.rows] == ["y", "b", "a", "x"]
-    assert wrong.rows[1] == ("a", "6", "12 + 12 to x")
-    assert right.rows[2] == ("a", "10", "20 + 20 to x")
-
-
-def test_a_chain_has_only_one_order() -> None:
-    x = leaf(3.0)
-    _, wrong, right = backward_order_scene((x * 2 + 1) * 5, x=x).panels
-    assert wrong.rows == right.rows
-    assert wrong.note == right.note == "x ends with 10."
-
-
-@given(programs())
-def test_the_right_order_ends_with_the_gradient(program) -> None:
-    x, y = leaf(2.0), leaf(3.0)
-    output = run(program, x, y)[-1]
-    _, wrong, right = backward_order_scene(output).panels
-    assert sorted(row[0] for row in wrong.rows) == sorted(row[0] for row in right.rows)
-    output.backward()
-    ends = [f"{one.grad.item():g}." for one in (x, y) if one.grad is not None]
-    assert sorted(re.findall(r"ends with (\S+)", right.note)) == sorted(ends)
+    assert wrong.rows[1] == ("a", "6", "6 * 2 to x, 6 * 2 to x")
+    assert right.rows[2] == ("a", "10", "10 * 2 to x, 10 * 2 to x")
 
 
 # The gradient of a gradient
 
 
 def test_the_tape_of_a_gradient_has_both_derivatives() -> None:
-    scene = draw("second-derivative")
-    graph, lines, visits = scene.panels
+    graph, lines, visits = draw("second-derivative").panels
     assert graph.boxes[-1].name == f"slope = {3 * 5**2}"
-    assert visits.rows[-1][0] == "x"
-    assert float(visits.rows[-1][-1]) == 6 * 5
-    assert sum(part for part, _ in numbers_in(visits.rows[-1][1])) == 6 * 5
+    assert visits.rows[-1] == ("x", f"{6 * 5}", "")
     assert lines.note.startswith("The forward recorded x and %1;")
     assert dict(lines.lines)["%1 = multiply(x, x)"] == "25, depth 1"
 
@@ -346,6 +320,7 @@ def test_every_figure_is_listed_and_drawn_in_three_ways(name) -> None:
         for row in getattr(panel, "rows", None) or panel.lines:
             assert {cell for cell in row if cell} <= words
             assert all(cell in scene.text() for cell in row)
+    assert {label for box in scene.panels[0].boxes for label in box.labels} <= words
 
 
 def arrows(scene):
