@@ -82,6 +82,7 @@ FIGURES = {
     "walk": Figure(
         walk.walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"
     ),
+    "walk-backward": Figure(walk.walk_backward_scene, "the way back, to one weight's update"),
     "strides": Figure(shapes.strides_scene, "which lines copy, and why", "Memory Optimization"),
     "activations": Figure(layers.activations_scene, "GELU, ReLU and SiLU with their slopes"),
     "layer-norm": Figure(layers.layer_norm_scene, "one token through LayerNorm"),

@@ -1,46 +1,43 @@
-"""One small model with small numbers, from ids to hidden states: every value on the way."""
+"""One small model with small numbers, from ids to hidden states and back: every value."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import nn
 from ...array import Array
 from ...functional.mixing import token_mix
-from ..drawing.panels import Cell, Grid, Row
+from ...observe import observing
+from ...tensors import Tensor, tensor
+from ...transforms import grad, vjp
+from ..drawing.panels import Cell, Grid, Lines, Row
 from ..drawing.scene import Scene
-from ..trace import Step, steps_of
 from .limits import COMPUTED, within
 from .mixing import few
 
-__all__ = ["walk_scene"]
+__all__ = ["walk_backward_scene", "walk_scene"]
 
 _MOST_ROWS = 8
 _MOST_CELLS = 16
+_MOST_TERMS = 6  # of a cell that is worked out
+_RATE = 0.1
+_NETWORK = [f"blocks.0.ffn.linear{i}.{name}" for i in (1, 2) for name in ("weight", "bias")]
 
-
-class _Stop(NamedTuple):
-    """A step that is shown: its heading and what is said below it."""
-
-    name: str
-    heading: str
-    note: str = ""
-
-
-#: The stops of one layer, in the order of the steps; steps of other names are passed by.
-_STOPS = (
-    _Stop("token_embedding", "Token embeddings", "Row n of the table for id n."),
-    _Stop("position_embedding", "Position embeddings", "One row per place, whatever the id."),
-    _Stop("embedding", "Their sum x", "What the first layer reads."),
-    _Stop("merge", "Mixed", "The chunks of x, regrouped."),
-    _Stop("residual", "x + mixed"),
-    _Stop("norm", "Normalized: y", "The mixer's output."),
-    _Stop("norm", "Normalized again", "The network begins with a norm of its own."),
-    _Stop("linear1", "First linear layer"),
-    _Stop("activation", "GELU"),
-    _Stop("linear2", "Second linear layer"),
-    _Stop("residual", "Final hidden states", "y is added, and the layer is done."),
+#: What is kept of the steps of a model with one layer, and what the model calls it, in its order.
+_KEPT = (
+    *(("tokens", "token_embedding"), ("places", "position_embedding"), ("x", "embedding")),
+    *(("mixed", "merge"), ("sum", "residual"), ("y", "norm"), ("h", "norm")),
+    *(("first", "linear1"), ("bent", "activation"), ("second", "linear2"), ("hidden", "residual")),
 )
+
+
+class _Walk(NamedTuple):
+    """A model that was run, its parameters, and the values that it had on the way."""
+
+    model: nn.RankMixerModel
+    ids: Array
+    parameters: dict[str, Tensor]
+    at: dict[str, Any]
 
 
 def walk_scene(
@@ -61,7 +58,7 @@ def walk_scene(
         ff_dim: F; D if None, so that the picture stays narrow.
 
     Returns:
-        A :class:`.Scene` of one grid per step.
+        A :class:`.Scene` of one grid per step, and one for the numbers of each linear layer.
 
     Raises:
         ArgumentError, ShapeError: sizes that no model has.
@@ -83,43 +80,153 @@ def walk_scene(
         <BLANKLINE>
           Row n of the table for id n.
     """
-    ff_dim = hidden_dim if ff_dim is None else ff_dim
-    within(100_000, num_tokens=num_tokens, hidden_dim=hidden_dim)
-    within(COMPUTED, num_tokens=num_tokens, ff_dim=ff_dim)
-    within(COMPUTED, vocab_size=vocab_size, hidden_dim=hidden_dim)
-    within(COMPUTED, hidden_dim=hidden_dim, ff_dim=ff_dim)
-    model = nn.RankMixerModel(
-        vocab_size, num_tokens, hidden_dim, num_heads, 1, ff_dim=ff_dim, rng=0
-    ).eval()
+    T, D, H = num_tokens, hidden_dim, num_heads
+    _, ids, parameters, at = _walk(T, D, H, vocab_size, ff_dim or D)
+    W1, b1, W2, b2 = (parameters[name].data for name in _NETWORK)
+    own = np.broadcast_to(np.arange(T)[:, None], (T, D))
+    t, f = min(1, T - 1), min(2, len(W1) - 1)
+    terms = (at["h"].data[0, t], W1[f], at["first"].data[0, t, f], f" + {b1[f]:g}")
+    panels = (
+        Grid(f"Input ids  {ids.shape}", _rows("Token", ids.T), "matrix"),
+        _grid("Token embeddings", at["tokens"], "Row n of the table for id n."),
+        _grid("Position embeddings", at["places"], "One row per place, whatever the id."),
+        _grid("Their sum x", at["x"], "What the first layer reads.", own),
+        _grid("Mixed", at["mixed"], "The chunks of x, regrouped.", token_mix(own[None] + 0, H)[0]),
+        _grid("x + mixed", at["sum"]),
+        _grid("Normalized: y", at["y"], "The mixer's output."),
+        _grid("Normalized again: h", at["h"], "The network begins with a norm of its own."),
+        Grid(f"W1 and b1  {W1.shape}, {b1.shape}", _rows("Row", W1, b1[:, None]), "matrix"),
+        _grid("First linear layer", at["first"], f"h times W1, plus b1. {_cell(t, f, *terms)}"),
+        _grid("GELU", at["bent"]),
+        Grid(f"W2 and b2  {W2.shape}, {b2.shape}", _rows("Row", W2, b2[:, None]), "matrix"),
+        _grid("Second linear layer", at["second"], "What GELU returned times W2, plus b2."),
+        _grid("Final hidden states", at["hidden"], "y is added, and the layer is done."),
+    )
+    title = f"One sequence all the way: T = {T}, D = {D}, H = {H}"
+    return Scene(title, "The numbers after every step, a row per token.", panels)
+
+
+def walk_backward_scene() -> Scene:
+    """The way back through the model of :func:`walk_scene`, from a loss to one weight's update.
+
+    The loss is half the sum of the squares of the hidden states.
+
+    Returns:
+        A :class:`.Scene` of one grid per gradient, and the update.
+
+    Example:
+        >>> import numixology as nx
+        >>> print(nx.explain.panel_text(nx.explain.draw("walk-backward").panels[-1]))
+        One weight, one step
+          W1[2, 2]                  -0.5
+          its gradient              -1.63
+          a step of 0.1 against it  -0.5 - 0.1 * -1.63 = -0.34
+          the loss before           7.186
+          the loss after            6.952
+    """
+    model, ids, parameters, at = _walk(3, 4, 2, 6, 4)
+    W1, _, W2, _ = (parameters[name] for name in _NETWORK)
+    wanted = [at[name] for name in ("hidden", "bent", "first", "h", "y", "sum", "x")]
+    loss = _loss(at["hidden"])
+    found = grad(loss, [*wanted, W1, parameters["token_embedding.weight"]])
+    hidden, bent, first, h, y, total, x, dW1, table = (one.data for one in found)
+    _, unmix = vjp(lambda x: token_mix(x, 2), at["x"])
+    slope = first[0, 1, 2] / bent[0, 1, 2]
+    cells = (
+        _cell(1, 2, hidden[0, 1], W2.data[:, 2], bent[0, 1, 2]),
+        f"Token 1, column 2: {bent[0, 1, 2]:.2f} * {slope:.2f} = {first[0, 1, 2]:.2f}.",
+        _cell(1, 2, first[0, 1], W1.data[:, 2], h[0, 1, 2]),
+        _cell(2, 2, first[0, :, 2], at["h"].data[0, :, 2], dW1[2, 2], kind="Row"),
+    )
+    panels = (
+        _grid(
+            "At the hidden states",
+            hidden,
+            "The loss is half the sum of their squares: each gradient is its state.",
+        ),
+        _grid("At the output of GELU", bent, f"Times W2. {cells[0]}"),
+        _grid("At the input of GELU", first, f"Times the slope of GELU. {cells[1]}"),
+        _grid("At h", h, f"Times W1. {cells[2]}"),
+        _grid("At y", y, "What the norm sends, plus the first panel: y was added at the end."),
+        _grid("At x + mixed", total, "What the mixer's norm sends; each row adds up to 0."),
+        _grid("Back through the mixing", unmix(tensor(total))[0], "Chunks return to their tokens."),
+        _grid("At x", x, "The two panels before this one, added."),
+        _grid("At the table", table, "Tokens 0 and 2 have id 2: its row gets both.", kind="Id"),
+        _grid("At W1", dW1, f"A sum over the tokens. {cells[3]}", kind="Row"),
+        _update(model, ids, W1.data, loss.item(), dW1[2, 2]),
+    )
+    description = "The gradient at every step of the walk, from the last to the first; one update."
+    return Scene("One sequence all the way back: T = 3, D = 4, H = 2", description, panels)
+
+
+def _walk(T: int, D: int, H: int, V: int, F: int) -> _Walk:
+    within(100_000, num_tokens=T, hidden_dim=D)
+    within(COMPUTED, num_tokens=T, ff_dim=F)
+    within(COMPUTED, vocab_size=V, hidden_dim=D)
+    within(COMPUTED, hidden_dim=D, ff_dim=F)
+    model = nn.RankMixerModel(V, T, D, H, 1, ff_dim=F, rng=0).eval()
     halves = {name: np.round(2 * value) / 2 + 0.0 for name, value in model.state_dict().items()}
     model.load_state_dict(halves)
-    ids = (2 + 3 * np.arange(num_tokens)[None]) % vocab_size
-    steps = steps_of(model, ids)
-    tokens = np.broadcast_to(np.arange(num_tokens)[:, None], (num_tokens, hidden_dim))
-    mixed = token_mix(tokens[None].copy(), num_heads)[0]
-    groups = {"embedding": tokens, "merge": mixed}
-    panels = [Grid(f"Input ids  {ids.shape}", _rows(ids.T, tokens[:, :1]), "matrix")]
-    for stop in _STOPS:
-        while steps[0].name != stop.name:
-            steps.pop(0)
-        panels.append(_panel(stop, steps.pop(0), groups.get(stop.name)))
-    title = f"One sequence all the way: T = {num_tokens}, D = {hidden_dim}, H = {num_heads}"
-    return Scene(title, "The numbers after every step, a row per token.", tuple(panels))
+    ids = (2 + 3 * np.arange(T)[None]) % V
+    steps: list[tuple[str, Any]] = []
+    with observing(lambda name, value: steps.append((name, value))):
+        model(ids)
+    passing, at = iter(steps), {}
+    for ours, its in _KEPT:
+        at[ours] = next(value for name, value in passing if name == its)
+    return _Walk(model, ids, dict(model.named_parameters()), at)
 
 
-def _panel(stop: _Stop, step: Step, groups: Array | None) -> Grid:
-    values = step.value.reshape(step.shape[-2:])
-    return Grid(f"{stop.heading}  {step.shape}", _rows(values, groups), "matrix", note=stop.note)
+def _loss(hidden: Tensor) -> Tensor:
+    return (hidden * hidden).sum() / 2
 
 
-def _rows(values: Array, groups: Array | None) -> tuple[Row, ...]:
-    """A row per token, with as many decimals as the values have, and at most two."""
-    decimals = next(n for n in (0, 1, 2) if n == 2 or (values == np.round(values, n)).all())
+def _update(model: nn.Module, ids: Array, W1: Array, before: float, gradient: float) -> Lines:
+    """One entry of W1 after a step of gradient descent, and what that does to the loss."""
+    old = W1[2, 2]
+    W1[2, 2] = new = old - _RATE * gradient
+    lines = (
+        ("W1[2, 2]", f"{old:g}"),
+        ("its gradient", f"{gradient:.2f}"),
+        (f"a step of {_RATE} against it", f"{old:g} - {_RATE} * {gradient:.2f} = {new:.2f}"),
+        ("the loss before", f"{before:.3f}"),
+        ("the loss after", f"{_loss(model(ids)).item():.3f}"),
+    )
+    return Lines("One weight, one step", lines)
+
+
+def _cell(
+    i: int, j: int, a: Array, b: Array, result: float, plus: str = "", kind: str = "Token"
+) -> str:
+    """One entry of a product worked out, if its terms fit into a line or two."""
+    if len(a) > _MOST_TERMS:
+        return ""
+    a, b = (np.round(one, 2) + 0.0 for one in (a, b))
+    terms = " + ".join(f"{p:.2f} * {q:g}" for p, q in zip(a, b, strict=True))
+    return f"{kind} {i}, column {j}: {terms}{plus} = {result:.2f}.".replace("+ -", "- ")
+
+
+def _grid(
+    title: str, value: Any, note: str = "", groups: Array | None = None, kind: str = "Token"
+) -> Grid:
+    values = np.asarray(value)
+    rows = _rows(kind, values.reshape(values.shape[-2:]), groups=groups)
+    return Grid(f"{title}  {values.shape}", rows, "matrix", note=note.rstrip())
+
+
+def _rows(kind: str, *parts: Array, groups: Array | None = None) -> tuple[Row, ...]:
+    """A row for each of the parts', with as many decimals as they need, and at most two."""
+    exact = (n for n in (0, 1, 2) if all((part == np.round(part, n)).all() for part in parts))
+    decimals = next(exact, 2)
     rows = []
-    for t, row in enumerate(np.round(values, decimals) + 0.0):  # no minus before a zero
-        marks = [None] * len(row) if groups is None else groups[t].tolist()
-        labels = [f"{value:.{decimals}f}" for value in row.tolist()]
-        cells = [Cell(label, mark) for label, mark in zip(labels, marks, strict=True)]
-        rows.append(Row(f"Token {t}", (tuple(few(cells, _MOST_CELLS, Cell("..."))),)))
-    gap = Row("", (tuple(Cell("...") for _ in rows[0].chunks[0]),))
+    for t in range(len(parts[0])):
+        chunks = []
+        for part in parts:
+            values = (np.round(part[t], decimals) + 0.0).tolist()  # no minus before a zero
+            marks = [None] * len(values) if groups is None else groups[t].tolist()
+            pairs = zip(values, marks, strict=True)
+            cells = [Cell(f"{value:.{decimals}f}", mark) for value, mark in pairs]
+            chunks.append(tuple(few(cells, _MOST_CELLS, Cell("..."))))
+        rows.append(Row(f"{kind} {t}", tuple(chunks)))
+    gap = Row("", tuple(tuple(Cell("...") for _ in chunk) for chunk in rows[0].chunks))
     return tuple(few(rows, _MOST_ROWS, gap))
