@@ -34,20 +34,21 @@ def ordinal(number: int) -> str:
     return f"{number}{'th' if 10 < number % 100 < 14 else last}"
 
 
-def filled(text: str, indent: int = 0, width: int = 80) -> str:
-    """A paragraph of lines that are not too long, the later ones indented two further.
+def filled(text: str, indent: int = 0, width: int = 80, hanging: int = 2) -> str:
+    """A paragraph of lines that are not too long.
 
     Args:
         text: a line.
         indent: how many spaces the first line begins with.
         width: the most characters of a line; a longer word has a line to itself.
+        hanging: how many spaces more the later lines begin with.
 
     Example:
         >>> print(filled("a note: " + 20 * "word "))
         a note: word word word word word word word word word word word word word word
           word word word word word word
     """
-    first, others = " " * indent, " " * (indent + 2)
+    first, others = " " * indent, " " * (indent + hanging)
     return textwrap.fill(
         text,
         width,

@@ -1,11 +1,14 @@
-"""Draw a figure of the documentation from the running code, in sizes of your choice."""
+"""Draw a figure of the documentation from the running code, in sizes of your choice, as text, SVG,
+PNG or JSON. It takes a second."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from ..errors import ArgumentError
-from ..explain import draw
+from ..explain import Scene, draw
 from ..explain.catalogue import contents
+from ..text import filled
 from .parsing import SIZES, add_sizes, fitting, sizes_of
 from .printing import emit, say, write
 
@@ -21,6 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="FILE", help="write it there, not here")
     add_sizes(parser, dict.fromkeys(SIZES))
     parser.set_defaults(run=run)
+
+
+def captioned(scene: Scene) -> str:
+    """A figure as text, and below it what it shows."""
+    return f"{scene.text()}\n\n{filled(scene.description, hanging=0)}"
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,9 +47,8 @@ def run(options: argparse.Namespace) -> None:
     if options.format == "png":
         write(options.output, scene.png(**colors), "wb")
         return
-    drawn = {"text": scene.text, "svg": lambda: scene.svg(**colors), "json": scene.json}[
-        options.format
-    ]()
+    ways = {"text": partial(captioned, scene), "svg": partial(scene.svg, **colors)}
+    drawn = ways.get(options.format, scene.json)()
     if options.output is None:
         (say if options.format == "text" else emit)(drawn.rstrip("\n"))
     else:

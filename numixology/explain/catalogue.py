@@ -71,6 +71,7 @@ FIGURES = {
     "swiglu": Figure(
         flow.swiglu_scene, "the standard network beside SwiGLU", "SwiGLU Variant Comparison"
     ),
+    "attention": Figure(flow.attention_scene, "self-attention, to compare"),
     "block": Figure(flow.block_scene, "the mixer, then the network", "RankMixer Block Structure"),
     "model": Figure(flow.model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
     "mixer-flops": Figure(costs.mixer_cost_scene, "what the token mixer costs", _COST),

@@ -13,7 +13,7 @@ from ..errors import EXIT_CODES
 __all__ = ["GradcheckReport", "Kink", "Place", "Verdict", "plain"]
 
 
-_WIDTH = 88
+_WIDTH = 80
 #: So many kinks are told one by one, and so many inputs by name.
 _KINKS, _NAMES = 8, 3
 _GIVERS = {"tape": "numixology's tape", "vjp": "vjp"}

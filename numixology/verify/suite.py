@@ -154,7 +154,7 @@ class CheckReport(NamedTuple):
         ]
         if len(self.failed) > _SHOWN:
             lines.append(f"  and {len(self.failed) - _SHOWN} more, which --all prints")
-        legend = filled(_LEGEND.format(self.primitives))
+        legend = filled(_LEGEND.format(self.primitives), hanging=0)
         return "\n".join([self.summary, *lines, "", columns(heads, rows, "<<>>><"), "", legend])
 
     def everything(self) -> str:

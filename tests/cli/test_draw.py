@@ -8,7 +8,7 @@ import numixology as nx
 def test_a_figure_is_drawn_as_text_svg_and_json(printed) -> None:
     sizes = "--tokens 3 --dim 10 --heads 2"
     scene = nx.explain.draw("merge", num_tokens=3, hidden_dim=10, num_heads=2)
-    assert printed(f"draw merge {sizes}") == scene.text() + "\n"
+    assert printed(f"draw merge {sizes}") == f"{scene.text()}\n\n{scene.description}\n"
     assert printed(f"draw merge {sizes} --format svg") == scene.svg()
     assert printed(f"draw merge {sizes} --format json") == scene.json() + "\n"
 
@@ -18,7 +18,11 @@ def test_a_figure_is_written_to_a_file(run, tmp_path, form) -> None:
     path = tmp_path / "figure"
     assert run(f"draw ffn --format {form} --output {path}") == (0, "", "")
     scene = nx.explain.draw("ffn")
-    drawn = {"text": scene.text(), "svg": scene.svg(), "json": scene.json()}[form]
+    drawn = {
+        "text": f"{scene.text()}\n\n{scene.description}",
+        "svg": scene.svg(),
+        "json": scene.json(),
+    }[form]
     assert path.read_text(encoding="utf-8") == drawn.rstrip("\n") + "\n"
 
 
@@ -74,5 +78,5 @@ def test_the_list_of_figures(printed) -> None:
 )
 def test_every_size_can_be_chosen(printed, option, keyword) -> None:
     chosen = printed(f"draw model {option}")
-    assert chosen == nx.explain.draw("model", **keyword).text() + "\n"
+    assert chosen.startswith(nx.explain.draw("model", **keyword).text() + "\n\n")
     assert chosen != printed("draw model")

@@ -1,4 +1,4 @@
-"""The steps of a layer, printed: the guide's listings, from the real functions."""
+"""A layer, explained: the guide's listings, from the real functions."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_feed_forward_networks(printed) -> None:
 
 def test_the_model(printed) -> None:
     out = printed("explain model")
-    assert out.startswith("Model of 2 layers, 9,200 parameters")
+    assert "\n\nModel of 2 layers, 9,200 parameters" in out
     assert "  position_embedding  (4, 8)\n" in out
     assert "Layer 2\n" in out
     out = printed(
@@ -77,3 +77,23 @@ def test_the_model(printed) -> None:
     assert "  multiply   (1, 6, 3)     gate times up; reads silu and w3\n" in out
     assert "unflatten" in out
     assert "Layer 3\n" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("attention", "y = W_o · concat over heads of softmax(Q Kᵀ / √d) V, ", "what it gets."),
+        ("norm", "y = (x - mean) / √(var + eps) · weight + bias ", "the step norm and after it."),
+        ("permute", "One step of the token mixer: ", "the step permute and after it."),
+        ("shuffle", "Where each chunk goes: from place i to iT mod (N - 1)", "place of each."),
+    ],
+)
+def test_prose_stands_before_the_figure_and_its_caption_below(printed, name, first, last) -> None:
+    out = " ".join(printed(f"explain {name}").split())
+    assert out.startswith(first)
+    assert out.endswith(last)
+    assert " ".join(printed(f"draw {name}").split()) in out
+
+
+def test_without_a_name_all_are_listed(printed) -> None:
+    assert printed("explain") == printed("draw --list")

@@ -12,7 +12,7 @@ import pytest
 from commands import python
 
 import numixology as nx
-from numixology.cli import main
+from numixology.cli import COMMANDS, main
 
 SENSELESS = {
     "dance": "unknown command 'dance'; use check, gradcheck, conform, explain, ",
@@ -26,13 +26,13 @@ SENSELESS = {
     "draw mixer --mixing none": "unknown mixing 'none'; use rankmixer, guide",
     "draw mixer --format pgn": "unknown format 'pgn'; did you mean 'png'?",
     "draw mixer --output nowhere/at/all": "nowhere",
-    "explain attention": "unknown what 'attention'; use mixer, ffn, model",
+    "explain attenton": "unknown figure 'attenton'; did you mean 'attention'?",
     "check --xml": "unknown argument '--xml'; see numixology check --help",
     "check this": "unknown argument 'this'; see numixology check --help",
     "explain mixer --dim eight": "--dim: invalid int value: 'eight'",
     "explain mixer --dim": "--dim: expected one argument",
     "explain mixer --mixing gide": "unknown mixing 'gide'; did you mean 'guide'?",
-    "explain ffn --heads 2": "--heads",
+    "explain ffn --heads 2": "figure 'ffn' takes --dim, --ff-dim, --batch, --tokens, --ffn, ",
     "explain ffn --ffn moe": "unknown ffn 'moe'; use standard, swiglu, ",
     "explain mixer --dim 0": "--dim is a positive integer: got 0",
     "explain mixer --heads 3": "--dim must be divisible by --heads: got 8 and 3; try 1, 2, 4 or 8",
@@ -53,33 +53,12 @@ def test_senseless_arguments_are_one_line_on_standard_error(refused, line) -> No
     assert SENSELESS[line] in refused(line)
 
 
-@pytest.mark.parametrize("line", ["", "explain", "params", "train", "vectors"])
+@pytest.mark.parametrize("line", ["", "params", "train", "vectors"])
 def test_a_command_that_needs_another_prints_its_help(run, line) -> None:
     status, out, err = run(line)
     assert (status, out) == (2, "")
     assert (0, err, "") == run(f"{line} --help")
     assert err.startswith(f"usage: numixology {line}".rstrip() + " [-h]")
-
-
-COMMANDS = (
-    "",
-    "check",
-    "gradcheck",
-    "conform",
-    "explain",
-    "draw",
-    "params",
-    "train",
-    "which",
-    "vectors",
-)
-BELOW = ("explain mixer", "explain ffn", "explain model", "params model", "vectors write")
-
-
-@pytest.mark.parametrize("line", [*COMMANDS, *BELOW, "train copy", "vectors compare"])
-def test_help_fits_a_terminal(printed, monkeypatch, line) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert max(map(len, printed(f"{line} --help").splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -120,7 +99,7 @@ def test_divisors_of_a_large_number_are_found_at_once(refused) -> None:
 
 
 def test_what_argparse_says_names_the_way_to_help(refused) -> None:
-    assert refused("explain mixer --dim x").endswith("; see numixology explain mixer --help")
+    assert refused("explain mixer --dim x").endswith("; see numixology explain --help")
 
 
 def test_help_and_version(run) -> None:
@@ -128,9 +107,9 @@ def test_help_and_version(run) -> None:
     assert (status, err) == (0, "")
     for word in ("check", "conform", "explain", "params"):
         assert word in out
-    status, out, err = run("explain mixer --help")
+    status, out, err = run("params mixer --help")
     assert (status, err) == (0, "")
-    assert "H, a divisor of D (4)" in out
+    assert "H, a divisor of D (8)" in out
     assert run("--version") == (0, f"numixology {nx.__version__}\n", "")
 
 
@@ -146,7 +125,7 @@ def test_a_command_loads_no_other(environment) -> None:
     assert not {"numixology.cli.check", "numixology.verify", "numixology.explain"} & {*loaded}
 
 
-@pytest.mark.parametrize("name", COMMANDS[1:])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_what_a_command_does_and_its_statuses(printed, name) -> None:
     text = " ".join(printed(f"{name} --help").split())
     about = importlib.import_module(f"numixology.cli.{name}").__doc__
@@ -195,8 +174,8 @@ def test_what_cannot_be_encoded_becomes_a_question_mark(encoding, monkeypatch) -
     output = Output()
     monkeypatch.setattr(sys, "stdout", output)
     scene = nx.explain.Scene("2 × π", "", ())
-    monkeypatch.setattr("numixology.cli.explain.draw", lambda *args, **options: scene)
-    assert main(["explain", "mixer"]) == 0
+    monkeypatch.setattr("numixology.cli.draw.draw", lambda *args, **options: scene)
+    assert main(["draw", "mixer"]) == 0
     expected = {"ascii": "2 ? ?", "latin-1": "2 × ?"}.get(encoding, "2 × π")
     assert output.getvalue() == expected + "\n"
 

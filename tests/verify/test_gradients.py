@@ -1111,7 +1111,7 @@ def test_a_report_is_true_if_it_passed_and_reads_well() -> None:
     report = nx.gradcheck(F.exp, np.array([0.5, 1.0]))
     assert isinstance(report, GradcheckReport)
     assert bool(report) is report.passed is True
-    lines = str(report).splitlines()
+    lines = str(report).replace("\n    derivative", " derivative").splitlines()
     assert lines[:3] == [
         "gradcheck: PASS: the gradient agrees, and wrong ones were rejected",
         "  checked: what numixology's tape returns, order 1, 2 derivatives by inputs[0]",
@@ -1161,7 +1161,7 @@ def test_no_line_of_a_report_is_wide() -> None:
         gradcheck(nx.nn.Dropout(0.5, rng=0), x),
         gradcheck(lambda x, w: x @ w, x, normal(4, 2), vjp=lambda ct, x, w: ct @ w.T),
     ):
-        assert max(map(len, str(report).splitlines())) <= 88
+        assert max(map(len, str(report).splitlines())) <= 80
 
 
 def test_of_many_kinks_the_first_are_told_and_the_others_counted() -> None:

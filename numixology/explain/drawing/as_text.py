@@ -122,6 +122,7 @@ def _boxes(graph: Graph) -> list[str]:
             labels = [f"{label} from " for label in box.labels] or [""] * len(box.reads)
             parts = (label + names[key] for label, key in zip(labels, box.reads, strict=True))
             reads = ("" if box.labels else "reads ") + " and ".join(parts)
+            reads = reads.replace(" and ", ", ", len(box.reads) - 2)
             remark = f"{remark}; {reads}" if remark else reads
         rows.append((f"{box.name:{wide}}  {box.shape}".rstrip(), remark))
         before = (box.key,)

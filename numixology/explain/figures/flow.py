@@ -16,6 +16,7 @@ from .limits import COMPUTED, network_within, within
 from .mixing import few
 
 __all__ = [
+    "attention_scene",
     "block_scene",
     "feed_forward_scene",
     "model_scene",
@@ -33,6 +34,7 @@ _REMARKS = {
     "w3": "up: beside the gate, not behind it",
     "multiply": "gate times up",
     "w2": "down: contract",
+    "attention": "softmax(query key^T / sqrt(d)) value",
 }
 
 #: The same where two networks stand side by side.
@@ -53,6 +55,11 @@ _SHOWN_ALREADY = ("input", "mixer", "ffn")
 
 #: What a step reads, where that is not just the step before it; a step of that name comes before.
 _READS = {"w3": ("norm",), "multiply": ("silu", "w3")}
+_READS |= dict.fromkeys(("query", "key", "value"), ("input",))
+_READS["attention"] = ("query", "key", "value")
+
+#: Steps that stand beside an earlier one: how many rows further up, and in which column.
+_BESIDE = {"w3": (2, 1), "key": (1, 1), "value": (1, 2)}
 
 
 def feed_forward_scene(
@@ -105,6 +112,36 @@ def feed_forward_scene(
     description = "The steps from input to output, from top to bottom, each with its shape."
     boxes = _flow("input", (batch, num_tokens, hidden_dim), steps)
     return Scene(title, description, (Graph("Flow", boxes),))
+
+
+def attention_scene(
+    num_tokens: int = 4, hidden_dim: int = 8, num_heads: int = 2, *, batch: int = 2
+) -> Scene:
+    """The flow through self-attention, which the guide compares the mixer with.
+
+    Args:
+        num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
+
+    Returns:
+        A :class:`.Scene` of one graph.
+
+    Raises:
+        ArgumentError, ShapeError: sizes that no attention has.
+
+    Source: Vaswani et al. 2017, section 3.2.2 (arXiv 1706.03762).
+
+    Example:
+        >>> import numixology as nx
+        >>> (flow,) = nx.explain.draw("attention", num_tokens=3).panels
+        >>> flow.boxes[4].name, flow.boxes[4].shape, flow.boxes[4].reads
+        ('attention', '(2, 2, 3, 4)', ('query 1', 'key 2', 'value 3'))
+    """
+    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    layer = nn.SelfAttention(hidden_dim, num_heads, rng=0)
+    x = tensor(np.zeros((batch, num_tokens, hidden_dim)))
+    title = f"Self-attention: {layer.parameter_table().total:,} parameters"
+    about = "Every token asks all others by its query; keys answer, and values are what it gets."
+    return Scene(title, about, (Graph("Flow", _flow("input", x.shape, steps_of(layer, x))),))
 
 
 def swiglu_scene(
@@ -331,8 +368,8 @@ def _flow(
         if step.name == "residual":
             reads = (latest, start)
         row = 1 + max(box.place[0] for box in boxes)
-        place = (row - 2, 1) if step.name == "w3" else (row, 0)  # beside w1
-        box = _box(step, reads, place)
+        up, column = _BESIDE.get(step.name, (0, 0))
+        box = _box(step, reads, (row - up, column))
         boxes.append(box._replace(key=key, remark=remarks.get(step.name, "")))
         if boxes[-2].name == "residual":  # the mixer ends with this norm, the network begins
             start = key
