@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from ..errors import ArgumentError
-from ..text import filled
 from ..verify import conformance as kit
 from ..verify.conformance import adapters
 from ..verify.conformance.sizes import read_shape
@@ -47,8 +46,7 @@ def run(options: argparse.Namespace) -> int | None:
         return show(kit.Listing(), as_json=options.json)
     if options.new:
         write(options.new, adapters.template(options.backend or ""), "x")
-        line = f"{options.new} is an adapter to start from; then: numixology conform {options.new}"
-        say(filled(line, hanging=0))
+        say(f"{options.new} is an adapter to start from; run it:\n  numixology conform {options.new}")
         return None
     return _judge(options)
 
