@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int | None:
         return show(kit.Listing(), as_json=options.json)
     if options.new:
         write(options.new, adapters.template(options.backend or ""), "x")
-        say(f"{options.new} is an adapter to start from; run it:\n  numixology conform {options.new}")
+        say(f"{options.new} is an adapter to start from:\n  numixology conform {options.new}")
         return None
     return _judge(options)
 

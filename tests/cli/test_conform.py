@@ -172,7 +172,7 @@ def test_a_new_adapter_is_written_once_and_runs(run, refused, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     status, out, err = run("conform --new my_backend.py")
     assert (status, err) == (0, "")
-    assert out.endswith("run it:\n  numixology conform my_backend.py\n")
+    assert out.endswith("start from:\n  numixology conform my_backend.py\n")
     text = Path("my_backend.py").read_text("utf-8")
     assert text == adapters.template()
     assert run("conform my_backend.py --seeds 1 --quick")[0] == 0
