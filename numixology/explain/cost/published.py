@@ -4,13 +4,14 @@ With L layers of T tokens of D features, and networks of a hidden width of kD fo
 paper has about 2kLTD² parameters and 4kLTD² operations for a sample. k is not published.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from ...array import DTypeLike
 from ...checks import positive
-from ...nn import Module, RankMixerBlock
+from ...nn import BlockOptions, Module, RankMixerBlock
 from ...nn.module import Rng
 from ...tensors import Tensor
 from .closed_forms import value
@@ -89,21 +90,19 @@ class Configuration(NamedTuple):
         Returns:
             A :class:`.Stack`.
         """
-        T, D, L = self.num_tokens, self.hidden_dim, self.num_layers
-        return Stack(T, D, L, expansion=expansion, rng=rng, dtype=dtype)
+        T, D, L = self[:3]
+        (k,) = positive(expansion=expansion)
+        generator = np.random.default_rng(rng)
+        options: BlockOptions = {"norm": "post", "ffn": "per_token", "ff_dim": k * D}
+        options |= {"dropout": 0.0, "rng": generator, "dtype": dtype}
+        return Stack(RankMixerBlock(T, D, T, **options) for _ in range(L))
 
 
 class Stack(Module):
-    """The paper's blocks one after another: T = H tokens, per-token networks, norms after the sums.
-
-    The one part is ``blocks``.
+    """Blocks one after another, which are its one part, ``blocks``.
 
     Args:
-        num_tokens: T, which is H too.
-        hidden_dim: D, a multiple of T.
-        num_layers: L, the number of blocks.
-        expansion: k, the hidden width of the networks over D.
-        rng, dtype: see :mod:`numixology.nn`.
+        blocks: modules from (B, T, D) to (B, T, D).
 
     Returns:
         When called with x (B, T, D), y (B, T, D).
@@ -113,39 +112,13 @@ class Stack(Module):
     Example:
         >>> import numpy as np
         >>> import numixology as nx
-        >>> from numixology.explain.cost.published import Stack
-        >>> stack = Stack(4, 8, 2, expansion=3, rng=0)
-        >>> stack(nx.tensor(np.ones((2, 4, 8)))).shape
-        (2, 4, 8)
+        >>> small = nx.explain.CONFIGURATIONS["RankMixer-100M"]._replace(hidden_dim=16)
+        >>> small.build(rng=0, dtype="float64")(np.ones((2, 16, 16))).shape
+        (2, 16, 16)
     """
 
-    def __init__(
-        self,
-        num_tokens: int,
-        hidden_dim: int,
-        num_layers: int,
-        *,
-        expansion: int = 4,
-        rng: Rng = None,
-        dtype: DTypeLike = "float64",
-    ) -> None:
-        T, D, L = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_layers=num_layers)
-        (k,) = positive(expansion=expansion)
-        rng = np.random.default_rng(rng)
-        self.blocks = [
-            RankMixerBlock(
-                T,
-                D,
-                T,
-                norm="post",
-                ffn="per_token",
-                ff_dim=k * D,
-                dropout=0.0,
-                rng=rng,
-                dtype=dtype,
-            )
-            for _ in range(L)
-        ]
+    def __init__(self, blocks: Iterable[Module]) -> None:
+        self.blocks = [*blocks]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""

@@ -5,8 +5,7 @@ notebook shows the SVG, and ``print`` the text.
 """
 
 import json
-from types import UnionType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 from ...errors import ArgumentError
 from ...text import counted
@@ -137,23 +136,15 @@ class Scene(NamedTuple):
         """
         try:
             found = json.loads(text)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise _unreadable("a JSON document", str(error)) from error
-        if not isinstance(found, dict):
-            raise _unreadable("an object with the fields of a scene", _short(found))
-        panels = found.get("panels")
-        if not isinstance(panels, list):
-            raise _unreadable("a list of panels", _short(panels))
-        words = _read(_Words, {key: value for key, value in found.items() if key != "panels"})
-        check_words(words)
-        return Scene(words.title, words.description, tuple(map(_panel, panels)))
-
-
-class _Words(NamedTuple):
-    """What a scene has besides its panels."""
-
-    title: str
-    description: str
+            panels = [_read(_KINDS[one.pop("kind")], one) for one in found.pop("panels")]
+            scene = Scene(**found, panels=tuple(map(checked, panels)))
+            check_words(scene.title, scene.description)
+        except ArgumentError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            rule, got = "a scene is read from what Scene.json() wrote", type(error).__name__
+            raise ArgumentError(rule, f"{got}: {error}"[:90], "give that text") from error
+        return scene
 
 
 def _plain(value: Any) -> Any:
@@ -163,48 +154,12 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _panel(fields: Any) -> Panel:
-    """A panel from its fields and its kind, if it can be drawn."""
-    kind = fields.get("kind") if isinstance(fields, dict) else None
-    if not isinstance(kind, str) or kind not in _KINDS:
-        known = ", ".join(_KINDS)
-        raise _unreadable(f"panels whose kind is one of {known}", _short(fields))
-    return checked(_read(_KINDS[kind], {k: v for k, v in fields.items() if k != "kind"}))
-
-
 def _read(kind: Any, value: Any) -> Any:
     """The value as that type: a record from an object, a tuple from a list, else itself."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if hasattr(kind, "_fields") and isinstance(value, dict):
-        return _record(kind, value)
-    if origin is tuple and isinstance(value, list):
-        kinds = inner[:1] * len(value) if inner[-1] is ... else inner
-        if len(kinds) == len(value):
-            return tuple(map(_read, kinds, value))
-    if (
-        kind is type(value)
-        or (kind is float and type(value) is int)
-        or (origin is Literal and value in inner)
-        or (origin is UnionType and type(value) in inner)
-    ):
-        return value
-    raise _unreadable(f"{getattr(kind, '__name__', kind)} where one stands", _short(value))
-
-
-def _record(kind: Any, fields: dict[str, Any]) -> Any:
-    kinds = get_type_hints(kind)
-    missing = set(kinds) - set(fields) - set(kind._field_defaults)
-    unknown = set(fields) - set(kinds)
-    if missing or unknown:
-        got = ", ".join([f"no {name}" for name in sorted(missing)] + sorted(map(repr, unknown)))
-        raise _unreadable(f"for a {kind.__name__} the fields {', '.join(kinds)}", got)
-    return kind(**{name: _read(kinds[name], field) for name, field in fields.items()})
-
-
-def _unreadable(rule: str, got: str) -> ArgumentError:
-    return ArgumentError(f"a scene is read from {rule}", got, "give what Scene.json() wrote")
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    if isinstance(value, dict):
+        kinds = get_type_hints(kind)
+        return kind(**{name: _read(kinds[name], field) for name, field in value.items()})
+    if isinstance(value, list):
+        inner, *_ = get_args(kind)
+        return tuple(_read(inner, item) for item in value)
+    return value

@@ -32,6 +32,8 @@ _GUIDE_ATTENTION = {
     "total": "~BT^2D",
 }
 
+_ABOUT = "Each operation with its FLOPs, as a formula and for these sizes."
+
 
 # Tables of FLOPs
 
@@ -62,14 +64,8 @@ def mixer_cost_scene(
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     form = closed_form(nn.TokenMixer(num_tokens, hidden_dim, num_heads), batch, num_tokens)
     note = "mixing moves values and computes none"
-    return Scene(
-        f"Token mixer, {_sizes(form)}",
-        "Each operation of the token mixer with its FLOPs, as a formula and for these sizes.",
-        (
-            _numbers(form, "FLOPs of the token mixer", note),
-            _formulas(form, "Formulas of the token mixer", _GUIDE_MIXER),
-        ),
-    )
+    tables = _tables(form, "the token mixer", note, _GUIDE_MIXER)
+    return Scene(f"Token mixer, {_sizes(form)}", _ABOUT, tables)
 
 
 def attention_cost_scene(
@@ -105,14 +101,8 @@ def attention_cost_scene(
     layer = nn.SelfAttention(hidden_dim, num_heads, rng=0, dtype="float32")
     form = closed_form(layer, batch, num_tokens)
     note = "the guide's rows are multiply-adds; the mixer's are FLOPs"
-    return Scene(
-        f"Self-attention, {_sizes(form)}",
-        "Each operation of self-attention with its FLOPs, as a formula and for these sizes.",
-        (
-            _numbers(form, "FLOPs of self-attention", note),
-            _formulas(form, "Formulas of self-attention", _GUIDE_ATTENTION),
-        ),
-    )
+    tables = _tables(form, "self-attention", note, _GUIDE_ATTENTION)
+    return Scene(f"Self-attention, {_sizes(form)}", _ABOUT, tables)
 
 
 def network_cost_scene(
@@ -144,16 +134,8 @@ def network_cost_scene(
     standard = nn.FeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
     swiglu = nn.SwiGLUFeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
     first, second = (closed_form(layer, batch, num_tokens) for layer in (standard, swiglu))
-    return Scene(
-        f"Feed-forward networks, {_sizes(first)}",
-        "Each operation of both networks with its FLOPs, as a formula and for these sizes.",
-        (
-            _numbers(first, "FLOPs of the standard network"),
-            _formulas(first, "Formulas of the standard network"),
-            _numbers(second, "FLOPs of SwiGLU"),
-            _formulas(second, "Formulas of SwiGLU"),
-        ),
-    )
+    tables = (*_tables(first, "the standard network"), *_tables(second, "SwiGLU"))
+    return Scene(f"Feed-forward networks, {_sizes(first)}", _ABOUT, tables)
 
 
 def block_cost_scene(
@@ -321,6 +303,13 @@ def _sizes(form: ClosedForm) -> str:
     """B first, as in the shapes."""
     order = [letter for letter in "BTDHF" if letter in form.sizes]
     return ", ".join(f"{letter} = {form.sizes[letter]:,}" for letter in order)
+
+
+def _tables(
+    form: ClosedForm, what: str, note: str = "", guide: Mapping[str, str] | None = None
+) -> tuple[Table, Table]:
+    """The numbers of a layer, and its formulas."""
+    return _numbers(form, f"FLOPs of {what}", note), _formulas(form, f"Formulas of {what}", guide)
 
 
 def _numbers(form: ClosedForm, title: str, note: str = "") -> Table:

@@ -5,6 +5,7 @@ is where a chunk of any width goes. Chunk i = tH + h is head h of token t.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -192,7 +193,7 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
     x = np.random.default_rng(0).standard_normal((1, T, D))
     panels = []
     for n in range(1, 1 + (depth_to_mix(T, num_heads) or 1)):
-        sees = cross_token_jacobian(lambda x, n=n: _repeated(layer, x, n), x, probes=1) > 0
+        sees = cross_token_jacobian(partial(_repeated, layer, n), x, probes=1) > 0
         least, most = sees.sum(axis=1).min(), sees.sum(axis=1).max()
         span = f"{least} to {most}" if least < most else f"{most}"
         note = f"Of {counted(T, 'token')} each sees {span}."
@@ -202,7 +203,7 @@ def receptive_field_scene(num_tokens: int = 8, num_heads: int = 2) -> Scene:
     return Scene(title, about, tuple(panels))
 
 
-def _repeated(layer: nn.Module, x: Tensor, times: int) -> Tensor:
+def _repeated(layer: nn.Module, times: int, x: Tensor) -> Tensor:
     for _ in range(times):
         x = layer(x)
     return x

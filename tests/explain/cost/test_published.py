@@ -9,7 +9,7 @@ from numixology import nn
 from numixology.errors import ArgumentError, ShapeError
 from numixology.explain import CONFIGURATIONS, closed_form, complexity
 from numixology.explain.cost.closed_forms import added, value
-from numixology.explain.cost.published import FLOPS, PARAMETERS, Stack
+from numixology.explain.cost.published import FLOPS, PARAMETERS, Configuration
 
 SMALL, LARGE = CONFIGURATIONS.values()
 
@@ -18,7 +18,7 @@ SMALL, LARGE = CONFIGURATIONS.values()
     ("T", "D", "L", "k", "B"), [(2, 6, 1, 1, 3), (4, 8, 3, 2, 2), (3, 9, 2, 5, 1)]
 )
 def test_a_stack_has_and_runs_what_the_formulas_say(T, D, L, k, B):
-    stack = Stack(T, D, L, expansion=k, rng=0)
+    stack = Configuration(T, D, L, 0.0, 0.0).build(expansion=k, rng=0, dtype="float64")
     counted = complexity(stack, np.zeros((B, T, D)))
     sizes = {"B": B, "T": T, "D": D, "N": L, "F": k * D}
     assert counted.parameters == value(PARAMETERS, sizes)
@@ -29,7 +29,7 @@ def test_a_stack_has_and_runs_what_the_formulas_say(T, D, L, k, B):
 
 
 def test_a_stack_is_the_papers_blocks_in_a_row():
-    stack = Stack(3, 6, 2, rng=0)
+    stack = Configuration(3, 6, 2, 0.0, 0.0).build(rng=0, dtype="float64")
     x = np.random.default_rng(0).standard_normal((2, 3, 6))
     y = nx.tensor(x)
     for block in stack.blocks:
@@ -38,9 +38,9 @@ def test_a_stack_is_the_papers_blocks_in_a_row():
     np.testing.assert_allclose(stack(x).data, y.data, rtol=1e-14, atol=1e-14)
     assert not np.array_equal(*(block.ffn.linear1.weight.data for block in stack.blocks))
     with refused(ShapeError, "divisible"):
-        Stack(4, 6, 1)
+        Configuration(4, 6, 1, 0.0, 0.0).build()
     with refused(ArgumentError, "expansion"):
-        Stack(3, 6, 1, expansion=0)
+        Configuration(3, 6, 1, 0.0, 0.0).build(expansion=0)
 
 
 @pytest.mark.parametrize("norm", ["inside", "outside"])
