@@ -39,7 +39,7 @@ def say(text: str) -> None:
         text = fitted(text, get_terminal_size().columns)
     if _colored():
         for code, words in _COLORS.items():
-            text = re.sub(words, rf"\x1b[{code}m\g<0>\x1b[0m", text, flags=re.MULTILINE)
+            text = re.sub(words, f"\x1b[{code}m\\g<0>\x1b[0m", text, flags=re.MULTILINE)
     emit(text)
 
 
