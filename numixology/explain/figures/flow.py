@@ -1,6 +1,6 @@
 """How values flow through the layers: boxes and shapes, from a traced run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ...array import Shape
 from ...functional.mixing import Mixing
 from ...tensors import tensor
 from ...text import counted
-from ..drawing.panels import Bar, Bars, Box, Graph, Lines, Panel
+from ..drawing.panels import OMITTED, Bar, Bars, Box, Graph
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
 from .limits import COMPUTED, network_within, within
@@ -31,19 +31,10 @@ _REMARKS = {
     "dropout": "in training only",
     "residual": "the input is added",
     "w1": "gate",
-    "w3": "up: beside the gate, not behind it",
-    "multiply": "gate times up",
-    "w2": "down: contract",
-    "attention": "softmax(query key^T / sqrt(d)) value",
-}
-
-#: The same where two networks stand side by side.
-_SHORT_REMARKS = {
-    "linear1": "expand",
-    "linear2": "contract",
-    "w1": "gate",
     "w3": "up",
+    "multiply": "gate times up",
     "w2": "down",
+    "attention": "softmax(query key^T / sqrt(d)) value",
 }
 
 _MOST_LAYERS = 1000
@@ -170,27 +161,25 @@ def swiglu_scene(
     gated = nn.SwiGLUFeedForward(hidden_dim, F, rng=0)
     narrow = nn.SwiGLUFeedForward(hidden_dim, 8 * hidden_dim // 3, rng=0)
     usual = 4 * hidden_dim == F
-    panels: tuple[Panel, ...] = (
+    counts = (
+        (f"standard, F = {F}", standard.parameter_table().total),
+        (f"SwiGLU, F = {F}", gated.parameter_table().total),
+        (f"SwiGLU, F = {8 * hidden_dim // 3}", narrow.parameter_table().total),
+    )
+    panels = (
         Graph(
             "Standard network",
-            _flow("input", x.shape, steps_of(standard, x), _SHORT_REMARKS),
+            _flow("input", x.shape, steps_of(standard, x)),
             f"{'8D^2 + 7D' if usual else '2DF + F + 3D'} parameters.",
         ),
         Graph(
             "SwiGLU network",
-            _flow("input", x.shape, steps_of(gated, x), _SHORT_REMARKS),
+            _flow("input", x.shape, steps_of(gated, x)),
             f"{'12D^2 + 2D' if usual else '3DF + 2D'} parameters.",
         ),
         Bars(
             "Parameters, counted",
-            tuple(
-                Bar(name, float(total), f"{total:,}")
-                for name, total in (
-                    (f"standard, F = {F}", standard.parameter_table().total),
-                    (f"SwiGLU, F = {F}", gated.parameter_table().total),
-                    (f"SwiGLU, F = {8 * hidden_dim // 3}", narrow.parameter_table().total),
-                )
-            ),
+            tuple(Bar(name, float(total), f"{total:,}") for name, total in counts),
         ),
     )
     title = f"Standard and SwiGLU networks, D = {hidden_dim}"
@@ -231,23 +220,14 @@ def block_scene(
         (['residual', 'norm'], (), ('dropout 6', 'mixed tokens'))
     """
     network_within(hidden_dim, ff_dim, batch, num_tokens, ffn)
-    block = nn.RankMixerBlock(
-        num_tokens, hidden_dim, num_heads, ff_dim=ff_dim, ffn=ffn, mixing=mixing, rng=0
-    ).eval()
+    options: nn.BlockOptions = {"ff_dim": ff_dim, "ffn": ffn, "mixing": mixing, "rng": 0}
+    block = nn.RankMixerBlock(num_tokens, hidden_dim, num_heads, **options).eval()
     x = tensor(np.zeros((batch, num_tokens, hidden_dim)))
-    mixed = steps_of(block.mixer, x)
-    passed = steps_of(block.ffn, x)
+    mixed = _flow("input tokens", x.shape, steps_of(block.mixer, x))
+    passed = _flow("mixed tokens", x.shape, steps_of(block.ffn, x))
     panels = (
-        Graph(
-            "1. Token mixer",
-            _flow("input tokens", x.shape, mixed),
-            "Post-norm: y = LayerNorm(x + mix(x)).",
-        ),
-        Graph(
-            "2. Feed-forward network",
-            _flow("mixed tokens", x.shape, passed),
-            "Pre-norm: z = y + network(LayerNorm(y)).",
-        ),
+        Graph("1. Token mixer", mixed, "Post-norm: y = LayerNorm(x + mix(x))."),
+        Graph("2. Feed-forward network", passed, "Pre-norm: z = y + network(LayerNorm(y))."),
     )
     total = block.parameter_table().total
     title = f"Block: token mixer, then feed-forward; {total:,} parameters"
@@ -298,19 +278,11 @@ def model_scene(
     network_within(hidden_dim, ff_dim, batch, num_tokens, ffn)
     within(COMPUTED, vocab_size=vocab_size, hidden_dim=hidden_dim)
     within(_MOST_LAYERS, num_layers=num_layers)
-    model = nn.RankMixerModel(
-        vocab_size,
-        num_tokens,
-        hidden_dim,
-        num_heads,
-        num_layers,
-        ff_dim=ff_dim,
-        ffn=ffn,
-        mixing=mixing,
-        rng=0,
-    )
+    options: nn.BlockOptions = {"ff_dim": ff_dim, "ffn": ffn, "mixing": mixing, "rng": 0}
+    sizes = (vocab_size, num_tokens, hidden_dim, num_heads, num_layers)
+    model = nn.RankMixerModel(*sizes, **options).eval()
     ids = np.arange(batch * num_tokens).reshape(batch, num_tokens) % vocab_size
-    steps = steps_of(model.eval(), ids)
+    steps = steps_of(model, ids)
     embeddings = (
         Box("ids", "input ids", str(ids.shape)),
         _box(steps[0], reads=("ids",), place=(1, 0)),
@@ -318,12 +290,19 @@ def model_scene(
         _box(steps[2], reads=(steps[0].name, steps[1].name), place=(2, 0)),
     )
     ends = [i for i, step in enumerate(steps) if step.name.startswith("blocks.")]
-    title = "Layer 1: token mixer, then feed-forward"
-    panels: list[Panel] = [Graph("Embeddings", embeddings, _POSITIONS)]
-    panels.append(Graph(title, _flow("embedding", steps[2].shape, steps[3 : ends[0]])))
-    panels += _later_layers([steps[end] for end in ends[1:]])
-    last = Box("states", "final hidden states", str(steps[-1].shape))
-    panels.append(Graph("Final hidden states", (last,)))
+    layers = few([steps[end].name for end in ends], 6, OMITTED)
+    panels = (
+        Graph("Embeddings", embeddings, _POSITIONS),
+        Graph(
+            "Layer 1: token mixer, then feed-forward",
+            _flow("embedding", steps[2].shape, steps[3 : ends[0]]),
+        ),
+        Graph(
+            "All layers",
+            _chain([*layers, "final hidden states"], steps[-1].shape),
+            "Each has the steps of the first and parameters of its own.",
+        ),
+    )
     depth = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing).depth_to_mix
     if depth is None:
         sees = "tokens never meet"
@@ -336,26 +315,22 @@ def model_scene(
     learnt = counted(model.parameter_table().total, "parameter")
     title = f"Model of {counted(num_layers, 'layer')}, {learnt}; {sees}"
     description = "Ids become embeddings; every layer mixes tokens, then passes each through a "
-    return Scene(title, description + "feed-forward network.", tuple(panels))
+    return Scene(title, description + "feed-forward network.", panels)
 
 
-def _later_layers(blocks: Sequence[Step]) -> Sequence[Panel]:
-    """A panel for each layer after the first; of many for the first and the last of them."""
-    note = "The same steps with parameters of its own."
-    panels = [
-        Graph(f"Layer {layer}", (_box(block),), note) for layer, block in enumerate(blocks, start=2)
-    ]
-    between = Lines(f"Layers 4 to {len(blocks) - 1}", ((f"{len(blocks) - 4} more layers", ""),))
-    return few(panels, 5, between)
+def _chain(names: Sequence[str], shape: Shape) -> tuple[Box, ...]:
+    """Boxes from top to bottom, each of which reads the one before."""
+    return tuple(
+        Box(name, name, "" if name == OMITTED else str(shape), "", tuple(names[i - 1 : i]), (i, 0))
+        for i, name in enumerate(names)
+    )
 
 
 def _box(step: Step, reads: tuple[str, ...] = (), place: tuple[int, int] = (0, 0)) -> Box:
     return Box(step.name, step.name, str(step.shape), _REMARKS.get(step.name, ""), reads, place)
 
 
-def _flow(
-    first: str, shape: Shape, steps: Sequence[Step], remarks: Mapping[str, str] = _REMARKS
-) -> tuple[Box, ...]:
+def _flow(first: str, shape: Shape, steps: Sequence[Step]) -> tuple[Box, ...]:
     """Boxes from top to bottom; a residual also reads what its part of the flow began with."""
     boxes = [Box(first, first, str(shape))]
     start = latest = first
@@ -370,7 +345,7 @@ def _flow(
         row = 1 + max(box.place[0] for box in boxes)
         up, column = _BESIDE.get(step.name, (0, 0))
         box = _box(step, reads, (row - up, column))
-        boxes.append(box._replace(key=key, remark=remarks.get(step.name, "")))
+        boxes.append(box._replace(key=key))
         if boxes[-2].name == "residual":  # the mixer ends with this norm, the network begins
             start = key
         keys[step.name] = latest = key

@@ -97,12 +97,19 @@ def test_networks_that_do_not_exist_are_refused() -> None:
 # The model ----------------------------------------------------------------------------------
 
 
-def test_of_many_layers_the_first_and_the_last_are_drawn() -> None:
-    titles = [panel.title for panel in model_scene(10, 2, 4, 2, 30).panels]
-    assert titles[2:-1] == ["Layer 2", "Layer 3", "Layers 4 to 28", "Layer 29", "Layer 30"]
-    six, seven = (model_scene(10, 2, 4, 2, n) for n in (6, 7))
-    assert [panel.title for panel in six.panels][2:-1] == [f"Layer {n}" for n in range(2, 7)]
-    assert "Layers 4 to 5\n  2 more layers\n" in seven.text()
+@pytest.mark.parametrize(
+    ("layers", "shown"),
+    [
+        (1, ["blocks.0"]),
+        (6, [f"blocks.{n}" for n in range(6)]),
+        (30, ["blocks.0", "blocks.1", "blocks.2", "...", "blocks.28", "blocks.29"]),
+    ],
+)
+def test_of_many_layers_the_first_and_the_last_are_drawn(layers, shown) -> None:
+    boxes = model_scene(10, 2, 4, 2, layers).panels[2].boxes
+    assert [box.name for box in boxes] == [*shown, "final hidden states"]
+    assert [box.reads for box in boxes] == [(), *((box.key,) for box in boxes[:-1])]
+    assert {box.shape for box in boxes if box.name != "..."} == {"(2, 2, 4)"}
 
 
 def test_the_model_from_ids_to_hidden_states() -> None:
@@ -111,9 +118,7 @@ def test_the_model_from_ids_to_hidden_states() -> None:
     assert titles == [
         "Embeddings",
         "Layer 1: token mixer, then feed-forward",
-        "Layer 2",
-        "Layer 3",
-        "Final hidden states",
+        "All layers",
     ]
     embeddings = rows(scene.panels[0])
     assert [(name, shape) for name, shape, _ in embeddings] == [
@@ -168,7 +173,7 @@ def test_the_title_tells_how_many_layers_it_takes(sizes, sees) -> None:
     scene = model_scene(*sizes)
     assert scene.title.endswith(f" parameters; {sees}")
     assert f"Model of {sizes[-1]} layer" in scene.title
-    assert len(scene.panels) == 2 + sizes[-1]
+    assert len(scene.panels[2].boxes) == 1 + sizes[-1]
 
 
 def test_fewer_ids_than_tokens_will_do() -> None:
