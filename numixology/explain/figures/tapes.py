@@ -194,8 +194,9 @@ def example_second_derivative() -> Scene:
 def _example() -> tuple[Tensor, dict[str, Tensor]]:
     x, w = tensor(2.0, requires_grad=True), tensor(3.0, requires_grad=True)
     s = x * w
-    y = s * (s + 1)
-    return y, {"x": x, "w": w, "s": s, "y": y}
+    t = s + 1
+    y = s * t
+    return y, {"x": x, "w": w, "s": s, "t": t, "y": y}
 
 
 # The tape, forwards

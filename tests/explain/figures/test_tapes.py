@@ -72,7 +72,7 @@ def test_the_default_tape_is_the_calculation_it_names() -> None:
     scene = draw("tape")
     x, w = 2, 3
     s = x * w
-    expected = {"x": x, "w": w, "s": s, "%1": s + 1, "y": s * (s + 1)}
+    expected = {"x": x, "w": w, "s": s, "t": s + 1, "y": s * (s + 1)}
     found = boxes(scene)
     assert {key: found[key].name for key in expected} == {
         key: f"{key} = {value}" for key, value in expected.items()
@@ -80,8 +80,8 @@ def test_the_default_tape_is_the_calculation_it_names() -> None:
     assert [found[key].shape for key in expected] == [
         *("leaf", "leaf", "multiply", "add", "multiply")
     ]
-    assert found["y"].reads == ("s", "%1")
-    assert scene.panels[1].lines[-1] == ("y = multiply(s, %1)", f"{s * (s + 1)}, depth 3")
+    assert found["y"].reads == ("s", "t")
+    assert scene.panels[1].lines[-1] == ("y = multiply(s, t)", f"{s * (s + 1)}, depth 3")
 
 
 @given(programs())
