@@ -81,9 +81,10 @@ def walk_scene(
           Row n of the table for id n.
     """
     T, D, H = num_tokens, hidden_dim, num_heads
-    _, ids, parameters, at = _walk(T, D, H, vocab_size, ff_dim or D)
+    _, ids, parameters, at = _walk(T, D, H, vocab_size, D if ff_dim is None else ff_dim)
     W1, b1, W2, b2 = (parameters[name].data for name in _NETWORK)
     own = np.broadcast_to(np.arange(T)[:, None], (T, D))
+    mixed = token_mix(own[None] + 0, H)[0]
     t, f = min(1, T - 1), min(2, len(W1) - 1)
     terms = (at["h"].data[0, t], W1[f], at["first"].data[0, t, f], f" + {b1[f]:g}")
     panels = (
@@ -91,15 +92,19 @@ def walk_scene(
         _grid("Token embeddings", at["tokens"], "Row n of the table for id n."),
         _grid("Position embeddings", at["places"], "One row per place, whatever the id."),
         _grid("Their sum x", at["x"], "What the first layer reads.", own),
-        _grid("Mixed", at["mixed"], "The chunks of x, regrouped.", token_mix(own[None] + 0, H)[0]),
-        _grid("x + mixed", at["sum"]),
+        _grid("Mixed", at["mixed"], "The chunks of x, regrouped.", mixed),
+        _grid("x + mixed", at["sum"], "", own, mixed),
         _grid("Normalized: y", at["y"], "The mixer's output."),
         _grid("Normalized again: h", at["h"], "The network begins with a norm of its own."),
-        Grid(f"W1 and b1  {W1.shape}, {b1.shape}", _rows("Row", W1, b1[:, None]), "matrix"),
-        _grid("First linear layer", at["first"], f"h times W1, plus b1. {_cell(t, f, *terms)}"),
+        _layer("W1 and b1", W1, b1),
+        _grid(
+            "First linear layer",
+            at["first"],
+            f"h by the rows of W1, plus b1. {_cell(t, f, *terms)}",
+        ),
         _grid("GELU", at["bent"]),
-        Grid(f"W2 and b2  {W2.shape}, {b2.shape}", _rows("Row", W2, b2[:, None]), "matrix"),
-        _grid("Second linear layer", at["second"], "What GELU returned times W2, plus b2."),
+        _layer("W2 and b2", W2, b2),
+        _grid("Second linear layer", at["second"], "GELU by rows of W2, plus b2."),
         _grid("Final hidden states", at["hidden"], "y is added, and the layer is done."),
     )
     title = f"One sequence all the way: T = {T}, D = {D}, H = {H}"
@@ -144,9 +149,9 @@ def walk_backward_scene() -> Scene:
             hidden,
             "The loss is half the sum of their squares: each gradient is its state.",
         ),
-        _grid("At the output of GELU", bent, f"Times W2. {cells[0]}"),
+        _grid("At the output of GELU", bent, f"By columns of W2. {cells[0]}"),
         _grid("At the input of GELU", first, f"Times the slope of GELU. {cells[1]}"),
-        _grid("At h", h, f"Times W1. {cells[2]}"),
+        _grid("At h", h, f"By columns of W1. {cells[2]}"),
         _grid("At y", y, "What the norm sends, plus the first panel: y was added at the end."),
         _grid("At x + mixed", total, "What the mixer's norm sends; each row adds up to 0."),
         _grid("Back through the mixing", unmix(tensor(total))[0], "Chunks return to their tokens."),
@@ -206,15 +211,20 @@ def _cell(
     return f"{kind} {i}, column {j}: {terms}{plus} = {result:.2f}.".replace("+ -", "- ")
 
 
-def _grid(
-    title: str, value: Any, note: str = "", groups: Array | None = None, kind: str = "Token"
-) -> Grid:
+def _grid(title: str, value: Any, note: str = "", *groups: Array, kind: str = "Token") -> Grid:
     values = np.asarray(value)
     rows = _rows(kind, values.reshape(values.shape[-2:]), groups=groups)
     return Grid(f"{title}  {values.shape}", rows, "matrix", note=note.rstrip())
 
 
-def _rows(kind: str, *parts: Array, groups: Array | None = None) -> tuple[Row, ...]:
+def _layer(title: str, weight: Array, bias: Array) -> Grid:
+    """A weight (out, in), and to its right the bias (out,)."""
+    rows = _rows("Row", weight, bias[:, None])
+    note = "Row j, and to its right entry j of the bias, make feature j."
+    return Grid(f"{title}  {weight.shape}, {bias.shape}", rows, "matrix", note=note)
+
+
+def _rows(kind: str, *parts: Array, groups: tuple[Array, ...] = ()) -> tuple[Row, ...]:
     """A row for each of the parts', with as many decimals as they need, and at most two."""
     exact = (n for n in (0, 1, 2) if all((part == np.round(part, n)).all() for part in parts))
     decimals = next(exact, 2)
@@ -223,9 +233,11 @@ def _rows(kind: str, *parts: Array, groups: Array | None = None) -> tuple[Row, .
         chunks = []
         for part in parts:
             values = (np.round(part[t], decimals) + 0.0).tolist()  # no minus before a zero
-            marks = [None] * len(values) if groups is None else groups[t].tolist()
-            pairs = zip(values, marks, strict=True)
-            cells = [Cell(f"{value:.{decimals}f}", mark) for value, mark in pairs]
+            marks = (group[t].tolist() for group in groups)
+            cells = [
+                Cell(f"{value:.{decimals}f}", *tints)
+                for value, *tints in zip(values, *marks, strict=True)
+            ]
             chunks.append(tuple(few(cells, _MOST_CELLS, Cell("..."))))
         rows.append(Row(f"{kind} {t}", tuple(chunks)))
     gap = Row("", tuple(tuple(Cell("...") for _ in chunk) for chunk in rows[0].chunks))

@@ -91,9 +91,11 @@ def test_halves_are_exact_and_no_zero_has_a_sign() -> None:
 
 
 def test_tints_follow_the_tokens_through_the_mixing() -> None:
-    mixed = walk_scene().panels[4]
+    mixed, total = walk_scene().panels[4:6]
     groups = [[cell.group for cell in row.chunks[0]] for row in mixed.rows]
     assert groups == [[0, 0, 1, 1], [2, 2, 0, 0], [1, 1, 2, 2]]
+    assert [[cell.other for cell in row.chunks[0]] for row in total.rows] == groups
+    assert [{cell.group for cell in row.chunks[0]} for row in total.rows] == [{0}, {1}, {2}]
 
 
 def test_shapes_are_in_the_titles() -> None:
