@@ -116,6 +116,7 @@ ROOMS = (
         "verify.executors",
         "verify.reports",
         "verify.steps",
+        "verify.shaken",
         "verify.differences",
         "verify.contracts",
         "verify.plans",

@@ -30,7 +30,7 @@ import numpy as np
 from ..array import Array, Setting, ignoring_fp_errors
 from ..errors import DTypeError
 
-__all__ = ["Met", "NotCarried", "Step", "met", "plain", "stepped"]
+__all__ = ["Met", "NotCarried", "Step", "mapped", "met", "plain", "stepped"]
 
 
 class NotCarried(DTypeError):
@@ -86,21 +86,22 @@ def stepped(z: Array) -> "Step":
 
 def plain(tree: Any) -> Any:
     """``tree``, nested tuples, lists and dicts, with plain complex arrays for its Steps."""
-    return _mapped(lambda one: one.view(np.ndarray) if isinstance(one, Step) else one, tree)
+    return mapped(lambda one: one.view(np.ndarray) if isinstance(one, Step) else one, tree)
 
 
-def _mapped(change: Callable[[Any], Any], tree: Any) -> Any:
+def mapped(change: Callable[[Any], Any], tree: Any) -> Any:
+    """``tree``, nested tuples, lists and dicts, with everything in it changed."""
     if isinstance(tree, dict):
-        return {key: _mapped(change, one) for key, one in tree.items()}
+        return {key: mapped(change, one) for key, one in tree.items()}
     if isinstance(tree, tuple | list):
-        found = [_mapped(change, one) for one in tree]
+        found = [mapped(change, one) for one in tree]
         return type(tree)(*found) if hasattr(tree, "_fields") else type(tree)(found)
     return change(tree)
 
 
 def _wrapped(found: Any) -> Any:
     """Complex results as Steps; what is real stays as it is."""
-    return _mapped(lambda one: stepped(one) if _is_complex(one) else one, found)
+    return mapped(lambda one: stepped(one) if _is_complex(one) else one, found)
 
 
 def _is_complex(x: Any) -> bool:
@@ -123,7 +124,7 @@ def _parts(x: Any) -> tuple[Any, Any]:
 
 
 def _value(tree: Any) -> Any:
-    return _mapped(lambda one: _parts(one)[0], tree)
+    return mapped(lambda one: _parts(one)[0], tree)
 
 
 def _step(x: Any) -> Any:
