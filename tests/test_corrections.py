@@ -68,7 +68,7 @@ REVIEW = [
 HEADINGS = [
     ("## Table of Contents", "corrections", None),
     ("## Tensor Shape Basics", "shapes", None),
-    ("### Understanding 3D Tensors in Sequence Models", "shapes", "figure-shape"),
+    ("### Understanding 3D Tensors in Sequence Models", "shapes", None),
     ("### Visual Representation", "shapes", "figure-batch"),
     ("## Token Mixer Step-by-Step", "mixer", None),
     ("### Input Configuration", "mixer", None),

@@ -54,7 +54,6 @@ _RATIO = "Performance Scaling Chart"
 
 #: Every figure, in the order of the guide and then of the pages.
 FIGURES = {
-    "shape": Figure(shapes.shape_scene, "the axes of a batch", "Tensor Shape Basics"),
     "batch": Figure(shapes.batch_scene, "sequences of tokens, by index", "Visual Representation"),
     "mixer": Figure(mixing.mixer_scene, "the token mixer, all steps", _STEPS),
     "partition": Figure(partial(mixing.step_scene, "partition"), "tokens cut into heads", _STEPS),

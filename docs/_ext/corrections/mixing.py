@@ -301,7 +301,7 @@ _STEP_5 = "Step 5: Residual + Normalization"
 
 SHAPE_CLAIMS = (
     Claim("axes", _AXES, "(4, 8, 768) is 4 sequences, 8 tokens, 768 features",
-          _axes, "shapes", ("shape",)),
+          _axes, "shapes"),
     Claim("batch", _PICTURE, "a sequence is (8, 768), a token has 768 features",
           _batch, "shapes", ("batch",)),
 )  # fmt: skip

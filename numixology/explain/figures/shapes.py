@@ -1,72 +1,18 @@
-"""Shapes, batches and memory: figures read off real arrays.
-
-The arrays hold 0, 1, 2, …, as in the mixer's figures: a value then says where it was put.
-"""
+"""Batches and memory: tokens by their indices, and where in memory a tensor reads."""
 
 import numpy as np
 
-from ...array import Array
 from ...functional.mixing import head_dim
 from ...tensors import Tensor, tensor
 from ...text import counted
-from ..drawing.panels import Cell, Grid, Row, Table
+from ..drawing.panels import OMITTED, Cell, Grid, Row, Table
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
 from .mixing import few
 
-__all__ = ["batch_scene", "shape_scene", "strides_scene"]
+__all__ = ["batch_scene", "strides_scene"]
 
-_MOST_TOKENS = 8
-_MOST_FEATURES = 5
-_MOST_PLACES = 10
-_ELLIPSIS = Cell("...")
-
-_AXES = (
-    ("batch", "B", "sequences"),
-    ("tokens", "T", "tokens per sequence"),
-    ("features", "D", "features per token"),
-)
-_WHAT_REMAINS = ("the whole batch", "one sequence", "one token", "one feature")
-
-
-def shape_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> Scene:
-    """The three axes of a batch, and what is left when some of them are indexed.
-
-    Returns:
-        A :class:`.Scene` of two tables.
-
-    Source: guide, Tensor Shape Basics.
-
-    Example:
-        >>> import numixology as nx
-        >>> scene = nx.explain.draw("shape", batch=4, num_tokens=8, hidden_dim=768)
-        >>> print(nx.explain.panel_text(scene.panels[0]))
-        Shape (4, 8, 768): 24,576 numbers
-          axis      letter  length  counts
-          --------  ------  ------  -------------------
-          batch     B            4  sequences
-          tokens    T            8  tokens per sequence
-          features  D          768  features per token
-    """
-    x = _batch(batch, num_tokens, hidden_dim)
-    axes = tuple(
-        (name, letter, str(length), counts)
-        for (name, letter, counts), length in zip(_AXES, x.shape, strict=True)
-    )
-    header = ("axis", "letter", "length", "counts")
-    panels = (
-        Table(f"Shape {x.shape}: {counted(x.size, 'number')}", header, axes, "<<><"),
-        Table(
-            "What an index leaves",
-            ("taken", "shape", "which is"),
-            tuple(
-                (_indexed(n), str(x[(0,) * n].shape), meaning)
-                for n, meaning in enumerate(_WHAT_REMAINS)
-            ),
-            "<<<",
-        ),
-    )
-    return Scene("A batch has three axes", "The length and the meaning of each axis.", panels)
+_MOST_TOKENS, _MOST_FEATURES, _MOST_PLACES = 8, 6, 10
 
 
 def batch_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> Scene:
@@ -87,18 +33,26 @@ def batch_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
         <BLANKLINE>
           A sequence has shape (3, 4). Every cell b,t is a token x[b, t], of shape (4,).
     """
-    x = _batch(batch, num_tokens, hidden_dim)
-    sequences = [_sequence(x, b) for b in _few_indices(batch)]
-    tokens = (_features(x, 0, 0), _features(x, batch - 1, num_tokens - 1))
-    note = (
-        f"A sequence has shape {x[0].shape}. "
-        f"Every cell b,t is a token x[b, t], of shape {x[0, 0].shape}."
-    )
+    B, T, D = batch, num_tokens, hidden_dim
+    within(COMPUTED, batch=B, num_tokens=T, hidden_dim=D)
+    tokens = few([*range(T)], _MOST_TOKENS, None)
+    features = few([f"f{i + 1}" for i in range(D)], _MOST_FEATURES, OMITTED)
+    sequences = [
+        Row("", ((Cell(OMITTED),),))
+        if b is None
+        else Row(f"x[{b}]", tuple((_token(b, t),) for t in tokens))
+        for b in few([*range(B)], _MOST_TOKENS, None)
+    ]
+    opened = [
+        Row(f"x[{b}, {t}]", (tuple(Cell(f, None if f == OMITTED else t) for f in features),))
+        for b, t in ((0, 0), (B - 1, T - 1))
+    ]
+    note = f"A sequence has shape {(T, D)}. Every cell b,t is a token x[b, t], of shape {(D,)}."
     panels = (
-        Grid(f"x {x.shape}: every row is a sequence", tuple(sequences), "flat", note=note),
+        Grid(f"x {(B, T, D)}: every row is a sequence", tuple(sequences), "flat", note=note),
         Grid(
-            f"A token is {counted(x.shape[-1], 'feature')}",
-            tokens,
+            f"A token is {counted(D, 'feature')}",
+            tuple(opened),
             note="The first token of all, and the last.",
         ),
     )
@@ -130,7 +84,9 @@ def strides_scene(
         <BLANKLINE>
           A stride is how far apart in memory two neighbors along an axis lie, counted in numbers.
     """
-    x = tensor(_batch(batch, num_tokens, hidden_dim))
+    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    x = tensor(np.arange(float(batch * num_tokens * hidden_dim)))
+    x = x.view(batch, num_tokens, hidden_dim)
     d = head_dim(x.shape, num_heads, "rankmixer")
     cut = x.view(batch, num_tokens, num_heads, d)
     swapped = cut.permute(0, 2, 1, 3)
@@ -141,7 +97,7 @@ def strides_scene(
         "Shape and strides",
         ("tensor", "shape", "strides", "contiguous"),
         tuple(
-            (name, str(one.shape), str(one.stride()), _yes(one.is_contiguous()))
+            (name, str(one.shape), str(one.stride()), "yes" if one.is_contiguous() else "no")
             for name, one in named.items()
         ),
         "<<<<",
@@ -161,39 +117,9 @@ def strides_scene(
     return Scene("Which lines copy", about, (table, places))
 
 
-def _batch(batch: int, num_tokens: int, hidden_dim: int) -> Array:
-    """0, 1, 2, … as (B, T, D)."""
-    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
-    return np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
-
-
-def _indexed(count: int) -> str:
-    return f"x[{', '.join(['0'] * count)}]" if count else "x"
-
-
-def _few_indices(length: int) -> list[int | None]:
-    """The indices of an axis; of a long one the first few and the last two, None between them."""
-    return list(few([*range(length)], _MOST_TOKENS, None))
-
-
-def _sequence(x: Array, b: int | None) -> Row:
-    """One cell per token, named by the indices at which its first value is found."""
-    if b is None:
-        return Row("", ((_ELLIPSIS,),))
-    cells = []
-    for t in _few_indices(x.shape[1]):
-        if t is None:
-            cells.append(_ELLIPSIS)
-            continue
-        sequence, token, _ = np.unravel_index(int(x[b, t, 0]), x.shape)
-        cells.append(Cell(f"{sequence},{token}", int(token)))
-    return Row(f"x[{b}]", tuple((cell,) for cell in cells))
-
-
-def _features(x: Array, b: int, t: int) -> Row:
-    labels = few([f"f{i + 1}" for i in range(x.shape[-1])], _MOST_FEATURES + 1, "...")
-    cells = (_ELLIPSIS if label == "..." else Cell(label, t) for label in labels)
-    return Row(f"x[{b}, {t}]", (tuple(cells),))
+def _token(b: int, t: int | None) -> Cell:
+    """A token by its indices, tinted by its place; three dots for those that were left out."""
+    return Cell(OMITTED) if t is None else Cell(f"{b},{t}", t)
 
 
 def _places(name: str, x: Tensor, hidden_dim: int, d: int) -> Row:
@@ -203,7 +129,3 @@ def _places(name: str, x: Tensor, hidden_dim: int, d: int) -> Row:
     tokens = x.data[indices].astype(int) // hidden_dim
     cells = [Cell(*pair) for pair in zip(map(str, places.tolist()), tokens.tolist(), strict=True)]
     return Row(name, tuple(tuple(cells[i : i + d]) for i in range(0, len(cells), d)))
-
-
-def _yes(answer: bool) -> str:
-    return "yes" if answer else "no"

@@ -8,7 +8,7 @@ from support import refused
 
 from numixology.errors import ArgumentError, ShapeError
 from numixology.explain import Grid, panel_text
-from numixology.explain.figures.shapes import batch_scene, shape_scene, strides_scene
+from numixology.explain.figures.shapes import batch_scene, strides_scene
 
 SMALL = st.integers(1, 7)
 
@@ -17,42 +17,9 @@ def labels(row):
     return [cell.label for chunk in row.chunks for cell in chunk]
 
 
-# Shapes -----------------------------------------------------------------------------
-
-
-def test_the_guides_example() -> None:
-    axes, taken = shape_scene().panels
-    assert axes.title == "Shape (4, 8, 768): 24,576 numbers"
-    assert [(letter, length) for _, letter, length, _ in axes.rows] == [
-        ("B", "4"),
-        ("T", "8"),
-        ("D", "768"),
-    ]
-    assert [row[3] for row in axes.rows] == [
-        "sequences",
-        "tokens per sequence",
-        "features per token",
-    ]
-    assert taken.rows[1] == ("x[0]", "(8, 768)", "one sequence")
-
-
-@given(B=SMALL, T=SMALL, D=SMALL)
-def test_lengths_and_what_indices_leave(B, T, D) -> None:
-    x = np.ones((B, T, D))
-    axes, taken = shape_scene(B, T, D).panels
-    assert [row[2] for row in axes.rows] == [str(B), str(T), str(D)]
-    assert axes.title.endswith(f": {x.sum():,.0f} number{'s' * (x.size > 1)}")
-    shapes = [x.shape, x[0].shape, x[0, 0].shape, x[0, 0, 0].shape]
-    assert [row[1] for row in taken.rows] == [str(shape) for shape in shapes]
-    for row in taken.rows:
-        assert row[0] in panel_text(taken)
-        assert np.shape(eval(row[0], {"x": x})) == eval(row[1])
-
-
-@pytest.mark.parametrize("draw", [shape_scene, batch_scene])
-def test_sizes_are_positive(draw) -> None:
+def test_sizes_are_positive() -> None:
     with refused(ArgumentError, "num_tokens"):
-        draw(2, 0, 4)
+        batch_scene(2, 0, 4)
 
 
 # Batches ----------------------------------------------------------------------------
