@@ -53,7 +53,7 @@ def test_options_that_do_not_go_together_are_refused(run, options, says) -> None
 
 def test_the_list_of_figures(printed) -> None:
     out = printed("draw --list")
-    assert out.startswith("Tensor Shape Basics\n  shape ")
+    assert out.startswith("Visual Representation\n  batch ")
     assert max(map(len, out.splitlines())) <= 80
     sections = {}
     for title, *lines in map(str.splitlines, out.split("\n\n")):
