@@ -158,31 +158,15 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
     notes = _wrapped(panel.note, most) if panel.note else []
     width = max(body.width, *map(_wide, (*heading, *notes)))
     top = 8.0 + _LINE * len(heading)
-    svg = Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "class": "nx-figure",
-            "role": "img",
-            "aria-labelledby": f"{prefix}-title",
-            "aria-describedby": f"{prefix}-desc",
-        },
-    )
-    SubElement(svg, "title", id=f"{prefix}-title").text = panel.title
-    SubElement(svg, "desc", id=f"{prefix}-desc").text = panel_text(panel)
-    for i, line in enumerate(heading):
-        svg.append(_text(_MARGIN, 18 + i * _LINE, line, "nx-title"))
+    svg = _root("img", panel.title, panel_text(panel), prefix)
+    svg.extend(_heading(heading))
     group = SubElement(svg, "g", transform=f"translate({_MARGIN} {_round(top)})")
     group.extend(body.elements)
     bottom = top + body.height
     for line in notes:
         bottom += _LINE
         svg.append(_text(_MARGIN, bottom - 4, line, "nx-faint"))
-    width, height = math.ceil(width + 2 * _MARGIN), math.ceil(bottom + _MARGIN)
-    svg.set("width", str(width))
-    svg.set("height", str(height))
-    svg.set("viewBox", f"0 0 {width} {height}")
-    return svg
+    return _sized(svg, width + 2 * _MARGIN, bottom + _MARGIN)
 
 
 def scene_svg(
@@ -207,38 +191,54 @@ def scene_svg(
     """
     check_words(title, description)
     parts = [panel_svg(panel, f"{prefix}-{i}") for i, panel in enumerate(panels)]
+    # a group of images, which a screen reader can enter one by one
+    svg = _root("group", title, description, prefix)
+    style = style_sheet(page=False) if theme == "system" else _shapes()
+    SubElement(svg, "style").text = style
+    SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
+    sizes = [(float(part.get("width", 0)), float(part.get("height", 0))) for part in parts]
+    heading = _wrapped(title, max([_PHONE, *(wide for wide, _ in sizes)]))
+    svg.extend(_heading(heading))
+    width = max([*(_wide(line) + 2 * _MARGIN for line in heading), *(wide for wide, _ in sizes)])
+    y = float(_MARGIN + len(heading) * _LINE)
+    for part, (_, high) in zip(parts, sizes, strict=True):
+        part.set("y", _round(y))
+        svg.append(part)
+        y += high
+    _sized(svg, width, y)
+    text = to_text(svg)
+    if theme == "system":
+        return text
+    return re.sub(r"var\(--nx-([\w-]+)\)", lambda found: _COLORS[theme][found[1]], text)
+
+
+def _root(role: str, title: str, description: str, prefix: str) -> Element:
+    """An ``svg`` element with what it is called and what is said of it, for those who listen."""
     svg = Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
             "class": "nx-figure",
-            "role": "group",  # of images, which a screen reader can enter one by one
+            "role": role,
             "aria-labelledby": f"{prefix}-title",
             "aria-describedby": f"{prefix}-desc",
         },
     )
     SubElement(svg, "title", id=f"{prefix}-title").text = title
     SubElement(svg, "desc", id=f"{prefix}-desc").text = description
-    style = style_sheet(page=False) if theme == "system" else _shapes()
-    SubElement(svg, "style").text = style
-    SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
-    heading = _wrapped(title, max([_PHONE, *(float(part.get("width", "0")) for part in parts)]))
-    for i, line in enumerate(heading):
-        svg.append(_text(_MARGIN, 18 + i * _LINE, line, "nx-title"))
-    y = float(_MARGIN + len(heading) * _LINE)
-    width = max(_wide(line) + 2 * _MARGIN for line in heading)
-    for part in parts:
-        part.set("y", _round(y))
-        y += float(part.get("height", "0"))
-        width = max(width, float(part.get("width", "0")))
-        svg.append(part)
-    for name, value in (("width", width), ("height", y)):
-        svg.set(name, _round(math.ceil(value)))
-    svg.set("viewBox", f"0 0 {_round(math.ceil(width))} {_round(y)}")
-    text = to_text(svg)
-    if theme == "system":
-        return text
-    return re.sub(r"var\(--nx-([\w-]+)\)", lambda found: _COLORS[theme][found[1]], text)
+    return svg
+
+
+def _heading(lines: Sequence[str]) -> list[Element]:
+    return [_text(_MARGIN, 18 + i * _LINE, line, "nx-title") for i, line in enumerate(lines)]
+
+
+def _sized(svg: Element, width: float, height: float) -> Element:
+    """The element, as large as that in pixels."""
+    wide, high = str(math.ceil(width)), str(math.ceil(height))
+    for name, value in {"width": wide, "height": high, "viewBox": f"0 0 {wide} {high}"}.items():
+        svg.set(name, value)
+    return svg
 
 
 def to_text(svg: Element) -> str:

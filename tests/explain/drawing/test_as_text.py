@@ -93,7 +93,7 @@ def test_what_is_read_is_told_apart_from_others_of_its_name() -> None:
         Box("sum", "add", reads=("n2", "n1", "one", "x")),
     )
     last = panel_text(Graph("G", boxes)).split("\n")[-1]
-    assert last.split("reads ")[1] == "norm (2nd) and norm (1st) and 1 and input"
+    assert last.split("reads ")[1] == "norm (2nd), norm (1st), 1 and input"
 
 
 def test_a_table() -> None:
