@@ -208,6 +208,37 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert long == pytest.approx(4 * short)
 
 
+def test_bars_of_several_panels_may_have_one_scale() -> None:
+    short = Bars("B", (Bar("a", 2.0, "2"), Bar("b", 1.0, "1")), full=8.0)
+    (alone, _), (half, _) = (
+        [float(e.get("width")) for e in parsed(panel).iter(f"{SVG}rect")]
+        for panel in (short._replace(full=0.0), short)
+    )
+    assert half == alone / 4
+    assert [line.count("#") for line in panel_text(short).splitlines()] == [0, 10, 5]
+
+
+def test_a_cell_of_two_values_has_both_tints() -> None:
+    svg = parsed(Grid("G", (Row("r", ((Cell("a+b", 0, 1), Cell("c", 2)),)),)))
+    rects = list(svg.iter(f"{SVG}rect"))
+    assert [rect.get("class") for rect in rects] == [
+        "nx-cell nx-group-0", "nx-group-1", "nx-cell nx-group-2"
+    ]  # fmt: skip
+    whole, half, _ = ([float(e.get(name)) for name in ("x", "width")] for e in rects)
+    assert half == pytest.approx([whole[0] + whole[1] / 2, whole[1] / 2 - 0.5], abs=0.1)
+
+
+def test_labels_of_arrows_have_room_beside_each_other() -> None:
+    ends = [Box(key, key, place=(1, i)) for i, key in enumerate("bcd")]
+    words = ("-12.5 * 0.1", "3 * 4", "1000 * -1e-05")
+    svg = parsed(Graph("G", (*ends, Box("a", "a", reads=tuple("bcd"), labels=words))))
+    found = sorted((float(e.get("x")), e.text) for e in svg.iter(f"{SVG}text") if e.text in words)
+    assert [word for _, word in found] == [*words]
+    for (x, word), (after, _) in pairwise(found):
+        assert x + 7.3 * len(word) <= after
+    assert found[-1][0] + 7.3 * len(words[-1]) <= float(svg.get("width"))
+
+
 def test_arrows_end_at_the_box_that_reads() -> None:
     boxes = (Box("a", "a"), Box("b", "b", reads=("a",), place=(1, 0)))
     svg = parsed(Graph("G", boxes))

@@ -36,6 +36,10 @@ MISFITS = {
     "columns": (Grid("P", (Row("r", CELL),), "nested", ("a", "b")), "equally long rows"),
     "unknown box": (Graph("P", (Box("a", "a", reads=("b",)),)), "one box for each key"),
     "two of a key": (Graph("P", (Box("a", "a"), Box("a", "b"))), "one box for each key"),
+    "few labels": (
+        Graph("P", (Box("a", "a"), Box("b", "b", reads=("a", "a"), labels=("1",)))),
+        "a label for each arrow or for none",
+    ),
     "ragged table": (Table("P", ("a", "b"), (("1",),), "<<"), "equally long rows"),
     "alignment": (Table("P", ("a",), (("1",),), "<<"), "equally long rows"),
     "negative bar": (Bars("P", (Bar("a", -1.0, "-1"),)), "lengths that are at least 0"),
