@@ -141,7 +141,7 @@ class VectorError(NumixologyError, ValueError):
         >>> from numixology.verify.conformance import compare_vectors
         >>> compare_vectors("nowhere", "results")
         Traceback (most recent call last):
-        numixology.errors.VectorError: nowhere/manifest.json: it can be read: got ...
+        numixology.errors.VectorError: nowhere/manifest.json: it must be readable: got ...
     """
 
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "check": "check gradients and laws on this machine",
     "gradcheck": "check the gradient of a function",
     "conform": "check another implementation, stage by stage",
-    "explain": "print what a layer does, step by step",
+    "explain": "explain a layer, a step, a law or a cost",
     "draw": "draw a figure of the documentation",
     "params": "print the parameter table of a layer",
     "train": "train on a task that needs mixing",
@@ -65,7 +65,7 @@ def _parser(typed: Sequence[str]) -> Parser:
         description="The reference for the RankMixer token mixer: check it, or have it explained.",
         epilog=f"{colors} Exit status: {statuses}; code that calls os._exit sets its own.",
     )
-    parser.add_argument("--version", action="version", version=f"numixology {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"numixology {__version__}")
     commands = subcommands(parser, "command", "COMMAND")
     for name, about in COMMANDS.items():
         command = commands.add_parser(name, help=about, epilog=parser.epilog)

@@ -1,6 +1,6 @@
 """Check another implementation of the layers, stage by stage, outputs and gradients, within what
 rounding does in its format. A backend as fast as NumPy takes half a minute, and with --quick a few
-seconds. What is wrong, and where, stands at the beginning of the report."""
+seconds. The report begins with PASS or FAIL, what is wrong and where."""
 
 import argparse
 from pathlib import Path

@@ -28,7 +28,7 @@ _LAYERS = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    about = "such as mixer, block or orders; without one all are listed"
+    about = "such as mixer, block or shuffle; without one all are listed"
     parser.add_argument("figure", nargs="?", metavar="NAME", help=about)
     add_sizes(parser, dict.fromkeys(SIZES))
     parser.set_defaults(run=run)

@@ -1,6 +1,6 @@
 """Check the gradient of a function of arrays or tensors, at random inputs, by steps along the
-imaginary axis or the real one. Every number of the inputs is moved, so small ones are enough: they
-take a second."""
+imaginary axis or the real one. Every number of the inputs is moved, so small inputs are enough:
+they take a second. The report begins with PASS, FAIL or INCONCLUSIVE."""
 
 import argparse
 

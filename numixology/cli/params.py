@@ -1,4 +1,5 @@
-"""Print the parameter table of a layer: the name, shape, count and share of every parameter."""
+"""Print the parameter table of a layer: the name, shape, count and share of every parameter. It
+takes a second, and longer for a layer of many gigabytes."""
 
 import argparse
 from collections.abc import Callable

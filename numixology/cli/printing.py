@@ -84,5 +84,5 @@ def write(path: Path, content: str | bytes, mode: str = "w") -> None:
         with path.open(mode, encoding=None if "b" in mode else "utf-8") as file:
             file.write(content)
     except OSError as error:
-        invariant = f"{path} must be a file that can be written"
-        raise ArgumentError(invariant, str(error.strerror), "choose another") from error
+        invariant, instead = f"{path} cannot be written", "choose another path"
+        raise ArgumentError(invariant, str(error.strerror), instead) from error

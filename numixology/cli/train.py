@@ -1,5 +1,5 @@
-"""Train a small network on a task that it cannot learn unless its tokens see each other, and see
-how far it comes with one mixing or another."""
+"""Train a small network on a task that it cannot learn unless its tokens see each other, or on a
+table, and print how far it comes with one mixing or another. A task takes five seconds a mixing."""
 
 import argparse
 import json

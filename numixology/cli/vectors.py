@@ -1,5 +1,6 @@
 """Check a backend that is not Python: write inputs and true results to files, let the backend read
-the inputs and write its results, and compare them with the true ones."""
+the inputs and write its results, and compare them with the true ones. Each takes a few
+seconds for all stages."""
 
 import argparse
 

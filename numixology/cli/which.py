@@ -1,5 +1,6 @@
 """Ask a block of any framework a few questions through its outputs, and name its form: where the
-norms stand, which mixing, whose network. Exit status 3 says that it is none that is known here."""
+norms stand, which mixing, whose network. It takes a second; exit status 3 says that it is none that
+is known here."""
 
 import argparse
 

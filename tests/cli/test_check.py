@@ -72,6 +72,10 @@ def test_check_passes(printed, few) -> None:
     assert rows[0][5] in NAMES
 
 
+def test_the_verdict_is_one_line_if_no_more_is_wanted(printed, few) -> None:
+    assert re.fullmatch("PASSED: .*\n", printed("check --quiet"))
+
+
 def test_every_check_has_a_line_if_that_is_asked_for(printed, few) -> None:
     out = printed("check --all")
     assert max(map(len, out.splitlines())) <= 80

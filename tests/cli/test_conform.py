@@ -177,7 +177,7 @@ def test_a_new_adapter_is_written_once_and_runs(run, refused, tmp_path, monkeypa
     assert text == adapters.template()
     assert run("conform my_backend.py --seeds 1 --quick")[0] == 0
     Path("my_backend.py").write_text("mine", "utf-8")
-    assert "my_backend.py must be a file that can be written: got File exists" in refused(
+    assert "my_backend.py cannot be written: got File exists" in refused(
         "conform --new my_backend.py"
     )
     assert Path("my_backend.py").read_text("utf-8") == "mine"
@@ -212,7 +212,7 @@ def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> Non
         ("--new mine.py --stage gelu", "--new looks at no backend"),
         ("--html no/such/folder/page.html", "--html names a file in a folder"),
         ("--html .", "--html names a file in a folder: got ."),
-        ("--new no/such/folder/mine.py", "must be a file that can be written: got No such file"),
+        ("--new no/such/folder/mine.py", "cannot be written: got No such file"),
     ],
 )
 def test_bad_arguments_of_conform_are_one_line(refused, tmp_path, monkeypatch, line, says) -> None:

@@ -1,6 +1,7 @@
 """Panels as text, for terminals and for those who would rather read than look."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import zip_longest
 from textwrap import wrap
 
@@ -12,6 +13,7 @@ __all__ = ["panel_text"]
 _LONGEST_BAR = 40
 #: The characters of a line behind its indent, and those that a remark has at least.
 _WIDTH, _LEAST_ROOM = 78, 20
+_whole = partial(wrap, break_on_hyphens=False, break_long_words=False)
 
 
 def panel_text(panel: Panel) -> str:
@@ -38,7 +40,7 @@ def panel_text(panel: Panel) -> str:
     """
     title, lines = _drawn(checked(panel))
     if panel.note:
-        lines = [*lines, "", *wrap(panel.note, _WIDTH)]
+        lines = [*lines, "", *_whole(panel.note, _WIDTH)]
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
 
 
@@ -63,7 +65,7 @@ def _beside(lines: Sequence[tuple[str, str]]) -> list[str]:
     """Each line with its remark; the remarks begin in one column, in which they go on."""
     width = max((len(left) for left, right in lines if right), default=0)
     room = max(_WIDTH - width - 2, _LEAST_ROOM)
-    fitted = [(left, wrap(right, room) or [""]) for left, right in lines]
+    fitted = [(left, _whole(right, room) or [""]) for left, right in lines]
     return [
         f"{start:{width}}  {part}".rstrip()
         for left, parts in fitted

@@ -128,7 +128,9 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise damaged(path, "it can be read", text, "look at it, or write it again") from error
+        raise damaged(
+            path, "it must be readable", text, "check the path, or write it again"
+        ) from error
 
 
 @contextmanager

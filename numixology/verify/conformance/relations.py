@@ -70,7 +70,7 @@ def _candidates(one: Judged) -> Iterator[tuple[str, Array]]:
             yield f"the truth divided by {by}", true / n
             yield f"{by} times the truth", true * n
     factor = _ratio(one.got, true)
-    yield f"{factor:.2g} times the truth", factor * true
+    yield f"{factor:.4g} times the truth", factor * true
     for how, other in _changed(true, axes_of(case, one.tensor)):
         yield f"the truth {how}", other
     others = {f"the {called(name)}": value for name, value in truths.items() if name != one.tensor}

@@ -521,7 +521,7 @@ def test_a_file_that_is_called_otherwise_is_named_beside_results(vectors, right,
     [
         ({"format": "hdf5"}, ArgumentError, "use npz, safetensors, raw"),
         ({"dtype": "float8"}, DTypeError, "float8"),
-        ({"accumulation": "float16"}, DTypeError, "use float64, float32"),
+        ({"accumulation": "float16"}, DTypeError, "did you mean 'float64'?"),
         ({"stages": ["attention"]}, ArgumentError, "'attention'"),
         ({"seeds": 0}, ArgumentError, "at least one case"),
     ],
@@ -575,13 +575,13 @@ def test_too_much_is_refused(tmp_path, monkeypatch) -> None:
 def test_vectors_are_no_results(vectors, tmp_path) -> None:
     with refused(VectorError, "a folder of vectors"):
         compare_vectors(vectors(), vectors())
-    with refused(VectorError, "nowhere: it can be read: got No such file"):
+    with refused(VectorError, "nowhere: it must be readable: got No such file"):
         compare_vectors(vectors(), tmp_path / "nowhere")
     with refused(
         VectorError, "a folder of vectors has a manifest.json", "and then that of results"
     ):
         compare_vectors(tmp_path, vectors())
-    with refused(VectorError, "manifest.json: it can be read: got No such file"):
+    with refused(VectorError, "manifest.json: it must be readable: got No such file"):
         compare_vectors(tmp_path / "nowhere", tmp_path)
 
 
@@ -804,7 +804,7 @@ def npy(descr: str, shape: str, version: bytes = b"\1\0") -> bytes:
 )
 def test_hostile_npy_is_refused(small, tmp_path, head, data) -> None:
     npz(tmp_path / "silu.npz", KEY, head, data)
-    assert f"{tmp_path / 'silu.npz'}: it can be read: got" in attempt(small()[0], tmp_path)
+    assert f"{tmp_path / 'silu.npz'}: it must be readable: got" in attempt(small()[0], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -858,7 +858,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_damaged(small, monkeypatch) -> 
             yield (io.BytesIO() if path.suffix == ".bin" else file), size
 
     monkeypatch.setattr(packing, "opened", shrinking)
-    assert "silu.bin: it can be read: got ValueError" in attempt(small()[0])
+    assert "silu.bin: it must be readable: got ValueError" in attempt(small()[0])
 
 
 def test_a_zip_bomb_does_not_go_off(copied) -> None:
@@ -898,7 +898,7 @@ def test_hostile_safetensors_are_refused(small, tmp_path, data) -> None:
     needs("safetensors")
     path = tmp_path / "silu.safetensors"
     path.write_bytes(data)
-    assert f"{path}: it can be read: got" in attempt(small()[0], tmp_path)
+    assert f"{path}: it must be readable: got" in attempt(small()[0], tmp_path)
 
 
 def test_what_safetensors_says_of_itself_is_no_tensor(small, tmp_path) -> None:
