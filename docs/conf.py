@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "accessible",
+    "gallery",
     "local_inventory",
     "mathml",
     "numixology_corrections",

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from website.builds import ROOT, build
 
+from numixology.explain import FIGURES
+
 CONF = f"""
 import sys
 sys.path[:0] = [{str(ROOT / "docs" / "_ext")!r}, {str(ROOT)!r}]
@@ -289,6 +291,18 @@ def test_a_page_of_the_reference_begins_with_what_it_describes(html):
     assert 'href="#Circle"' in rows[1]
     assert '<a class="reference internal" href="#circles">Circles</a></p>' in page
     assert "Nothing described</a></p>" not in page
+
+
+def test_the_gallery_has_every_figure(tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "conf.py").write_text(CONF.replace('["mathml"', '["gallery", "mathml"'))
+    (docs / "index.rst").write_text("All\n===\n\n.. gallery::\n\n.. toctree::\n\n   page\n")
+    (docs / "page.rst").write_text("Page\n====\n\n.. numixology-draw:: merge\n")
+    assert build(docs, tmp_path / "built") == ""
+    page = (tmp_path / "built" / "html" / "index.html").read_text("utf-8")
+    assert page.count('class="nx-thumb') == page.count('role="img"') == len(FIGURES)
+    assert 'href="page.html#figure-merge"' in page
 
 
 def test_formulas_are_mathml(html):
