@@ -14,7 +14,7 @@ from ..nn.activation import ActivationName
 from ..nn.mixers import MixingName
 from ..nn.rankmixer import BlockNorm, Network
 from ..text import filled
-from .questions import ADDED, BlackBox, Mixings, distance
+from .questions import ADDED, BlackBox, distance
 
 __all__ = ["Answer", "BlockForm", "identify"]
 
@@ -153,7 +153,8 @@ def identify(
     norm, because["norms"] = block.norms()
     normalization, because["kind of norm"] = block.normalization(norm)
     mixings, because["mixing"], residual, because["residual"] = block.mixings(norm, normalization)
-    if norm and residual not in ADDED and not _moves_nothing(mixings):
+    nothing_moves = ("identity", 1) in mixings
+    if norm and residual not in ADDED and not nothing_moves:
         because["norms"] += f" as in {norm!r}, but {because['residual']}"
         norm = None
     network, because["network"] = block.network(norm, mixings)
@@ -185,11 +186,6 @@ def _listed(mixings: Iterable[tuple[str, int]], hidden_dim: int) -> str:
         f"{name}, {' or '.join(f'H = {H} (d = {hidden_dim // H})' for H in several)}"
         for name, several in heads.items()
     )
-
-
-def _moves_nothing(mixings: Mixings) -> bool:
-    """Whether the mixing is known to move nothing."""
-    return ("identity", 1) in mixings
 
 
 # With its parameters ------------------------------------------------------------------------

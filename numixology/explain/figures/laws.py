@@ -4,9 +4,8 @@ Most figures mix chunks of one number each: mixing moves chunks whole, so that w
 is where a chunk of any width goes. Chunk i = tH + h is head h of token t.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from ...tensors import Tensor
 from ...text import counted
 from ...transforms import jacobian
 from ..dependence import alternating, cross_token_jacobian
-from ..drawing.panels import Cell, Grid, Lines, Row, Table
+from ..drawing.panels import OMITTED, Cell, Grid, Lines, Row, Table
 from ..drawing.scene import Scene
 from .limits import within
 from .mixing import MOST_CHARACTERS, chunk_rows, feature_names, few
@@ -44,13 +43,10 @@ _MIXINGS: dict[str, Mixing] = {
     "Mixing (rankmixer)": "rankmixer",
     "Permuting back first (guide)": "guide",
 }
-_MOST_MIXINGS = 8
+_MOST_MIXINGS = 12
 _MOST_IN_LINE, _MOST_IN_CYCLES = 16, 78  # the chunks of a cycle, and the characters of those
 #: What is drawn whole: chunks in rows, tokens beside tokens, and numbers in all.
 _MOST_CHUNKS, _MOST_TOKENS, _MOST_NUMBERS = 512, 64, 512
-
-
-V = TypeVar("V")
 
 
 # Where chunks go ----------------------------------------------------------------------------
@@ -156,8 +152,7 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     states = _until_back(T, H)
     names = [f"after {n}" for n in range(len(states))]
     rows = _rows(zip(names, states, strict=True), H, _numbers(T * H))
-    if len(rows) > _MOST_MIXINGS + 2:
-        rows = [*rows[:_MOST_MIXINGS], Row("", ((Cell("..."),),)), rows[-1]]
+    rows = [*few(rows, _MOST_MIXINGS, Row("", ((Cell(OMITTED),),)))]
     order = len(states) - 1
     panels = (
         Lines("Cycles", tuple(lines)),
@@ -353,30 +348,17 @@ def _until_back(num_tokens: int, num_heads: int) -> list[Array]:
 def _matrix(title: str, numbers: Array, of: str, width: int = 1, note: str = "") -> Grid:
     """A matrix; what is not 0 is tinted by the token of its column, which has ``width`` columns.
 
-    Of more columns than a terminal has room for, the last and as many of the first are shown.
+    Raises:
+        ArgumentError: a terminal has no room for so many columns.
     """
-    names = [f"{of} {i}" for i in range(len(numbers))]
-    columns = [str(i) for i in range(len(numbers))]
-    room = MOST_CHARACTERS - max(map(len, names)) - 2  # two characters are between chunks
-    most = int(room / (len(columns[-1]) + 1 + 2 / width))
-    shown = [range(start, start + width) for start in range(0, len(columns), width)]
-    if len(columns) > most:
-        fit = range(most - 4)  # the last, and three dots
-        shown = [fit[start : start + width] for start in range(0, len(fit), width)]
-        shown.append(range(len(columns) - 1, len(columns)))
-        left_out = f"Of {len(columns)} columns the first {len(fit)} and the last are shown."
-        note = f"{note} {left_out}".strip()
-
-    def cut(cells: Sequence[V], dots: V) -> list[tuple[V, ...]]:
-        chunks = [tuple(cells[i] for i in chunk) for chunk in shown]
-        return chunks if len(columns) <= most else [*chunks[:-1], (dots,), chunks[-1]]
-
+    N = len(numbers)
+    room = MOST_CHARACTERS - len(f"{of} {N - 1}") - 2  # two characters are between chunks
+    within(int(room / (len(str(N - 1)) + 1 + 2 / width)), columns=N)
     rows = []
-    for name, row in zip(names, numbers.tolist(), strict=True):
-        cells = [Cell(str(n), i // width if n else None) for i, n in enumerate(row)]
-        rows.append(Row(name, tuple(cut(cells, Cell("...")))))
-    heads = tuple(head for chunk in cut(columns, "...") for head in chunk)
-    return Grid(title, tuple(rows), "matrix", heads, note)
+    for i, row in enumerate(numbers.tolist()):
+        cells = [Cell(str(n), j // width if n else None) for j, n in enumerate(row)]
+        rows.append(Row(f"{of} {i}", tuple(zip(*[iter(cells)] * width, strict=True))))
+    return Grid(title, tuple(rows), "matrix", tuple(map(str, range(N))), note)
 
 
 def _grid(
