@@ -82,7 +82,7 @@ def test_sizes_beyond_memory_are_one_line_too(refused, line) -> None:
         "explain ffn --dim 10000000000000",
         "draw mixer --tokens 1000000",
         "draw model --layers 100000",
-        "draw shape --batch 1000000",
+        "draw batch --batch 1000000",
         "draw jacobian --tokens 1000",
         "draw attention-flops --tokens 10000",
     ],
