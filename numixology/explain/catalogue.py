@@ -75,7 +75,6 @@ FIGURES = {
     "model": Figure(flow.model_scene, "the model from ids to hidden states", "Multi-Layer Model"),
     "mixer-flops": Figure(costs.mixer_cost_scene, "what the token mixer costs", _COST),
     "attention-flops": Figure(costs.attention_cost_scene, "what self-attention costs", _COST),
-    "ffn-flops": Figure(costs.network_cost_scene, "what both feed-forward networks cost"),
     "block-flops": Figure(costs.block_cost_scene, "what a whole block costs", _COST),
     "memory": Figure(costs.memory_scene, "how many numbers are kept", _MEMORY),
     "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", _RATIO),

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 
 from ... import nn
+from ...checks import positive
 from ..cost.closed_forms import ClosedForm, closed_form, value
 from ..cost.comparison import CostComparison, compare
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
-from .limits import COMPUTED, network_within, within
+from .limits import COMPUTED, within
 
 __all__ = [
     "attention_cost_scene",
     "block_cost_scene",
     "memory_scene",
     "mixer_cost_scene",
-    "network_cost_scene",
     "ratio_scene",
 ]
 
@@ -105,49 +105,16 @@ def attention_cost_scene(
     return Scene(f"Self-attention, {_sizes(form)}", _ABOUT, tables)
 
 
-def network_cost_scene(
-    num_tokens: int = 512, hidden_dim: int = 768, *, ff_dim: int | None = None, batch: int = 1
-) -> Scene:
-    """What both feed-forward networks cost: the numbers of their operations, and the formulas.
-
-    Args:
-        num_tokens, hidden_dim: T and D.
-        ff_dim: F; 4D if None.
-        batch: B, the number of sequences.
-
-    Returns:
-        A :class:`.Scene` of two tables for each, of numbers and of formulas.
-
-    Raises:
-        ArgumentError: sizes that no network has.
-
-    Example:
-        >>> import numixology as nx
-        >>> scene = nx.explain.draw("ffn-flops", num_tokens=2, hidden_dim=4)
-        >>> standard, formulas, swiglu, others = scene.panels
-        >>> print(standard.rows[-1], formulas.note)
-        ('total', '780', '256') In all 4BTDF + 9BTD + 6BTF + 2BT.
-        >>> print(swiglu.rows[-1], others.note)
-        ('total', '1,028', '384') In all 6BTDF + 8BTD + 6BTF + 2BT.
-    """
-    network_within(hidden_dim, ff_dim, batch, num_tokens)
-    standard = nn.FeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
-    swiglu = nn.SwiGLUFeedForward(hidden_dim, ff_dim, rng=0, dtype="float32").eval()
-    first, second = (closed_form(layer, batch, num_tokens) for layer in (standard, swiglu))
-    tables = (*_tables(first, "the standard network"), *_tables(second, "SwiGLU"))
-    return Scene(f"Feed-forward networks, {_sizes(first)}", _ABOUT, tables)
-
-
 def block_cost_scene(
     num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
 ) -> Scene:
-    """What a whole block costs, and how much attention in place of the mixer would add.
+    """What a whole block costs, and what one with attention in place of the mixer does.
 
     Args:
         num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
-        A :class:`.Scene` of two tables, for mixer and network, and bars.
+        A :class:`.Scene` of two bars.
 
     Raises:
         ArgumentError, ShapeError: sizes that no block has.
@@ -161,10 +128,9 @@ def block_cost_scene(
         >>> [(bar.label, bar.value) for bar in bars.bars]
         [('1x', 5424), ('1.56x', 8464)]
     """
-    network_within(hidden_dim, None, batch, num_tokens)
-    block = nn.RankMixerBlock(num_tokens, hidden_dim, num_heads, rng=0, dtype="float32").eval()
-    form = closed_form(block, batch, num_tokens)
-    beside = compare(num_tokens, hidden_dim, num_heads)
+    T, D, H = num_tokens, hidden_dim, num_heads
+    (batch,) = positive(batch=batch)
+    beside = compare(T, D, H)
     with_mixer = batch * (beside.mixer_flops + beside.network_flops)
     with_attention = with_mixer + batch * beside.attention_flops
     bars = (
@@ -175,19 +141,9 @@ def block_cost_scene(
         f"{with_mixer:,} and {with_attention:,} FLOPs, both with residual, norm and the standard "
         "network"
     )
-    parts = {
-        name: closed_form(part, batch, num_tokens)
-        for name, part in (("mixer", block.mixer), ("network", block.ffn))
-    }
-    tables = (
-        _numbers(part, f"FLOPs of its {name}", f"In all {_for_terminals(part.total.flops)}.")
-        for name, part in parts.items()
-    )
-    return Scene(
-        f"Block, {_sizes(form)}",
-        "Each operation of a block with its FLOPs, then the totals of two kinds of block.",
-        (*tables, Bars("FLOPs of a whole block", bars, note)),
-    )
+    title = f"Block, B = {batch}, T = {T:,}, D = {D:,}, H = {H}"
+    about = "The FLOPs of a block with the mixer, and of one with attention in its place."
+    return Scene(title, about, (Bars("FLOPs of a whole block", bars, note),))
 
 
 # The guide's charts
@@ -306,30 +262,21 @@ def _sizes(form: ClosedForm) -> str:
 
 
 def _tables(
-    form: ClosedForm, what: str, note: str = "", guide: Mapping[str, str] | None = None
+    form: ClosedForm, what: str, note: str, guide: Mapping[str, str]
 ) -> tuple[Table, Table]:
-    """The numbers of a layer, and its formulas."""
-    return _numbers(form, f"FLOPs of {what}", note), _formulas(form, f"Formulas of {what}", guide)
-
-
-def _numbers(form: ClosedForm, title: str, note: str = "") -> Table:
-    """Each operation with what its formulas give."""
-    rows = tuple(
+    """Each operation of a layer with its numbers, and with its formula beside the guide's."""
+    numbers = tuple(
         (row.name, *(f"{value(one, form.sizes):,}" for one in (row.flops, row.multiply_adds)))
         for row in (*form.rows, form.total)
     )
-    return Table(title, ("operation", "FLOPs", "multiply-adds"), rows, "<>>", note)
-
-
-def _formulas(form: ClosedForm, title: str, guide: Mapping[str, str] | None = None) -> Table:
-    """Each operation with the formula of its FLOPs; beside it what the guide says."""
-    rows = tuple((row.name, _for_terminals(row.flops)) for row in form.rows)
-    note = f"In all {_for_terminals(form.total.flops)}"
-    if guide is None:
-        return Table(title, ("operation", "formula"), rows, "<<", f"{note}.")
-    beside = tuple((*row, guide.get(row[0], "left out")) for row in rows)
-    header = ("operation", "formula", "the guide")
-    return Table(title, header, beside, "<<<", f"{note}; the guide: {guide['total']}.")
+    formulas = tuple(
+        (row.name, _for_terminals(row.flops), guide.get(row.name, "left out")) for row in form.rows
+    )
+    total = f"In all {_for_terminals(form.total.flops)}; the guide: {guide['total']}."
+    return (
+        Table(f"FLOPs of {what}", ("operation", "FLOPs", "multiply-adds"), numbers, "<>>", note),
+        Table(f"Formulas of {what}", ("operation", "formula", "the guide"), formulas, "<<<", total),
+    )
 
 
 def _for_terminals(formula: str) -> str:
