@@ -78,13 +78,16 @@ def fitted(text: str, width: int = 80) -> str:
     )
 
 
-def columns(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
+def columns(
+    header: Sequence[str], rows: Sequence[Sequence[str]], align: str, most: int | None = None
+) -> str:
     """A table: a header, a rule, and rows.
 
     Args:
         header: one title per column.
         rows: the cells, as many per row as there are titles.
         align: one letter per column, ``<`` for left and ``>`` for right.
+        most: the most characters of a line, to which the last column is cut; by default it is not.
 
     Example:
         >>> print(columns(["name", "count"], [["weight", "12"], ["bias", "3"]], "<>"))
@@ -94,6 +97,10 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) ->
         bias        3
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    if most:
+        room = widths[-1] = min(widths[-1], most - sum(widths[:-1]) - 2 * len(widths[:-1]))
+        cut = [one if len(one) <= room else f"{one[: room - 1]}…" for *_, one in rows]
+        rows = [(*row[:-1], last) for row, last in zip(rows, cut, strict=True)]
     lines = []
     for row in [header, ["-" * width for width in widths], *rows]:
         cells = zip(row, align, widths, strict=True)

@@ -62,3 +62,9 @@ def test_a_place_ends_as_its_last_digits_are_said(number) -> None:
     teen = number // 10 % 10 == 1
     ends = {1: "st", 2: "nd", 3: "rd"}
     assert said[len(str(number)) :] == ("th" if teen else ends.get(number % 10, "th"))
+
+
+def test_the_last_column_is_cut_where_lines_would_be_too_long() -> None:
+    rows = [["a", "123456"], ["b", "1234567"]]
+    assert columns(["", "long"], rows, "<<", 9).splitlines()[2:] == ["a  123456", "b  12345…"]
+    assert columns(["", "long"], rows, "<<", 10) == columns(["", "long"], rows, "<<")

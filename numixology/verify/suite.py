@@ -52,8 +52,8 @@ __all__ = [
 
 _FUSED_LIMIT = 1e-11
 
-#: So many failures a report prints, and so much of a name in its last column.
-_SHOWN, _WIDEST = 8, 17
+#: So many failures a report prints.
+_SHOWN = 8
 _LEGEND = (
     "Functions and modules, which use all {} primitives: the tape's gradients equal complex steps, "
     "in first and second order and in float32. Compositions: fused functions equal what they are "
@@ -144,7 +144,7 @@ class CheckReport(NamedTuple):
         for group, found in self._groups().items():
             worst = max(found, key=lambda one: one.share)
             name = re.split("[,:(]", worst.what)[0] if worst.error else ""
-            rows.append((worst.verdict, group, f"{len(found)}", *worst.figures, name[:_WIDEST]))
+            rows.append((worst.verdict, group, f"{len(found)}", *worst.figures, name))
         heads = ("", "group", "checks", "error", "limit", "nearest its limit")
         lines = [
             filled(
@@ -155,7 +155,7 @@ class CheckReport(NamedTuple):
         if len(self.failed) > _SHOWN:
             lines.append(f"  and {len(self.failed) - _SHOWN} more, which --all prints")
         legend = filled(_LEGEND.format(self.primitives), hanging=0)
-        return "\n".join([self.summary, *lines, "", columns(heads, rows, "<<>>><"), "", legend])
+        return "\n".join([self.summary, *lines, "", columns(heads, rows, "<<>>><", 80), "", legend])
 
     def everything(self) -> str:
         """The verdict, and a line for every check."""

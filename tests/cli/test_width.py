@@ -19,9 +19,9 @@ BACKEND = """
 from numixology.verify.conformance import Textbook
 
 class Backend(Textbook):
-    name, stages, requires = "mine", ["silu", "layer_norm"], {"D": 64}
+    name, stages = "mine", ["layer_norm", "per_token_feed_forward"]
     def forward(self, stage, inputs):
-        return super().forward(stage, inputs) * (1 + 1e-3 * (stage == "layer_norm"))
+        return super().forward(stage, inputs) * (1 + 1e-3 * (stage == "layer_norm") - 0.01)
 
 adapter = Backend("float32")
 """

@@ -294,7 +294,7 @@ class ConformanceReport(NamedTuple):
     def __str__(self) -> str:
         failing = [line for one in self.stages if one.outcome == "fail" for line in _failure(one)]
         rows = rows_of(self)
-        table = ["", columns(HEADINGS, rows, "<<>>><")] if rows else []
+        table = ["", columns(HEADINGS, rows, "<<>>><", 80)] if rows else []
         unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
         legend = ["", "ratio is error / bound, and above 1 fails", unit, _DETECTS] if rows else []
         notes = [filled(text) for text in notes_of(self)]
@@ -382,9 +382,8 @@ def _failure(one: StageReport) -> list[str]:
     return [*lines, "", *code.splitlines()] if code else lines
 
 
-#: Of the table, and how wide its last column is at most.
+#: Of the table.
 HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
-_WIDEST = 26
 _DETECTS = "detects: the least error that is caught, relative to the largest entry"
 
 
@@ -394,7 +393,6 @@ def rows_of(report: ConformanceReport) -> list[tuple[str, ...]]:
     for one in report.stages:
         if (worst := one.worst) is not None:
             known = sum(c.outcome == "known" for c in one.comparisons)
-            tensor = f"{worst.label} ({worst.kind})"
             rows.append(
                 (
                     one.stage,
@@ -402,7 +400,7 @@ def rows_of(report: ConformanceReport) -> list[tuple[str, ...]]:
                     str(len({c.case for c in one.comparisons})),
                     f"{worst.ratio:.2g}",
                     "" if math.isnan(one.detectable) else f"{one.detectable:.0e}",
-                    tensor if len(tensor) <= _WIDEST else f"{tensor[: _WIDEST - 1]}…",
+                    f"{worst.label} ({worst.kind})",
                 )
             )
     return rows
