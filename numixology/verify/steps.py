@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -79,14 +80,14 @@ def _tied(ties: Any) -> None:
 def stepped(z: Array) -> "Step":
     """The complex array ``z`` as a Step, in the same memory."""
     z = np.asarray(z)
-    if z.dtype == np.complex64 and (seen := _SEEN.get()):
+    if z.dtype.char == "F" and (seen := _SEEN.get()):
         seen.precision = "float32"
     return z.view(Step)
 
 
 def plain(tree: Any) -> Any:
     """``tree``, nested tuples, lists and dicts, with plain complex arrays for its Steps."""
-    return mapped(lambda one: one.view(np.ndarray) if isinstance(one, Step) else one, tree)
+    return mapped(lambda one: np.asarray(one) if isinstance(one, Step) else one, tree)
 
 
 def mapped(change: Callable[[Any], Any], tree: Any) -> Any:
@@ -114,7 +115,8 @@ def _parts(x: Any) -> tuple[Any, Any]:
     A plain complex array is a Step that went through ``np.asarray``, if it is almost real.
     """
     if isinstance(x, Step):
-        return x.view(np.ndarray).real, x.view(np.ndarray).imag
+        z = np.asarray(x)
+        return z.real, z.imag
     if not isinstance(x, complex) and not _is_complex(x):
         return x, None
     value, step = np.real(x), np.imag(x)
@@ -134,10 +136,11 @@ def _step(x: Any) -> Any:
 
 def _joined(value: Any, step: Any) -> Any:
     """Value and step in one; what is no float does not move."""
-    if np.asarray(value).dtype.kind != "f":
+    y = np.asarray(value)
+    if y.dtype.kind != "f":
         return value
-    z = np.empty(np.shape(value), np.result_type(np.asarray(value).dtype, np.complex64))
-    z.real, z.imag = value, step
+    z = np.empty(y.shape, np.result_type(y.dtype, np.complex64))
+    z.real, z.imag = y, step
     return stepped(z)
 
 
@@ -179,7 +182,7 @@ _SLOPES: dict[str, Callable[..., Any]] = {
     "cbrt": lambda y, x: (1 / (3 * y * y),),
     "ldexp": lambda y, x, n: (2.0**n, None),
     "arctan2": lambda y, a, b: (b / (a * a + b * b), -a / (a * a + b * b)),
-    "logaddexp": lambda y, a, b: (np.exp(a - y), np.exp(b - y)),
+    "logaddexp": lambda y, a, b: (_logistic(a - b), _logistic(b - a)),
     "logaddexp2": lambda y, a, b: (np.exp2(a - y), np.exp2(b - y)),
     "remainder": lambda y, a, b: (1, -np.floor_divide(a, b)),
     "fmod": lambda y, a, b: (1, -np.trunc(a / b)),
@@ -225,13 +228,14 @@ _KINKED: dict[str, Callable[..., Any]] = {
     "hypot": _of_hypot,
 }
 
+_COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 #: Steps, comparisons and other questions: nothing moves.
-_FLAT = {
-    *("sign", "floor", "ceil", "rint", "trunc", "floor_divide", "signbit", "equal"),
-    *("not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or"),
-    *("logical_not", "logical_xor", "isnan", "isinf", "isfinite"),
+_FLAT = _COMPARISONS | {
+    *("sign", "floor", "ceil", "rint", "trunc", "floor_divide", "signbit", "logical_and"),
+    *("logical_or", "logical_not", "logical_xor", "isnan", "isinf", "isfinite"),
 }
-#: Linear in every argument.
+#: Linear in all arguments together, and in every one.
+_SUMS = {"add", "subtract", "positive", "negative"}
 _PRODUCTS = {"matmul", "vecdot", "matvec", "vecmat"}
 #: By other ufuncs.
 _COMPOSED: dict[str, Callable[..., Any]] = {
@@ -262,18 +266,7 @@ _TIES: dict[str, Callable[..., Any]] = {
         lambda y, a, b, da, db: ((a == 0) & (da != 0)) | ((b == 0) & (db != 0)),
     ),
     **dict.fromkeys(
-        [
-            "maximum",
-            "minimum",
-            "fmax",
-            "fmin",
-            "equal",
-            "not_equal",
-            "less",
-            "less_equal",
-            "greater",
-            "greater_equal",
-        ],
+        ("maximum", "minimum", "fmax", "fmin", *_COMPARISONS),
         lambda y, a, b, da, db: (a == b) & (da != db),
     ),
     **dict.fromkeys(("sqrt", "cbrt", "log", "log2", "log10", "entr"), lambda y, x, dx: x == 0),
@@ -289,9 +282,13 @@ def _called(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
     name = ufunc.__name__
     if name in _COMPOSED:
         return _COMPOSED[name](*inputs)
+    values, steps = zip(*map(_parts, inputs), strict=True)
+    if name in _SUMS:
+        return ufunc(*plain(inputs), **options)
+    if options.get("dtype") is not None:
+        options["dtype"] = options["dtype"].type().real.dtype
     if name in _PRODUCTS:
         return _multilinear(ufunc, inputs, options)
-    values, steps = zip(*map(_parts, inputs), strict=True)
     y = ufunc(*values, **options)
     with ignoring_fp_errors():
         numbers = [_number(value) for value in values]
@@ -306,9 +303,16 @@ def _called(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
             slopes = _SLOPES[name](y, *numbers)
             pairs = zip(slopes, steps, strict=True)
             return _joined(y, sum(_times(slope, dx) for slope, dx in pairs if dx is not None))
-        if "D->D" in ufunc.types or "DD->D" in ufunc.types:  # analytic
-            return _joined(y, np.where(np.isnan(y), np.nan, ufunc(*plain(inputs)).imag))
+        if _is_analytic(ufunc):
+            dy = ufunc(*plain(inputs)).imag
+            return _joined(y, np.where(np.isnan(y), np.nan, dy))
     raise NotCarried(name)
+
+
+@cache
+def _is_analytic(ufunc: np.ufunc) -> bool:
+    """Of what has no rule here, whether it is defined on complex numbers."""
+    return "D->D" in ufunc.types or "DD->D" in ufunc.types
 
 
 def _number(x: Any) -> Any:
@@ -368,13 +372,12 @@ _ANALYTIC = (
     _named(
         np,
         "append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to "
-        "choose column_stack compress concat concatenate copy cross cumprod cumsum "
-        "cumulative_prod cumulative_sum delete diag diagflat diagonal diff dsplit dstack ediff1d "
-        "expand_dims extract flip fliplr flipud gradient hsplit hstack insert kron linspace "
-        "matrix_transpose meshgrid moveaxis pad permute_dims poly polyadd polyder polyint "
-        "polymul polysub polyval prod ravel repeat reshape resize roll rollaxis rot90 select "
-        "split squeeze stack sum swapaxes take take_along_axis tile trace transpose trapezoid "
-        "tril triu unstack vander vsplit vstack where",
+        "choose column_stack compress concat concatenate copy cross delete diag diagflat "
+        "diagonal diff dsplit dstack ediff1d expand_dims extract flip fliplr flipud gradient "
+        "hsplit hstack insert kron linspace matrix_transpose meshgrid moveaxis pad permute_dims "
+        "poly polyadd polyder polyint polymul polysub polyval ravel repeat reshape resize roll "
+        "rollaxis rot90 select split squeeze stack swapaxes take take_along_axis tile trace "
+        "transpose trapezoid tril triu unstack vander vsplit vstack where",
     )
     | _named(
         np.linalg,
@@ -404,8 +407,9 @@ _KINDS = _named(
 #: They are written in terms of others.
 _WRITTEN = _named(
     np,
-    "all amax amin any apply_along_axis apply_over_axes average clip fix isneginf isposinf max "
-    "mean min nancumprod nancumsum nanmax nanmean nanmin nanprod nansum piecewise sinc",
+    "all amax amin any apply_along_axis apply_over_axes average clip cumprod cumsum "
+    "cumulative_prod cumulative_sum fix isneginf isposinf max mean min nancumprod nancumsum "
+    "nanmax nanmean nanmin nanprod nansum piecewise prod sinc sum",
 )
 
 
@@ -693,8 +697,6 @@ def _ruled(function: Any, arguments: Any, options: Any) -> Any:
     steps = _RULES[function](y, *arguments, **options)
     if isinstance(y, tuple) and isinstance(steps, tuple):
         return type(y)(*map(_joined, y, steps))
-    if isinstance(steps, Step):
-        return steps
     return _joined(y, np.reshape(steps, np.shape(y)) if np.size(steps) > 1 else steps)
 
 
@@ -743,10 +745,10 @@ class Step(np.ndarray[Any, Any]):
             return NotImplemented
         options = {k: v for k, v in options.items() if k not in ("casting", "order", "subok")}
         if options.get("dtype") is not None and ufunc.__name__ not in _FLAT:
-            dtype = _complex(options["dtype"])
-            options["dtype"] = dtype.type().real.dtype if method == "__call__" else dtype
+            options["dtype"] = _complex(options["dtype"])
         if method == "__call__":
-            return _into(out, _wrapped(_called(ufunc, *inputs, **options)), where)
+            found = _called(ufunc, *inputs, **options)
+            return _into(out, found if isinstance(found, Step) else _wrapped(found), where)
         if where is not True:
             options["where"] = _value(where)
         return _into(out, _wrapped(_method(ufunc, method, *inputs, **options)))
