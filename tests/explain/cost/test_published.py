@@ -63,6 +63,8 @@ def test_the_configurations_are_those_of_the_paper():
     assert SMALL.count(expansion=2) < SMALL.parameters < SMALL.count(expansion=3)
     assert round(SMALL.implied_expansion, 2) == 2.83
     assert round(LARGE.implied_expansion, 2) == 3.64
+    assert round(SMALL.flops_per_parameter, 2) == 4.25
+    assert round(LARGE.flops_per_parameter, 2) == 3.73
     for one in CONFIGURATIONS.values():
         exact = one.implied_expansion
         T, D, L = one[:3]
