@@ -109,8 +109,13 @@ _TRIALS = 100
 #: case, if two thirds as many tensors do as in any other. What is less may be what a library's
 #: rounding does where a size is 1, and no sign of the bug.
 _CLEAR = 1000.0
-_NAMES = {"B": "B = {:,}", "BT": "{:,} rows (B·T)", "BTD": "{:,} numbers (B·T·D)"}
-_NAMES |= {letter: f"{letter} = {{:,}}" for letter in "TDHFVL"}
+#: Axes that a kernel flattens into one, with what it counts then.
+_FLAT = {"BT": "rows", "BTD": "numbers", "VD": "numbers of the table", "FD": "weights"}
+
+
+def _named(axis: str, n: int) -> str:
+    """A size of an axis, in words."""
+    return f"{n:,} {_FLAT[axis]} ({'·'.join(axis)})" if axis in _FLAT else f"{axis} = {n:,}"
 
 
 class Trials:
@@ -193,37 +198,46 @@ class Trials:
             lower = (self.fitted(**{letter: n})[letter] for n in range(size - 1, 0, -1))
             below, far = next((n for n in lower if n < size), 0), 2 * size + 1
             heads = self.sizes.get("H", 1) if letter == "D" else 1
-            if size < 3 * heads or not below:
+            if size < 3 * heads or not below or not self._with_other_numbers(letter, below):
                 continue
-            axis = flat if letter == "B" and flat else letter
+            axis = flat.get(letter, letter)
             right = [n for n in (size + 1, far) if not self.fails(**{letter: n})]
             if not self.edges:
                 beside = [n for n in (far, below) if n not in right]
                 self.telling += [self.fitted(**{letter: n}) for n in beside]
             self.edges.append((axis, below))
-            at, before, *later = (_NAMES[axis].format(n) for n in (size, below, *right))
-            said.append(f"right up to {before}, wrong from {at} on")
-            if right:
-                said[-1] = f"wrong at {at}, right at {before} and {later[0]}"
+            at, before, *later = (_named(axis, n) for n in (size, below, *right))
+            if len(right) == 2:
+                said.append(f"wrong at {at}, right at {before} and {later[0]}")
+            elif right == [size + 1]:
+                said.append(f"right up to {before}, wrong at some sizes from {at} on")
             elif axis == letter and all(self.right(letter, n * below) for n in (2, 3)):
-                said[-1] = f"right up to {before} and at its multiples, wrong from {at} on"
+                said.append(f"right up to {before} and at its multiples, wrong from {at} on")
+            else:
+                said.append(f"right up to {before}, wrong from {at} on")
         self.said = " and ".join(said)
         return True
 
-    def _flattened(self) -> str:
-        """The axes of all rows, or of all numbers, which lie along B if their product matters."""
-        flat = ""
-        for axes, letters in (("BT", "T"), ("BTD", "TD")):
-            now = self.sizes
-            if not {*axes} <= {*now} or now["B"] * max(now[k] for k in letters) < 3:
+    def _with_other_numbers(self, letter: str, below: int) -> bool:
+        """Whether other numbers go wrong there too; what goes wrong by its value may not."""
+        again = Trials(self.adapter, self.case._replace(seed=self.case.seed + 1))
+        again.sizes = self.sizes
+        return bool(again.fails()) and not again.fails(**{letter: below})
+
+    def _flattened(self) -> dict[str, str]:
+        """By their first letter, axes of which the product of the sizes matters, all along it."""
+        flat = {}
+        for axes in _FLAT:
+            (first, *letters), now = axes, self.sizes
+            if not {*axes} <= {*now} or now[first] * max(now[k] for k in letters) < 3:
                 continue
             ones = {k: 1 for k in now if k in letters or (k == "H" and "D" in letters)}
-            count = int(np.prod([now[k] for k in axes]))
-            there, turned = ones | {"B": count}, ones | {"B": 1, letters[-1]: count}
+            count, least = int(np.prod([now[k] for k in axes])), 1 + (first == "V")
+            there, turned = ones | {first: count}, ones | {first: least, letters[-1]: count}
             own = self.fitted(**there) == now | there
             if own and self.fails(**there) and self.fails(**turned):
-                self.sizes, flat = now | there, axes
-                self.least("B")
+                self.sizes, flat[first] = now | there, axes
+                self.least(first)
         return flat
 
     def tile(self) -> None:
@@ -232,7 +246,8 @@ class Trials:
         for letter in "BTDF":
             for n in tiles if letter in self.sizes and self.right(letter, tiles[-1]) else ():
                 multiples = all(self.right(letter, m) for m in (n, 2 * n, 3 * n))
-                if multiples and self.fails(**{letter: n + 1}):
+                others = (n + 1, 2 * n + 1, 3 * n - 1)
+                if multiples and all(self.fails(**{letter: m}) for m in others):
                     self.edges = [(letter, n)]
                     self.said = f"right where {letter} is a multiple of {n}, wrong elsewhere"
                     return

@@ -9,7 +9,7 @@ from numixology.verify.conformance import STAGES, Textbook, make_case, truth_of
 from numixology.verify.conformance.bugs import AXES, edge_bugs
 
 SIZES = {"B": 3, "T": 4, "D": 10, "H": 5, "F": 7, "V": 9, "L": 3}
-LENGTHS = SIZES | {"BT": 12, "BTD": 120, "BTF": 84}
+LENGTHS = SIZES | {"BT": 12, "BTD": 120, "BTF": 84, "VD": 90, "FD": 70}
 
 
 def answers(backend, case):
@@ -37,7 +37,7 @@ TRIED = [(stage, axis) for stage in STAGES for axis in AXES if edge_bugs(stage, 
 def test_every_form_shows_beyond_its_edge_only(stage, axis) -> None:
     length = LENGTHS[axis]
     case = make_case(stage, "plain", 0, sizes=SIZES)
-    if axis == "V":
+    if axis in ("V", "VD"):
         case.inputs["ids"][...] = np.arange(12).reshape(3, 4) % 9
     edge = length - (3 if length > 9 else 1)
     assert [name for name, wrong in shown(case, axis, edge).items() if not wrong] == []

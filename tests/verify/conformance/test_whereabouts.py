@@ -165,6 +165,19 @@ def wrong_only_at_33(backend, inputs, ct, results):
         results["output"][...] += 1
 
 
+def weights_beyond_300(backend, inputs, ct, results):
+    weight = inputs["weight"].copy()
+    weight.reshape(-1)[300:] = 0
+    right = Textbook("float32")
+    results |= (
+        {"output": right.forward("linear", {**inputs, "weight": weight})}
+        if ct is None
+        else right.vjp("linear", {**inputs, "weight": weight}, ct)
+    )
+    if ct is not None:
+        results["weight"].reshape(-1)[300:] = 0
+
+
 def more_than_two_blocks(backend, inputs, ct, results):
     if ct is None and "blocks.2.mixer.norm.weight" in inputs:
         results["output"][...] = 0
@@ -221,6 +234,14 @@ def more_than_two_blocks(backend, inputs, ct, results):
             "right up to L = 2, wrong from L = 3 on",
             {"B": 1, "T": 1, "D": 1, "H": 1, "F": 1, "V": 2, "L": 3},
         ),
+        (
+            "linear",
+            weights_beyond_300,
+            {"B": 2, "T": 3, "D": 20, "F": 30},
+            [("FD", 300)],
+            "right up to 300 weights (F·D), wrong from 301 weights (F·D) on",
+            {"B": 1, "T": 1, "D": 1, "F": 301},
+        ),
         ("linear", whole_tiles_of_32, {"D": 70, "F": 3}, [], "", {"B": 1, "T": 1, "D": 1, "F": 1}),
     ],
 )
@@ -232,6 +253,27 @@ def test_sizes_shrink_to_where_the_failure_begins(stage, spoil, sizes, edges, sa
     first, *further = found.telling
     assert first == smallest
     assert len(further) == bool(edges) + (" on" in said)
+
+
+def test_what_depends_on_the_numbers_begins_at_no_size() -> None:
+    def cut_off(backend, inputs, ct, results):
+        if ct is None:
+            results["output"][np.abs(inputs["x"]) > 2.2] = 0
+
+    case = make_case("gelu", "plain", 3, "float32", {"B": 5, "T": 5, "D": 10})
+    found = shrunk(Planted(cut_off), case)
+    assert found.sizes["B"] * found.sizes["T"] * found.sizes["D"] > 5
+    assert (found.edges, found.said) == ([], "")
+
+
+def test_what_is_right_at_some_sizes_beyond_the_first_is_said_to_be() -> None:
+    def odd_beyond_32(backend, inputs, ct, results):
+        if ct is None and inputs["x"].shape[-1] > 32 and inputs["x"].shape[-1] % 2:
+            results["output"][...] += 1
+
+    case = make_case("gelu", "plain", 0, "float32", {"B": 1, "T": 1, "D": 101})
+    found = shrunk(Planted(odd_beyond_32), case)
+    assert found.said == "right up to D = 32, wrong at some sizes from D = 33 on"
 
 
 def test_what_a_backend_requires_is_obeyed() -> None:
@@ -313,6 +355,16 @@ def test_a_known_bug_that_shows_before_the_edge_is_not_named() -> None:
     assert "ids-from-4096" in found.bug or "ids-beyond-tiles-of-4096" in found.bug
 
 
+def test_what_is_right_by_chance_is_no_tile() -> None:
+    def by_chance(backend, inputs, ct, results):
+        n = inputs["x"].shape[-1]
+        if ct is None and n not in (8, 16, 24, 33, 128):
+            results["output"][...] += n not in (17, 23)
+
+    case = make_case("gelu", "plain", 0, "float32", {"B": 1, "T": 1, "D": 1})
+    assert tile(Planted(by_chance), case) == ([], "")
+
+
 def test_a_size_that_is_right_by_itself_is_no_tile() -> None:
     def right_at_128(backend, inputs, ct, results):
         if ct is None and inputs["x"].shape[-1] != 128:
@@ -359,6 +411,13 @@ def test_a_size_that_is_right_by_itself_is_no_tile() -> None:
             {"B": 7, "T": 3, "D": 1040},
             "columns-from-1024-zero",
             "right up to D = 1,024, wrong from D = 1,025 on",
+        ),
+        (
+            "linear",
+            weights_beyond_300,
+            {"B": 2, "T": 3, "D": 20, "F": 30},
+            "weights-from-300-weight-zero",
+            "right up to 300 weights (F·D), wrong from 301 weights (F·D) on",
         ),
     ],
 )

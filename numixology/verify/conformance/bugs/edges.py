@@ -26,6 +26,7 @@ __all__ = ["AXES", "edge_bugs"]
 AXES = {
     "B": "rows of the batch", "T": "tokens", "D": "columns", "F": "columns of F", "H": "heads",
     "V": "ids", "L": "blocks", "BT": "rows", "BTD": "numbers", "BTF": "numbers",
+    "VD": "numbers of the table", "FD": "weights",
 }  # fmt: skip
 
 _Start: TypeAlias = Callable[[int], int]  # where the error begins in an axis of that length
@@ -42,7 +43,8 @@ def edge_bugs(stage: str, axis: str, edge: int) -> list[Bug]:
     Args:
         stage: a key of :data:`.STAGES`.
         axis: a key of :data:`AXES`: a letter of the sizes of a case, or ``"BT"`` for the tokens of
-            all rows of the batch, ``"BTD"`` and ``"BTF"`` for all numbers of the output.
+            all rows of the batch, ``"BTD"`` and ``"BTF"`` for all numbers of the output, ``"VD"``
+            and ``"FD"`` for those of a weight.
         edge: the first index that is wrong; also the length of a tile.
 
     Returns:
