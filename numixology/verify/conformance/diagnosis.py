@@ -21,9 +21,9 @@ from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
 from .cases import Case, Truth
 from .contracts import contracts_of
-from .parts import part_bugs, parts_of
+from .parts import bugs_at_one_place, part_bugs, parts_of
 from .relations import related
-from .verdicts import LOADING, Diagnosis
+from .verdicts import LOADING, NEAREST, Diagnosis
 from .whereabouts import Trials, edges_of, place_of
 
 __all__ = ["Lineup", "diagnose"]
@@ -38,6 +38,8 @@ _LIKE = 0.5
 _CASES, _SMALL = 12, 20_000
 #: How many bugs are looked at closely though they are not near.
 _FEW = 3
+#: Lengths of the tiles that a row may be worked on in.
+_TILES = (4, 8, 16, 32, 64, 128)
 
 _NOTHING = Diagnosis("", "", 1.0, "", "", "")
 
@@ -83,11 +85,6 @@ class Lineup:
                 its = results.get(name)
                 if mine.fails or its is None or its.fails:
                     yield mine, its
-
-    def shows(self, bug: Bug) -> bool:
-        """Whether the bug shows in any number."""
-        known = [(one, self.results(bug, one).tensors) for one in self.cases]
-        return any(n not in each or each[n].fails for one, each in known for n in one.bounds)
 
     def unlike(self, bug: Bug, seen: Sequence[Answers]) -> float:
         """How unlike the sizes of the bug's errors are to those of the backend."""
@@ -242,11 +239,14 @@ class _Search:
         edges = [*(self.trials.edges if self.trials else ()), *edges_of(worst)]
         begin = [bug for axis, n in dict.fromkeys(edges) for bug in edge_bugs(self.stage, axis, n)]
         yield self._by_value(begin, self.smaller or self.seen[:1])
+        tiles = [bug for n in _TILES for bug in edge_bugs(self.stage, "D", n)]
+        yield self._by_value([bug for bug in tiles if "-tile-of-" in bug.name], self.seen)
+        yield self._by_value(bugs_at_one_place(worst.one.case, steady), self.seen)
         wrong = [one for each in self.seen for one in each.tensors.values() if one.fails]
         wrong.sort(key=lambda one: one.one.case.kind in ("huge", "tiny"))
         if said := related([one for one in wrong if np.isfinite(one.got).all()]):
             yield nearest._replace(description=said, by="relation")
-        yield self._by_breach([]) if self.broken else nearest
+        yield self._by_breach([]) if self.broken and nearest.distance > NEAREST else nearest
 
     def _by_value(self, bugs: Sequence[Bug], seen: Sequence[Answers]) -> Diagnosis:
         """The bug whose numbers come nearest, or the fewest that each explain some tensors."""
@@ -261,10 +261,11 @@ class _Search:
             return _NOTHING
         second, (score, raw) = "".join(one.bug.name for one in found[1:2]), found[0].rank()
         nearest = _named(found[0].bug, raw, second)
-        if score <= NEAR:
+        parts, left = _in_parts(found, seen) if score > _PART else (None, ["output"])
+        if score <= NEAR and left:  # one bug of all tensors, unless several explain more
             return nearest._replace(distance=raw if raw <= NEAR else score, by="value")
-        parts, complete = _in_parts(found, seen)
-        noisy = [(self.lineup.unlike(bug, seen), bug) for bug in bugs if bug.noisy and not complete]
+        enough = parts and (not left or ("output" not in left and "output" in found[0].fails))
+        noisy = [(self.lineup.unlike(bug, seen), bug) for bug in bugs if bug.noisy and not enough]
         return _alike(noisy, "size", parts or nearest)
 
     def _ranked(self, bugs: Sequence[Bug], seen: Sequence[Answers]) -> list[_Left]:
@@ -298,11 +299,11 @@ class _Search:
                 yield max((Judged(again, name, other[name]) for other in others), key=_severity)
 
     def _by_breach(self, bugs: Sequence[Bug]) -> Diagnosis:
-        """The one of some bugs that breaks the same promises, and shows in no number either."""
+        """The one of some bugs that breaks the same promises."""
         found = [
             (_apart(self.lineup.breaches(bug), self.broken), bug)
             for bug in bugs
-            if not bug.unsteady and (bug.family == "contracts" or not self.lineup.shows(bug))
+            if not bug.unsteady and bug.family in ("contracts", "storage")
         ]
         unknown = Diagnosis("broken-contract", self.broken[0], 0.0, "", "", "contract")
         asked = f'conform(my_backend, stages=["{self.stage}"], seeds=1, quick=True)'
@@ -368,10 +369,12 @@ def _apart(texts: Sequence[str], others: Sequence[str]) -> float:
     return (unlike(lambda text: re.split(r": | \(on ", text)[:1]) + unlike(str.split)) / 2
 
 
-def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosis | None, bool]:
-    """Few bugs that explain what fails, each of them some tensors, and whether that is enough.
+def _in_parts(
+    found: Sequence[_Left], seen: Sequence[Answers]
+) -> tuple[Diagnosis | None, list[str]]:
+    """Few bugs that explain what fails, each of them some tensors, and what they leave.
 
-    The output is, and otherwise all: some gradient looks like that of a bug by chance.
+    The output must be explained, or else nearly all: some gradient looks like a bug's by chance.
     """
     failing = [*found[0].fails]
     chosen, rest = list[tuple[_Left, list[str]]](), failing
@@ -381,10 +384,9 @@ def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosi
         if own := [name for name in one.explained(_PART) if name in rest]:
             chosen.append((one, own))
             rest = [name for name in rest if name not in own]
-    enough = not rest or ("output" in failing and "output" not in rest)
     most = 1 if "output" in rest else len(failing) // 2
-    if not chosen or (len(rest) > most and not enough):
-        return None, False
+    if not chosen or (len(rest) > most and not {"output"} <= {*failing} - {*rest}):
+        return None, failing
     (first, tensors), *others = sorted(chosen, key=lambda each: "output" not in each[1])
     said = [
         f"{_called(own, failing)}: {one.bug.description} ({one.bug.name})" for one, own in others
@@ -394,7 +396,7 @@ def _in_parts(found: Sequence[_Left], seen: Sequence[Answers]) -> tuple[Diagnosi
     said += ["the output is right"] if "output" in right else []
     said += ["the gradients are right"] if right and failing == ["output"] else []
     by, (_, raw) = _called(tensors, failing), first.rank(*tensors)
-    return _named(first.bug, raw, by=by)._replace(rest="; ".join(said)), enough
+    return _named(first.bug, raw, by=by)._replace(rest="; ".join(said)), rest
 
 
 def _called(tensors: Sequence[str], failing: Sequence[str]) -> str:

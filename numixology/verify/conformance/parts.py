@@ -3,8 +3,10 @@
 A network that is wrong as this one is wrong has no fault of its own: its parts have it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,16 @@ import numpy as np
 from ...array import Array
 from ...primitives import primitive
 from ...tensors import Tensor, leaf
+from ...text import ordinal
 from .bugs import Bug
 from .calling import asked
 from .cases import Case, fresh
 from .formats import FORMATS
 from .sizes import shape_of, sizes_in
-from .stages import FEED_FORWARDS, NETWORKS, STAGES, stage_of
+from .stages import FEED_FORWARDS, NETWORKS, STAGES, Inputs, stage_of
 from .textbook import Textbook
 
-__all__ = ["LAYERS", "part_bugs", "parts_of"]
+__all__ = ["LAYERS", "bugs_at_one_place", "part_bugs", "parts_of"]
 
 #: The stages that networks are made of.
 LAYERS = (
@@ -85,6 +88,59 @@ def part_bugs(adapter: Any, stage: str, offered: Sequence[str]) -> list[Bug]:
             Bug(title, said, "parts", (stage,), kind, formats, noisy=False, unsteady=False)
         )
     return found
+
+
+def bugs_at_one_place(case: Case, bugs: Sequence[Bug]) -> list[Bug]:
+    """The bugs of layers, each in one of a network's several layers of that kind.
+
+    A model has too many of them.
+
+    Args:
+        case: of the network.
+        bugs: of its parts.
+    """
+    if case.stage not in _PARTS or case.stage == "model":
+        return []
+    counting: _Counting = type("", (_Counting,), {name: _call(name) for name in LAYERS})(case.dtype)
+    counting.forward(case.stage, case.inputs)
+    found = []
+    for bug in bugs:
+        for layer in {*LAYERS} & {*bug.stages} if bug.family in _OF_LAYERS else ():
+            several = counting.calls[layer] if counting.calls[layer] > 1 else 0
+            for place in range(1, several + 1):
+                kind = type(bug.name, (_Counting,), {layer: _call(layer, place, bug)})
+                said = f"{bug.description}, in {ordinal(place)} {layer} alone"
+                name = f"{bug.name}-in-{layer}-{place}"
+                found.append(bug._replace(name=name, description=said, kind=kind))
+    return found
+
+
+#: The families of bugs that show in what a layer returns.
+_OF_LAYERS = ("normalization", "linear", "papers", "activations")
+
+
+class _Counting(Textbook):
+    """The textbook, which counts how often each of its layers is called."""
+
+    def run(self, stage: str, p: Inputs) -> Tensor:
+        """A stage, whose calls are counted from one."""
+        self.calls = Counter[str]()
+        return super().run(stage, p)
+
+
+def _call(layer: str, wrong: int = 0, bug: Bug | None = None) -> Callable[..., Tensor]:
+    """A layer that counts its calls, and has a bug at one of them."""
+
+    def method(self: _Counting, *args: Any) -> Tensor:
+        self.calls[layer] += 1
+        if bug and self.calls[layer] == wrong:
+            computes = getattr(bug.make(self.dtype, self.accumulation, self.order), layer)
+        else:
+            computes = partial(getattr(Textbook, layer), self)
+        result: Tensor = computes(*args)
+        return result
+
+    return method
 
 
 def _layer(stage: str, adapter: Any) -> Callable[..., Tensor]:

@@ -16,6 +16,7 @@ from .stages import STAGES
 __all__ = [
     "HEADINGS",
     "LOADING",
+    "NEAREST",
     "Comparison",
     "ConformanceReport",
     "Diagnosis",
@@ -132,7 +133,7 @@ class Diagnosis(NamedTuple):
         return not unknown
 
     def __str__(self) -> str:
-        if not self.by and self.distance >= _NOTHING:
+        if not self.by and self.distance >= NEAREST:
             return "no known bug comes near"
         known = "no bug" if self.bug == "broken-contract" else self.by
         share = 100 * (1 - self.distance)
@@ -166,7 +167,7 @@ _SAID = {
     "": "no known bug comes near; the nearest leaves {left} of the difference unexplained: {named}",
 }
 #: What leaves this share of a difference unexplained is not even worth mentioning.
-_NOTHING = 0.95
+NEAREST = 0.95
 
 
 class StageReport(NamedTuple):

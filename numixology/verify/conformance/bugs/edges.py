@@ -116,7 +116,7 @@ def _of_steps(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
     if (there.name, axis) == ("layer_norm", "D"):
         mean, variance = lambda s, f, x: f(before(x)), lambda s, f, x, h: s.mean(h * h)
         yield "not-in-statistics", {"mean": mean, "variance": variance}
-    if axis == "F" and there.name in FEED_FORWARDS.values():
+    if axis == "F" and there.name in (*FEED_FORWARDS.values(), "block", "model"):
         inner = of_output(_At("(B, T, F)", axis=axis, start=start).zero)
         yield "not-summed", {"activation": inner, "gated": inner}
     if (there.name, axis) == ("token_mix", "T") or (axis == "H" and there.name in _READ):
