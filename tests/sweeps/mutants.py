@@ -84,7 +84,7 @@ def trials(cases: Sequence[Prepared], names: Collection[str] = tuple(BUGS)) -> I
 def tried(bug: Bug, cases: Sequence[Prepared], lineup: Lineup) -> Trial:
     case = cases[0].case
     backend = bug.make(case.dtype, None, ORDER)
-    if bug.family in ("contracts", "storage") or bug.unsteady:
+    if bug.family in ("contracts", "memory", "storage") or bug.unsteady:
         report = examined(backend, cases, lineup)
         caught, found = report.outcome == "fail", report.diagnosis
     else:  # it breaks no promise, and trying them takes long

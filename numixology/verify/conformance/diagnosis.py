@@ -300,11 +300,12 @@ class _Search:
 
     def _by_breach(self, bugs: Sequence[Bug]) -> Diagnosis:
         """The one of some bugs that breaks the same promises."""
-        found = [
-            (_apart(self.lineup.breaches(bug), self.broken), bug)
-            for bug in bugs
-            if not bug.unsteady and bug.family in ("contracts", "storage")
-        ]
+        found = []
+        for bug in bugs:
+            if bug.family in ("contracts", "memory") and not bug.unsteady:
+                found.append((_apart(self.lineup.breaches(bug), self.broken), bug))
+                if not found[-1][0]:
+                    break  # to try the promises of a bug takes long
         unknown = Diagnosis("broken-contract", self.broken[0], 0.0, "", "", "contract")
         asked = f'conform(my_backend, stages=["{self.stage}"], seeds=1, quick=True)'
         lines = [f'print(*{asked}.stages[0].broken, sep="\\n")']

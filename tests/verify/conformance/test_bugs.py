@@ -22,10 +22,10 @@ def test_there_are_many_of_every_family() -> None:
     counts = {family: families.count(family) for family in families}
     assert len(BUGS) >= 400
     assert {*counts} == {
-        "activations", "contracts", "linear", "moving", "networks", "normalization",
+        "activations", "contracts", "linear", "memory", "moving", "networks", "normalization",
         "papers", "storage",
     }  # fmt: skip
-    assert min(counts.values()) >= 15
+    assert min(counts.values()) >= 8
 
 
 @pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
@@ -83,6 +83,12 @@ def test_every_stage_has_bugs_in_every_format(dtype) -> None:
         assert any(not bug.unsteady for bug in bugs_of(stage, dtype))
 
 
+def shows(lineup, bug) -> bool:
+    """Whether the bug shows in any number of any case."""
+    known = ((one, lineup.results(bug, one).tensors) for one in lineup.cases)
+    return any(n not in each or each[n].fails for one, each in known for n in one.bounds)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_bug_is_caught_in_float32(stage) -> None:
     lineup = Lineup(cases_for(stage, "float32", 1))
@@ -92,7 +98,7 @@ def test_every_bug_is_caught_in_float32(stage) -> None:
                 conform(bug.make("float32"), stages=[stage], seeds=1, quick=True).verdict == "fail"
             ), bug.name
         else:
-            assert lineup.shows(bug) or lineup.breaches(bug), bug.name
+            assert shows(lineup, bug) or lineup.breaches(bug), bug.name
 
 
 @pytest.mark.parametrize("stage", STAGES)

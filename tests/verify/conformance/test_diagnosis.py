@@ -157,7 +157,7 @@ def test_it_can_be_asked_by_itself() -> None:
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [(b.name, stage) for b in BUGS.values() if b.family == "contracts" for stage in b.stages],
+    [(b.name, b.stages[-1]) for b in BUGS.values() if b.family == "contracts"],
 )
 def test_the_lines_for_a_broken_contract_run(name, stage) -> None:
     (report,) = conform(BUGS[name].make("float32"), stages=[stage], seeds=1, quick=True).stages

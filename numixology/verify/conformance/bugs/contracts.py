@@ -161,6 +161,7 @@ BUGS = table("contracts", [
     *in_formats("gradients-in-{}", _result_in),
     ("cotangent-cut-to-one", lambda s, f, stage, p, ct: f(stage, p, np.clip(ct, -1, 1))),
     ("gradients-cut-to-one", lambda s, f, *a: {k: np.clip(g, -1, 1) for k, g in f(*a).items()}),
+]) + table("memory", [
     ("layer_norm linear", "forward"),
     ("backward-of-last-forward",
      {"forward": _saving, "vjp": lambda s, f, at, p, ct: f(at, {**p, **_saved(s, at, p)}, ct)}),
