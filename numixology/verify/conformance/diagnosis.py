@@ -41,6 +41,8 @@ _FEW = 3
 #: Lengths of the tiles that a row may be worked on in.
 _TILES = (4, 8, 16, 32, 64, 128)
 
+#: What is said of tensors that a diagnosis leaves unexplained.
+_UNKNOWN = "matches no known bug"
 _NOTHING = Diagnosis("", "", 1.0, "", "", "")
 
 
@@ -200,8 +202,12 @@ class _Search:
         if self.about and start and not start.kind.startswith("in "):
             self._shrink(Trials(self.adapter, start))
         bugs = bugs_of(self.stage, self.dtype)
-        for found in self._candidates(self.worst) if self.worst else [self._by_breach(bugs)]:
-            if found.by:
+        tried = self._candidates(self.worst) if self.worst else iter([self._by_breach(bugs)])
+        found = _NOTHING
+        for one in tried:
+            complete = one.by and _UNKNOWN not in one.rest
+            found = found if found.by and not complete else one
+            if complete:
                 break
         if self.worst and self.about and found.by != "contract":
             found = found._replace(code=_value_code(self.worst))
@@ -392,7 +398,7 @@ def _in_parts(
     said = [
         f"{_called(own, failing)}: {one.bug.description} ({one.bug.name})" for one, own in others
     ]
-    said += [f"{_called(rest, failing)} matches no known bug"] if rest else []
+    said += [f"{_called(rest, failing)} {_UNKNOWN}"] if rest else []
     right = {name for each in seen for name in each.tensors} - {*failing}
     said += ["the output is right"] if "output" in right else []
     said += ["the gradients are right"] if right and failing == ["output"] else []

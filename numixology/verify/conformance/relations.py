@@ -14,6 +14,7 @@ from ...array import Array, ignoring_fp_errors
 from .bounds import Judged
 from .calling import called
 from .cases import in_float64, truth_of
+from .formats import FORMATS, format_of
 from .sizes import sizes_in
 from .stages import NETWORKS, stage_of
 from .whereabouts import axes_of
@@ -25,6 +26,8 @@ _AXES = {"B": "the batch", "T": "the tokens", "V": "the ids"}
 _LEAST = 8
 #: Of how many cases a relation has to hold.
 _EXAMPLES = 2
+#: Rounding errors are a smaller share of the truth than this, in the direction of the truth.
+_ONE_SIDED = 0.4
 #: A relation leaves no more than this share of the difference unexplained.
 _SAME = 0.01
 
@@ -43,13 +46,25 @@ def related(wrong: Sequence[Judged]) -> str:
         those = [one for one in wrong if one.tensor == tensor][:_EXAMPLES]
         if sum(one.got.size for one in those) < _LEAST:
             continue
-        holding = [_holding(one) for one in those]
+        holding = [[*_holding(one), *_coarse(one)] for one in those]
         if common := [text for text in holding[0] if all(text in each for each in holding)]:
             said.setdefault(common[0], []).append(f"the {called(tensor)}")
     return "; ".join(
         f"{' and '.join(tensors)} {'is' if len(tensors) == 1 else 'are'} {text}"
         for text, tensors in said.items()
     )
+
+
+def _coarse(one: Judged) -> Iterator[str]:
+    """The format with fewer digits whose rounding makes errors of that size, of both signs."""
+    with ignoring_fp_errors():
+        wrong, true = one.got - one.true, one.true
+        share = one.far / np.sqrt((true * true).mean())
+        one_sided = abs(_ratio(wrong, true)) * np.sqrt((true * true).mean()) / one.far
+    for form in FORMATS.values():
+        finer = form.digits < format_of(one.one.case.dtype).digits - 2
+        if finer and form.unit / 8 <= share < form.unit and one_sided < _ONE_SIDED:
+            yield f"off by as much as rounding to {form.digits} digits does, as in {form.name}"
 
 
 def _holding(one: Judged) -> list[str]:

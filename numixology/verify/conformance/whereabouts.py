@@ -198,10 +198,12 @@ class Trials:
             lower = (self.fitted(**{letter: n})[letter] for n in range(size - 1, 0, -1))
             below, far = next((n for n in lower if n < size), 0), 2 * size + 1
             heads = self.sizes.get("H", 1) if letter == "D" else 1
-            if size < 3 * heads or not below or not self._with_other_numbers(letter, below):
+            if size < 3 * heads or not below or not (others := self._others_wrong(letter, below)):
                 continue
             axis = flat.get(letter, letter)
             right = [n for n in (size + 1, far) if not self.fails(**{letter: n})]
+            if len(right) == 2 and others < _SEEDS:  # one size alone, and that not always
+                continue
             if not self.edges:
                 beside = [n for n in (far, below) if n not in right]
                 self.telling += [self.fitted(**{letter: n}) for n in beside]
@@ -218,18 +220,18 @@ class Trials:
         self.said = " and ".join(said)
         return True
 
-    def _with_other_numbers(self, letter: str, below: int) -> bool:
-        """Whether other numbers are right below too, and some are wrong here.
+    def _others_wrong(self, letter: str, below: int) -> int:
+        """Of how many other numbers it is wrong here, if all are right below.
 
         What is wrong by its value is so anywhere, and a small part of a sum may not show.
         """
-        wrong = False
+        wrong = 0
         for seed in range(1, 1 + _SEEDS):
             again = Trials(self.adapter, self.case._replace(seed=self.case.seed + seed))
             again.sizes = self.sizes
-            wrong = wrong or bool(again.fails())
+            wrong += bool(again.fails())
             if again.fails(**{letter: below}):
-                return False
+                return 0
         return wrong
 
     def _flattened(self) -> dict[str, str]:

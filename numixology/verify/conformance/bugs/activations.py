@@ -9,7 +9,7 @@ from ..textbook import Textbook
 from .families import in_formats
 from .overrides import gradient_by, gradient_of, instead, output
 from .registry import Override, table
-from .steps import exponentials, silu_slope, whole
+from .steps import exponentials, in_format, silu_slope, whole
 
 __all__ = ["BUGS"]
 
@@ -93,6 +93,8 @@ BUGS = table("activations", [
     ("density-over-two-pi", lambda x, g: g + x * F.normal_pdf(x) / math.sqrt(2 * math.pi)),
     ("density-over-root-pi", lambda x, g: g + x * F.normal_pdf(x) * math.sqrt(2)),
     ("slope-at-the-output", lambda x, g: F.normal_cdf(y := x * g) + y * F.normal_pdf(y)),
+    *in_formats("normal-cdf-kept-in-{}",
+                lambda kind: lambda x, g: in_format(g, kind) + x * F.normal_pdf(x)),
     ("gelu_tanh", "gelu_tanh", instead),
     ("erf-for-tanh", F.gelu, "the form with tanh is computed with erf"),
     ("quick-gelu-for-tanh", _logistic(1.702), "the form with tanh is computed as x σ(1.702 x)"),
@@ -132,6 +134,8 @@ BUGS = table("activations", [
     ("slope-of-silu-at-the-output", lambda x, g: silu_slope(x * g)),
     ("output-for-sigmoid-in-slope", lambda x, g: (y := x * g) * (1 + x * (1 - y))),
     ("slope-overflows-to-the-left", lambda x, g: g + x * (e := F.exp(-x)) / ((1 + e) ** 2)),
+    *in_formats("sigmoid-kept-in-{}",
+                lambda kind: lambda x, g: (k := in_format(g, kind)) * (1 + x * (1 - k))),
     ("softmax", "softmax", _shifted_by),
     ("softmax-without-shift", lambda x: 0.0, "the maximum is not subtracted, and exp overflows"),
     ("softmax-shifted-by-maximum-of-tensor", lambda x: F.max(x).detach()),

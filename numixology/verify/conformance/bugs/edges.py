@@ -18,7 +18,7 @@ from ..stages import FEED_FORWARDS, NETWORKS, Inputs, Stage, stage_of
 from ..textbook import Textbook, straight_through
 from .overrides import of_output
 from .registry import Bug, Override, Row, table
-from .steps import constant, exponentials, within_tiles
+from .steps import constant, exponentials, tiles, variance_within
 
 __all__ = ["AXES", "edge_bugs"]
 
@@ -143,14 +143,14 @@ _SUMS: dict[str, Callable[[Callable[[Any], Any]], dict[str, Override]]] = {
 def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
     """What happens to tiles: a name that ends in their length, and how."""
 
-    def tiles(x: Tensor) -> list[Tensor]:
-        return [x[..., i : i + edge] for i in range(0, x.shape[-1], edge)]
-
     def joined(s: Textbook, f: Override, x: Tensor, *args: Any) -> Any:
-        return F.concatenate([f(tile, *args) for tile in tiles(x)], axis=-1)
+        return F.concatenate([f(tile, *args) for tile in tiles(x, edge)], axis=-1)
 
     def unscaled(s: Textbook, f: Override, x: Tensor) -> Tensor:
-        total = sum(s.total(exponentials(tile)) for tile in tiles(x))
+        tops = (F.max(x[..., : i + edge], -1, keepdims=True) for i in range(0, x.shape[-1], edge))
+        total = sum(
+            s.total(F.exp(tile - top)) for tile, top in zip(tiles(x, edge), tops, strict=True)
+        )
         y = s.store(exponentials(x) / total).detach()
         return straight_through(y, s.store(y * (x - s.total(x * y))))  # as a backward has it from y
 
@@ -158,10 +158,13 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
     if last.there and axis in ("B", "T", "BT") and _trained(there):
         yield "gradients-of-last", lambda f, p: last.where(f(p), f(_fixed(p)))
     if axis == "D" and there.name in _SUMS:
-        yield "sums-of-last", _SUMS[there.name](lambda x: tiles(x)[-1])
+        yield "sums-of-last", _SUMS[there.name](lambda x: tiles(x, edge)[-1])
     if (there.name, axis) == ("layer_norm", "D"):
         yield "statistics-of-each", {"normalized": joined}
-        yield "variance-within-each", {"variance": lambda s, f, x, h: within_tiles(s, x, edge)}
+        yield (
+            "variance-within-each",
+            {"variance": lambda s, f, x, h: variance_within(s, tiles(x, edge))},
+        )
     if (there.name, axis) == ("softmax", "D"):
         yield "softmax-of-each", {"softmax": joined}
         yield "not-rescaled-over-each", {"softmax": unscaled}

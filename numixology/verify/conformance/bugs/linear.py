@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 
 from .... import functional as F
-from ....tensors import Tensor
-from ..textbook import Textbook
+from ....tensors import Tensor, leaf
+from ..textbook import Textbook, straight_through
 from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import arguments, changed, gradient_by, of_output, part_of
 from .registry import Override, table
@@ -34,6 +34,12 @@ def _sums_in(parts: int, kind: str) -> Override:
     return product
 
 
+def _in_8_bits(weight: Tensor, axis: int | None) -> Tensor:
+    """Integers from -127 to 127 times a scale, with the gradient of the weight itself."""
+    scale = np.maximum(np.abs(weight.data).max(axis=axis, keepdims=True), 1e-300) / 127
+    return straight_through(leaf(np.round(weight.data / scale) * scale), weight)
+
+
 BUGS = table("linear", [
     ("linear", "product"),
     ("square-weight-not-transposed", lambda s, f, x, w: f(x, _transposed(w))),
@@ -48,6 +54,12 @@ BUGS = table("linear", [
     ("tail-of-tokens-zero", whole_rows, "the tokens beyond a multiple of four stay zero"),
     ("last-token-stays-zero", lambda y: y - kept_part(np.s_[-1:], np.s_[-1:])(y)),
     ("last-row-stays-zero", lambda y: y - kept_part(np.s_[-1:])(y)),
+    ("relu-in-the-epilogue", F.relu),
+    ("gelu-in-the-epilogue", F.gelu),
+    ("silu-in-the-epilogue", F.silu),
+    ("linear", "product", changed(1)),
+    ("weight-in-8-bits-by-its-largest-entry", lambda w: _in_8_bits(w, None)),
+    ("weight-in-8-bits-by-that-of-a-row", lambda w: _in_8_bits(w, -1)),
     ("linear", "linear", changed(2)),
     *each(MISREAD, "bias"),
     ("linear", "linear"),

@@ -117,6 +117,8 @@ BUGS = table("networks", [
     ("activation-of-product", lambda s, f, g, u: s.silu(g * u)),
     ("both-activated", lambda s, f, g, u: f(g, s.silu(u)), "w1 and w3 are activated"),
     ("up-missing", lambda s, f, g, u: s.silu(g), "the gate is not multiplied by w3(h)"),
+    ("up-plus-one", lambda s, f, g, u: f(g, u + 1), "one is added to w3(h)"),
+    ("gate-cut-to-seven", lambda s, f, g, u: f(F.minimum(g, 7.0), F.clip(u, -7.0, 7.0))),
     ("gate-and-up-added", lambda s, f, g, u: s.store(s.silu(g) + u)),
     *in_formats("gated-product-in-{}", lambda kind: lambda s, f, g, u: cast(
         cast(s.silu(g), kind) * cast(u, kind), kind)),
@@ -166,6 +168,8 @@ BUGS = table("networks", [
     ("tape-cut-between-blocks", lambda s, f, p, i, x: f(p, i, x.detach())),
     ("positions-added-before-every-block",
      lambda s, f, p, i, x: f(p, i, s.residual(x, p["position_embedding.weight"]) if i else x)),
+    ("embeddings-added-before-every-block", lambda s, f, p, i, x: f(p, i, s.residual(x, s.embedded(
+        p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])) if i else x)),
     *in_formats("stream-in-{}", output),
     *in_formats("stream-cast-to-{}", lambda kind: output(kind, cast)),
     ("norm-after-last-block", {"model": lambda s, f, p: s.store(s.normalized(f(p), 1e-5))}),

@@ -11,7 +11,7 @@ from ..textbook import Textbook, straight_through
 from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import arguments, changed, formula, gradient_by, output, part_of
 from .registry import Override, Row, table
-from .steps import cast, in_format, only, whole, within_tiles
+from .steps import cast, in_format, only, parts, variance_within, whole
 
 __all__ = ["BUGS"]
 
@@ -98,7 +98,9 @@ BUGS = table("normalization", [
     ("variance-not-divided-by-width", lambda s, f, x, h: s.total(h * h)),
     ("unbiased-variance", lambda s, f, x, h: s.total(h * h) / (x.shape[-1] - 1),
      "the variance divides by D - 1"),
-    ("variance-within-halves", lambda s, f, x, h: within_tiles(s, x, max(1, x.shape[-1] // 2))),
+    *((f"variance-within-{word}",
+       lambda s, f, x, h, n=n: variance_within(s, parts(x, n)))
+      for n, word in ((2, "halves"), (4, "quarters"), (8, "eighths"))),
     ("one-pass-variance", lambda s, f, x, h: F.relu(s.mean(x * x) - s.mean(x) ** 2),
      "the variance is E[x²] - E[x]², which cancels", "noisy"),
     *each(_padded(lambda n: -(-n // 4) * 4), "padding-to-a-multiple-of-four"),
@@ -156,6 +158,14 @@ BUGS = table("normalization", [
     ("variance-term-without-weight",
      lambda s, f, x, w, b, eps: (h := s.center(x)) * _rstd(s, x, eps) * w
      + h.detach() * s.rstd(s.variance(x, h), eps)),
+    ("mean-term-without-weight", lambda s, f, x, w, b, eps: (
+        (z := x * _rstd(s, x, eps)) - (h := s.normalized(x, eps).detach()) * s.mean(z * h)
+        ) * w - s.mean(z)),
+    ("layer_norm", "layer_norm"),
+    ("output-over-weight-for-normalized", lambda s, f, x, w, b, eps: straight_through(
+        y := f(x, w, b, eps), (h := (y / w).detach()) * w + b
+        + _backward(x * _rstd(s, x, eps), h, -1) * w.detach()),
+     "the backward takes y / weight for the normalized x, as if there were no bias"),
     ("layer_norm", "layer_norm", gradient_by(1)),
     ("weight-gradient-with-input", lambda s, f, x, w, b, eps: x * w),
     ("weight-gradient-with-centered-input", lambda s, f, x, w, b, eps: s.center(x) * w),

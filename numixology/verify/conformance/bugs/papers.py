@@ -5,9 +5,10 @@ import numpy as np
 from ....tensors import Tensor
 from ..stages import Inputs
 from ..textbook import Textbook
-from .families import GRADIENTS, MISREAD, each
+from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import changed, gradient_by, part_of
 from .registry import Override, table
+from .steps import in_format
 
 __all__ = ["BUGS"]
 
@@ -29,6 +30,10 @@ def _without_residual(s: Textbook, f: Override, p: Inputs, branch: Override) -> 
         return s.first_norm({**p, "x": branch(p, p["x"])})
     y: Tensor = branch(p, s.first_norm(p))
     return y
+
+
+def _over_rms(s: Textbook, x: Tensor, eps: float) -> Tensor:
+    return x * s.rstd(s.variance(x, x), eps)
 
 
 def _neighbors(x: Tensor, num_heads: int) -> Tensor:
@@ -84,12 +89,20 @@ BUGS = table("papers", [
     *((f"rms-eps-fixed-at1e{n}", lambda s, f, x, w, eps, n=n: f(x, w, 10.0**-n),
        f"eps is 1e-{n}, whatever it is told") for n in (5, 6, 8)),
     ("rms-weight-as-offset-to-one", lambda s, f, x, w, eps: f(x, 1 + w, eps)),
+    *in_formats("rms-normalized-in-{}", lambda kind: (
+        lambda s, f, x, w, eps: s.store(in_format(_over_rms(s, x, eps), kind) * w))),
     ("rms_norm", "rms_norm", changed(1)),
     *each(MISREAD, "rms-weight"),
     ("rms_norm", "rms_norm", gradient_by(0)),
     ("rms-gradient-without-mean-square",
      lambda s, f, x, w, eps: x * s.rstd(s.variance(x, x), eps).detach() * w,
      "the input's gradient treats the mean of the squares as a constant"),
+    ("rms-mean-term-without-weight",
+     lambda s, f, x, w, eps: (z := x * s.rstd(s.variance(x, x), eps).detach()) * w
+     - (h := _over_rms(s, x, eps).detach()) * s.mean(z * h)),
+    ("rms-gradient-with-output-for-normalized",
+     lambda s, f, x, w, eps: ((z := x * s.rstd(s.variance(x, x), eps).detach())
+     - (y := f(x, w, eps).detach()) * s.mean(z * y)) * w),
     ("rms_norm", "rms_norm", part_of(1)),
     *each(GRADIENTS, "rms-weight"),
     ("token_revert mixer_large", "token_revert"),

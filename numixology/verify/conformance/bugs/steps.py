@@ -12,7 +12,8 @@ from ..formats import format_of
 from ..textbook import Textbook, straight_through
 
 __all__ = ["cast", "chance", "constant", "exponentials", "in_buffer", "in_format", "kept_part",
-           "only", "silu_slope", "whole", "whole_rows", "within_tiles"]  # fmt: skip
+           "only", "parts", "silu_slope", "tiles", "variance_within", "whole",
+           "whole_rows"]  # fmt: skip
 
 
 def constant(x: Any) -> Any:
@@ -44,11 +45,21 @@ def silu_slope(y: Tensor) -> Tensor:
     return F.sigmoid(y) * (1 + F.clip(y, -1e3, 1e3) * F.sigmoid(-y))
 
 
-def within_tiles(s: Textbook, x: Tensor, length: int) -> Tensor:
-    """The variance within tiles of the last axis, without that between their means."""
-    tiles = [x[..., i : i + length] for i in range(0, x.shape[-1], length)]
-    h = F.concatenate([tile - s.mean(tile) for tile in tiles], axis=-1)
-    return s.total(h * h) / x.shape[-1]
+def tiles(x: Tensor, length: int) -> list[Tensor]:
+    """Parts of the last axis that have that length, but for the last."""
+    return [x[..., i : i + length] for i in range(0, x.shape[-1], length)]
+
+
+def parts(x: Tensor, number: int) -> list[Tensor]:
+    """So many parts of the last axis, or as many as it is long, of nearly one length."""
+    split = np.array_split(np.arange(x.shape[-1]), min(number, x.shape[-1]))
+    return [x[..., i[0] : i[-1] + 1] for i in split]
+
+
+def variance_within(s: Textbook, parts: list[Tensor]) -> Tensor:
+    """The variance within parts of a row, without that between their means."""
+    h = F.concatenate([one - s.mean(one) for one in parts], axis=-1)
+    return s.mean(h * h)
 
 
 def only(x: Tensor, mask: Array) -> Tensor:
