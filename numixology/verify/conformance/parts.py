@@ -109,7 +109,7 @@ def bugs_at_one_place(case: Case, bugs: Sequence[Bug]) -> list[Bug]:
             several = counting.calls[layer] if counting.calls[layer] > 1 else 0
             for place in range(1, several + 1):
                 kind = type(bug.name, (_Counting,), {layer: _call(layer, place, bug)})
-                said = f"{bug.description}, in {ordinal(place)} {layer} alone"
+                said = f"{bug.description}, in the {ordinal(place)} {layer} alone"
                 name = f"{bug.name}-in-{layer}-{place}"
                 found.append(bug._replace(name=name, description=said, kind=kind))
     return found

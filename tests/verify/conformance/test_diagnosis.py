@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from numixology import functional as F
 from numixology.verify.conformance import BUGS, Textbook, conform, diagnose, make_case
 from numixology.verify.conformance.bounds import prepare, prepared
 from numixology.verify.conformance.cases import in_float64
@@ -380,6 +381,54 @@ def test_garbage_is_no_pile_of_gradients_and_an_average_no_nan() -> None:
     found = diagnosed(Replaced(averaged), "gelu")
     assert found.bug != "nan-everywhere"
     assert "a row of the batch depends on the others" in str(found) or not found.by
+
+
+class Online(Textbook):
+    """A softmax over tiles of four, whose sum so far is not rescaled to a larger maximum."""
+
+    def softmax(self, x):
+        tops = [F.max(x[..., : i + 4], -1, keepdims=True) for i in range(0, x.shape[-1], 4)]
+        total = sum(self.total(F.exp(x[..., 4 * i : 4 * i + 4] - t)) for i, t in enumerate(tops))
+        return F.exp(x - tops[-1]) / total
+
+
+def test_what_happens_to_tiles_is_named_though_it_depends_on_the_numbers() -> None:
+    found = diagnosed(Online("float32"), "softmax")
+    assert (found.bug, found.by) == ("not-rescaled-over-each-tile-of-4", "the output")
+    assert found.description == "not rescaled over each tile of 4 columns"
+
+
+def test_several_bugs_that_explain_all_come_before_one_that_explains_most() -> None:
+    """The gradient of x of that bug is nearly that of the other, and no more."""
+
+    def spoil(stage, inputs, cotangent):
+        bug = BUGS["unbiased-variance"].make()
+        if cotangent is None:
+            return {"output": bug.forward(stage, inputs)}
+        found = bug.vjp(stage, inputs, cotangent)
+        return {**found, "bias": BUGS["norm-bias-gradient-negated"].make().vjp(
+            stage, inputs, cotangent)["bias"]}  # fmt: skip
+
+    found = diagnosed(Replaced(spoil), "layer_norm")
+    assert found.bug == "unbiased-variance"
+    assert "the gradient of bias: norm bias gradient negated" in found.rest
+
+
+def test_the_nearest_bug_is_said_beside_a_broken_promise() -> None:
+    class Both(BUGS["quick-gelu"].kind):
+        vjp = None
+
+        def forward(self, stage, inputs):
+            y = super().forward(stage, inputs)
+            if inputs["x"].flags.writeable:
+                inputs["x"][...] = 0
+            return y * (1 + 0.5 * np.tanh(y))
+
+    (stage,) = conform(Both("float32"), stages=["gelu"], seeds=1, quick=True).stages
+    assert "it writes into x" in stage.broken
+    assert stage.diagnosis.by == ""
+    assert stage.diagnosis.bug == "quick-gelu"
+    assert str(stage.diagnosis).startswith("no known bug comes near; the nearest leaves ")
 
 
 def test_answers_alone_are_diagnosed_too() -> None:

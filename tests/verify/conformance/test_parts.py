@@ -1,9 +1,10 @@
 """A network that is wrong as its parts are says so."""
 
+import numpy as np
 import pytest
 
 from numixology.verify.conformance import BUGS, Textbook, conform, make_case
-from numixology.verify.conformance.parts import LAYERS, part_bugs
+from numixology.verify.conformance.parts import LAYERS, bugs_at_one_place, part_bugs
 from numixology.verify.conformance.stages import NETWORKS
 
 
@@ -77,6 +78,36 @@ def test_what_is_put_together_is_the_network() -> None:
         for name, true in backend.vjp(stage, case.inputs, case.cotangent).items():
             assert abs(found[name] - true).max() < 1e-4, name
     assert part_bugs(backend, "gelu", LAYERS) == []
+
+
+class SecondNorm(Textbook):
+    """Its second LayerNorm divides by D - 1, and it offers no parts."""
+
+    stages = ("block",)
+
+    def first_norm(self, p):
+        return BUGS["unbiased-variance"].make(self.dtype).first_norm(p)
+
+
+def test_a_bug_in_one_layer_of_a_block_is_named_with_its_place() -> None:
+    found = conform(SecondNorm("float32"), seeds=1, quick=True).first_failure.diagnosis
+    assert (found.bug, found.by) == ("unbiased-variance-in-layer_norm-2", "value")
+    assert found.description == "the variance divides by D - 1, in the 2nd layer_norm alone"
+
+
+def test_a_bug_has_one_place_for_every_layer_of_its_kind() -> None:
+    bugs = [BUGS["unbiased-variance"], BUGS["bias-twice"], BUGS["weight-overwritten"]]
+    names = [bug.name for bug in bugs_at_one_place(make_case("feed_forward"), bugs)]
+    assert names == ["bias-twice-in-linear-1", "bias-twice-in-linear-2"]
+    assert bugs_at_one_place(make_case("model"), bugs) == []
+    assert bugs_at_one_place(make_case("linear"), bugs) == []
+    case = make_case("feed_forward")
+    backends = [Textbook(), *(bug.make() for bug in bugs_at_one_place(case, bugs))]
+    true, first, second = (
+        one.vjp(case.stage, case.inputs, case.cotangent)["linear2.bias"] for one in backends
+    )
+    np.testing.assert_allclose(first, true)
+    np.testing.assert_allclose(second, 2 * true)
 
 
 def test_a_backend_without_parts_has_none_to_blame() -> None:

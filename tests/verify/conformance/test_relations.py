@@ -62,6 +62,12 @@ def right(stage, inputs, **changed):
             "the output is right for x moved down by one along the columns",
         ),
         (
+            "gelu",
+            "output",
+            lambda y, i: y * (1 + 0.002 * (-1.0) ** np.arange(y.shape[-1])),
+            "the output is off by as much as rounding to 8 digits does, as in bfloat16",
+        ),
+        (
             "swiglu_feed_forward",
             "norm.bias",
             lambda g, i: g["norm.weight"],
@@ -76,6 +82,11 @@ def test_a_relation_is_said(stage, tensor, change, said) -> None:
     assert (found.by, found.description) == ("relation", said)
     assert str(found) == f"no known bug comes near, but {said}"
     assert not found.named
+
+
+def test_an_error_of_one_sign_is_not_one_of_rounding() -> None:
+    backend = Changed("output", lambda y, i: y * (1 + 0.002 * np.abs(np.cos(1e3 * y))))
+    assert conform(backend, stages=["gelu"], seeds=1, quick=True).first_failure.diagnosis.by == ""
 
 
 def test_a_few_numbers_show_no_relation() -> None:
