@@ -238,7 +238,7 @@ class Trials:
         """By their first letter, axes of which the product of the sizes matters, all along it."""
         flat = {}
         for axes in _FLAT:
-            (first, *letters), now = axes, self.sizes
+            first, letters, now = axes[0], axes[1:], self.sizes
             if not {*axes} <= {*now} or now[first] * max(now[k] for k in letters) < 3:
                 continue
             ones = {k: 1 for k in now if k in letters or (k == "H" and "D" in letters)}
