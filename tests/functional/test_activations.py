@@ -229,9 +229,17 @@ def test_the_two_gelus_differ_by_less_than_a_thousandth():
     assert 4e-4 < gap < 5e-4
 
 
-@pytest.mark.parametrize("word", ["exact", None, True, "Tanh"])
-def test_gelu_knows_two_words(word):
-    with pytest.raises(ArgumentError, match=r"approximate is 'none' or 'tanh': got .*; use one"):
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [
+        ("exact", "use one of them"),
+        (None, "did you mean 'none'"),
+        (True, "use one of them"),
+        ("Tanh", "did you mean 'tanh'"),
+    ],
+)
+def test_gelu_knows_two_words(word, instead):
+    with pytest.raises(ArgumentError, match=f"approximate is 'none' or 'tanh': got .*; {instead}"):
         F.gelu(nx.tensor([1.0]), approximate=word)
 
 

@@ -223,7 +223,15 @@ def test_outputs_that_are_lists(loss):
         loss([[0.0, 1.0]], [0])
 
 
-@pytest.mark.parametrize("word", ["average", None, "Mean", 1])
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [
+        ("average", "use one of them"),
+        (None, "did you mean 'none'?"),
+        ("Mean", "did you mean 'mean'?"),
+        (1, "use one of them"),
+    ],
+)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -232,10 +240,8 @@ def test_outputs_that_are_lists(loss):
         lambda r: F.mse_loss(np.zeros(2), np.zeros(2), r),
     ],
 )
-def test_unknown_reductions(loss, word):
+def test_unknown_reductions(loss, word, instead):
     with pytest.raises(ArgumentError) as caught:
         loss(word)
-    assert str(caught.value) == (
-        f"reduction is 'mean', 'sum' or 'none': got {word!r}; use one of them"
-    )
+    assert str(caught.value) == f"reduction is 'mean', 'sum' or 'none': got {word!r}; {instead}"
     assert isinstance(caught.value, ValueError)
