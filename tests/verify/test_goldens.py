@@ -119,7 +119,7 @@ def test_what_only_moves_numbers_is_exact(stage, all_goldens) -> None:
 def test_the_check_reports_the_worst_of_every_stage_and_tensor(all_goldens, monkeypatch) -> None:
     monkeypatch.setattr(suite, "CASES", ())
     monkeypatch.setattr(suite, "_module_cases", lambda: iter(()))
-    monkeypatch.setattr(suite, "COMPOSITIONS", ())
+    monkeypatch.setattr(suite, "COMPOSITIONS", {})
     found = {(r.group, r.what): r for r in results() if r.group.startswith("golden")}
     assert len(found) == len({(g.stage, g.name) for g in all_goldens})
     for (stage, name), group in {
@@ -212,7 +212,7 @@ def test_a_result_that_is_no_number_fails(bad, monkeypatch) -> None:
 def test_what_the_check_says_about_damage_and_about_errors(monkeypatch) -> None:
     monkeypatch.setattr(suite, "CASES", ())
     monkeypatch.setattr(suite, "_module_cases", lambda: iter(()))
-    monkeypatch.setattr(suite, "COMPOSITIONS", ())
+    monkeypatch.setattr(suite, "COMPOSITIONS", {})
     monkeypatch.setattr(goldens, "_shipped", lambda: "{")
     last = list(results())[-1]
     assert last.group == "golden values"
