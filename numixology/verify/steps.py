@@ -372,12 +372,12 @@ _ANALYTIC = (
     _named(
         np,
         "append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to "
-        "choose column_stack compress concat concatenate copy cross delete diag diagflat "
-        "diagonal diff dsplit dstack ediff1d expand_dims extract flip fliplr flipud gradient "
-        "hsplit hstack insert kron linspace matrix_transpose meshgrid moveaxis pad permute_dims "
-        "poly polyadd polyder polyint polymul polysub polyval ravel repeat reshape resize roll "
-        "rollaxis rot90 select split squeeze stack swapaxes take take_along_axis tile trace "
-        "transpose trapezoid tril triu unstack vander vsplit vstack where",
+        "choose column_stack concat concatenate copy cross delete diag diagflat diagonal diff "
+        "dsplit dstack ediff1d expand_dims flip fliplr flipud gradient hsplit hstack insert kron "
+        "linspace matrix_transpose meshgrid moveaxis pad permute_dims poly polyadd polyder "
+        "polyint polymul polysub polyval ravel repeat reshape resize roll rollaxis rot90 select "
+        "split squeeze stack swapaxes take take_along_axis tile trace transpose trapezoid tril "
+        "triu unstack vander vsplit vstack where",
     )
     | _named(
         np.linalg,
@@ -635,11 +635,13 @@ _RULES: dict[Any, Callable[..., Any]] = {
     np.argsort: _place,
     np.argwhere: _zeros,
     np.bincount: lambda y, x, weights=None, minlength=0: np.bincount(x, _step(weights), minlength),
+    np.compress: lambda y, condition, a, axis=None: np.compress(_value(condition), _step(a), axis),
     np.corrcoef: _corrcoef,
     np.count_nonzero: _zeros,
     np.cov: _cov,
     np.digitize: _search,
     np.empty_like: lambda y, x, *, dtype=None, shape=None: 0.0,
+    np.extract: lambda y, condition, arr: np.extract(_value(condition), _step(arr)),
     np.flatnonzero: _zeros,
     np.full_like: lambda y, x, fill, *, dtype=None, shape=None: _step(fill),
     np.imag: lambda y, x: 0.0,
@@ -805,9 +807,16 @@ class Step(np.ndarray[Any, Any]):
         """Sort in place."""
         self[...] = np.sort(self, *arguments, **options)
 
+    @property
+    def flat(self) -> Any:
+        """The entries in a row, in the same memory, so that they can be assigned to."""
+        row = self.reshape(-1)
+        if not np.shares_memory(row, self):
+            raise NotCarried("flat of what is not contiguous")
+        return row
+
     real: Any = property(lambda self: self)
     imag: Any = property(lambda self: np.zeros_like(self))
-    flat: Any = property(lambda self: np.reshape(self, -1, copy=False))
     argmax, argmin = _by(np.argmax), _by(np.argmin)
     argpartition, argsort, dot = _by(np.argpartition), _by(np.argsort), _by(np.dot)
     nonzero, round, searchsorted = _by(np.nonzero), _by(np.round), _by(np.searchsorted)
