@@ -14,7 +14,7 @@ from .printing import bar, progress, say, show, write
 
 _BACKENDS = "numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)"
 
-_NEW = "write an adapter to start from; after torch, one for a module of torch"
+_NEW = "write an adapter to start from; after torch or jax, one for code of that library"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

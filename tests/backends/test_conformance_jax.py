@@ -13,7 +13,7 @@ from support import refused
 from numixology.errors import ArgumentError, DTypeError, StateDictError
 from numixology.verify.conformance import STAGES, conform, make_case
 from numixology.verify.conformance.adapter import Declaration
-from numixology.verify.conformance.adapters import load
+from numixology.verify.conformance.adapters import load, template
 from numixology.verify.conformance.adapters.jax import PROFILE, Jax, jax_function
 from numixology.verify.conformance.memory import LAYOUTS
 from numixology.verify.conformance.stages import NETWORKS
@@ -215,3 +215,11 @@ def test_the_examples() -> None:
     found = doctest.testmod(adapters, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert found.attempted > 5
     assert not found.failed
+
+
+def test_the_file_to_start_from_passes(tmp_path) -> None:
+    path = tmp_path / "my_block.py"
+    path.write_text(template("jax"), "utf-8")
+    report = conform(load(str(path)), seeds=1, quick=True)
+    assert [one.stage for one in report.stages if one.outcome != "not covered"] == ["block"]
+    assert report.verdict == "pass"

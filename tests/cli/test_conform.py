@@ -206,8 +206,8 @@ def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> Non
         ("--json --quiet", "not allowed with argument"),
         ("numpy64 --list", "--list looks at no backend"),
         (
-            "jax --new mine.py",
-            "an adapter to start from for it: got jax; leave it out, or ",
+            "numpy64 --new mine.py",
+            "an adapter to start from for it: got numpy64; leave it out, or ",
         ),
         ("--new mine.py --stage gelu", "--new looks at no backend"),
         ("--html no/such/folder/page.html", "--html names a file in a folder"),

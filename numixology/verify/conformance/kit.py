@@ -37,6 +37,10 @@ Progress = Callable[[str, float], None]
 _SMALL = 4096
 
 
+#: The share of a stage's time after which all cases are asked; promises and a diagnosis follow.
+_ASKED = 0.7
+
+
 class Plan(NamedTuple):
     """Which cases a backend is asked, and how often.
 
@@ -121,7 +125,7 @@ def _stage(
         once = about.rounds == "once"
         for i, one in enumerate(in_groups(cases, about.accumulation, once), 1):
             yield one
-            tick(i / len(cases))
+            tick(_ASKED * i / len(cases))
 
     found = _found(adapter, judged())
     if "H" not in about.requires and found.refuses_other_heads():

@@ -87,7 +87,7 @@ class Backend(pytest.Collector):
         if rows:
             said, code = failure_of(report)
             heads = ("farthest off at", "is", "truly", "error", "bound", "ratio")
-            table = columns(heads, rows, "<>>>>>"), "error and bound in units of rounding"
+            table = columns(heads, rows, "<>>>>>"), "error and bound in units of rounding error"
             return "\n".join(("beyond the bound", *table, *said, code))
         if compared:
             return ""

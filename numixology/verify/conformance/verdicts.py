@@ -296,8 +296,8 @@ class ConformanceReport(NamedTuple):
         failing = [line for one in self.stages if one.outcome == "fail" for line in _failure(one)]
         rows = rows_of(self)
         table = ["", columns(HEADINGS, rows, "<<>>><", 80)] if rows else []
-        unit = f"error in units of rounding, of which one is 2^-{format_of(self.dtype).digits}"
-        legend = ["", "ratio is error / bound, and above 1 fails", unit, _DETECTS] if rows else []
+        unit = f"errors are in units of rounding error (1 = 2^-{format_of(self.dtype).digits})"
+        legend = ["", "ratio is error / bound; above 1 fails", unit, _DETECTS] if rows else []
         notes = [filled(text) for text in notes_of(self)]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
         return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
@@ -385,7 +385,7 @@ def _failure(one: StageReport) -> list[str]:
 
 #: Of the table.
 HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
-_DETECTS = "detects: the least error that is caught, relative to the largest entry"
+_DETECTS = "detects: the smallest error that would be caught, relative to the largest entry"
 
 
 def rows_of(report: ConformanceReport) -> list[tuple[str, ...]]:

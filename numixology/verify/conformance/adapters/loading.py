@@ -81,7 +81,8 @@ def template(library: str = "") -> str:
     """The text of an adapter that works for one stage, to be filled in.
 
     Args:
-        library: ``"torch"`` for one of a module; by default, of functions on NumPy's arrays.
+        library: ``"torch"`` for one of a module, ``"jax"`` for one of a function; by default, of
+            functions on NumPy's arrays.
 
     Returns:
         A Python file.
@@ -97,8 +98,8 @@ def template(library: str = "") -> str:
         >>> conform(names["adapter"], stages=["silu"], quick=True).verdict
         'pass'
     """
-    if library not in ("", "torch"):
-        instead = "leave it out, or use torch"
+    if library not in ("", "torch", "jax"):
+        instead = "leave it out, or use torch or jax"
         raise ArgumentError("there is an adapter to start from for it", library, instead)
     name = f"{library}_starter.txt" if library else "starter.txt"
     return (files(__package__) / name).read_text("utf-8")
