@@ -438,7 +438,7 @@ def moving(call: Callable[[Any], Any], u: np.ndarray, h: float = 1e-6) -> list[A
 
 def agree(found: Any, slope: np.ndarray) -> bool:
     """Also what was escaped by ``np.asarray`` or a list has its step still."""
-    own = np.imag(0 if found is None else plain(found)) / H
+    own = np.imag(np.asarray(0 if found is None else plain(found), complex)) / H
     return bool((np.isclose(own, slope, 1e-5, 1e-5) | ~np.isfinite(slope)).all())
 
 
