@@ -135,7 +135,7 @@ def test_a_failure_in_words() -> None:
     assert " ".join("\n".join(lines).split()).endswith(f"Not covered: {', '.join(missing)}")
     assert [line for line in lines if len(line) > 80] == []
     for note in (
-        "error in units of rounding, of which one is 2^-24",
+        "errors are in units of rounding error (1 = 2^-24)",
         "layer_norm: two calls differ",
         "linear: a zero output would have passed too",
         "silu: 1 tensor beyond the bound as the profile tails says",
