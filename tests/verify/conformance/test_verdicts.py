@@ -179,7 +179,7 @@ def test_a_network_that_fails_as_its_part_does_has_no_lines_to_paste() -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_the_unit_is_named(dtype) -> None:
     exponent = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype]
-    assert f"of which one is 2^-{exponent}\n" in str(report(PASS)._replace(dtype=dtype))
+    assert f"(1 = 2^-{exponent})\n" in str(report(PASS)._replace(dtype=dtype))
 
 
 def test_everything_covered_is_said_too() -> None:
