@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ... import nn
 from ...checks import positive
 from ..cost.closed_forms import ClosedForm, closed_form, value
-from ..cost.comparison import CostComparison, compare
+from ..cost.comparison import compare
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
@@ -194,31 +194,29 @@ def _growth(title: str, numbers: list[int], full: int) -> Bars:
     return Bars(title, tuple(bars), full=full)
 
 
-def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
+def ratio_scene(hidden_dim: int = 768) -> Scene:
     """The guide's chart of attention to mixer, redrawn: in FLOPs, and in its own mixed units.
 
     Args:
         hidden_dim: D, the number of features.
-        num_heads: H, a divisor of D, for what is counted.
 
     Returns:
-        A :class:`.Scene` of a chart and a table.
+        A :class:`.Scene` of a chart.
 
     Raises:
-        ArgumentError, ShapeError: sizes that do not fit.
+        ArgumentError: D is not a positive integer.
 
     Source: guide, Performance Scaling Chart.
 
     Example:
         >>> import numixology as nx
-        >>> chart = nx.explain.draw("ratio").panels[0]
-        >>> for series in chart.series:
+        >>> for series in nx.explain.draw("ratio").panels[0].series:
         ...     print(series.name, min(series.values), max(series.values))
         FLOPs: D + T/2 832.0 4864.0
         the guide's mixed units: (4D + 2T)/8 416.0 2432.0
     """
-    found = [compare(num_tokens, hidden_dim, num_heads) for num_tokens in _RATIO_LENGTHS]
-    series = (
+    found = [compare(num_tokens, hidden_dim, 1) for num_tokens in _RATIO_LENGTHS]
+    curves = (
         Series("FLOPs: D + T/2", tuple(one.leading_ratio for one in found)),
         Series("the guide's mixed units: (4D + 2T)/8", tuple(one.mixed_units for one in found)),
     )
@@ -226,30 +224,10 @@ def ratio_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
         "a straight line in T that does not begin at zero, which logarithmic axes bend; nowhere "
         "near 1"
     )
-    header = ("T", "FLOPs", "counted", "mixed units", "blocks")
-    rows = tuple(_ratios(one) for one in found)
-    return Scene(
-        f"Attention / mixer, D = {hidden_dim}",
-        "Two curves over the length: the ratio in FLOPs, and half of that in the guide's units.",
-        (
-            Chart(
-                "Attention / mixer",
-                "T",
-                tuple(map(float, _RATIO_LENGTHS)),
-                "times",
-                series,
-                log_x=True,
-                log_y=True,
-                note=note,
-            ),
-            Table("The same in numbers", header, rows, ">>>>>", f"counted with H = {num_heads}"),
-        ),
-    )
-
-
-def _ratios(one: CostComparison) -> tuple[str, ...]:
-    counted = (one.leading_ratio, one.ratio, one.mixed_units)
-    return (str(one.num_tokens), *(f"{n:,.0f}" for n in counted), f"{one.block_ratio:.2f}")
+    title, lengths = "Attention / mixer", tuple(map(float, _RATIO_LENGTHS))
+    chart = Chart(title, "T", lengths, "times", curves, log_x=True, log_y=True, note=note)
+    about = "Two curves over the length: the ratio in FLOPs, and half of that in the guide's units."
+    return Scene(f"{title}, D = {hidden_dim}", about, (chart,))
 
 
 # A closed form, as tables

@@ -24,7 +24,7 @@ from ...tensors import Tensor
 from ...text import counted
 from ...transforms import jacobian
 from ..dependence import alternating, cross_token_jacobian
-from ..drawing.panels import OMITTED, Cell, Grid, Lines, Row, Table
+from ..drawing.panels import OMITTED, Cell, Grid, Lines, Row
 from ..drawing.scene import Scene
 from .limits import within
 from .mixing import MOST_CHARACTERS, chunk_rows, feature_names, few
@@ -56,31 +56,27 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     """Where each chunk goes: from place i to iT mod (N - 1), among N = T·H.
 
     Returns:
-        A :class:`.Scene`: the chunks before and after, and a table of what was found beside the
-        formula.
+        A :class:`.Scene`: the chunks before and after.
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.draw("shuffle", num_tokens=2, num_heads=2).panels[2].rows)
-        (('0', '0', '0', '0'), ('1', '0', '1', '2'), ('2', '1', '0', '1'), ('3', '1', '1', 'stays'))
+        >>> print(nx.explain.panel_text(nx.explain.draw("shuffle").panels[1]))
+        After
+          Token 0: [0,2]
+          Token 1: [4,1]
+          Token 2: [3,5]
+        <BLANKLINE>
+          Chunk i is at place 3i mod 5; the last stays.
     """
-    within(_MOST_CHUNKS, num_tokens=num_tokens, num_heads=num_heads)
-    after = _mixed_chunks(num_tokens, num_heads)  # (T, H)
-    T, H, N = num_tokens, num_heads, after.size
-    places = np.argsort(after.ravel())
-    rows = [
-        (str(i), str(i // H), str(i % H), "stays" if i == place == N - 1 else str(place))
-        for i, place in enumerate(places.tolist())
-    ]
-    header = ("chunk", "token", "head", "goes to")
-    note = f"Chunk i goes to {T}i mod {N - 1}; the last stays." if N > 1 else "The only chunk."
+    T, H, N = num_tokens, num_heads, num_tokens * num_heads
+    within(_MOST_CHUNKS, num_tokens=T, num_heads=H)
+    note = f"Chunk i is at place {T}i mod {N - 1}; the last stays." if N > 1 else "The only chunk."
     panels = (
         _grid("Before", np.arange(N).reshape(T, H), H, _numbers(N)),
-        _grid("After", after, H, _numbers(N)),
-        Table("Where each chunk goes", header, tuple(rows), ">>>>", note),
+        _grid("After", _mixed_chunks(T, H), H, _numbers(N), note=note),
     )
     title = f"The perfect shuffle: T = {counted(T, 'token')} of H = {counted(H, 'chunk')}"
-    about = "The chunks of every token before mixing and after it, and the place of each."
+    about = "The chunks of every token before mixing and after it."
     return Scene(title, about, panels)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from ...functional.mixing import head_dim
 from ...tensors import Tensor, tensor
 from ...text import counted
-from ..drawing.panels import OMITTED, Cell, Grid, Row, Table
+from ..drawing.panels import OMITTED, Cell, Grid, Row
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
 from .mixing import few
@@ -66,23 +66,17 @@ def strides_scene(
     """What the mixer's reshapes and its permutation do in memory: strides, places and copies.
 
     Returns:
-        A :class:`.Scene`: a table of shapes and strides, and the places in memory that are read.
+        A :class:`.Scene` of one grid: the places in memory that each reads, in its own order.
 
     Source: guide, Memory Optimization.
 
     Example:
         >>> import numixology as nx
-        >>> print(nx.explain.panel_text(nx.explain.draw("strides").panels[0]))
-        Shape and strides
-          tensor   shape         strides        contiguous
-          -------  ------------  -------------  ----------
-          x        (2, 4, 8)     (32, 8, 1)     yes
-          cut      (2, 4, 4, 2)  (32, 8, 2, 1)  yes
-          swapped  (2, 4, 4, 2)  (32, 2, 8, 1)  no
-          copied   (2, 4, 4, 2)  (32, 8, 2, 1)  yes
-          flat     (2, 16, 2)    (32, 2, 1)     yes
-        <BLANKLINE>
-          A stride is how far apart in memory two neighbors along an axis lie, counted in numbers.
+        >>> for row in nx.explain.draw("strides").panels[0].rows[:3]:
+        ...     print(row.name, [cell.label for chunk in row.chunks for cell in chunk][:4])
+        x (32, 8, 1) ['0', '1', '2', '3']
+        cut (32, 8, 2, 1) ['0', '1', '2', '3']
+        swapped (32, 2, 8, 1) ['0', '1', '8', '9']
     """
     within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
     x = tensor(np.arange(float(batch * num_tokens * hidden_dim)))
@@ -93,28 +87,19 @@ def strides_scene(
     copied = swapped.contiguous()
     flat = copied.view(batch, num_heads * num_tokens, d)
     named = {"x": x, "cut": cut, "swapped": swapped, "copied": copied, "flat": flat}
-    table = Table(
-        "Shape and strides",
-        ("tensor", "shape", "strides", "contiguous"),
-        tuple(
-            (name, str(one.shape), str(one.stride()), "yes" if one.is_contiguous() else "no")
-            for name, one in named.items()
-        ),
-        "<<<<",
-        "A stride is how far apart in memory two neighbors along an axis lie, counted in numbers.",
-    )
     places = Grid(
         "The first places in memory that each reads",
         tuple(_places(name, one, hidden_dim, d) for name, one in named.items()),
         "flat",
-        note=(
+        note="Behind each name are its strides, counted in numbers. "
+        + (
             "With one head or one token nothing moves, and nothing need be copied."
             if swapped.is_contiguous()
             else "After the swap x's memory is read in jumps; the copy lies in order again."
         ),
     )
-    about = "Shape, strides and memory of the tensors that a mixer makes before it merges."
-    return Scene("Which lines copy", about, (table, places))
+    about = "Strides and memory of the tensors that a mixer makes before it merges."
+    return Scene("Which lines copy", about, (places,))
 
 
 def _token(b: int, t: int | None) -> Cell:
@@ -128,4 +113,5 @@ def _places(name: str, x: Tensor, hidden_dim: int, d: int) -> Row:
     places = np.array(x.stride()) @ np.array(indices)
     tokens = x.data[indices].astype(int) // hidden_dim
     cells = [Cell(*pair) for pair in zip(map(str, places.tolist()), tokens.tolist(), strict=True)]
-    return Row(name, tuple(tuple(cells[i : i + d]) for i in range(0, len(cells), d)))
+    chunks = (cells[i : i + d] for i in range(0, len(cells), d))
+    return Row(f"{name} {x.stride()}", tuple(map(tuple, chunks)))

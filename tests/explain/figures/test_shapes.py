@@ -65,29 +65,26 @@ def tensors(T, D, H, B):
 @given(T=SMALL, H=st.integers(1, 5), d=st.integers(1, 4), B=st.integers(1, 3))
 def test_strides_and_places_are_those_of_numpy(T, H, d, B) -> None:
     D = H * d
-    table, places = strides_scene(T, D, H, batch=B).panels
+    (places,) = strides_scene(T, D, H, batch=B).panels
     arrays = tensors(T, D, H, B)
-    for row, place, (name, array) in zip(table.rows, places.rows, arrays.items(), strict=True):
+    for place, (name, array) in zip(places.rows, arrays.items(), strict=True):
         strides = tuple(step // array.itemsize for step in array.strides)
-        in_order = "yes" if array.flags.c_contiguous else "no"
-        assert row[0] == name == place.name
-        assert row[1] == str(array.shape)
+        assert place.name.startswith(f"{name} (")
         if 1 not in array.shape:  # the stride of an axis of length 1 says nothing
-            assert row[2] == str(strides)
-        assert row[3] == in_order
+            assert place.name == f"{name} {strides}"
         values = array.reshape(-1)[:10].astype(int)
         own = values if np.shares_memory(array, arrays["x"]) else np.arange(len(values))
         assert labels(place) == [str(one) for one in own]
         tokens = [cell.group for chunk in place.chunks for cell in chunk]
         assert tokens == [int(one) // D for one in values]
-        assert f"{name}:" in panel_text(places)
+        assert f"{place.name}:" in panel_text(places)
 
 
 @pytest.mark.parametrize("sizes", [(1, 10, 2), (5, 10, 1)])
 def test_with_one_token_or_one_head_nothing_is_copied(sizes) -> None:
-    _, places = strides_scene(*sizes).panels
+    (places,) = strides_scene(*sizes).panels
     assert "nothing moves" in places.note
-    assert "nothing moves" not in strides_scene(3, 10, 2).panels[1].note
+    assert "nothing moves" not in strides_scene(3, 10, 2).panels[0].note
 
 
 def test_a_head_count_that_does_not_divide() -> None:
