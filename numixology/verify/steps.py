@@ -719,6 +719,9 @@ _KNOWN = (np.ndarray, np.generic, int, float, complex, list, tuple, type(None))
 class Step(np.ndarray[Any, Any]):
     """A complex array that is computed as the real one that it stands for.
 
+    ``np.asarray(x)``, ``np.array([x, y])`` and other libraries make plain complex arrays of Steps,
+    without a word. So where a result is no Step, its imaginary part may be wrong or missing.
+
     Example:
         >>> x = stepped(np.array([-3.0, 4.0]) + 1e-20j * np.array([1.0, 0.0]))
         >>> plain(np.abs(x)).imag / 1e-20
