@@ -297,7 +297,7 @@ def _grid(grid: Grid) -> _Drawing:
                     tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
                     one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
                     if cell.other is not None:
-                        half, tint = cell_wide / 2, f"nx-group-{cell.other % _TINTS}"
+                        half, tint = cell_wide / 2, f"nx-half nx-group-{cell.other % _TINTS}"
                         one.append(_rect(x + half, y + 0.5, half - 0.5, _CELL - 1, tint))
                     one.append(_centered(x, y + 16, cell_wide, cell.label, "nx-value"))
                 x, column = x + cell_wide, column + 1

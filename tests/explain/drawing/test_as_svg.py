@@ -222,7 +222,7 @@ def test_a_cell_of_two_values_has_both_tints() -> None:
     svg = parsed(Grid("G", (Row("r", ((Cell("a+b", 0, 1), Cell("c", 2)),)),)))
     rects = list(svg.iter(f"{SVG}rect"))
     assert [rect.get("class") for rect in rects] == [
-        "nx-cell nx-group-0", "nx-group-1", "nx-cell nx-group-2"
+        "nx-cell nx-group-0", "nx-half nx-group-1", "nx-cell nx-group-2"
     ]  # fmt: skip
     whole, half, _ = ([float(e.get(name)) for name in ("x", "width")] for e in rects)
     assert half == pytest.approx([whole[0] + whole[1] / 2, whole[1] / 2 - 0.5], abs=0.1)
