@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     inputs = "of one input of standard normal numbers; once per input"
     vjp = "check this gradient of a function of arrays, called with (cotangent, *inputs)"
     add = parser.add_argument
-    add("target", metavar="MODULE:FUNCTION", help="such as numixology.functional:gelu")
+    add("target", metavar="MODULE:FUNCTION", help="such as my_file.py:swish")
     add("--shape", type=shape, action="append", required=True, metavar="N,N", help=inputs)
     add("--vjp", metavar="MODULE:FUNCTION", help=vjp)
     add("--seed", type=natural, default=0, metavar="N", help="of the inputs (0)")

@@ -119,16 +119,24 @@ def _by_option(message: str) -> str:
 
 
 def named(name: str) -> Any:
-    """The function that ``package.module:function`` names, the current folder first."""
-    path = list(sys.path)
+    """The function that ``package.module:function`` or ``folder/file.py:function`` names, which is
+    looked for in the current folder first."""
+    home, _, function = re.sub(r"\.py(?=:|$)", "", name).partition(":")
+    home, path = os.path.normpath(home).replace(os.sep, "."), list(sys.path)
     sys.path.insert(0, os.getcwd())
-    with in_one_line(
-        f"{name} must be importable", "check both names, without .py, and the current folder"
-    ):
+    with in_one_line(f"{name} must be importable", "check its name, and the current folder"):
         try:
-            return pkgutil.resolve_name(name)
+            found = pkgutil.resolve_name(home)
+            if function and not hasattr(found, function.partition(".")[0]):
+                raise unknown(f"name in {home}", function, dir(found), "check its name")
+            found = pkgutil.resolve_name(f"{home}:{function}") if function else found
         finally:
             sys.path[:] = path
+    if not callable(found):
+        raise ArgumentError(
+            f"{name} must be a function", type(found).__name__, "write file.py:name"
+        )
+    return found
 
 
 @contextmanager

@@ -76,10 +76,17 @@ def test_json_has_no_nan(run, monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("numixology.functional --shape 2", "got TypeError: 'module' object is not callable"),
+        (
+            "numixology.functional --shape 2",
+            "functional must be a function: got module; write file.py:name",
+        ),
+        ("numixology.functional:gleu --shape 2", "functional 'gleu'; did you mean 'gelu'?"),
         ("nowhere.at_all:f --shape 2", "must be importable: got ModuleNotFoundError"),
-        ("numixology.functional:nothing --shape 2", "must be importable: got AttributeError"),
-        ("numixology:__version__ --shape 2", "got TypeError: 'str' object is not callable"),
+        (
+            "numixology.functional:nothing --shape 2",
+            "unknown name in numixology.functional 'nothing'; check",
+        ),
+        ("numixology:__version__ --shape 2", "must be a function: got str; write file.py:name"),
         ("numixology.functional:matmul --shape 2", "matmul needs arguments that fit together"),
         ("numixology.functional:matmul --shape 2 --shape 3", "matmul"),
         ("os:fspath --shape 2", "must run on inputs of these shapes: got "),

@@ -29,7 +29,7 @@ def test_its_form_is_printed(printed) -> None:
     assert lines[0] == "form: post, per token network"
     assert lines[1].strip() == "both norms follow their residuals: the paper's"
     assert "mixing:       rankmixer, H = 3 (d = 4)" in lines
-    out = printed("which my_blocks:single --tokens 3 --dim 12 --dtype float32 --seed 5")
+    out = printed("which ./my_blocks.py:single --tokens 3 --dim 12 --dtype float32 --seed 5")
     assert out.startswith("form: pre, shared network\n")
 
 
@@ -42,7 +42,10 @@ def test_what_is_none_of_them_is_inconclusive(run) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("my_blocks:missing --tokens 3 --dim 12", "my_blocks:missing must be importable"),
+        (
+            "my_blocks:missing --tokens 3 --dim 12",
+            "unknown name in my_blocks 'missing'; check its name",
+        ),
         ("my_blocks:block --tokens 3 --dim 10", "with T = 3, D = 12"),
         ("my_blocks:broken --tokens 3 --dim 12", "must take arrays (B, T, D)"),
         ("my_blocks:broken --tokens 3 --dim 12", "check --tokens and --dim"),

@@ -83,9 +83,11 @@ class Backend:
         self.name, self.dtype, self.profile = name, format_of(dtype).name, profile
         self.accumulation = "float64" if dtype == "float64" else "float32"
         self.options: Mapping[str, str] = {k: v for k, v in declares.items() if k in OPTIONS}
+        takes = inspect.signature(type(self)).parameters.values()
+        own_options = [one.name for one in takes if one.default is not one.empty]
         for word in declares:
-            if word not in (known := (*DECLARES, *OPTIONS)):
-                raise unknown("declaration", word, known)
+            if word not in (known := (*own_options, *DECLARES, *OPTIONS)):
+                raise unknown("option", word, known)
         own = {k: v for k, v in declares.items() if k in DECLARES and v is not None}
         vars(self).update(own)
         Declaration(self)
