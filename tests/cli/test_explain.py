@@ -85,7 +85,7 @@ def test_the_model(printed) -> None:
         ("attention", "y = W_o · concat over heads of softmax(Q Kᵀ / √d) V, ", "what it gets."),
         ("norm", "y = (x - mean) / √(var + eps) · weight + bias ", "the step norm and after it."),
         ("permute", "One step of the token mixer: ", "the step permute and after it."),
-        ("shuffle", "Where each chunk goes: from place i to iT mod (N - 1)", "before mixing and after it."),
+        ("shuffle", "Where each chunk goes: from place i to iT mod (N - 1)", "and after it."),
     ],
 )
 def test_prose_stands_before_the_figure_and_its_caption_below(printed, name, first, last) -> None:
