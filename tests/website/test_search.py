@@ -13,8 +13,13 @@ SEARCHES = {
     "permutation matrix": "laws",
     "contiguous": "tips",
     "recommender": "tokenizers",
-    "local gradient": "glossary",
     "silu": "glossary",
+    "backpropagation": "autograd",
+    "chain rule": "autograd",
+    "computational graph": "autograd",
+    "upstream gradient": "autograd",
+    "local gradient": "autograd",
+    "finite differences": "gradcheck",
 }
 
 
