@@ -22,7 +22,7 @@ import numpy as np
 # Run as a script, this file is not where its neighbors are looked for.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sweeps.random_gradients_cases import FAMILIES, Outcome, drawn, drawn_of, outcome
+from sweeps.random_gradients_cases import FAMILIES, LEAST, Outcome, drawn, drawn_of, outcome
 
 from numixology.text import columns
 
@@ -190,6 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         for good in (True, False)
     )
+    wrong = [one for one in wrong if not one.size < LEAST]
     text = tables(right, wrong)
     print(text)
     if options.write:
