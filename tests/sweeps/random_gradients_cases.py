@@ -29,8 +29,8 @@ import numixology as nx
 
 #: Where functions enlist themselves, beside the module that has the list.
 MODULES = (random_gradients_idioms, random_gradients_layers)
-#: A mistake below this is rounding: another one is drawn, or where only the check's cotangent hides it,
-#: it does not count.
+#: A mistake below this is rounding: another one is drawn. Where it is the check's cotangent that
+#: hides it, the run does not count.
 LEAST = 5e-14
 _EXTENDED = np.longdouble
 
