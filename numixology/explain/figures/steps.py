@@ -44,7 +44,7 @@ def step_size_scene() -> Scene:
         curves,
         log_x=True,
         log_y=True,
-        note="1e-17 stands for no error at all: a logarithmic axis has no zero",
+        note="1e-17 means no error at all: a logarithmic axis has no zero",
     )
     description = (
         "Over the step, the error of a central difference first falls, then rises again; that of a "

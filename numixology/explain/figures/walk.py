@@ -90,12 +90,12 @@ def walk_scene(
     panels = (
         Grid(f"Input ids  {ids.shape}", _rows("Token", ids.T), "matrix"),
         _grid("Token embeddings", at["tokens"], "Row n of the table for id n."),
-        _grid("Position embeddings", at["places"], "One row per place, whatever the id."),
+        _grid("Position embeddings", at["places"], "One row per place, for any id."),
         _grid("Their sum x", at["x"], "What the first layer reads.", own),
         _grid("Mixed", at["mixed"], "The chunks of x, regrouped.", mixed),
         _grid("x + mixed", at["sum"], "", own, mixed),
         _grid("Normalized: y", at["y"], "The mixer's output."),
-        _grid("Normalized again: h", at["h"], "The network begins with a norm of its own."),
+        _grid("Normalized again: h", at["h"], "The network begins with another norm."),
         _layer("W1 and b1", W1, b1),
         _grid(
             "First linear layer",
