@@ -9,7 +9,7 @@ from .cost.comparison import compare
 from .cost.counting import Complexity, complexity
 from .cost.formulas import Cost, register_cost
 from .cost.published import CONFIGURATIONS
-from .dependence import add_field, cross_token_jacobian, null_space_direction
+from .dependence import cross_token_jacobian, null_space_direction
 from .drawing.as_plot import chart_plot
 from .drawing.as_text import panel_text
 from .drawing.panels import (
@@ -52,7 +52,6 @@ __all__ = [
     "Series",
     "Step",
     "Table",
-    "add_field",
     "backward_scene",
     "chart_plot",
     "closed_form",

@@ -4,18 +4,18 @@ And what no output depends on: the directions that x + token_mix(x) turns into 0
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..array import Array
 from ..checks import positive
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..functional.mixing import chunk_cycles, mixing_rank, token_mix
+from ..functional.mixing import chunk_cycles, mixing_rank
 from ..tensors import Tensor
 from ..transforms import vjp as vjp_of
 
-__all__ = ["FieldAdded", "add_field", "alternating", "cross_token_jacobian", "null_space_direction"]
+__all__ = ["alternating", "cross_token_jacobian", "null_space_direction"]
 
 
 # Who sees whom ------------------------------------------------------------------------------
@@ -189,66 +189,3 @@ def alternating(num_tokens: int, num_heads: int, amounts: Array) -> Array:
     for cycle, amount in zip(even, amounts, strict=True):
         A[cycle[0::2]], A[cycle[1::2]] = amount, -amount
     return A
-
-
-# What a new field moves ---------------------------------------------------------------------
-
-
-class FieldAdded(NamedTuple):
-    """Of the features of T tokens, how many stay where they were when a token is added.
-
-    Attributes:
-        features: T·D, all of them.
-        same_place: how many are at the same place of the same mixed token as before.
-        same_token: how many are in the same mixed token as before.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.explain.add_field(4, 8, 4).same_place
-        8
-    """
-
-    features: int
-    same_place: int
-    same_token: int
-
-
-def add_field(
-    num_tokens: int, hidden_dim: int, num_heads: int, heads_after: int | None = None
-) -> FieldAdded:
-    """What one more token, after the others, does to where mixing puts their features.
-
-    Chunk h of token t is at place hT + t of the mixed sequence, so that with one more token only
-    the chunks of head 0 stay: T of T·H, whatever T is.
-
-    Args:
-        num_tokens, hidden_dim: T and D, before.
-        num_heads: H, a divisor of D, before.
-        heads_after: H with T + 1 tokens; the same if None. The paper's, with as many heads as
-            tokens, is T + 1.
-
-    Returns:
-        A :class:`.FieldAdded`.
-
-    Raises:
-        ShapeError: H, before or after, does not divide D.
-
-    Example:
-        >>> import numixology as nx
-        >>> nx.explain.add_field(3, 12, 3)
-        FieldAdded(features=36, same_place=12, same_token=24)
-        >>> nx.explain.add_field(3, 12, 3, heads_after=4)
-        FieldAdded(features=36, same_place=6, same_token=18)
-    """
-    T, D = positive(num_tokens=num_tokens, hidden_dim=hidden_dim)
-    after = num_heads if heads_after is None else heads_after
-    before = _places(T, D, num_heads)
-    now = _places(T + 1, D, after)[: T * D]
-    same_token = np.count_nonzero(before // D == now // D)
-    return FieldAdded(T * D, int(np.count_nonzero(before == now)), int(same_token))
-
-
-def _places(num_tokens: int, hidden_dim: int, num_heads: int) -> Array:
-    """(T·D,): where mixing puts each feature of each token."""
-    x = np.arange(num_tokens * hidden_dim).reshape(1, num_tokens, hidden_dim)
-    return np.argsort(token_mix(x, num_heads).ravel())  # at place p is feature mixed[p]

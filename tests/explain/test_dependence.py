@@ -11,7 +11,7 @@ from support import refused
 import numixology as nx
 from numixology import functional as F
 from numixology.errors import ArgumentError, DTypeError, ShapeError
-from numixology.explain import add_field, cross_token_jacobian, null_space_direction
+from numixology.explain import cross_token_jacobian, null_space_direction
 
 SIZES = [(1, 3), (2, 3), (3, 2), (4, 4), (5, 2), (3, 8)]
 sizes = pytest.mark.parametrize(("T", "H"), SIZES)
@@ -148,27 +148,3 @@ def test_a_norm_after_the_sum_cannot_see_it_and_others_can(norm, blind, ffn, T, 
     x = np.random.default_rng(2).standard_normal((3, T, 3 * H))
     change = np.abs(block(x + A).data - block(x).data).max()
     assert change < 1e-14 if blind else change > 0.1
-
-
-# What a new token moves -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("T", "H", "d"), [(1, 2, 3), (4, 4, 2), (3, 5, 1), (6, 2, 4)])
-def test_with_the_same_heads_only_head_0_stays(T, H, d):
-    found = add_field(T, H * d, H)
-    assert found.features == T * H * d
-    assert found.same_place == T * d
-    places = [(h * T + t, h * (T + 1) + t) for t in range(T) for h in range(H)]
-    assert found.same_token == d * sum(a // H == b // H for a, b in places)
-
-
-@pytest.mark.parametrize("T", [1, 2, 3, 7])
-def test_with_as_many_heads_as_tokens_half_stay_in_their_token(T):
-    D = 2 * T * (T + 1)
-    found = add_field(T, D, T, T + 1)
-    assert found == (T * D, D // 2, T * D // 2)
-
-
-def test_heads_divide_before_and_after():
-    with refused(ShapeError, "divisible", "8 and 3"):
-        add_field(2, 8, 2, 3)
