@@ -4,19 +4,19 @@ Everything is read from the nodes themselves, and what a node sends to its input
 return. No derivative is worked out here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...array import Array
-from ...autograd import Node, Primitive, pulled_back, tape_below
+from ...autograd import Node, pulled_back, tape_below
 from ...errors import ArgumentError, TapeError
 from ...tensors import Tensor, cotangent_for, tensor
 from ...text import counted
 from ...transforms import grad
-from ..drawing.panels import Box, Graph, Lines, Table
+from ..drawing.panels import Box, Graph, Table
 from ..drawing.scene import Scene
 
 __all__ = [
@@ -62,9 +62,10 @@ class _Place(NamedTuple):
 
 
 def tape_scene(output: Tensor, /, **names: Tensor) -> Scene:
-    """The tape that a calculation left: one box per node, and the same as a listing.
+    """The tape that a calculation left: one box per node, and arrows from what it was made of.
 
-    The rows are the depths of the nodes. A constant is drawn at each of its uses.
+    The rows are the depths of the nodes. A constant is drawn at each of its uses. Options are named
+    where they differ from their defaults.
 
     Args:
         output: the tensor whose past is drawn.
@@ -72,7 +73,7 @@ def tape_scene(output: Tensor, /, **names: Tensor) -> Scene:
             and all else %1, %2, …
 
     Returns:
-        A :class:`.Scene` of a graph and a listing.
+        A :class:`.Scene` of a graph.
 
     Raises:
         TapeError: nothing was recorded, or the tape was freed.
@@ -89,16 +90,11 @@ def tape_scene(output: Tensor, /, **names: Tensor) -> Scene:
           %1 = 4  multiply  reads x = 2 and x = 2
           1       constant
           %2 = 5  add       reads %1 = 4 and 1
-        <BLANKLINE>
-        Listing
-          x                     2, leaf
-          %1 = multiply(x, x)   4, depth 1
-          %2 = add(%1, 1)       5, depth 2
     """
     tape = _tape_of(output, names)
     description = "Every value with the operation that made it and arrows from what it was made of."
     title = f"The tape of {tape.name(output)}: {counted(len(tape.nodes), 'node')}"
-    return Scene(title, description, (_graph(tape), _listing(tape)))
+    return Scene(title, description, (_graph(tape),))
 
 
 def backward_scene(output: Tensor, cotangent: Any = None, /, **names: Tensor) -> Scene:
@@ -186,9 +182,8 @@ def example_second_derivative() -> Scene:
     note = f"The forward recorded {' and '.join(old)}; the gradient recorded the rest."
     title = f"The slope of x * x * x at {_shown(x.data)}, and the slope of that"
     description = "The tape that taking the gradient left, and what flows back through it."
-    listing = _listing(tape)._replace(note=note)
     backwards = _visits(tape, "Backwards", tape.nodes[::-1])
-    return Scene(title, description, (_graph(tape), listing, backwards))
+    return Scene(title, description, (_graph(tape)._replace(note=note), backwards))
 
 
 def _example() -> tuple[Tensor, dict[str, Tensor]]:
@@ -228,35 +223,6 @@ def _tape_of(output: Tensor, names: dict[str, Tensor]) -> _Tape:
     return _Tape(nodes, given | called)
 
 
-def _listing(tape: _Tape) -> Lines:
-    lines = []
-    for node in tape.nodes:
-        name, value = tape.name(node), _shown(node.data)
-        if node.primitive is None:
-            lines.append((name, f"{value}, leaf"))
-        else:
-            call = _call(tape, node.primitive, node)
-            lines.append((f"{name} = {call}", f"{value}, depth {node.depth}"))
-    return Lines("Listing", tuple(lines))
-
-
-def _call(tape: _Tape, made_by: Primitive, node: Node) -> str:
-    """The call that made a node, without the options that were left at their defaults."""
-    words = [_word(tape, one) for one in node.inputs or ()]
-    defaults = made_by.forward.__kwdefaults__ or {}
-    for option in _keyword_only(made_by.forward):
-        value = node.options[option]
-        if repr(value) != repr(defaults.get(option)):
-            words.append(f"{option}={_constant(value)}")
-    return f"{made_by.__name__}({', '.join(words)})"
-
-
-def _keyword_only(function: Callable[..., Any]) -> Sequence[str]:
-    code = function.__code__
-    first = code.co_argcount
-    return code.co_varnames[first : first + code.co_kwonlyargcount]
-
-
 def _graph(tape: _Tape) -> Graph:
     places, constants = _laid_out(tape)
     boxes = []
@@ -268,10 +234,9 @@ def _graph(tape: _Tape) -> Graph:
                 place = constants[id(node), i]
                 where = (place.row, place.column)
                 boxes.append(Box(reads[-1], _word(tape, one), "constant", place=where))
-        made_by = node.primitive.__name__ if node.primitive else "leaf"
         where = (places[id(node)].row, places[id(node)].column)
-        box = Box(tape.name(node), _title(tape, node), made_by, reads=tuple(reads), place=where)
-        boxes.append(box)
+        words = (tape.name(node), _title(tape, node), _made_by(node))
+        boxes.append(Box(*words, reads=tuple(reads), place=where))
     return Graph("Graph", tuple(boxes))
 
 
@@ -386,6 +351,18 @@ def _title(tape: _Tape, node: Node) -> str:
     """A node's name and its value, or the shape of it."""
     shown = _shown(node.data)
     return f"{tape.name(node)} {'' if shown.startswith('(') else '= '}{shown}"
+
+
+def _made_by(node: Node) -> str:
+    """The primitive that made a node, with the options that were not left at their defaults."""
+    if node.primitive is None:
+        return "leaf"
+    forward = node.primitive.forward
+    code, defaults = forward.__code__, forward.__kwdefaults__ or {}
+    names = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    chosen = ((name, *map(_constant, (node.options[name], defaults.get(name)))) for name in names)
+    words = ", ".join(f"{name}={value}" for name, value, usual in chosen if value != usual)
+    return node.primitive.__name__ + (f"({words})" if words else "")
 
 
 def _word(tape: _Tape, one: Any) -> str:

@@ -33,10 +33,6 @@ def boxes(scene):
     return {box.key: box for box in scene.panels[0].boxes}
 
 
-def listing(scene):
-    return dict(scene.panels[1].lines)
-
-
 def rows(panel):
     return {row[0]: row[1:] for row in panel.rows}
 
@@ -81,7 +77,6 @@ def test_the_default_tape_is_the_calculation_it_names() -> None:
         *("leaf", "leaf", "multiply", "add", "multiply")
     ]
     assert found["y"].reads == ("s", "t")
-    assert scene.panels[1].lines[-1] == ("y = multiply(s, t)", f"{s * (s + 1)}, depth 3")
 
 
 @given(programs())
@@ -107,8 +102,8 @@ def test_boxes_are_the_nodes_their_depths_and_their_inputs(program) -> None:
         constants = [found[key] for key in box.reads if " " in key]
         assert [(box.name, box.shape) for box in constants] == [("3", "constant")] * len(constants)
     text = scene.text()
-    for line, value in scene.panels[1].lines:
-        assert re.search(rf"^  {re.escape(line)} +{re.escape(value)}$", text, re.MULTILINE)
+    for box in found.values():
+        assert re.search(rf"^  {re.escape(box.name)} +{re.escape(box.shape)}\b", text, re.MULTILINE)
 
 
 @given(programs())
@@ -129,7 +124,7 @@ def test_unnamed_leaves_are_called_by_letters_that_are_free() -> None:
     leaves = [leaf([float(i)]) for i in range(8)]
     found = boxes(tape_scene(F.concatenate(leaves), y=leaves[0]))
     assert list(found) == ["y", "x", "z", "u", "v", "w", "x1", "x2", "%1"]
-    assert [found["%1"].name, found["%1"].shape] == ["%1 (8,)", "concatenate"]
+    assert [found["%1"].name, found["%1"].shape] == ["%1 (8,)", "concatenate(axis=0)"]
 
 
 def test_unnamed_steps_skip_numbers_that_are_taken() -> None:
@@ -147,12 +142,9 @@ def test_constants_say_what_they_are() -> None:
     assert ("row", "constant") in found
     assert ("(7, 2)", "constant") in found
     assert ("2", "constant") in found
-    calls = list(listing(scene))
-    assert "%1 = multiply(x, row)" in calls
-    assert "%2 = add(%1, (7, 2))" in calls
-    assert any("axis=0" in call for call in calls)
+    assert "softmax(axis=0)" in [box.shape for box in boxes(scene).values()]
     unnamed = tape_scene(x * nx.tensor([0.5, 4.0]))
-    assert "%1 = multiply(x, [0.5, 4])" in listing(unnamed)
+    assert ("[0.5, 4]", "constant") in [(box.name, box.shape) for box in boxes(unnamed).values()]
     nothing = tape_scene(F.linear(x, np.eye(2)))
     assert ("None", "constant") in [(box.name, box.shape) for box in boxes(nothing).values()]
 
@@ -167,7 +159,7 @@ def test_up_to_six_numbers_are_written_out(size, shown) -> None:
 def test_numbers_are_written_to_six_digits_and_choices_as_words() -> None:
     x = leaf([1 / 3, 2.0])
     y = np.where(np.array([True, False]), x, 0.0)
-    assert "[True, False]" in "".join(listing(tape_scene(y)))
+    assert "[True, False]" in [box.name for box in boxes(tape_scene(y)).values()]
     assert boxes(tape_scene(y))["x"].name == "x = [0.333333, 2]"
 
 
@@ -177,8 +169,10 @@ def test_options_at_their_defaults_are_left_out() -> None:
         return x * by**times
 
     x = leaf(3.0)
-    assert "%1 = scale(x)" in listing(tape_scene(scale(x)))
-    assert "%1 = scale(x, times=2)" in listing(tape_scene(scale(x, by=2.0, times=2)))
+    assert boxes(tape_scene(scale(x)))["%1"].shape == "scale"
+    assert boxes(tape_scene(scale(x, by=2.0, times=2)))["%1"].shape == "scale(times=2)"
+    many = F.sum(x * np.ones((2, 2)), axis=(0, 1), keepdims=True)
+    assert boxes(tape_scene(many))["%2"].shape == "sum(axis=(0, 1), keepdims=True)"
 
 
 def test_a_leaf_is_a_tape_of_one_node() -> None:
@@ -297,11 +291,11 @@ def test_the_diamond_goes_wrong_by_what_came_too_late() -> None:
 
 
 def test_the_tape_of_a_gradient_has_both_derivatives() -> None:
-    graph, lines, visits = draw("second-derivative").panels
+    graph, visits = draw("second-derivative").panels
     assert graph.boxes[-1].name == f"slope = {3 * 5**2}"
     assert visits.rows[-1] == ("x", f"{6 * 5}", "")
-    assert lines.note.startswith("The forward recorded x and %1;")
-    assert dict(lines.lines)["%1 = multiply(x, x)"] == "25, depth 1"
+    assert graph.note.startswith("The forward recorded x and %1;")
+    assert graph.boxes[1].name == "%1 = 25"
 
 
 # Drawn
@@ -317,7 +311,7 @@ def test_every_figure_is_listed_and_drawn_in_three_ways(name) -> None:
     for box in scene.panels[0].boxes:
         assert {box.name, box.shape} <= words
     for panel in scene.panels[1:]:
-        for row in getattr(panel, "rows", None) or panel.lines:
+        for row in panel.rows:
             assert {cell for cell in row if cell} <= words
             assert all(cell in scene.text() for cell in row)
     assert {label for box in scene.panels[0].boxes for label in box.labels} <= words
