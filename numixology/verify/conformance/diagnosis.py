@@ -432,13 +432,14 @@ def _pasted(*lines: str) -> str:
 
 
 def _case_code(one: Case) -> str:
-    """The line that makes a case."""
+    """The lines that make a case."""
     if one.kind.startswith("in "):
         seed, i = divmod(one.seed, 100)
         network = f'make_case("{one.kind[3:]}", "plain", {seed}, "{one.dtype}")'
         return f"case = list(inside({network}))[{i}]"
-    sizes = f", {dict(one.sizes)}" if one.sizes else ""
-    return f'case = make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{sizes})'
+    sizes, more = (f"sizes = {dict(one.sizes)}\n", ", sizes") if one.sizes else ("", "")
+    made = f'make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{more})'
+    return f"{sizes}case = {made}"
 
 
 def _value_code(one: Judged) -> str:
