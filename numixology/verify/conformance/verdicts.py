@@ -300,7 +300,7 @@ class ConformanceReport(NamedTuple):
         legend = ["", "ratio is error / bound; above 1 fails", unit, _DETECTS] if rows else []
         notes = [filled(text) for text in notes_of(self)]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
-        return "\n".join([self.summary, about, *failing, *table, *legend, *notes])
+        return "\n".join([filled(self.summary), filled(about), *failing, *table, *legend, *notes])
 
     def __repr__(self) -> str:
         return str(self)
