@@ -61,7 +61,7 @@ class BlockForm(NamedTuple):
         normalization: ``"LayerNorm"`` or ``"RMSNorm"``: the first norm.
         mixings: pairs of a mixing and its H, all that answer so.
         network: ``"shared"`` or ``"per token"``.
-        eps: of the norms.
+        eps: of the norms; only the parameters tell it.
         ffn: the name of the network.
         activation: its activation.
         answers: an :class:`.Answer` to each question.
@@ -149,18 +149,7 @@ def identify(
         raise ArgumentError(invariant, f"{T} and {D}", "make a larger one")
     block = BlackBox(fn, T, D, as_dtype(dtype), np.random.default_rng(rng))
     block.check()
-    because = {}
-    norm, because["norms"] = block.norms()
-    normalization, because["kind of norm"] = block.normalization(norm)
-    mixings, because["mixing"], residual, because["residual"] = block.mixings(norm, normalization)
-    nothing_moves = ("identity", 1) in mixings
-    if norm and residual not in ADDED and not nothing_moves:
-        because["norms"] += f" as in {norm!r}, but {because['residual']}"
-        norm = None
-    network, because["network"] = block.network(norm, mixings)
-    eps, because["eps"] = block.eps(norm, normalization, mixings)
-    because["activation"] = "the outputs do not show it; see parameters= of identify"
-    found = BlockForm(norm, normalization, (*mixings,), network, eps, None, None, ())
+    found, residual, because = _asked(block)
     if parameters is not None:
         found, equal = _compared(block, found, parameters)
         because |= dict.fromkeys(("mixing", "eps", "activation"), equal)
@@ -175,6 +164,22 @@ def identify(
     }
     answers = (Answer(what, said[what] or "cannot tell", because[what]) for what in said)
     return found._replace(answers=(*answers,))
+
+
+def _asked(block: BlackBox) -> tuple[BlockForm, str | None, dict[str, str]]:
+    """What the outputs alone show: the form, where x is added, and why each is said."""
+    hidden = "the outputs do not show it; see parameters= of identify"
+    because = dict.fromkeys(("eps", "activation"), hidden)
+    norm, because["norms"] = block.norms()
+    normalization, because["kind of norm"] = block.normalization(norm)
+    mixings, because["mixing"], residual, because["residual"] = block.mixings(norm, normalization)
+    nothing_moves = ("identity", 1) in mixings
+    if norm and residual not in ADDED and not nothing_moves:
+        because["norms"] += f" as in {norm!r}, but {because['residual']}"
+        norm = None
+    network, because["network"] = block.network(norm, mixings)
+    form = BlockForm(norm, normalization, (*mixings,), network, None, None, None, ())
+    return form, residual, because
 
 
 def _listed(mixings: Iterable[tuple[str, int]], hidden_dim: int) -> str:
@@ -253,7 +258,7 @@ def _built(
         )  # fmt: skip
         built.load_state_dict(parameters)
         parts = (*vars(built.mixer).values(), *vars(built.ffn).values())
-        for eps in (found.eps,) if found.eps else _EPS:
+        for eps in _EPS:
             for part in parts:
                 if isinstance(part, nn.LayerNorm):
                     part.eps = eps

@@ -317,52 +317,6 @@ class BlackBox:
             return "per token", "equal tokens become unlike"
         return None, "equal tokens become nearly equal"
 
-    # Its eps --------------------------------------------------------------------------------
-
-    def eps(self, norm: str | None, normalization: str | None, mixings: Mixings) -> Reply:
-        """The decade of eps.
-
-        A norm makes of cu the vector r · norm(u), r = √(c²v / (c²v + eps)), with the variance v of
-        u. Where a residual carries it to y, and what follows sees no scale, y is a straight line in
-        r; for any other eps it is none.
-        """
-        found = self._eps_probe(norm, normalization, mixings) if mixings and normalization else None
-        if found is None:
-            return None, "norm or mixing is not known, or no token sees another's"
-        x, t, variance = found
-        logs = np.arange(-16, 4, 0.05)
-        y = self(np.sqrt(10**logs / variance)[:, None, None] * x)[:, t]
-        errors = {guess: _misfit(logs, guess, y) for guess in np.arange(-13, -1.9, 0.25)}
-        best = min(errors, key=lambda guess: errors[guess])
-        others = min(error for guess, error in errors.items() if guess != best)
-        if best % 1 or others < 100 * errors[best]:
-            return None, "the outputs do not show it; see parameters= of identify"
-        return float(f"1e{best:.0f}"), "for this one y depends on r in the simplest way"
-
-    def _eps_probe(
-        self, norm: str | None, normalization: str | None, mixings: Mixings
-    ) -> tuple[Array, int, float] | None:
-        """An x, and a token t in which nothing but the first norm sees the scale of x.
-
-        Token t itself is 0. What its norm sees has the variance that is returned too.
-        """
-        T, D = self.T, self.D
-        to = next(iter(mixings.values()))
-        x = normalized(self.draw(1)[0], normalization)
-        found = []
-        for t in range(T):
-            quiet = x.copy()
-            quiet[t] = 0
-            u = quiet.ravel()[np.argsort(to)].reshape(T, D)[t]  # mixed
-            if normalization == "LayerNorm":
-                u = u - u.mean()
-            variance = float((u * u).mean())
-            found.append((variance, t, quiet))
-        variance, t, quiet = max(found, key=lambda one: one[0])
-        if variance == 0:
-            return None
-        return quiet, t, 1.0 if norm == "pre" else variance
-
 
 def distance(a: Array, b: Array, first: int = 0) -> float:
     """The largest difference, relative to the largest entry, of tokens from ``first`` on."""
@@ -431,14 +385,3 @@ def _repeat(mixings: Mixings, num_tokens: int, hidden_dim: int) -> int:
         if all((y == y[0]).all() for y in mixed):
             return p
     return 0
-
-
-def _misfit(logs: Array, guess: float, y: Array) -> float:
-    """What a cubic in r leaves of y, relative to how much y varies."""
-    r = 1 / np.sqrt(1 + 10 ** (guess - logs))
-    use = (r > 0.5) & (r < 0.99999)
-    basis = np.vander(4 * r[use] - 3, 4)
-    fit = np.linalg.lstsq(basis, y[use])[0]
-    varies = np.abs(y[use] - y[use].mean(axis=0)).max()
-    left = np.abs(basis @ fit - y[use]).max()
-    return float(left / varies) if varies > 1e-3 * np.ptp(y, axis=0).max() else 1.0
