@@ -22,7 +22,7 @@ class Backend(Textbook):
     name, stages = "mine", ["layer_norm", "per_token_feed_forward"]
     def forward(self, stage, inputs):
         y = super().forward(stage, inputs)
-        return y * (1 + 1e-3 * (stage == "layer_norm" or y.shape[-1] > 13))
+        return y * (1 + 1e-3 * (stage == "layer_norm" and y.shape[-1] > 13))
 
 adapter = Backend("float32")
 """
@@ -38,7 +38,7 @@ LINES = [
     "explain",
     "draw --list",
     "conform --list",
-    "conform mine.py --seeds 1 --quick --shape B=2,T=64,D=150,F=70",
+    "conform mine.py --seeds 1 --quick --shape B=2,T=3,D=15,F=7",
     "conform --new my_own_adapter_in_a_file.py",
     "gradcheck numixology.functional:matmul --shape 2,3 --shape 3,4",
     "gradcheck numixology.functional:absolute --shape 2,3 --vjp builtins:max",
