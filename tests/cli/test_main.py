@@ -84,7 +84,7 @@ def test_sizes_beyond_memory_are_one_line_too(refused, line) -> None:
         "draw model --layers 100000",
         "draw batch --batch 1000000",
         "draw jacobian --tokens 1000",
-        "draw attention-flops --tokens 10000",
+        "draw attention-flops --dim 10000",
     ],
 )
 def test_figures_are_of_what_can_be_computed_at_once(refused, line) -> None:

@@ -61,7 +61,7 @@ def mixer_cost_scene(
         >>> numbers.rows[-1], formulas.note
         (('total', '528', '0'), 'In all 8BTD + 2BT; the guide: ~8BTD.')
     """
-    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
+    within(COMPUTED, hidden_dim=hidden_dim)
     form = closed_form(nn.TokenMixer(num_tokens, hidden_dim, num_heads), batch, num_tokens)
     note = "mixing moves values and computes none"
     tables = _tables(form, "the token mixer", note, _GUIDE_MIXER)
@@ -96,8 +96,6 @@ def attention_cost_scene(
         ('scores', '2BT^2D', 'BHT^2d')
     """
     within(COMPUTED, hidden_dim=hidden_dim, out_dim=hidden_dim)
-    within(COMPUTED, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
-    within(4 * COMPUTED, batch=batch, num_heads=num_heads, queries=num_tokens, keys=num_tokens)
     layer = nn.SelfAttention(hidden_dim, num_heads, rng=0, dtype="float32")
     form = closed_form(layer, batch, num_tokens)
     note = "the guide's rows are multiply-adds; the mixer's are FLOPs"
