@@ -11,21 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
+from ... import nn
 from ...checks import positive
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...functional.mixing import divided
-from ...nn import (
-    Dropout,
-    FeedForward,
-    Linear,
-    Module,
-    PerTokenLinear,
-    RankMixerBlock,
-    RankMixerModel,
-    SelfAttention,
-    SwiGLUFeedForward,
-    TokenMixer,
-)
 from ...text import columns, counted
 
 __all__ = ["ClosedForm", "ClosedRow", "added", "closed_form", "value"]
@@ -166,7 +155,7 @@ class ClosedForm(NamedTuple):
         return columns(header, rows, "<<>>>")
 
 
-def closed_form(module: Module, batch: int, num_tokens: int) -> ClosedForm:
+def closed_form(module: nn.Module, batch: int, num_tokens: int) -> ClosedForm:
     """What a layer of this package costs, by formulas alone: nothing is run.
 
     A layer that runs something else than the class of that name, or has a part that does, has no
@@ -224,10 +213,10 @@ def _unfit(rule: str, received: str) -> ArgumentError:
     )
 
 
-def _check_own(module: Module) -> None:
+def _check_own(module: nn.Module) -> None:
     """Raise unless a module and its parts run what the classes of this package run."""
     kind = type(module)
-    if not kind.__module__.startswith(Module.__module__.rpartition(".")[0]):
+    if not kind.__module__.startswith(nn.__name__):
         raise _unknown("the layers of numixology", f"a {kind.__name__}")
     if "forward" in vars(module):
         raise _unknown(f"what a {kind.__name__} runs", "one with a forward put on the object")
@@ -239,27 +228,27 @@ def _unknown(known: str, received: str) -> DTypeError:
     return DTypeError(f"closed_form knows {known}", received, "count it with nx.explain.complexity")
 
 
-def _layer(module: Module) -> tuple[dict[str, int], _Rows]:
+def _layer(module: nn.Module) -> tuple[dict[str, int], _Rows]:
     """What the letters stand for, T only where a module is made for one, and the rows."""
     match module:
-        case TokenMixer():
-            if isinstance(module.mixing, Module):
+        case nn.TokenMixer():
+            if isinstance(module.mixing, nn.Module):
                 raise _unknown("token_mix as a mixing", f"a {type(module.mixing).__name__}")
             sizes = {"T": module.num_tokens, "D": module.hidden_dim, "H": module.num_heads}
             return sizes, _placed(module.norm_placement, (ClosedRow("mixing"),))
-        case SelfAttention():
+        case nn.SelfAttention():
             sizes = {"D": len(module.query.weight), "H": module.num_heads}
             return sizes, _attention_rows(module)
-        case FeedForward():
+        case nn.FeedForward():
             return _network_sizes(module.linear1), _network_rows(module)
-        case SwiGLUFeedForward():
+        case nn.SwiGLUFeedForward():
             return _network_sizes(module.w1), _swiglu_rows(module)
-        case RankMixerBlock():
+        case nn.RankMixerBlock():
             mixer, mixing = _layer(module.mixer)
             network, processing = _layer(module.ffn)
             rows = (*_named("mixer", mixing), *_named("network", processing))
             return _agreed(mixer, network), rows
-        case RankMixerModel():
+        case nn.RankMixerModel():
             layers = [_layer(block) for block in module.blocks]
             if not layers or any(layer != layers[0] for layer in layers):
                 raise _unfit("blocks that are alike", f"{len(layers)}, not alike")
@@ -280,7 +269,7 @@ def _agreed(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | other
 
 
-def _network_sizes(first: Linear | PerTokenLinear) -> dict[str, int]:
+def _network_sizes(first: nn.Linear | nn.PerTokenLinear) -> dict[str, int]:
     *tokens, F, D = first.weight.shape
     return {"F": F, "D": D} | ({"T": tokens[0]} if tokens else {})
 
@@ -293,9 +282,9 @@ def _total(name: str, rows: _Rows, times: str = "") -> ClosedRow:
     return ClosedRow(name, *(added(*column, times=times) for column in formulas))
 
 
-def _linear(name: str, maps: str, layer: Linear | PerTokenLinear) -> ClosedRow:
+def _linear(name: str, maps: str, layer: nn.Linear | nn.PerTokenLinear) -> ClosedRow:
     """``maps`` is DD, DF or FD: from so many features to so many, for all tokens or for each."""
-    each = "T" if isinstance(layer, PerTokenLinear) else ""
+    each = "T" if isinstance(layer, nn.PerTokenLinear) else ""
     products, out = added(f"BT{maps}"), maps[1]
     if layer.bias is None:
         return ClosedRow(name, f"2{products}", products, added(f"{each}{maps}"))
@@ -315,11 +304,11 @@ def _placed(norm: str, rows: _Rows) -> _Rows:
     return (*rows, residual, layer_norm)
 
 
-def _dropout(layer: Dropout, of: str) -> _Rows:
+def _dropout(layer: nn.Dropout, of: str) -> _Rows:
     return (ClosedRow("dropout", of),) if layer.training and layer.p else ()
 
 
-def _attention_rows(layer: SelfAttention) -> _Rows:
+def _attention_rows(layer: nn.SelfAttention) -> _Rows:
     projections = [_linear("", "DD", one) for one in (layer.query, layer.key, layer.value)]
     return (
         _total("QKV projections", (*projections,)),
@@ -336,7 +325,7 @@ def _attention_rows(layer: SelfAttention) -> _Rows:
 _ACTIVATIONS = {"gelu": "5BTF", "gelu_tanh": "9BTF", "relu": "BTF", "silu": "5BTF"}
 
 
-def _network_rows(network: FeedForward) -> _Rows:
+def _network_rows(network: nn.FeedForward) -> _Rows:
     activation = network.activation.name
     rows = (
         _linear("linear 1", "DF", network.linear1),
@@ -348,7 +337,7 @@ def _network_rows(network: FeedForward) -> _Rows:
     return _placed(network.norm_placement, rows)
 
 
-def _swiglu_rows(network: SwiGLUFeedForward) -> _Rows:
+def _swiglu_rows(network: nn.SwiGLUFeedForward) -> _Rows:
     rows = (
         _linear("gate projection", "DF", network.w1),
         ClosedRow("silu", _ACTIVATIONS["silu"]),

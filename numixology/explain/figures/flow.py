@@ -166,21 +166,12 @@ def swiglu_scene(
         (f"SwiGLU, F = {F}", gated.parameter_table().total),
         (f"SwiGLU, F = {8 * hidden_dim // 3}", narrow.parameter_table().total),
     )
+    bars = tuple(Bar(name, float(total), f"{total:,}") for name, total in counts)
+    first, second = (_flow("input", x.shape, steps_of(one, x)) for one in (standard, gated))
     panels = (
-        Graph(
-            "Standard network",
-            _flow("input", x.shape, steps_of(standard, x)),
-            f"{'8D^2 + 7D' if usual else '2DF + F + 3D'} parameters.",
-        ),
-        Graph(
-            "SwiGLU network",
-            _flow("input", x.shape, steps_of(gated, x)),
-            f"{'12D^2 + 2D' if usual else '3DF + 2D'} parameters.",
-        ),
-        Bars(
-            "Parameters, counted",
-            tuple(Bar(name, float(total), f"{total:,}") for name, total in counts),
-        ),
+        Graph("Standard network", first, f"{'8D^2 + 7D' if usual else '2DF + F + 3D'} parameters."),
+        Graph("SwiGLU network", second, f"{'12D^2 + 2D' if usual else '3DF + 2D'} parameters."),
+        Bars("Parameters, counted", bars),
     )
     title = f"Standard and SwiGLU networks, D = {hidden_dim}"
     return Scene(title, "The flow through both, and how many parameters they have.", panels)

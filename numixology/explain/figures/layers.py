@@ -49,23 +49,11 @@ def activations_scene() -> Scene:
         values.append(Series(name, tuple(y.tolist())))
         slopes.append(Series(name, tuple(slope.tolist())))
     points = tuple(x.tolist())
+    far = "All three are near 0 far to the left, and near x far to the right."
+    at_0 = "ReLU jumps at 0, where 0 is taken; the others pass through 1/2 there."
     panels = (
-        Chart(
-            "Activations",
-            "x",
-            points,
-            "value",
-            tuple(values),
-            note="All three are near 0 far to the left, and near x far to the right.",
-        ),
-        Chart(
-            "Their slopes",
-            "x",
-            points,
-            "slope",
-            tuple(slopes),
-            note="ReLU jumps at 0, where 0 is taken; the others pass through 1/2 there.",
-        ),
+        Chart("Activations", "x", points, "value", tuple(values), note=far),
+        Chart("Their slopes", "x", points, "slope", tuple(slopes), note=at_0),
     )
     return Scene("Three activations", "Values and slopes over x.", panels)
 
