@@ -41,7 +41,7 @@ def test_the_fixture_passes_or_shows_the_report(pytester: pytest.Pytester) -> No
             "gradcheck: FAIL: the gradient of inputs[[]0] is wrong",
             "  farthest apart at inputs[[]0]*",
             "    ratio    2",
-            "gradcheck: INCONCLUSIVE: the gradient of inputs[[]0] is zero, which proves nothing*",
+            "gradcheck: INCONCLUSIVE: the gradient of inputs[[]0] is zero, which proves*",
         ]
     )
     assert "passing(fn" not in result.stdout.str()  # the report, not our own lines
@@ -127,7 +127,7 @@ def test_a_case_that_fails_shows_its_numbers(judged) -> None:
             "mine (float32, sums in float32), gelu/plain/0: beyond the bound",
             "farthest off at *is *truly *error *bound *ratio",
             "output[[]0, 0, 0] *",
-            "error and bound in units of rounding",
+            "error and bound in units of rounding*",
             "*the output*",
             "FAILED backend.py::numixology[[]gelu/plain/0] - *",
         ]
@@ -194,7 +194,7 @@ def test_other_tests_run_beside_a_backend(judged, pytester) -> None:
 @pytest.mark.parametrize(
     ("backend", "seeds", "says"),
     [
-        ("nowhere.py", 1, "*got *nowhere.py*"),
+        ("nowhere.py", 1, "*nowhere.py not found*"),
         ("numpy32", 0, "seeds is a positive integer: got 0; choose 1 or more"),
         ("nothing.py", 1, "nothing.py supports no stage, so there is nothing to check"),
     ],
