@@ -86,6 +86,9 @@ _LONG: dict[str, tuple[Sizes, ...]] = {
 #: every token has weights of its own.
 _LARGEST = 1 << 19
 
+#: In a format with the range of float32, the weights of norms around which numbers reach ±1000.
+_LOUD = 128.0
+
 #: What is added to a variance; a kernel may not have one of its own.
 EPS = (1e-5, 1e-6, 2e-3)
 
@@ -244,6 +247,8 @@ class _Draw:
         if name == "x" or name.endswith("embedding.weight"):
             return self.form.stored(self.activations(shape))
         offset = 1.0 if name.endswith("norm.weight") else 0.0
+        if offset and self.kind == "wide" and self.form.highest > 16:
+            offset = _LOUD  # else a norm makes what is inside of a network small again
         large = self.kind in ("kernel", "shape") and name.endswith("weight") and len(shape) > 1
         size = shape[-1] ** -0.5 if large else 0.5  # so that activations stay where they bend
         return self.form.stored(self.shaped(offset + size * self.rng.standard_normal(shape)))

@@ -15,7 +15,7 @@ from ...array import ignoring_fp_errors
 from .adapter import Declaration
 from .arithmetic import linear, masked, sums, tiny_results
 from .bench import COTANGENT, Bench, Fault, Raised, Refused, Results, Trial, arrays_of, with_arrays
-from .bounds import Prepared, prepare
+from .bounds import EXACT, Prepared, prepare
 from .calling import called
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
@@ -41,11 +41,15 @@ class Contracts(NamedTuple):
 
 
 def most_rows(cases: Sequence[Prepared]) -> Prepared:
-    """The case for the contracts: a small plain one, with several rows in its batch."""
+    """The case for the contracts: a small plain one, with several rows in its batch.
 
-    def fit(one: Prepared) -> tuple[bool, bool, int]:
+    They are of odd length if such a case is there, so that loads of four reach beyond a row.
+    """
+
+    def fit(one: Prepared) -> tuple[bool, bool, bool, bool, int]:
         output = one.truth.output
-        return output.size < 1 << 16, one.case.kind == "plain", len(output)
+        small, plain = output.size < 1 << 16, one.case.kind == "plain"
+        return small, plain, len(output) > 1, output.shape[-1] % 4 > 0, len(output)
 
     return max(cases, key=fit)
 
@@ -222,6 +226,13 @@ def empty(bench: Bench) -> Iterator[Trial | str]:
     )
 
 
+def single(bench: Bench) -> Iterator[str]:
+    """Of one row nothing is added up; its gradients are arrays of their own even so."""
+    if bench.case.stage not in EXACT:
+        bench.ask(bench.made(bench.case.stage, B=1, T=1, D=10, H=2, F=13, V=9, L=1))
+    yield from ()
+
+
 # Nothing is remembered from call to call. A kernel may keep what its forward computed for its
 # backward, a packed copy of a weight, or a workspace: it must be of this call.
 
@@ -265,6 +276,19 @@ def remembered(bench: Bench) -> Iterator[Trial]:
                 done.append(partial(bench.ask, case, [function]))
                 own, again = "in a call of its own", partial(in_turn, done[:])
                 yield Trial(when, done[-1], wanted, own, bench.scales(case), again=again)
+
+
+def many_rows(bench: Bench) -> Iterator[Trial]:
+    """Two cases of more rows than a block of a kernel has, one after the other."""
+    if bench.right():
+        many = bench.made(bench.case.stage, B=70, T=3, D=10, H=2, F=13, V=9, L=2)
+        other = other_numbers(many)
+        first = partial(bench.ask, many)
+        first()
+        wanted = _of(bench.functions, truth_of(other).tensors)
+        when = "with other numbers of the same shape in many rows"
+        trial = bench.trial(when, wanted, "is right", other, slack=4)
+        yield trial._replace(again=partial(in_turn, [first, trial.call]))
 
 
 def in_turn(calls: Sequence[Callable[[], Results]]) -> Results:
@@ -317,14 +341,15 @@ def _other_settings(bench: Bench) -> dict[str, Case]:
 def _other_stage(bench: Bench) -> dict[str, Case]:
     names = bench.about.stages
     i = (names.index(bench.case.stage) + 1) % len(names)
-    return {"s": bench.made(names[i], B=2, T=3, D=10, H=2, F=13, V=9, L=2)} if names[1:] else {}
+    return {"s": bench.made(names[i], B=2, T=4, D=14, H=2, F=13, V=9, L=2)} if names[1:] else {}
 
 
 #: Every promise, as a generator of what is tried, or of what is wrong. Of a backend that remembers
 #: earlier calls nothing else is asked.
 PROMISES: tuple[tuple[Promise, ...], ...] = (
     (remembered,),
-    (laid, apart, not_a_number, empty, linear, masked, sums, tiny_results),
+    (laid, apart, not_a_number, empty, single, linear, masked, sums, tiny_results),
+    (many_rows,),
 )
 
 
