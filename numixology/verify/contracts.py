@@ -5,18 +5,16 @@ again, grows with the cotangent, and is one linear map seen from both sides: ⟨
 ⟨v J, u⟩ by vjp.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..array import Array
 from ..errors import NumixologyError
-from ..tensors import leaf
-from ..transforms import jvp
-from .differences import Problem
+from .problems import Problem, Unfit, vector
 
-__all__ = ["LAYOUTS", "both_sides", "changed", "layouts", "linear", "repeated"]
+__all__ = ["LAYOUTS", "broken", "changed", "repeated"]
 
 
 def _strided(x: Array) -> Array:
@@ -44,44 +42,63 @@ _APART = {"float64": 1e-10, "float32": 1e-3}
 _LARGER = 2.0**10
 
 
-def repeated(problem: Problem) -> tuple[str, list[Array]]:
-    """By how much two calls differ, empty if by nothing, and the gradient.
-
-    Called are the function and its gradient.
-    """
-    gradient = problem.gradient()
-    pairs = [
-        ("calls", problem.run(problem.points), problem.run(problem.points)),
-        ("calls of the gradient", gradient, problem.gradient()),
-    ]
-    for what, first, second in pairs:
-        for one, other in zip(first, second, strict=True):
-            if one.shape == other.shape and not np.array_equal(one, other, equal_nan=True):
-                difference = np.abs(one - other).max() / (np.abs(one).max() or 1)
-                return f"two {what} differ by {difference:.1e}", gradient
-    return "", gradient
+def broken(
+    problem: Problem, v: Array, gradient: Array, limit: float, jvp_of: Callable[..., Any] | None
+) -> Iterator[tuple[bool, str]]:
+    """Every promise that is broken (True), and what could not be compared (False)."""
+    yield from _layouts(problem, v, limit)
+    yield from _linear(problem, v, gradient, limit)
+    yield from _both_sides(problem, v, gradient, limit, jvp_of)
 
 
-def changed(problem: Problem) -> str:
+# Calls --------------------------------------------------------------------------------
+
+
+def repeated(problem: Problem, v: Array, allowed: float = 0.0) -> tuple[str, str]:
+    """By how much two calls differ, and what the gradient remembers; both empty if by nothing."""
+    for _ in range(2):
+        if reason := _differs("calls", problem.y, problem.run(problem.x).values, allowed):
+            return reason, ""
+    one, two = problem.gradient(v), problem.gradient(v)
+    if not (reason := _differs("calls of the gradient", one, two, allowed)):
+        return "", ""
+    three = problem.gradient(v)
+    if np.allclose(two - one, three - two, rtol=1e-6, atol=0) and (one != two).any():
+        return reason, "the gradient adds to what an earlier call left; start from zero"
+    calls = [[problem.gradient(k * v) for k in (2.0, 1.0, 1.0)] for _ in range(2)]
+    late = bool((calls[0][1] != calls[0][2]).any())
+    if late and all((one == other).all() for one, other in zip(*calls, strict=True)):
+        return reason, "the gradient is that of an earlier call; use the cotangent that is given"
+    return reason, ""
+
+
+def _differs(what: str, one: Array, other: Array, allowed: float) -> str:
+    if np.array_equal(one, other, equal_nan=True):
+        return ""
+    difference = float(np.abs(one - other).max()) / (float(np.abs(one).max()) or 1.0)
+    return "" if difference <= allowed else f"two {what} differ by {difference:.1e}"
+
+
+def changed(problem: Problem, v: Array) -> str:
     """Which argument the function or its vjp wrote into; empty if none."""
-    arguments, cotangent = problem.arguments(), problem.first.copy()
-    names = [f"inputs[{i}]" for i in range(len(arguments))]
+    arguments, cotangents = problem.arguments(), problem.cotangents(v)
+    kept = problem.cotangents(v)
 
     def differing() -> str:
         pairs = [
-            *zip(names, arguments, problem.values, strict=True),
-            ("its cotangent", cotangent, problem.first),
+            *zip(problem.names, arguments, problem.values, strict=True),
+            *(("its cotangent", *pair) for pair in zip(cotangents, kept, strict=True)),
         ]
         return " and ".join(
             name
-            for name, one, kept in pairs
-            if not np.array_equal(one, kept, equal_nan=kept.dtype.kind == "f")
+            for name, one, before in pairs
+            if not np.array_equal(one, before, equal_nan=before.dtype.kind == "f")
         )
 
-    problem.output(arguments)
+    problem.called(arguments)
     if found := differing():
         return f"fn changed {found}"
-    problem.gradient(arguments, cotangent)
+    problem.gradients(arguments, cotangents)
     found = differing()
     return f"the vjp changed {found}" if found else ""
 
@@ -90,35 +107,24 @@ def changed(problem: Problem) -> str:
 
 
 class _Trial(NamedTuple):
-    """Arguments and cotangent in some layout, and the same numbers contiguous."""
+    """Arguments and cotangents in some layout, and the same numbers contiguous."""
 
     what: str
     arguments: list[Array]
-    cotangent: Array
-    plain: list[Array]
-    plain_cotangent: Array
+    cotangents: list[Array]
 
 
-def _trials(problem: Problem, together: bool) -> list[_Trial]:
-    """The cotangent in every layout, and then the inputs, or both together."""
-    found = []
-    plain, ct = problem.arguments(), problem.first
+def _trials(problem: Problem, v: Array) -> Iterator[_Trial]:
+    """The cotangents in every layout, and then the inputs."""
+    plain, cts = problem.arguments(), problem.cotangents(v)
     for name, lay in LAYOUTS.items():
-        laid_ct = lay(ct) if _matters(name, ct, 1) else ct
+        laid_cts = [lay(one) if _matters(name, one, 1) else one for one in cts]
         # A vector of one number repeated is a place where functions degenerate.
-        laid = [lay(x) if _matters(name, x, 2) else x for x in plain]
-        inputs = any(one is not x for one, x in zip(laid, plain, strict=True))
-        trials = [
-            (f"a {name} cotangent", plain, laid_ct, laid_ct is not ct),
-            (f"{name} inputs", laid, ct, inputs),
-        ]
-        if together and inputs:
-            trials = [(f"{name} inputs and a cotangent alike", laid, laid_ct, True)]
-        for what, arguments, cotangent, matters in trials:
-            if matters:
-                same, same_ct = [_plain(one) for one in arguments], _plain(cotangent)
-                found.append(_Trial(what, arguments, cotangent, same, same_ct))
-    return found
+        laid = [lay(one) if _matters(name, one, 2) else one for one in plain]
+        if any(one is not ct for one, ct in zip(laid_cts, cts, strict=True)):
+            yield _Trial(f"a {name} cotangent", plain, laid_cts)
+        if any(one is not x for one, x in zip(laid, plain, strict=True)):
+            yield _Trial(f"{name} inputs", laid, cts)
 
 
 def _matters(name: str, x: Array, ndim: int) -> bool:
@@ -127,61 +133,67 @@ def _matters(name: str, x: Array, ndim: int) -> bool:
     return x.ndim >= least[name] and x.size > 1
 
 
-def _plain(x: Array) -> Array:
-    return np.array(x, order="C")
-
-
-def layouts(problem: Problem, limit: float, together: bool = False) -> tuple[str, str]:
+def _layouts(problem: Problem, v: Array, limit: float) -> Iterator[tuple[bool, str]]:
     """Which layout changes the function or its gradient, and which one they refuse."""
     refused = ""
-    usual = problem.both(problem.arguments(), problem.first.copy())
-    for trial in _trials(problem, together):
+    usual = problem.both(problem.arguments(), problem.cotangents(v))
+    for trial in _trials(problem, v):
+        plain = _plain(trial.arguments), _plain(trial.cotangents)
         try:
-            ours = problem.both(trial.arguments, trial.cotangent)
+            ours = problem.both(trial.arguments, trial.cotangents)
+        except Unfit as unfit:
+            yield True, f"with {trial.what} {unfit}"
+            return
         except NumixologyError as error:  # as view refuses what is not contiguous
             refused = f"not run on {trial.what}: {type(error).__name__}"
             continue
         except Exception as error:
-            if "stride-0" in trial.what and _raises(problem, trial):
+            if "stride-0" in trial.what and _raises(problem, *plain):
                 refused = f"not run on {trial.what}: {type(error).__name__}"
                 continue
-            return f"{trial.what} raised {type(error).__name__}: {error}", refused
-        plain = usual
-        if "stride-0" in trial.what:
-            plain = problem.both(trial.plain, trial.plain_cotangent)
-        names = ["the function", *(f"the gradient of inputs[{i}]" for i in problem.places)]
-        for i, name in enumerate(names):
-            difference = _apart(ours[i], plain[i])
+            yield True, f"{trial.what} raised {type(error).__name__}: {error}"
+            return
+        theirs = problem.both(*plain) if "stride-0" in trial.what else usual
+        names = ["the function", *(f"the gradient of {problem.names[i]}" for i in problem.places)]
+        pairs = [(vector(ours[0]), vector(theirs[0])), *zip(ours[1], theirs[1], strict=True)]
+        for i, (name, (one, other)) in enumerate(zip(names, pairs, strict=True)):
+            difference = _apart(one, other)
             # Rounding may differ, and where that alone moves the result it says nothing.
             allowed = max(_APART[problem.precision], 10 * limit)
-            if difference > allowed and difference > 100 * _moved(problem, trial, i, plain[i]):
-                return f"{name} is another for {trial.what}, by {difference:.1e}", refused
-    return "", refused
+            if difference > allowed and difference > 100 * _moved(problem, plain, i, other):
+                yield True, f"{name} is another for {trial.what}, by {difference:.1e}"
+                return
+    if refused:
+        yield False, refused
 
 
-def _raises(problem: Problem, trial: _Trial) -> bool:
+def _plain(arrays: Sequence[Array]) -> list[Array]:
+    return [np.array(one, order="C") for one in arrays]
+
+
+def _raises(problem: Problem, arguments: list[Array], cotangents: list[Array]) -> bool:
     """Whether the very numbers are refused, as inv refuses rows that are alike."""
     try:
-        problem.both(trial.plain, trial.plain_cotangent)
+        problem.both(arguments, cotangents)
     except Exception:
         return True
     return False
 
 
-def _moved(problem: Problem, trial: _Trial, which: int, plain: Array) -> float:
+def _moved(
+    problem: Problem, plain: tuple[list[Array], list[Array]], which: int, other: Array
+) -> float:
     """By how much one rounding of the floating-point arguments moves a result."""
-    eps = np.finfo(problem.precision).eps
-    found = 0.0
+    eps, found = np.finfo(problem.precision).eps, 0.0
     for sign in (-1, 1):
-        ulps = [
-            1 + sign * eps * problem.rng.choice([-1, 1], x.shape) if x.dtype.kind == "f" else None
-            for x in trial.plain
-        ]
         nearby = [
-            x if ulp is None else np.asarray(x * ulp, x.dtype)
-            for x, ulp in zip(trial.plain, ulps, strict=True)
+            np.asarray(x * (1 + sign * eps * problem.rng.choice([-1, 1], x.shape)), x.dtype)
+            if x.dtype.kind == "f"
+            else x
+            for x in plain[0]
         ]
-        found = max(found, _apart(problem.both(nearby, trial.plain_cotangent)[which], plain))
+        outputs, gradients = problem.both(nearby, plain[1])
+        found = max(found, _apart([vector(outputs), *gradients][which], other))
     return found
 
 
@@ -199,45 +211,49 @@ def _apart(one: Array, other: Array) -> float:
 # Twice as much in, twice as much out -------------------------------------------------------
 
 
-def linear(problem: Problem, gradient: Sequence[Array], limit: float) -> str:
+def _linear(
+    problem: Problem, v: Array, gradient: Array, limit: float
+) -> Iterator[tuple[bool, str]]:
     """Which input's gradient does not grow with the cotangent, as one that is clipped does not."""
-    larger = problem.gradient(cotangent=np.asarray(problem.first * _LARGER, problem.first.dtype))
-    for place, one, usual in zip(problem.places, larger, gradient, strict=True):
-        difference = _apart(one / _LARGER, usual)
+    larger = problem.gradient(_LARGER * v)
+    for place, stretch in zip(problem.places, problem.stretches, strict=True):
+        one = larger[stretch]
+        difference = _apart(one / _LARGER, gradient[stretch])
         if np.isfinite(one).all() and difference > max(_APART[problem.precision], 10 * limit):
-            return (
-                f"the gradient of inputs[{place}] is not linear in the cotangent: "
-                f"for {_LARGER:.0f} times as much it is off by {difference:.1e}"
+            yield (
+                True,
+                f"the gradient of {problem.names[place]} is not linear in the cotangent: "
+                f"for {_LARGER:.0f} times as much it is off by {difference:.1e}",
             )
-    return ""
 
 
 # Both sides of the Jacobian --------------------------------------------------------------
 
 
-def both_sides(problem: Problem, gradient: Sequence[Array], limit: float) -> tuple[str, str]:
+def _both_sides(
+    problem: Problem, v: Array, gradient: Array, limit: float, given: Callable[..., Any] | None
+) -> Iterator[tuple[bool, str]]:
     """Whether ⟨v, J u⟩ is ⟨v J, u⟩ for a random u, and why that was not compared."""
-    if not problem.on_tape or problem.order == 2:
-        return "", ""
-    tangents = [problem.direction(i).astype(point.dtype) for i, point in enumerate(problem.points)]
-
-    def of_floats(*floats: Any) -> Any:
-        everything: list[Any] = [leaf(one.copy()) for one in problem.values]
-        for place, one in zip(problem.places, floats, strict=True):
-            everything[place] = one
-        return problem.fn(*everything)
-
-    try:
-        _, pushed = jvp(of_floats, problem.points, tangents)
-    except NumixologyError as error:
-        return "", f"jvp not compared: {type(error).__name__}"
-    products = [
-        problem.first * pushed.data,
-        *(g * u for g, u in zip(gradient, tangents, strict=True)),
+    if not problem.on_tape and given is None:
+        return
+    u = problem.rng.choice([-1.0, 1.0], gradient.size) * problem.rng.uniform(
+        0.5, 1.5, gradient.size
+    )
+    tangents = [
+        u[stretch].reshape(one.shape).astype(one.dtype)
+        for stretch, one in zip(problem.stretches, problem.points, strict=True)
     ]
-    left, right = float(products[0].sum()), float(sum(p.sum() for p in products[1:]))
-    scale = max(float(np.abs(products[0]).sum()), float(sum(np.abs(p).sum() for p in products[1:])))
+    try:
+        pushed = problem.pushed(tangents, given)
+    except NumixologyError as error:
+        yield False, f"jvp not compared: {type(error).__name__}"
+        return
+    left, right = v * pushed, gradient * vector(tangents)
+    scale = max(float(np.abs(left).sum()), float(np.abs(right).sum()))
     allowed = max(_APART[problem.precision], 10 * limit) * scale
-    if abs(left - right) > allowed:
-        return f"jvp and vjp disagree: <v, J u> is {left:.17g} by jvp, {right:.17g} by vjp", ""
-    return "", ""
+    if abs(left.sum() - right.sum()) > allowed:
+        yield (
+            True,
+            f"jvp and vjp disagree: <v, J u> is {left.sum():.17g} by jvp, "
+            f"{right.sum():.17g} by vjp",
+        )

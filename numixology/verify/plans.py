@@ -1,215 +1,190 @@
 """How a function is to be differenced: which steps can be believed here, and where it has kinks.
 
-Complex steps are exact to rounding, but only where every operation keeps the derivative of a
-complex number, which ``np.abs`` and ``np.var`` do not. So along a random line per input they are
-compared with real differences, which lose nothing and see less. Where real steps cannot tell, the
-two are compared nearby, at ever shorter distances from the inputs.
+A complex step that f carries from its inputs to its outputs is believed (see :mod:`.steps`). Where
+the outputs are plain complex numbers, as those of numixology's tape, JAX or torch are, an operation
+such as abs may have dropped the step. So along a random line per input it is compared with real
+differences, which lose nothing and see less.
 """
 
 import math
 import warnings
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..array import Array
-from .differences import Problem, complex_slope, distances, real_slopes, unit
+from .kinks import kinked
+from .ladders import Slopes, jumps, persists, real_slopes
+from .problems import Problem
+from .slopes import Measured, complex_slopes, coordinates, directions
+from .steps import met
 
-__all__ = ["TOLERANCES", "Plan", "keeps_nearby", "planned", "without"]
+__all__ = ["Plan", "cotangents", "planned", "relative"]
 
-#: Limits on the error relative to the gradient's largest entry, by method and precision; that of
-#: complex steps in float64 is computed, and at most this.
-TOLERANCES = {
-    ("complex", "float64"): 1e-6,
-    ("complex", "float32"): 1e-4,
-    ("central", "float64"): 1e-6,
-    ("central", "float32"): 2e-2,
-}
+_KEEPS_IT = "fn runs on complex numbers and keeps their derivative"
 _DROPS = "drops the imaginary part, such as abs, var or norm"
-#: How closely a complex step agrees with a real difference that claims to be exact.
+#: How closely real differences that have settled agree with a step that is believed.
+_SETTLED = {"float64": 1e-6, "float32": 2e-2}
+#: And with one that may have been dropped.
 _KEEPS = {"float64": 1e-10, "float32": 2e-2}
+#: From what ratio of their derivatives on outputs are made alike by a second cotangent.
+_UNLIKE = 100.0
 
 
 class Plan(NamedTuple):
-    """How the function is to be differenced, why so, and where it has kinks."""
+    """Which steps, why, and what was met.
+
+    Attributes:
+        method: ``"complex"`` or ``"central"``.
+        why: why that one.
+        kinks: coordinates at which real differences show a kink.
+        tied: whether f met equal numbers where it has a kink, and steps of both sides show it.
+        jumps: coordinates at which f jumps, so that the gradient is that of one side.
+        doubted: whether real differences contradict steps that f seems to carry.
+        known: how closely real differences confirm the steps, 0 where that is not needed.
+    """
 
     method: str
     why: str
-    kinks: list[dict[int, tuple[float, float]]]  # per input: coordinate -> slopes below and above
-    blurred: bool = False  # whether a real difference did not settle
+    kinks: tuple[int, ...] = ()
+    tied: bool = False
+    known: float = 0.0
+    doubted: bool = False
+    jumps: tuple[int, ...] = ()
 
 
-def planned(problem: Problem, method: str, fast: bool) -> Plan:
-    """Look for kinks, and for what breaks complex steps, along one random line per input.
+def relative(problem: Problem, stretch: slice | None = None) -> Array:
+    """A random line in which every number moves in proportion to its size, zeros most of all."""
+    x, sizes, rng = problem.x, problem.sizes, problem.rng
+    sign = rng.choice([-1.0, 1.0], x.size) * rng.uniform(0.5, 1.5, x.size)
+    line = sign * np.where(x != 0, np.abs(x), sizes)
+    if stretch is not None:
+        line[[j for j in range(x.size) if not stretch.start <= j < stretch.stop]] = 0
+    return np.asarray(line / (float(sizes[np.flatnonzero(line)].max(initial=0)) or 1.0))
 
-    The fast mode tries one line through all inputs first.
-    """
-    kinks: list[dict[int, tuple[float, float]]] = [{} for _ in problem.points]
-    smooth = fast and method != "central" and _is_analytic(problem)
-    lines = [] if smooth else _lines(problem, method, kinks)
-    blurred = any(math.isinf(estimate) for _, (_, _, estimate) in lines)
-    if method != "auto":
-        return Plan(method, "it was asked for", kinks, blurred)
+
+def planned(problem: Problem, v: Array, method: str) -> Plan:
+    """Try a line per input; note kinks, and which steps can be believed."""
+    lines = [(one, relative(problem, one)) for one in problem.stretches if one.stop > one.start]
+    real = [(one, u, real_slopes(problem, v, u)) for one, u in lines]
+    plain_kinks = [j for one, _, slopes in real if slopes.kink for j in kinked(problem, v, one)]
+    if method == "central":
+        return Plan(
+            "central", "it was asked for", tuple(plain_kinks), doubted=problem.carry or problem.kept
+        )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), met() as seen:
             warnings.simplefilter("error")
-            kept = {i: _is_kept(problem, i, *along, kinks) for i, along in lines}
+            carried = _along(problem, v, relative(problem)).carried
+            if seen.precision == "float32":
+                problem.precision = "float32"
+            tied = carried and not problem.on_tape and seen.ties > 0
+            kinks = _tied(problem, v) if tied else [] if carried and problem.carry else plain_kinks
+            jumping = [one for one, u, slopes in real if _jumps(problem, v, u, slopes)]
+            places = tuple(j for one in jumping for j in _jumping(problem, v, one))
+            plan = Plan("complex", _KEEPS_IT, tuple(kinks), tied, jumps=places)
+            if method == "complex":
+                return plan._replace(why="it was asked for")
+            for one, u, slopes in real if not problem.kept else ():
+                lost = _lost(problem, v, one, u, slopes, carried, kinks)
+                if isinstance(lost, str):
+                    return Plan("central", lost, tuple(plain_kinks), doubted=carried)
+                plan = plan._replace(known=max(plan.known, lost))
+            return plan
     except Exception as error:  # whatever fn raises on complex numbers
-        return Plan("central", f"complex steps raised {type(error).__name__}", kinks)
-    for i in (i for i, keeps in kept.items() if not keeps):
-        why = f"{problem.name(i)} passes through an operation that {_DROPS}"
-        if not math.isfinite(dict(lines)[i][1]):
-            why = f"fn is not finite around {problem.name(i)}"
-        return Plan("central", why, kinks)
-    told = all(_is_settled(problem, *real) for _, (_, *real) in lines)
-    if not told and not _keeps_around(problem):
-        return Plan("central", f"nearby, fn passes through an operation that {_DROPS}", kinks)
-    why = "fn runs on complex numbers and keeps their derivative"
-    return Plan("complex", why, kinks, blurred)
+        if problem.carry:
+            problem.carry = False
+            return planned(problem, v, method)
+        if method == "complex":
+            raise
+        return Plan("central", f"complex steps raised {type(error).__name__}", tuple(plain_kinks))
 
 
-def _lines(
-    problem: Problem, method: str, kinks: list[dict[int, tuple[float, float]]]
-) -> list[tuple[int, tuple[list[Array | None], float, float]]]:
-    """A line per input, its real slope and error estimate; kinks are noted and left out."""
-    found: list[tuple[int, tuple[list[Array | None], float, float]]] = []
-    for i in range(len(problem.points)):
-        line: list[Array | None] = [None] * len(problem.points)
-        line[i] = problem.relative(i)
-        try:
-            real = real_slopes(problem, line)
-            if real.kink:
-                kinks[i] = _kinks_of(problem, i)
-                line[i] = without(kinks[i], line[i])
-                real = real_slopes(problem, line)
-        except Exception:  # whatever fn raises nearby
-            if method != "complex":
-                raise
-            continue
-        found.append((i, (line, real.central, real.error_estimate)))
-    return found
+def _jumps(problem: Problem, v: Array, u: Array, slopes: Slopes) -> bool:
+    return math.isinf(slopes.error) and jumps(problem, v, u)
 
 
-def _is_analytic(problem: Problem) -> bool:
-    """Whether a line through all inputs shows no kink and keeps the derivative."""
-    line = [problem.relative(i) * weight for i, weight in enumerate(problem.weights)]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            real = real_slopes(problem, line)
-            settled = not real.kink and _is_settled(problem, real.central, real.error_estimate)
-            return settled and _keeps_derivative(problem, line, real.central, real.error_estimate)
-    except Exception:  # whatever fn raises nearby, or on complex numbers
-        return False
+def _jumping(problem: Problem, v: Array, stretch: slice) -> list[int]:
+    units = np.eye(problem.x.size)
+    return [j for j in range(stretch.start, stretch.stop) if jumps(problem, v, units[j])]
 
 
-def _is_kept(
+def _tied(problem: Problem, v: Array) -> list[int]:
+    """The coordinates along which steps of both sides have two slopes."""
+    found = complex_slopes(problem, v[None], coordinates(problem), sides=True)
+    return [int(j) for j in np.flatnonzero(found.kinks)]
+
+
+def _lost(
     problem: Problem,
-    which: int,
-    line: list[Array | None],
-    real: float,
-    estimate: float,
-    kinks: list[dict[int, tuple[float, float]]],
-) -> bool:
-    """Whether complex steps in an input keep the derivative.
-
-    Where they nearly do, a kink too small for the line may be what sets them apart. Those are
-    noted and left out.
-    """
-    if _keeps_derivative(problem, line, real, estimate):
-        return True
-    if not _keeps_derivative(
-        problem, line, real, estimate, TOLERANCES["central", problem.precision]
-    ):
-        return False
-    kinks[which] = _kinks_of(problem, which)
-    line[which] = without(kinks[which], line[which])
-    again = real_slopes(problem, line)
-    return _keeps_derivative(problem, line, again.central, again.error_estimate)
-
-
-def _is_settled(problem: Problem, real: float, estimate: float) -> bool:
-    """Whether a real difference can tell if complex steps keep the derivative."""
-    return estimate <= TOLERANCES["central", problem.precision] * abs(real)
-
-
-def _keeps_derivative(
-    problem: Problem,
-    line: Sequence[Array | None],
-    real: float,
-    estimate: float,
-    closely: float | None = None,
-) -> bool:
-    """Whether a complex step along a line agrees with real differences.
-
-    As closely as those can tell: a small term whose imaginary part is lost is lost all the same.
-    """
-    slope, _ = complex_slope(problem, line)
-    limit = (closely or _KEEPS[problem.precision]) * max(abs(slope), abs(real))
-    return abs(slope - real) <= limit + 10 * estimate
+    v: Array,
+    stretch: slice,
+    u: Array,
+    real: Slopes,
+    carried: bool,
+    kinks: list[int],
+) -> str | float:
+    """Why complex steps cannot be believed along a line, or how closely they are confirmed."""
+    name = problem.names[problem.where(stretch.start)[0]]
+    found = _along(problem, v, u, carried)
+    slope = float(found.slopes[0, 0])
+    if not math.isfinite(slope):
+        return f"complex steps are not finite around {name}"
+    if carried:
+        closely, low, high = _SETTLED[problem.precision], found.lower[0, 0], found.upper[0, 0]
+    else:
+        closely, low, high = _KEEPS[problem.precision], slope, slope
+        if real.kink:
+            u = u.copy()
+            u[kinks] = 0
+            real = real_slopes(problem, v, u)
+            low = high = slope = float(_along(problem, v, u).slopes[0, 0])
+    if not real.error <= _SETTLED[problem.precision] * abs(real.central):
+        return 0.0  # real differences cannot tell
+    away = max(low - real.central, real.central - high)
+    if away <= closely * max(abs(slope), abs(real.central)) + 10 * real.error:
+        return 0.0 if carried else max(away, real.error) / (abs(slope) or 1.0)
+    if carried and not persists(problem, v, u, real):
+        return 0.0
+    return f"{name} passes through an operation that {_DROPS}"
 
 
-def keeps_nearby(problem: Problem) -> bool:
-    """Whether complex steps keep the derivative nearby, of all inputs of which they seem not to."""
-    near = problem.a_step_away()
+def _along(problem: Problem, v: Array, u: Array, sides: bool = False) -> Measured:
+    return complex_slopes(problem, v[None], directions(problem, u[None]), sides)
+
+
+def cotangents(problem: Problem, v: Array, method: str) -> Array:
+    """v, and where outputs differ in size a second one, under which they count alike."""
+    rows = np.zeros(v.size)
+    for stretch in problem.stretches:
+        u = relative(problem, stretch)
+        here, there = (
+            _rows(problem, problem.x, u, method),
+            _rows(problem, _moved(problem), u, method),
+        )
+        rows = np.maximum(rows, np.abs(here) - 64 * np.abs(there - here))
+    if method == "central":
+        eps = float(np.finfo(problem.precision).eps)
+        rows = np.maximum(rows, 1e6 * eps * np.abs(problem.y) / problem.sizes.max(initial=0))
+    most = rows.max(initial=0)
+    if not np.isfinite(most) or not most or rows.min() * _UNLIKE > most:
+        return v[None]
+    alike = v * np.where(rows > 0, most / np.where(rows > 0, rows, 1), 1)
+    return np.stack([v, alike])
+
+
+def _moved(problem: Problem) -> Array:
+    eps = float(np.finfo(problem.precision).eps)
+    return problem.x * (1 + eps * problem.rng.choice([-1.0, 1.0], problem.x.size))
+
+
+def _rows(problem: Problem, x: Array, u: Array, method: str) -> Array:
+    """How every output changes along u."""
+    if method == "complex":
+        h = float(directions(problem, u[None]).steps[0])
+        return problem.run(x + 1j * h * u).values.imag / h
+    h = 1e-4 * float(problem.sizes.max(initial=0))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for here, there in zip(*(_all_lines(one) for one in (problem, near)), strict=True):
-                if not _keeps_derivative(near, *there):
-                    return False
-                if not _is_settled(near, *there[1:]) and not _keeps_derivative(problem, *here):
-                    return False
-    except Exception:  # whatever fn raises there, or on complex numbers
-        return False
-    return _keeps_around(problem)
-
-
-def _keeps_around(problem: Problem) -> bool:
-    """Whether complex steps keep the derivative wherever real ones can see that, ever closer.
-
-    What loses it may be small, such as a narrow bump with ``np.abs`` in it, and nothing of it is
-    left further away. So steps are as short as the distance.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return all(_keeps_at(problem, part) for part in distances(problem))
-    except Exception:  # whatever fn raises there, or on complex numbers
-        return False
-
-
-def _keeps_at(problem: Problem, part: float) -> bool:
-    """Whether complex steps keep the derivative where all inputs are moved by this part."""
-    near, closely = problem.a_step_away(part), TOLERANCES["central", problem.precision]
-    for i in range(len(near.points)):
-        line: list[Array | None] = [None] * len(near.points)
-        line[i] = near.relative(i)
-        real = real_slopes(near, line, part / 4)
-        if not real.kink and not _keeps_derivative(
-            near, line, real.central, real.error_estimate, closely
-        ):
-            return False
-    return True
-
-
-def _all_lines(problem: Problem) -> list[tuple[list[Array | None], float, float]]:
-    return [along for _, along in _lines(problem, "central", [{} for _ in problem.points])]
-
-
-def _kinks_of(problem: Problem, which: int) -> dict[int, tuple[float, float]]:
-    """Every coordinate of an input along which the function has a kink."""
-    found = {}
-    for j in range(problem.points[which].size):
-        slopes = real_slopes(problem, unit(problem, which, j))
-        if slopes.kink:
-            found[j] = slopes.left, slopes.right
-    return found
-
-
-def without(kinks: dict[int, tuple[float, float]], direction: Any) -> Array:
-    """A direction that moves no coordinate at a kink."""
-    smooth = np.array(direction)
-    smooth.flat[list(kinks)] = 0
-    return smooth
+        return (problem.run(x + h * u).values - problem.run(x - h * u).values) / (2 * h)
+    except Exception:  # outside of its domain
+        return np.zeros(problem.y.size)

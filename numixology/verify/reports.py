@@ -62,24 +62,26 @@ class GradcheckReport(NamedTuple):
 
     Attributes:
         verdict: ``"pass"``, ``"fail"`` or ``"inconclusive"``.
-        max_error: how far the gradient is from the difference at most, relative to the largest
-            entry of that input's gradient; in fast mode, to the Euclidean norm of all.
+        max_error: how far the gradient is from the slopes at most, relative to the largest entry of
+            that input's gradient; where it is wrong, how far there. In fast mode relative to the
+            Euclidean norm of all.
         tolerance: the limit on it.
         method: ``"complex"`` or ``"central"``.
         order: 1, or 2 for the gradient of the gradient.
         coordinates: how many derivatives were compared.
-        worst: input, index, gradient and difference where they are farthest apart. Both are of
-            the outputs' sum with random weights, not of one output.
+        worst: input, index, gradient and slope where they are farthest apart for what rounding can
+            do. Both are of the outputs' sum with random weights, not of one output.
         reason: why the verdict is what it is, in a sentence.
         detectable: the smallest error of one entry, relative as above, that this check was sure
-            to catch: the limit, and what rounding may have hidden of it. It means something only
-            where the check passed.
+            to catch in every input. It means something only where the check passed.
         why: why that method.
         kinks: where the function has two slopes: input, index, both slopes and the gradient.
-        names: what the report calls each input; a parameter of a module goes by its own name too.
+        names: what the report calls each input: the name of the argument or parameter.
         fast: whether slopes along random directions were compared, not coordinates.
         gradient: whose gradient it was: ``"tape"``, or ``"vjp"`` where one was given.
-        differentiated: which inputs were moved; those that are not floating-point stay fixed.
+        differentiated: which inputs were moved; those that are not floating-point, or for which the
+            vjp returns None, stay fixed.
+        by_input: ``detectable`` of each input that was moved.
 
     Example:
         >>> import numpy as np
@@ -88,7 +90,7 @@ class GradcheckReport(NamedTuple):
         >>> bool(report), report.verdict, report.method, report.coordinates
         (False, 'fail', 'complex', 2)
         >>> report.reason
-        'the gradient of inputs[0] is wrong'
+        'the gradient of x is wrong: that of x is 2 times as large as it should be'
     """
 
     verdict: Verdict
@@ -106,6 +108,7 @@ class GradcheckReport(NamedTuple):
     fast: bool = False
     gradient: Literal["tape", "vjp"] = "tape"
     differentiated: tuple[int, ...] = ()
+    by_input: tuple[float, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -131,26 +134,40 @@ class GradcheckReport(NamedTuple):
         )
 
     def _lines(self) -> Iterator[str]:
+        """The verdict, where it was decided, how exact it is, and what was done."""
         yield f"gradcheck: {self.verdict.upper()}: {self.reason}"
+        if self.worst is not None:
+            yield from self._figures(*self.worst)
         yield f"  checked: what {_GIVERS[self.gradient]} returns, {self._what()}"
         if self.worst is None:
             yield "  nothing was compared"
             return
         yield f"  by {self.method} steps, because {self.why}"
-        scale = "gradient's norm" if self.fast else "gradient's largest entry"
-        yield f"  largest error {self.max_error:.1e} of the {scale}, limit {self.tolerance:.1e}"
-        if self.passed:
-            yield f"  an error of {self.detectable:.1e} would have been caught"
-        which, index, ours, theirs = self.worst
-        where = f"direction {index[0]}" if self.fast else f"{self.names[which]}{list(index)}"
-        yield f"  farthest apart at {where}, outputs weighted at random:"
-        yield f"    gradient {ours:.17g}"
-        yield f"    slope    {theirs:.17g}"
-        if self.verdict == "fail" and theirs and math.isfinite(ours / theirs):
-            yield f"    ratio    {ours / theirs:.6g}"
         yield from (f"  {kink}" for kink in self.kinks[:_KINKS])
         if len(self.kinks) > _KINKS:
             yield f"  and {len(self.kinks) - _KINKS} more are at a kink"
+
+    def _figures(
+        self, which: int, index: tuple[int, ...], ours: float, theirs: float
+    ) -> Iterator[str]:
+        if self.passed:
+            caught = f"  an error of {self.detectable:.1e} would have been caught"
+            inputs = [self.names[i] for i in self.differentiated]
+            if 1 < len(self.by_input) <= _NAMES and len(set(self.by_input)) > 1:
+                each = zip(inputs, self.by_input, strict=True)
+                caught += f" ({', '.join(f'{name}: {one:.1e}' for name, one in each)})"
+            yield caught
+        else:
+            place = f"{list(index)}" if index else ""
+            where = f"direction {index[0]}" if self.fast else f"{self.names[which]}{place}"
+            yield f"  farthest apart at {where}, outputs weighted at random:"
+            yield f"    gradient {ours:.17g}"
+            yield f"    slope    {theirs:.17g}"
+            if self.verdict == "fail" and theirs and math.isfinite(ours / theirs):
+                yield f"    ratio    {ours / theirs:.6g}"
+        scale = "gradient's norm" if self.fast else "gradient's largest entry"
+        which_error = "error there" if self.verdict == "fail" else "largest error"
+        yield f"  {which_error} {self.max_error:.1e} of the {scale}, limit {self.tolerance:.1e}"
 
     def _what(self) -> str:
         """How many derivatives of what order, by which inputs, and which ones stood still."""

@@ -57,7 +57,7 @@ def roundings(
     found = _leaves(call(*[np.array(x) for x in arrays]))
     moves = [np.zeros(np.shape(one)) for one in found]
     for _ in range(tries):
-        shaken = [np.array(x).view(Shaken) if x.dtype.kind == "f" else x.copy() for x in arrays]
+        shaken = [np.array(x).view(Shaken) if x.dtype.kind in "fc" else x.copy() for x in arrays]
         try:
             with Setting(_RNG, rng), ignoring_fp_errors():
                 nearby = _leaves(call(*shaken))

@@ -14,7 +14,9 @@ Where f is analytic, NumPy's complex arithmetic does the latter. What has no rul
 its opposite give both slopes. (|x| at 0 moves by |h d|, the maximum of equals by the larger of
 their steps, sorting puts the smaller step first, the norm of 0 moves by the norm of the step.)
 Where f jumps, and in comparisons, only the real parts decide: the function stays on the branch that
-it takes at x itself, with the slope of that branch. :func:`met` counts all of these.
+it takes at x itself, with the slope of that branch. Under :func:`along` the steps of equal numbers
+decide which of them is the larger, and the branch is the one that the step leads to.
+:func:`met` counts all of these.
 """
 
 import itertools
@@ -31,7 +33,7 @@ import numpy as np
 from ..array import Array, Setting, ignoring_fp_errors
 from ..errors import DTypeError
 
-__all__ = ["Met", "NotCarried", "Step", "mapped", "met", "plain", "stepped"]
+__all__ = ["Met", "NotCarried", "Step", "mapped", "along", "met", "plain", "stepped"]
 
 
 class NotCarried(DTypeError):
@@ -59,6 +61,7 @@ class Met:
 
 
 _SEEN: ContextVar[Met | None] = ContextVar("seen", default=None)
+_ALONG: ContextVar[bool] = ContextVar("along", default=False)
 
 
 @contextmanager
@@ -67,6 +70,13 @@ def met() -> Iterator[Met]:
     seen = Met()
     with Setting(_SEEN, seen):
         yield seen
+
+
+@contextmanager
+def along() -> Iterator[None]:
+    """Inside the ``with`` block, let the steps of equal numbers decide which is the larger."""
+    with Setting(_ALONG, True):
+        yield
 
 
 def _tied(ties: Any) -> None:
@@ -234,6 +244,7 @@ _FLAT = _COMPARISONS | {
     *("sign", "floor", "ceil", "rint", "trunc", "floor_divide", "signbit", "logical_and"),
     *("logical_or", "logical_not", "logical_xor", "isnan", "isinf", "isfinite"),
 }
+_ORDER = {"less", "less_equal", "greater", "greater_equal"}
 #: Linear in all arguments together, and in every one.
 _SUMS = {"add", "subtract", "positive", "negative"}
 _PRODUCTS = {"matmul", "vecdot", "matvec", "vecmat"}
@@ -295,6 +306,9 @@ def _called(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
         arguments = [y, *numbers, *(0.0 if step is None else step for step in steps)]
         if name in _TIES:
             _tied(_TIES[name](*arguments))
+        if name in _ORDER and _ALONG.get():
+            a, b, da, db = arguments[1:]
+            y = np.where(a == b, ufunc(da, db), y)
         if name in _FLAT:
             return _joined(y, 0)
         if name in _KINKED:

@@ -1,0 +1,79 @@
+"""How a gradient check is asked for: its options, its stream of numbers, a module as a function."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..nn import Module
+from ..nn.stateless import replaced
+from .executors import Executor
+from .trees import argument_names
+
+__all__ = ["Method", "Options", "stream", "with_parameters"]
+
+Method: TypeAlias = Literal["auto", "complex", "central"]
+
+
+class Options(NamedTuple):
+    """How a check was asked for."""
+
+    method: Method
+    order: int
+    tolerance: float | None
+    fast: bool
+    strict: bool
+    nondet_tol: float
+    check_jvp: Callable[..., Any] | None
+    executor: Executor | None
+
+    def refuse(self, vjp: Callable[..., Any] | None) -> None:
+        """Refuse what no check can be made of."""
+        if self.method not in ("auto", "complex", "central"):
+            raise ArgumentError(
+                "method is 'auto', 'complex' or 'central'", repr(self.method), "use one of them"
+            )
+        if self.order not in (1, 2) or (self.order == 2 and vjp is not None):
+            raise ArgumentError(
+                "order is 1 or, without vjp=, 2",
+                repr(self.order),
+                "check a vjp of your own as order 1, or make it the rule of a primitive",
+            )
+        if self.tolerance is not None and not self.tolerance > 0:
+            raise ArgumentError(
+                "tolerance is positive", repr(self.tolerance), "leave it out for the default"
+            )
+
+
+def with_parameters(
+    module: Module, inputs: Sequence[Any]
+) -> tuple[Callable[..., Any], list[Any], list[str]]:
+    """A function of a module's inputs and parameters, these, and the names of all of them."""
+    parameters = dict(module.named_parameters())
+    names = [*argument_names(module.forward, len(inputs)), *parameters]
+    run = _WithParameters(module, len(inputs), list(parameters)).run
+    return run, [*inputs, *parameters.values()], names
+
+
+def stream(rng: "np.random.Generator | int") -> "np.random.Generator":
+    """A stream of its own: the cotangent must not be the input that the same seed has drawn."""
+    seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
+    return np.random.default_rng((int(seed), 0x6E78))
+
+
+class _WithParameters:
+    """A module as a function of its inputs and, after them, its parameters."""
+
+    def __init__(self, module: Module, arity: int, names: Sequence[str]) -> None:
+        self.module, self.arity, self.names = module, arity, names
+        self.latest: tuple[tuple[Any, ...], Module] = ((), module)
+
+    def run(self, *values: Any) -> Any:
+        """Call the module with these inputs and parameters."""
+        given = values[self.arity :]
+        bound, module = self.latest  # together, since other threads may bind others meanwhile
+        if not bound or any(a is not b for a, b in zip(given, bound, strict=True)):
+            module = replaced(self.module, dict(zip(self.names, given, strict=True)))
+            self.latest = (given, module)
+        return module(*values[: self.arity])

@@ -1,0 +1,85 @@
+"""What the commonest mistakes look like, so that the first line of a report can say it."""
+
+import itertools
+import math
+
+import numpy as np
+
+from ..array import Array
+from .problems import Problem
+
+__all__ = ["hint"]
+
+_CLOSE = {"float64": 1e-6, "float32": 1e-2}
+
+
+def hint(problem: Problem, v: Array, gradient: Array, slopes: Array) -> str:
+    """What was probably done instead, as the end of a sentence; empty if nothing comes near."""
+    close = _CLOSE[problem.precision]
+
+    def alike(one: Array, other: Array) -> bool:
+        scale = float(np.abs(other).max(initial=0))
+        return bool(scale and np.abs(one - other).max() <= close * scale)
+
+    if problem.vjp is not None and alike(problem.gradient(2 * v), gradient):
+        return "vjp ignores its cotangent: multiply by it"
+    if problem.vjp is not None and alike(_exchanged(problem, v), slopes):
+        return "vjp takes its cotangent first: vjp(cotangent, *inputs)"
+    if order := _other_order(problem, gradient, slopes, close):
+        return f"the gradients are right in another order: {order}"
+    parts = []
+    agreeing = []
+    for place, stretch in zip(problem.places, problem.stretches, strict=True):
+        ours, theirs = gradient[stretch], slopes[stretch]
+        if alike(ours, theirs):
+            agreeing.append(problem.names[place])
+        elif (ratio := _ratio(ours, theirs, close)) is not None:
+            parts.append(
+                f"that of {problem.names[place]} is {ratio:.6g} times as large as it should be"
+            )
+    if agreeing:
+        parts.append(f"{', '.join(agreeing)}: right" if len(agreeing) < 4 else "others are right")
+    return "; ".join(parts)
+
+
+def _exchanged(problem: Problem, v: Array) -> Array:
+    """The gradient with the cotangent and the only input exchanged."""
+    points, cotangents = problem.values, problem.cotangents(v)
+    if len(points) != 1 or len(cotangents) != 1 or points[0].shape != cotangents[0].shape:
+        return np.full(problem.x.size, math.nan)
+    try:
+        return np.concatenate(
+            [g.reshape(-1) for g in problem.gradients(cotangents, problem.arguments())]
+        )
+    except Exception:  # whatever it raises when called so
+        return np.full(problem.x.size, math.nan)
+
+
+def _other_order(problem: Problem, gradient: Array, slopes: Array, close: float) -> str:
+    """The order in which the gradients would be right, if there is one."""
+    parts = problem.stretches
+    shapes = [one.shape for one in problem.points]
+    if not 1 < len(parts) <= 4:
+        return ""
+    for order in itertools.permutations(range(len(parts))):
+        if order == tuple(range(len(parts))) or any(
+            shapes[i] != shapes[k] for i, k in enumerate(order)
+        ):
+            continue
+        if all(
+            np.abs(gradient[parts[k]] - slopes[parts[i]]).max(initial=0)
+            <= close * np.abs(slopes[parts[i]]).max(initial=0)
+            for i, k in enumerate(order)
+        ):
+            return ", ".join(problem.names[problem.places[k]] for k in order)
+    return ""
+
+
+def _ratio(ours: Array, theirs: Array, close: float) -> float | None:
+    """The one factor between two gradients, if there is one."""
+    if ours.size < 2 or not theirs.any() or not ours.any():
+        return None
+    ratio = float(ours @ theirs) / float(theirs @ theirs)
+    if np.abs(ours - ratio * theirs).max() <= close * abs(ratio) * np.abs(theirs).max():
+        return ratio
+    return None

@@ -1,0 +1,97 @@
+"""Where a function has two slopes, and which gradients are right there.
+
+At a kink of one number any gradient between the two slopes is right. Where several numbers meet at
+one kink, as the entries that tie for a maximum, moving them together may leave the kink: then there
+is one slope, and the gradients must add up to it. So numbers at kinks are moved in pairs and all
+together, each by as much as makes its own slope jump by one.
+"""
+
+import itertools
+
+import numpy as np
+
+from ..array import Array
+from .ladders import Slopes, persists, real_slopes
+from .problems import Problem
+from .slopes import complex_slopes, directions
+
+__all__ = ["kink_of", "kinked", "ties"]
+
+#: So many numbers at kinks are moved in pairs.
+_PAIRED = 24
+#: How closely real slopes are known along a line that leaves a kink.
+_CLOSE = {"float64": 1e-5, "float32": 5e-2}
+
+
+def kink_of(problem: Problem, v: Array, u: Array) -> Slopes | None:
+    """The slopes of a kink along u by real steps, if there is one.
+
+    A kink is believed where its two slopes persist at short steps; what is only curved, or jumps,
+    has others there.
+    """
+    slopes = real_slopes(problem, v, u)
+    return slopes if slopes.kink and persists(problem, v, u, slopes) else None
+
+
+def kinked(problem: Problem, v: Array, stretch: slice) -> list[int]:
+    """The coordinates of a stretch of x at which real steps show a kink."""
+    found = []
+    for j in range(stretch.start, stretch.stop):
+        u = np.zeros(problem.x.size)
+        u[j] = 1
+        if kink_of(problem, v, u):
+            found.append(j)
+    return found
+
+
+def ties(
+    problem: Problem,
+    v: Array,
+    gradient: Array,
+    kinks: dict[int, tuple[float, float]],
+    carried: bool,
+) -> tuple[list[int], float, float] | None:
+    """Numbers that kinks join, what their gradients add up to, and what they must; None if right.
+
+    ``kinks`` has the slopes of both sides at every number. Where the slope along several is the sum
+    of their own the kinks are apart, and nothing follows.
+    """
+    places = [j for j, (left, right) in kinks.items() if left != right]
+    groups = [list(pair) for pair in itertools.combinations(places[:_PAIRED], 2)]
+    groups += [places] if len(places) > 2 else []
+    groups += _alike(problem, places)
+    for group in groups:
+        u = np.zeros(problem.x.size)
+        u[group] = [1 / (kinks[j][1] - kinks[j][0]) for j in group]
+        u /= np.abs(u).max()
+        left, right, low, high, slack = _sides(problem, v, u, carried)
+        apart = [sum(u[j] * kinks[j][int(u[j] * side > 0)] for j in group) for side in (-1, 1)]
+        ours = float(gradient @ u)
+        if abs(left - apart[0]) <= slack and abs(right - apart[1]) <= slack:
+            continue
+        if not low - slack <= ours <= high + slack:
+            return group, ours, low if ours < low else high
+    return None
+
+
+def _alike(problem: Problem, places: list[int]) -> list[list[int]]:
+    """Groups of three and more whose numbers are equal."""
+    found: dict[float, list[int]] = {}
+    for j in places:
+        found.setdefault(float(problem.x[j]), []).append(j)
+    return [group for group in found.values() if 2 < len(group) < len(places)]
+
+
+def _sides(
+    problem: Problem, v: Array, u: Array, carried: bool
+) -> tuple[float, float, float, float, float]:
+    """The slopes along u on both sides, what lies between, and how closely that is known."""
+    if carried:
+        found = complex_slopes(problem, v[None], directions(problem, u[None]), sides=True)
+        low, high, right = (float(one[0, 0]) for one in (found.lower, found.upper, found.slopes))
+        slack = 1e-10 * float(found.terms[0, 0]) + 8 * float(found.errors[0, 0])
+        return low + high - right, right, low, high, slack
+    slopes = real_slopes(problem, v, u)
+    low, high = sorted((slopes.left, slopes.right))
+    slack = _CLOSE[problem.precision] * max(abs(low), abs(high)) + 10 * slopes.side_error
+    return slopes.left, slopes.right, low, high, slack

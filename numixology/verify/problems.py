@@ -1,0 +1,403 @@
+"""The function under check as a map f from one vector x to another, and its gradient v J.
+
+Inputs and outputs may be arrays, numbers, or tuples, lists and dicts of them. All numbers that are
+differentiated stand in one vector x, all that come out in one vector y. With a cotangent v the
+check is about the single number ⟨v, f(x)⟩ and its gradient g = v J, of the size of x.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..array import Array
+from ..autograd import Node
+from ..errors import ArgumentError, DTypeError
+from ..primitives import as_array
+from ..tensors import Tensor, leaf
+from ..transforms import jvp, pull
+from .steps import Step, plain, stepped
+from .trees import argument_names, is_tree, leaves, rebuilt
+
+__all__ = ["Outputs", "Problem", "Unfit", "second_order"]
+
+
+class Unfit(Exception):
+    """Gradients that do not belong to the inputs, and why."""
+
+
+class Outputs(NamedTuple):
+    """What f returned, and whether it still carries the complex step (see :mod:`.steps`)."""
+
+    values: Array
+    carried: bool
+
+
+class Problem:
+    """f at the inputs x, and the gradient that is to be checked."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        vjp: Callable[..., Any] | None,
+        inputs: Sequence[Any],
+        rng: "np.random.Generator",
+        names: Sequence[str] = (),
+    ) -> None:
+        self.fn, self.vjp, self.inputs, self.on_tape = fn, vjp, list(inputs), vjp is None
+        self.rng, self.second = rng, False
+        #: Numbers that are not moved by a rounding, since f has a kink there.
+        self.still: list[int] = []
+        names = names or argument_names(fn, len(inputs))
+        named = [
+            pair for name, one in zip(names, inputs, strict=True) for pair in leaves(one, name)
+        ]
+        self.names = [name for name, _ in named]
+        self.values = [_copied(one) for _, one in named]
+        self.floating = [i for i, one in enumerate(self.values) if one.dtype.kind == "f"]
+        _refuse([self.values[i].dtype for i in self.floating], self.values)
+        _refuse_calls(fn, vjp, self.inputs)
+        self.carry = vjp is not None
+        self.precision = "float64"
+        if any(self.values[i].dtype == np.float32 for i in self.floating):
+            self.precision = "float32"
+        #: The inputs that are differentiated.
+        self.places = list(self.floating)
+        self.template = self.fn(*self._trees(self._wrapped(self.arguments(), tracked=True)))
+        #: Whether all that the tape holds carries complex steps, as the package's tests show.
+        self.kept = self.on_tape and _of_the_house(self.template)
+        #: The outputs that are: where, and their arrays.
+        found = [_output(one, self.on_tape) for _, one in leaves(self.template, "fn")]
+        kinds = [one.dtype.kind for one in found]
+        if "c" in kinds:
+            raise DTypeError("fn must be real", "complex128", "check its parts one by one")
+        self.out_places = [k for k, kind in enumerate(kinds) if kind == "f" or "f" not in kinds]
+        self.outputs = [
+            np.array(one, one.dtype if one.dtype.kind == "f" else np.float64)
+            for one in self.called(self.arguments())
+        ]
+        if all(one.dtype == np.float32 for one in self.outputs):
+            self.precision = "float32"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to call the function: no vjp, and no tape."""
+        return self.__dict__ | {"vjp": None, "rng": None, "template": None}
+
+    def leave_out_what_has_no_gradient(self, v: Array) -> None:
+        """Differentiate no input for which the vjp returns None."""
+        if self.vjp is not None:
+            found = self.of_vjp(self.arguments(), self.cotangents(v))
+            self.places = [i for i in self.places if found[i] is not None]
+
+    # The inputs as one vector -----------------------------------------------------------
+
+    @property
+    def points(self) -> list[Array]:
+        """The arrays that are differentiated."""
+        return [self.values[i] for i in self.places]
+
+    @property
+    def x(self) -> Array:
+        """All numbers that are differentiated."""
+        return vector(self.points)
+
+    @property
+    def stretches(self) -> list[slice]:
+        """The stretch of x that belongs to each input."""
+        ends = np.cumsum([0, *(one.size for one in self.points)]).tolist()
+        return [slice(*pair) for pair in itertools.pairwise(ends)]
+
+    @property
+    def sizes(self) -> Array:
+        """How far each number can be moved: as its input's largest, or if that is zero as 1."""
+        own = [float(np.abs(one).max(initial=0)) for one in self.points]
+        usual = min(1.0, max(own, default=0.0)) or 1.0
+        return vector(
+            [np.full(one.size, size or usual) for one, size in zip(self.points, own, strict=True)]
+        )
+
+    def where(self, j: int) -> tuple[int, tuple[int, ...]]:
+        """The input, and the index in it, of the j-th number of x."""
+        which = next(k for k, one in enumerate(self.stretches) if j < one.stop)
+        shape, start = self.points[which].shape, self.stretches[which].start
+        return self.places[which], tuple(int(k) for k in np.unravel_index(j - start, shape))
+
+    def named(self, j: int) -> str:
+        """What to call the j-th number of x."""
+        which, index = self.where(j)
+        return f"{self.names[which]}{list(index)}" if index else self.names[which]
+
+    def arguments(self, x: Array | None = None) -> list[Array]:
+        """Copies of all inputs, those that are differentiated at x, which may be complex."""
+        found = [one.copy() for one in self.values]
+        if x is None:
+            return found
+        for i, part in zip(self.places, self.stretches, strict=True):
+            dtype = self.values[i].dtype
+            if np.iscomplexobj(x):
+                dtype = np.dtype(np.complex64 if dtype == np.float32 else np.complex128)
+            found[i] = x[part].astype(dtype).reshape(self.values[i].shape)
+        return found
+
+    def _wrapped(self, arguments: Sequence[Array], tracked: bool = False) -> list[Any]:
+        """The arguments as f wants them: tensors around these very arrays, or the arrays."""
+        if not self.on_tape:
+            return list(arguments)
+        return [
+            leaf(a, requires_grad=tracked and i in self.places) for i, a in enumerate(arguments)
+        ]
+
+    def _trees(self, arguments: Sequence[Any]) -> list[Any]:
+        """The arguments in the tuples, lists and dicts in which the inputs came."""
+        rest = iter(arguments)
+        return [rebuilt(one, rest) for one in self.inputs]
+
+    # f ----------------------------------------------------------------------------------
+
+    def run(self, x: Array) -> Outputs:
+        """f(x) as one vector; a complex x carries a step through NumPy where that is possible."""
+        arguments: list[Any] = self.arguments(x)
+        if np.iscomplexobj(x) and self.carry:
+            arguments = [stepped(one) if one.dtype.kind == "c" else one for one in arguments]
+        found = self.called(arguments)
+        carried = self.kept or all(isinstance(one, Step) for one in found)
+        return Outputs(vector([plain(one) for one in found]), carried)
+
+    def called(self, arguments: Sequence[Any]) -> list[Array]:
+        """The outputs that are differentiated."""
+        output = self.fn(*self._trees(self._wrapped(arguments)))
+        return self._chosen(output)
+
+    def _chosen(self, output: Any) -> list[Array]:
+        found = [one for _, one in leaves(output, "fn")]
+        return [_output(found[k], self.on_tape) for k in self.out_places]
+
+    @property
+    def y(self) -> Array:
+        """f at the inputs."""
+        return vector(self.outputs)
+
+    # Its gradient -------------------------------------------------------------------------
+
+    def cotangents(self, v: Array) -> list[Array]:
+        """v as one array per output."""
+        ends = np.cumsum([one.size for one in self.outputs])[:-1]
+        parts = zip(np.split(v, ends), self.outputs, strict=True)
+        return [part.reshape(one.shape).astype(one.dtype) for part, one in parts]
+
+    def gradient(self, v: Array, x: Array | None = None) -> Array:
+        """The gradient of ⟨v, f⟩ that is to be checked, as one vector."""
+        return vector(self.gradients(self.arguments(x), self.cotangents(v)))
+
+    def gradients(self, arguments: Sequence[Array], cotangents: Sequence[Array]) -> list[Array]:
+        """The same as one array per input; the arrays given are handed over as they are."""
+        if self.vjp is None:
+            return self.both(arguments, cotangents)[1]
+        found = self.of_vjp(arguments, cotangents)
+        return [_zeros_for(self.values[i]) if (g := found[i]) is None else g for i in self.places]
+
+    def both(
+        self, arguments: Sequence[Array], cotangents: Sequence[Array]
+    ) -> tuple[list[Array], list[Array]]:
+        """The outputs and the gradients; the tape gives both at once."""
+        if self.vjp is not None:
+            return self.called(arguments), self.gradients(arguments, cotangents)
+        wrapped = self._wrapped(arguments, tracked=True)
+        found = [one for _, one in leaves(self.fn(*self._trees(wrapped)), "fn")]
+        chosen = [found[k] for k in self.out_places]
+        tracked = [wrapped[i] for i in self.places]
+        seeds = [leaf(one) for one in cotangents]
+        pulled = pulled_back(chosen, seeds, tracked)
+        return [_output(one, True) for one in chosen], [one.data for one in pulled]
+
+    def of_vjp(self, arguments: Sequence[Array], cotangents: Sequence[Array]) -> list[Array | None]:
+        """What the vjp returns: one array per input, None for an input without gradient."""
+        every: list[Any] = [None for _ in leaves(self.template)]
+        for k, ct in zip(self.out_places, cotangents, strict=True):
+            every[k] = ct
+        ct = rebuilt(self.template, iter(every))
+        found = self.vjp(ct, *self._trees(arguments)) if self.vjp else None
+        return self._aligned([_gradient(one) for one in _parts(found, self.inputs)])
+
+    def pushed(self, tangents: Sequence[Array], given: Callable[..., Any] | None) -> Array:
+        """J u, by the jvp that was given or by that of the tape."""
+        if given is not None:
+            u = tangents[0] if len(tangents) == 1 else tuple(tangents)
+            return vector(self._chosen(given(u, *self._trees(self.arguments()))))
+
+        def of_floats(*floats: Any) -> Any:
+            everything: list[Any] = [leaf(one.copy()) for one in self.values]
+            for place, one in zip(self.places, floats, strict=True):
+                everything[place] = one
+            found = [one for _, one in leaves(self.fn(*self._trees(everything)), "fn")]
+            return tuple(found[k] for k in self.out_places)
+
+        _, pushed = jvp(of_floats, self.points, list(tangents))
+        return vector([one.data for one in pushed])
+
+    def _aligned(self, gradients: list[Array | None]) -> list[Array | None]:
+        """One per input; those that are not floating-point may have been left out."""
+        if len(gradients) == len(self.floating):
+            given = dict(zip(self.floating, gradients, strict=True))
+            gradients = [given.get(i) for i in range(len(self.values))]
+        wanted = [self.values[i].shape for i in self.floating]
+        if len(gradients) == len(self.values):
+            floating = [gradients[i] for i in self.floating]
+            if all(
+                g is None or g.shape == shape for g, shape in zip(floating, wanted, strict=True)
+            ):
+                return gradients
+        shapes = [None if one is None else one.shape for one in gradients]
+        raise Unfit(
+            f"the gradients have shapes {shapes}, and the inputs {wanted}: "
+            "there must be one per floating-point input, of its shape"
+        )
+
+
+def vector(arrays: Sequence[Any]) -> Array:
+    """The numbers of all arrays in a row, in double precision."""
+    flat = [np.asarray(one).reshape(-1) for one in arrays]
+    kind = np.complex128 if any(one.dtype.kind == "c" for one in flat) else np.float64
+    return np.concatenate([np.zeros(0, kind), *flat]).astype(kind)
+
+
+def pulled_back(
+    outputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    create_graph: bool = False,
+) -> list[Tensor]:
+    """The gradient by every input, zeros where no output depends on it."""
+    pairs = [p for p in zip(outputs, cotangents, strict=True) if p[0].requires_grad]
+    found = pull([p[0] for p in pairs], [p[1] for p in pairs], inputs, create_graph)
+    return [
+        leaf(np.zeros(one.shape, one.dtype)) if g is None else g
+        for one, g in zip(inputs, found, strict=True)
+    ]
+
+
+def second_order(problem: Problem, v: Array) -> Problem:
+    """The map from the inputs to the gradient of ⟨v, f⟩, and the tape's gradient of that."""
+
+    def gradient(*arguments: Tensor) -> tuple[Tensor, ...]:
+        tracked = list(arguments)
+        for i in problem.places:
+            if not tracked[i].requires_grad:
+                tracked[i] = leaf(tracked[i].data, requires_grad=True)
+        found = [one for _, one in leaves(problem.fn(*problem._trees(tracked)), "fn")]
+        outputs = [found[k] for k in problem.out_places]
+        seeds = [
+            leaf(ct.astype(one.dtype))
+            for ct, one in zip(problem.cotangents(v), outputs, strict=True)
+        ]
+        inputs = [tracked[i] for i in problem.places]
+        nested = any(one.requires_grad for one in arguments)
+        return tuple(pulled_back(outputs, seeds, inputs, create_graph=nested))
+
+    second = Problem(gradient, None, problem.values, problem.rng, problem.names)
+    second.second = True
+    return second
+
+
+def _of_the_house(output: Any) -> bool:
+    """Whether all primitives on the tape of an output are numixology's own."""
+    found: list[Node] = [one for _, one in leaves(output) if isinstance(one, Tensor)]
+    seen = {id(one) for one in found}
+    for node in found:  # which grows
+        if node.primitive and not node.primitive.forward.__module__.startswith("numixology."):
+            return False
+        new = [one for one in node.inputs or () if isinstance(one, Node) and id(one) not in seen]
+        seen.update(id(one) for one in new)
+        found += new
+    return True
+
+
+def _copied(value: Any) -> Array:
+    return np.array(value.data if isinstance(value, Tensor) else as_array(value, "gradcheck"))
+
+
+def _zeros_for(one: Array) -> Array:
+    return np.zeros(one.shape, one.dtype)
+
+
+def _refuse_calls(
+    fn: Callable[..., Any], vjp: Callable[..., Any] | None, inputs: Sequence[Any]
+) -> None:
+    """Refuse functions that cannot be called with the inputs."""
+    library = type(fn).__module__.partition(".")[0]
+    if vjp is None and library in ("torch", "jax", "jaxlib", "flax"):
+        raise ArgumentError(
+            "fn is a function of numixology's tensors or, with vjp=, of NumPy arrays",
+            f"{type(fn).__name__} of {library}",
+            "wrap it and its gradient as functions of arrays, as the page on gradcheck shows",
+        )
+    one_by_one = ""
+    if len(inputs) == 1 and isinstance(inputs[0], tuple):
+        one_by_one = ", one by one and not in a tuple"
+    for name, call, given in (("fn", fn, inputs), ("vjp", vjp, ["cotangent", *inputs])):
+        try:
+            if call is not None:
+                inspect.signature(call).bind(*given)
+        except ValueError:  # a ufunc has no signature
+            continue
+        except TypeError as error:
+            raise ArgumentError(
+                f"gradcheck calls {name}({'cotangent, ' * (name == 'vjp')}*inputs)",
+                str(error),
+                f"give the inputs that {name} takes{one_by_one}",
+            ) from error
+
+
+def _refuse(floating: Sequence[np.dtype[Any]], values: Sequence[Array]) -> None:
+    received = ", ".join(str(one.dtype) for one in values) or "none"
+    if not floating:
+        raise DTypeError(
+            "gradcheck needs a floating-point input", received, "convert one to float64"
+        )
+    if not all(one in (np.float64, np.float32) for one in floating):
+        raise DTypeError(
+            "floating-point inputs are float64 or float32", received, "convert them with astype"
+        )
+
+
+def _output(found: Any, on_tape: bool) -> Array:
+    """An output as an array of numbers that can be compared."""
+    if on_tape and not isinstance(found, Tensor):
+        raise DTypeError(
+            "the function must return tensors",
+            type(found).__name__,
+            "keep the calculation in tensors, or give vjp= for a function of arrays",
+        )
+    return _numbers(found.data if isinstance(found, Tensor) else found, "fn", "return arrays")
+
+
+def _gradient(found: Any) -> Array | None:
+    """A gradient as an array of its own, None where there is none, also as JAX says that."""
+    if found is None or getattr(found, "dtype", None) == np.dtype([("float0", "V")]):
+        return None
+    array = _numbers(found, "vjp", "return one array per floating-point input")
+    if array.dtype.kind == "c":  # what a complex step has left behind
+        instead = "a vjp that uses what fn stored must call fn itself first"
+        raise DTypeError("vjp must return arrays of real numbers", str(array.dtype), instead)
+    return (
+        array if array.dtype.kind == "f" else array.astype(np.float64)
+    ).copy()  # of its own: a buffer may be used again
+
+
+def _numbers(found: Any, giver: str, instead: str) -> Array:
+    array = found if isinstance(found, np.ndarray) else as_array(found, giver)
+    if array.dtype.kind not in "fciub":
+        kind = type(found).__name__ if array.dtype.kind == "O" else str(array.dtype)
+        raise DTypeError(f"{giver} must return arrays of real numbers", kind, instead)
+    return array
+
+
+def _parts(found: Any, inputs: Sequence[Any]) -> list[Any]:
+    """The gradients that a vjp returned: of a single input it may be the array alone."""
+    single = len(inputs) == 1 and not is_tree(inputs[0])
+    if single and not (isinstance(found, list | tuple | dict) and len(found) == 1):
+        return [found]
+    parts = list(found) if isinstance(found, list | tuple) else [found]
+    return [one for part in parts for _, one in leaves(part)]

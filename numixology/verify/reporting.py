@@ -1,0 +1,111 @@
+"""What a comparison becomes in a report: its figures, and what is wrong in words."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..array import Array
+from .asking import Options
+from .comparisons import Comparison
+from .doubts import WIDENED
+from .hints import hint
+from .kinks import ties
+from .problems import Problem
+from .reports import GradcheckReport, Kink
+
+__all__ = ["DIRECTIONS", "blank", "filled", "torn", "wrong"]
+
+#: How many random lines the fast mode takes.
+DIRECTIONS = 4
+
+
+def blank(problem: Problem, options: Options) -> GradcheckReport:
+    """What a report says before anything was compared."""
+    return GradcheckReport(
+        "fail",
+        math.nan,
+        options.tolerance or math.nan,
+        "complex" if options.method == "auto" else options.method,
+        options.order,
+        DIRECTIONS if options.fast else problem.x.size,
+        None,
+        "",
+        why="nothing was differenced",
+        names=tuple(problem.names),
+        fast=options.fast,
+        gradient="tape" if problem.vjp is None else "vjp",
+        differentiated=tuple(problem.places),
+    )
+
+
+def filled(found: Comparison, report: GradcheckReport, options: Options) -> GradcheckReport:
+    """The report with the figures of a comparison."""
+    problem, fast = found.problem, report.fast
+    row, k = found.worst
+    scale = float(found.scale[row, k]) or 1.0
+    wrong = len(found.wrong()) > 0
+    theirs = np.clip(found.ours[row, k], found.found.lower[row, k], found.found.upper[row, k])
+    which, index = (0, (k,)) if fast else problem.where(k)
+    errors = np.where(np.isfinite(found.errors[0]), found.errors[0], 0)
+    scales = np.where(found.scale[0] > 0, found.scale[0], 1)
+
+    def largest(those: Array, part: slice = slice(None)) -> float:
+        """The largest of them at smooth places, relative to the gradient's largest entry."""
+        return float((np.where(found.smooth, those, 0) / scales)[part].max(initial=0))
+
+    widened = 1 if options.tolerance or found.plan.method == "central" else WIDENED
+    caught = [
+        max(largest(widened * found.limits[0] + errors, part), found.plan.known)
+        * (2 if fast else 1)
+        for _, part in found.parts(fast)
+    ]
+    return report._replace(
+        max_error=float(found.errors[row, k]) / scale if wrong else largest(errors),
+        tolerance=found.tolerance
+        or (float(found.limits[row, k]) / scale if wrong else largest(found.limits[0])),
+        method=found.plan.method,
+        why=found.plan.why,
+        worst=(which, index, float(found.ours[row, k]), float(theirs)),
+        detectable=max(caught, default=math.inf),
+        by_input=tuple(caught),
+        kinks=tuple(_kinks(found)),
+    )
+
+
+def _kinks(found: Comparison) -> Iterator[Kink]:
+    problem, gradient = found.problem, found.gradients[0]
+    for j, (left, right) in sorted(found.kinks.items()):
+        which, index = problem.where(j)
+        yield Kink(which, index, left, right, float(gradient[j]), problem.names[which])
+
+
+def wrong(found: Comparison, report: GradcheckReport) -> str:
+    """Which gradient is wrong, and what it looks like."""
+    _, k = found.worst
+    problem, v, gradient = found.problem, found.cotangents[0], found.gradients[0]
+    if report.fast:
+        return "the gradient is wrong"
+    name = problem.names[problem.where(k)[0]]
+    if not np.isfinite(found.ours[:, k]).all():
+        return f"the gradient of {name} is not finite everywhere"
+    said = hint(problem, v, gradient, found.found.slopes[0])
+    if found.rounded_to_single:
+        said = "it is rounded to float32"
+    return f"the gradient of {name} is wrong" + (f": {said}" if said else "")
+
+
+def torn(found: Comparison) -> str:
+    """Which numbers at a kink have gradients that do not add up to the slope along them all."""
+    problem = found.problem
+    if len(found.kinks) < 2:
+        return ""
+    apart = ties(problem, found.cotangents[0], found.gradients[0], found.kinks, found.plan.tied)
+    if apart is None:
+        return ""
+    group, ours, theirs = apart
+    named = " and ".join(problem.named(j) for j in group[:3])
+    return (
+        f"the gradients at a tie are wrong: moved together, {named} have the slope {theirs:.6g}, "
+        f"and their gradients add up to {ours:.6g}"
+    )

@@ -1,0 +1,67 @@
+"""Tuples, lists and dicts of arrays: their leaves in order, and the same tree of other leaves.
+
+A list of Python's numbers, however nested, is an array.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["argument_names", "leaves", "rebuilt"]
+
+_NUMBERS = (bool, int, float)
+
+
+def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf with its name, such as ``params['w']``; dicts in the order of their keys."""
+    if is_tree(tree):
+        for key, part in _parts(tree):
+            yield from leaves(part, f"{name}[{key!r}]")
+    else:
+        yield name, tree
+
+
+def rebuilt(tree: Any, others: Iterator[Any]) -> Any:
+    """The tree with other leaves, one for each of its own."""
+    if not is_tree(tree):
+        return next(others)
+    parts = {key: rebuilt(part, others) for key, part in _parts(tree)}
+    if isinstance(tree, dict):
+        return {key: parts[key] for key in tree}
+    if hasattr(tree, "_fields"):  # a named tuple
+        return type(tree)(*parts.values())
+    return type(tree)(parts.values())
+
+
+def is_tree(value: Any) -> bool:
+    """Whether it is a tuple, list or dict, and no list of numbers."""
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and not _is_numbers(value))
+
+
+def _parts(tree: Any) -> list[tuple[Any, Any]]:
+    if isinstance(tree, dict):
+        return sorted(tree.items(), key=lambda item: str(item[0]))
+    return list(enumerate(tree))
+
+
+def _is_numbers(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_is_numbers(one) for one in value)
+    return type(value) in _NUMBERS  # those of NumPy are arrays without axes
+
+
+def argument_names(fn: Callable[..., Any], count: int) -> list[str]:
+    """What ``fn`` calls its arguments, ``inputs[i]`` where that cannot be told."""
+    if isinstance(fn, np.ufunc):  # older releases of NumPy give them no signature
+        return ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # such as functions written in C
+        parameters = {}.values()
+    names = [one.name for one in parameters if one.kind in positional]
+    rest = next((one.name for one in parameters if one.kind is one.VAR_POSITIONAL), "")
+    first, rest = len(names), rest or "inputs"
+    return names[:count] + [f"{rest}[{i}]" for i in range(count - first)]

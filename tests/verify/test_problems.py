@@ -1,0 +1,149 @@
+"""What gradcheck takes and gives back: trees of arrays, names, calls that make no sense."""
+
+import numpy as np
+import pytest
+from support import numbers, refused
+
+import numixology as nx
+from numixology import functional as F
+from numixology.errors import ArgumentError, DTypeError, ShapeError
+from numixology.verify import gradcheck
+
+X = np.array([[0.1, 0.5, 0.2], [1.0, -2.0, 0.3]])
+
+
+def test_several_outputs_have_a_cotangent_of_their_structure() -> None:
+    def fn(x):
+        return {"squares": x * x, "rest": [x.sum(), (x.argmax(-1), np.exp(x[0]))]}
+
+    def vjp(ct, x):
+        assert ct["rest"][1][0] is None  # of integers
+        found = 2 * x * ct["squares"] + ct["rest"][0]
+        found[0] += np.exp(x[0]) * ct["rest"][1][1]
+        return found
+
+    assert gradcheck(fn, X, vjp=vjp).passed
+    wrong = gradcheck(fn, X, vjp=lambda ct, x: 2 * x * ct["squares"] + ct["rest"][0])
+    assert wrong.verdict == "fail"
+    assert wrong.worst[1][0] == 0
+
+
+def test_a_function_of_tensors_may_return_several() -> None:
+    report = gradcheck(lambda x: (x**2, [F.exp(x).sum()]), numbers(3))
+    assert report.passed, report
+    assert gradcheck(lambda x: (x**3, F.exp(x)), numbers(3), order=2).passed
+
+
+def test_inputs_may_be_trees_and_are_named() -> None:
+    def fn(params, x):
+        return params["layers"][0] * x + params["bias"]
+
+    def vjp(ct, params, x):
+        grads = {"layers": (ct * x,), "bias": ct.sum()}
+        return grads, ct * params["layers"][0]
+
+    report = gradcheck(fn, {"layers": (numbers(3),), "bias": np.array(0.3)}, numbers(3), vjp=vjp)
+    assert report.passed, report
+    assert report.names == ("params['bias']", "params['layers'][0]", "x")
+
+
+def test_a_named_tuple_comes_as_one() -> None:
+    from collections import namedtuple
+
+    Pair = namedtuple("Pair", "a b")
+    report = gradcheck(
+        lambda pair: pair.a * pair.b,
+        Pair(numbers(3), 2 * numbers(3)),
+        vjp=lambda ct, pair: Pair(ct * pair.b, ct * pair.a),
+    )
+    assert report.passed, report
+
+
+def test_lists_of_numbers_are_arrays() -> None:
+    assert gradcheck(np.sin, [0.5, 2.0], vjp=lambda ct, x: list(ct * np.cos(x))).passed
+    with refused(ShapeError, "nested lists of equal lengths"):
+        gradcheck(lambda x: [1.0, [2.0]], numbers(2), vjp=lambda ct, x: x)
+
+
+@pytest.mark.parametrize("none", [None, np.zeros(2, np.dtype([("float0", "V")]))])
+def test_integers_have_no_gradient(none) -> None:
+    def vjp(ct, table, ids):
+        found = np.zeros_like(table)
+        np.add.at(found, ids, ct)
+        return found, none
+
+    assert gradcheck(lambda table, ids: table[ids], numbers(4), np.array([1, 1]), vjp=vjp).passed
+
+
+def test_a_float_without_a_gradient_stands_still() -> None:
+    def fn(x, eps):
+        return x / np.sqrt(x * x + eps)
+
+    def vjp(ct, x, eps):
+        return ct * eps / np.sqrt(x * x + eps) ** 3, None
+
+    report = gradcheck(fn, numbers(3), 0.1, vjp=vjp)
+    assert report.passed, report
+    assert report.differentiated == (0,)
+    assert "not differentiated: eps" in " ".join(str(report).split())
+    nothing = gradcheck(np.exp, numbers(3), vjp=lambda ct, x: None)
+    assert (nothing.verdict, nothing.reason[:23]) == ("inconclusive", "vjp returns no gradient")
+
+
+def test_inputs_are_given_one_by_one() -> None:
+    with refused(ArgumentError, "gradcheck calls fn(*inputs)", "'w'", "not in a tuple"):
+        gradcheck(lambda x, w: x @ w, (X, X.T), vjp=lambda ct, x, w: (ct @ w.T, x.T @ ct))
+    with refused(ArgumentError, "gradcheck calls vjp(cotangent, *inputs)", "too many"):
+        gradcheck(np.exp, X, vjp=lambda x: np.exp(x))
+
+
+def test_a_module_of_another_library_is_told_what_to_do() -> None:
+    class Linear:
+        __module__ = "torch.nn.modules.linear"
+
+        def __call__(self, x):
+            return x
+
+    with refused(ArgumentError, "Linear of torch", "wrap it and its gradient"):
+        gradcheck(Linear(), X)
+
+
+def test_names_come_from_the_signature() -> None:
+    def fn(a, *others):
+        return a + others[0] * others[1]
+
+    assert gradcheck(fn, *[numbers(2)] * 3).names == ("a", "others[0]", "others[1]")
+    vjp = lambda ct, a, b: (ct * b, ct * a)  # noqa: E731
+    assert gradcheck(np.multiply, numbers(2), numbers(2), vjp=vjp).names == ("x1", "x2")
+    builtin = gradcheck(lambda *a: max(*a, key=sum), numbers(2), numbers(3)[:2])
+    assert builtin.names == ("a[0]", "a[1]")
+
+
+def test_a_gradient_that_reuses_its_buffer_is_right() -> None:
+    buffer = np.zeros(5)
+
+    def vjp(ct, x):
+        buffer[:] = 2 * x * ct
+        return buffer
+
+    assert gradcheck(np.square, numbers(5), vjp=vjp).passed
+
+
+def test_a_gradient_computed_by_complex_numbers_is_refused() -> None:
+    with refused(DTypeError, "vjp must return arrays", "complex128", "call fn itself first"):
+        gradcheck(np.exp, numbers(2), vjp=lambda ct, x: ct * np.exp(x) + 0j)
+
+
+def test_a_tape_of_ones_own_primitives_claims_what_real_differences_confirm() -> None:
+    @nx.primitive
+    def doubled(x):
+        return 2 * x
+
+    @doubled.vjp("x")
+    def doubled_dx(ct, y, x):
+        return 2 * ct
+
+    mine = gradcheck(lambda x: F.exp(doubled(x)), numbers(3))
+    house = gradcheck(lambda x: F.exp(2 * x), numbers(3))
+    assert mine.passed and house.passed
+    assert house.detectable < 1e-12 < mine.detectable * 1e3
