@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import EXIT_CODES
+from ..notebook import report_html
 
 __all__ = ["GradcheckReport", "Kink", "Place", "Verdict", "plain"]
 
@@ -122,6 +123,12 @@ class GradcheckReport(NamedTuple):
 
     def __bool__(self) -> bool:
         return self.passed
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
