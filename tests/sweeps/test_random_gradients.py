@@ -186,3 +186,17 @@ def test_a_false_claim_is_a_pass_above_what_would_have_been_caught() -> None:
     assert one._replace(detectable=1e-12).offends
     assert not one._replace(detectable=1e-6).offends
     assert not one._replace(detectable=1e-12, verdict="fail").offends
+
+
+def test_no_right_gradient_fails_and_nearly_all_pass() -> None:
+    found = list(random_gradients.outcomes(range(0, len(FAMILIES), 2), True, 3, elsewhere=False))
+    bad = [one for one in found if one.verdict in ("fail", "raised")]
+    assert not bad, "\n".join(map(random_gradients.described, bad))
+    assert sum(one.verdict == "pass" for one in found) >= 0.95 * len(found)
+
+
+def test_no_wrong_gradient_passes_above_the_claim_and_nearly_all_fail() -> None:
+    found = list(random_gradients.outcomes(range(1, len(FAMILIES), 2), False, 3, elsewhere=False))
+    bad = [one for one in found if one.offends]
+    assert not bad, "\n".join(map(random_gradients.described, bad))
+    assert sum(one.verdict == "fail" for one in found) >= 0.9 * len(found)
