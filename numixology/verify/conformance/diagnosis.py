@@ -189,7 +189,7 @@ class _Search:
         self.faulty = next(iter(faulty), None)
         self.seen = _telling([each for each in seen if each.tensors])
         self.worst = _worst(self.seen[0]) if self.seen and self.seen[0].failing else None
-        self.smaller = list[Answers]()
+        self.smaller, self.large = list[Answers](), list[Answers]()
         self.trials: Trials | None = None
 
     def found(self) -> Diagnosis | None:
@@ -224,6 +224,7 @@ class _Search:
         if self.worst and asked[0].failing:
             self.smaller = [each for each in asked if each.tensors]
             if _numbers(self.worst.one) > _SMALL:
+                self.large = self.seen[:1]
                 self.seen = [*self.smaller, *(each for each in self.seen if not each.failing)]
                 self.worst = _worst(self.seen[0])
 
@@ -237,7 +238,9 @@ class _Search:
         suspects = {bug.name: bug for part in parts for bug in bugs_of(part, self.dtype)}
         steady = [bug for bug in suspects.values() if not bug.unsteady]
         nearest = self._by_value(steady, self.seen)
-        yield nearest
+        named = [bug for bug in steady if bug.name == nearest.bug]
+        if not self.large or self._by_value(named, self.large).by:  # no chance of few numbers
+            yield nearest
         if self.about:
             yield self._by_chance(self.about.has_vjp)
         if self.trials and not self.trials.edges:

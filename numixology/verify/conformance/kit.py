@@ -21,15 +21,7 @@ from .sizes import LETTERS, Sizes, sizes_in
 from .stages import STAGES, stage_of
 from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
 
-__all__ = [
-    "Found",
-    "Plan",
-    "cases_for",
-    "compared",
-    "comparisons_of",
-    "conform",
-    "examined",
-]
+__all__ = ["Found", "Plan", "cases_for", "compared", "comparisons_of", "conform", "examined"]
 
 #: Called with a stage and the share of the run that is done.
 Progress = Callable[[str, float], None]
@@ -258,19 +250,8 @@ class Found:
             for letter in LETTERS
             if (each := [sizes[letter] for sizes, _ in self.judged if letter in sizes])
         }
-        report = StageReport(
-            self.stage,
-            outcome,
-            compared,
-            broken,
-            remarks,
-            blind,
-            least,
-            None,
-            sizes,
-            refused,
-            found,
-        )
+        facts = compared, broken, remarks, blind, least, None, sizes, refused, found
+        report = StageReport(self.stage, outcome, *facts)
         if outcome != "fail" or not self.kept or told:
             return report
         profile, promises = self.about.profile, () if adapter is None else broken

@@ -365,6 +365,23 @@ def test_what_is_right_by_chance_is_no_tile() -> None:
     assert tile(Planted(by_chance), case) == ([], "")
 
 
+def test_a_product_of_sizes_is_no_bug_that_a_few_numbers_look_like() -> None:
+    class Offsets(Textbook):
+        """A row begins at id · D, in 16 bits."""
+
+        def embedding(self, ids, weight):
+            places = (ids * weight.shape[1] % 2**16)[..., None] + np.arange(weight.shape[1])
+            return weight.reshape(-1)[places]
+
+    cases = prepared("float32", "float32", ["embedding"], 1)
+    sizes = {"B": 5, "T": 4, "D": 6, "V": 65537}
+    cases += prepare([make_case("embedding", "kernel", 0, "float32", sizes)], "float32")
+    found = diagnose(Offsets("float32"), cases)
+    assert found.edge.startswith("right up to 65,536 numbers of the table (V·D), wrong from ")
+    assert found.bug.startswith("numbers-of-the-table-")
+    assert found.bug.endswith("-wrapped")
+
+
 def test_a_size_that_is_right_by_itself_is_no_tile() -> None:
     def right_at_128(backend, inputs, ct, results):
         if ct is None and inputs["x"].shape[-1] != 128:
