@@ -22,9 +22,7 @@ class Networks(Generic[A]):
     """
 
     embedding: Callable[..., A]  # (ids, weight)
-    token_mix: Callable[..., A]  # (x, num_heads)
     layer_norm: Callable[..., A]  # (x, weight, bias, eps)
-    token_revert: Callable[..., A]  # (x, num_heads)
     rms_norm: Callable[..., A]  # (x, weight, eps)
     linear: Callable[..., A]  # (x, weight, bias=None)
     per_token_linear: Callable[..., A]  # (x, weight, bias=None)
@@ -40,6 +38,16 @@ class Networks(Generic[A]):
             return self.mixer(p["x"], p["num_heads"], part(p, "norm"))
         compute: Callable[..., A] = getattr(self, stage_of(stage).name)
         return compute(p) if stage in NETWORKS else compute(**p)
+
+    def token_mix(self, x: Any, num_heads: int) -> Any:
+        """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
+        B, T, D = x.shape
+        return x.reshape(B, T, num_heads, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
+
+    def token_revert(self, x: Any, num_heads: int) -> Any:
+        """(B, H, T, d) to (B, T, H, d)."""
+        B, T, D = x.shape
+        return x.reshape(B, num_heads, T, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
 
     def residual(self, x: A, y: A) -> A:
         """x + y."""

@@ -5,6 +5,7 @@ import pytest
 
 import numixology as nx
 from numixology.verify.conformance import FORMATS, STAGES, Textbook, make_case, truth_of
+from numixology.verify.conformance.networks import Networks
 from numixology.verify.conformance.textbook import straight_through
 
 
@@ -108,3 +109,12 @@ def test_other_forms_of_the_networks_are_written_too(options) -> None:
     found = textbook.vjp(case.stage, case.inputs, case.cotangent)
     for name, gradient in truth.gradients.items():
         np.testing.assert_allclose(found[name], gradient, rtol=1e-10, atol=1e-12)
+
+
+def test_networks_mix_and_revert_whatever_has_axes_to_swap() -> None:
+    case = make_case("token_mix")
+    x, H = case.inputs["x"], case.inputs["num_heads"]
+    networks = Networks()
+    mixed = networks.token_mix(x, H)
+    assert np.array_equal(mixed, Textbook().forward("token_mix", case.inputs))
+    assert np.array_equal(networks.token_revert(mixed, H), x)

@@ -130,16 +130,6 @@ class Jax(_OnCpu, Networks[Any]):
     relu = staticmethod(lambda x: jax.nn.relu(x))
     softmax = staticmethod(lambda x: jax.nn.softmax(x, axis=-1))
 
-    def token_mix(self, x: Any, num_heads: int) -> Any:
-        """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        B, T, D = x.shape
-        return x.reshape(B, T, num_heads, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
-
-    def token_revert(self, x: Any, num_heads: int) -> Any:
-        """(B, H, T, d) to (B, T, H, d)."""
-        B, T, D = x.shape
-        return x.reshape(B, num_heads, T, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
-
     def rms_norm(self, x: Any, weight: Any, eps: float) -> Any:
         """x / √(mean(x²) + eps) · weight."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))

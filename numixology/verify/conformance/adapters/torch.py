@@ -185,16 +185,6 @@ class Torch(_OnDevice, Networks[Any]):
     relu = staticmethod(lambda x: F.relu(x))
     softmax = staticmethod(lambda x: torch.softmax(x, dim=-1))
 
-    def token_mix(self, x: Any, num_heads: int) -> Any:
-        """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        B, T, D = x.shape
-        return x.view(B, T, num_heads, D // num_heads).permute(0, 2, 1, 3).reshape(B, T, D)
-
-    def token_revert(self, x: Any, num_heads: int) -> Any:
-        """(B, H, T, d) to (B, T, H, d)."""
-        B, T, D = x.shape
-        return x.reshape(B, num_heads, T, D // num_heads).transpose(1, 2).reshape(B, T, D)
-
     def rms_norm(self, x: Any, weight: Any, eps: float) -> Any:
         """x / √(mean(x²) + eps) · weight."""
         return F.rms_norm(x, x.shape[-1:], weight, eps)
