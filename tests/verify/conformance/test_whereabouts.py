@@ -266,6 +266,18 @@ def test_what_depends_on_the_numbers_begins_at_no_size() -> None:
     assert (found.edges, found.said) == ([], "")
 
 
+def test_one_size_that_is_wrong_for_some_numbers_alone_is_no_edge() -> None:
+    def wrong_at_33(backend, inputs, ct, results):
+        x = inputs["x"]
+        if ct is None and x.shape[-1] == 33 and x.flat[0] > 0:
+            results["output"][...] += 1
+
+    seeds = (s for s in range(99) if make_case("gelu", "plain", s).inputs["x"].flat[0] > 0)
+    case = make_case("gelu", "plain", next(seeds), "float32", {"B": 1, "T": 1, "D": 33})
+    found = shrunk(Planted(wrong_at_33), case)
+    assert (found.sizes["D"], found.edges) == (33, [])
+
+
 def test_what_is_right_at_some_sizes_beyond_the_first_is_said_to_be() -> None:
     def odd_beyond_32(backend, inputs, ct, results):
         if ct is None and inputs["x"].shape[-1] > 32 and inputs["x"].shape[-1] % 2:
