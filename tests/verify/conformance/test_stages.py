@@ -30,6 +30,8 @@ OTHERS = {"relu": F.relu}
 class Functions(Networks):
     """The networks put together from functions, where the reference has them from modules."""
 
+    token_mix, token_revert = staticmethod(F.token_mix), staticmethod(F.token_revert)
+
     def __getattr__(self, stage):
         return (FUNCTIONS | OTHERS)[stage]
 
