@@ -67,13 +67,8 @@ class _WithParameters:
 
     def __init__(self, module: Module, arity: int, names: Sequence[str]) -> None:
         self.module, self.arity, self.names = module, arity, names
-        self.latest: tuple[tuple[Any, ...], Module] = ((), module)
 
     def run(self, *values: Any) -> Any:
         """Call the module with these inputs and parameters."""
-        given = values[self.arity :]
-        bound, module = self.latest  # together, since other threads may bind others meanwhile
-        if not bound or any(a is not b for a, b in zip(given, bound, strict=True)):
-            module = replaced(self.module, dict(zip(self.names, given, strict=True)))
-            self.latest = (given, module)
-        return module(*values[: self.arity])
+        parameters = dict(zip(self.names, values[self.arity :], strict=True))
+        return replaced(self.module, parameters)(*values[: self.arity])

@@ -43,6 +43,10 @@ _CONTRADICTED = (
     "real steps call the gradient right and complex ones wrong: either real ones pass over "
     "something small here, or an operation drops the imaginary part; try other inputs"
 )
+_UNSEEN = (
+    "complex steps call the gradient wrong by less than real ones can see, and an operation may have "
+    "dropped the imaginary part; keep fn in NumPy's own functions, or try other inputs"
+)
 _NOT_FINITE = "fn is finite here, and not in complex steps; leave method= out, or try other inputs"
 
 
@@ -322,10 +326,15 @@ def _ask_real_steps(comparison: Comparison, k: int) -> None:
     if comparison.plan.method == "central":
         return
     problem, row = comparison.problem, int(np.argmax(comparison.ratios[:, k]))
-    real = real_slopes(problem, comparison.cotangents[row], comparison.direction(k))
+    u = comparison.direction(k)
+    real = real_slopes(problem, comparison.cotangents[row], u)
     ours = float(comparison.ours[row, k])
     allowed = _AGREES[problem.precision] * abs(real.central) + 10 * real.error
     error = float(comparison.errors[row, k])
-    agrees = abs(real.central - ours) <= allowed < error and math.isfinite(real.error)
-    if agrees and persists(problem, comparison.cotangents[row], comparison.direction(k), real):
+    if not abs(real.central - ours) <= allowed:
+        return
+    confirmed = 10 * comparison.plan.known * float(comparison.scale[row, k])
+    if allowed < error and persists(problem, comparison.cotangents[row], u, real):
         comparison.unknown[k] = _CONTRADICTED
+    elif error <= confirmed:
+        comparison.unknown[k] = _UNSEEN

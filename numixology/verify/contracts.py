@@ -44,11 +44,18 @@ _LARGER = 2.0**10
 
 def broken(
     problem: Problem, v: Array, gradient: Array, limit: float, jvp_of: Callable[..., Any] | None
-) -> Iterator[tuple[bool, str]]:
-    """Every promise that is broken (True), and what could not be compared (False)."""
-    yield from _layouts(problem, v, limit)
-    yield from _linear(problem, v, gradient, limit)
-    yield from _both_sides(problem, v, gradient, limit, jvp_of)
+) -> tuple[str, list[str]]:
+    """Which promise is broken, if any, and what could not be compared."""
+    remarks: list[str] = []
+    for wrong, remark in (
+        _layouts(problem, v, limit),
+        (_linear(problem, v, gradient, limit), ""),
+        _both_sides(problem, v, gradient, limit, jvp_of),
+    ):
+        if wrong:
+            return wrong, remarks
+        remarks += [remark] * bool(remark)
+    return "", remarks
 
 
 # Calls --------------------------------------------------------------------------------
@@ -133,7 +140,7 @@ def _matters(name: str, x: Array, ndim: int) -> bool:
     return x.ndim >= least[name] and x.size > 1
 
 
-def _layouts(problem: Problem, v: Array, limit: float) -> Iterator[tuple[bool, str]]:
+def _layouts(problem: Problem, v: Array, limit: float) -> tuple[str, str]:
     """Which layout changes the function or its gradient, and which one they refuse."""
     refused = ""
     usual = problem.both(problem.arguments(), problem.cotangents(v))
@@ -142,8 +149,7 @@ def _layouts(problem: Problem, v: Array, limit: float) -> Iterator[tuple[bool, s
         try:
             ours = problem.both(trial.arguments, trial.cotangents)
         except Unfit as unfit:
-            yield True, f"with {trial.what} {unfit}"
-            return
+            return f"with {trial.what} {unfit}", refused
         except NumixologyError as error:  # as view refuses what is not contiguous
             refused = f"not run on {trial.what}: {type(error).__name__}"
             continue
@@ -151,8 +157,7 @@ def _layouts(problem: Problem, v: Array, limit: float) -> Iterator[tuple[bool, s
             if "stride-0" in trial.what and _raises(problem, *plain):
                 refused = f"not run on {trial.what}: {type(error).__name__}"
                 continue
-            yield True, f"{trial.what} raised {type(error).__name__}: {error}"
-            return
+            return f"{trial.what} raised {type(error).__name__}: {error}", refused
         theirs = problem.both(*plain) if "stride-0" in trial.what else usual
         names = ["the function", *(f"the gradient of {problem.names[i]}" for i in problem.places)]
         pairs = [(vector(ours[0]), vector(theirs[0])), *zip(ours[1], theirs[1], strict=True)]
@@ -161,10 +166,8 @@ def _layouts(problem: Problem, v: Array, limit: float) -> Iterator[tuple[bool, s
             # Rounding may differ, and where that alone moves the result it says nothing.
             allowed = max(_APART[problem.precision], 10 * limit)
             if difference > allowed and difference > 100 * _moved(problem, plain, i, other):
-                yield True, f"{name} is another for {trial.what}, by {difference:.1e}"
-                return
-    if refused:
-        yield False, refused
+                return f"{name} is another for {trial.what}, by {difference:.1e}", refused
+    return "", refused
 
 
 def _plain(arrays: Sequence[Array]) -> list[Array]:
@@ -211,20 +214,18 @@ def _apart(one: Array, other: Array) -> float:
 # Twice as much in, twice as much out -------------------------------------------------------
 
 
-def _linear(
-    problem: Problem, v: Array, gradient: Array, limit: float
-) -> Iterator[tuple[bool, str]]:
+def _linear(problem: Problem, v: Array, gradient: Array, limit: float) -> str:
     """Which input's gradient does not grow with the cotangent, as one that is clipped does not."""
     larger = problem.gradient(_LARGER * v)
     for place, stretch in zip(problem.places, problem.stretches, strict=True):
         one = larger[stretch]
         difference = _apart(one / _LARGER, gradient[stretch])
         if np.isfinite(one).all() and difference > max(_APART[problem.precision], 10 * limit):
-            yield (
-                True,
+            return (
                 f"the gradient of {problem.names[place]} is not linear in the cotangent: "
-                f"for {_LARGER:.0f} times as much it is off by {difference:.1e}",
+                f"for {_LARGER:.0f} times as much it is off by {difference:.1e}"
             )
+    return ""
 
 
 # Both sides of the Jacobian --------------------------------------------------------------
@@ -232,10 +233,10 @@ def _linear(
 
 def _both_sides(
     problem: Problem, v: Array, gradient: Array, limit: float, given: Callable[..., Any] | None
-) -> Iterator[tuple[bool, str]]:
+) -> tuple[str, str]:
     """Whether ⟨v, J u⟩ is ⟨v J, u⟩ for a random u, and why that was not compared."""
     if not problem.on_tape and given is None:
-        return
+        return "", ""
     u = problem.rng.choice([-1.0, 1.0], gradient.size) * problem.rng.uniform(
         0.5, 1.5, gradient.size
     )
@@ -246,14 +247,11 @@ def _both_sides(
     try:
         pushed = problem.pushed(tangents, given)
     except NumixologyError as error:
-        yield False, f"jvp not compared: {type(error).__name__}"
-        return
+        return "", f"jvp not compared: {type(error).__name__}"
     left, right = v * pushed, gradient * vector(tangents)
     scale = max(float(np.abs(left).sum()), float(np.abs(right).sum()))
     allowed = max(_APART[problem.precision], 10 * limit) * scale
     if abs(left.sum() - right.sum()) > allowed:
-        yield (
-            True,
-            f"jvp and vjp disagree: <v, J u> is {left.sum():.17g} by jvp, "
-            f"{right.sum():.17g} by vjp",
-        )
+        numbers = f"{left.sum():.17g} by jvp, {right.sum():.17g} by vjp"
+        return f"jvp and vjp disagree: <v, J u> is {numbers}", ""
+    return "", ""

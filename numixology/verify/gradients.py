@@ -230,7 +230,7 @@ def _judged(found: Comparison, report: GradcheckReport, options: Options) -> Gra
     problem = found.problem
     report = filled(found, report, options)
     if len(found.wrong()):
-        return report._replace(verdict="fail", reason=wrong(found, report))
+        return report._replace(verdict="fail", reason=wrong(found))
     unknown = next(iter(found.unknown.values()), "")
     if reason := nothing_proved(found, report.fast) or unknown or _blind(found, report.fast):
         return report._replace(verdict="inconclusive", reason=reason)
@@ -243,14 +243,11 @@ def _judged(found: Comparison, report: GradcheckReport, options: Options) -> Gra
         dict.fromkeys(problem.names[problem.where(j)[0]] for j in found.plan.jumps)
     ):
         remarks.append(f"fn jumps at {names}: this is the gradient of one side")
-    limit = report.detectable
-    for serious, said in broken(
-        problem, found.cotangents[0], found.gradients[0], limit, options.check_jvp
-    ):
-        if serious:
-            return report._replace(verdict="fail", reason=said)
-        remarks.append(said)
-    told = "".join(f" ({one})" for one in remarks)
+    v, gradient, limit = found.cotangents[0], found.gradients[0], report.detectable
+    promise, others = broken(problem, v, gradient, limit, options.check_jvp)
+    if promise:
+        return report._replace(verdict="fail", reason=promise)
+    told = "".join(f" ({one})" for one in remarks + others)
     return report._replace(
         verdict="pass", reason="the gradient agrees, and wrong ones were rejected" + told
     )

@@ -37,7 +37,7 @@ def hint(problem: Problem, v: Array, gradient: Array, slopes: Array) -> str:
             parts.append(
                 f"that of {problem.names[place]} is {ratio:.6g} times as large as it should be"
             )
-    if agreeing:
+    if 0 < len(agreeing) < len(problem.places):
         parts.append(f"{', '.join(agreeing)}: right" if len(agreeing) < 4 else "others are right")
     return "; ".join(parts)
 

@@ -19,6 +19,8 @@ __all__ = ["kink_of", "kinked", "ties"]
 
 #: So many numbers at kinks are moved in pairs.
 _PAIRED = 24
+#: How many roundings of a slope by complex steps make no difference.
+_ROUNDINGS = 1e4
 #: How closely real slopes are known along a line that leaves a kink.
 _CLOSE = {"float64": 1e-5, "float32": 5e-2}
 
@@ -89,7 +91,8 @@ def _sides(
     if carried:
         found = complex_slopes(problem, v[None], directions(problem, u[None]), sides=True)
         low, high, right = (float(one[0, 0]) for one in (found.lower, found.upper, found.slopes))
-        slack = 1e-10 * float(found.terms[0, 0]) + 8 * float(found.errors[0, 0])
+        eps = float(np.finfo(problem.precision).eps)
+        slack = _ROUNDINGS * eps * float(found.terms[0, 0]) + 8 * float(found.errors[0, 0])
         return low + high - right, right, low, high, slack
     slopes = real_slopes(problem, v, u)
     low, high = sorted((slopes.left, slopes.right))

@@ -180,8 +180,6 @@ def measured(
     ]
     with _Progress(len(lines)) as progress:
         found = list(progress.through(_each(along, problem, cotangents, parts, executor)))
-    if not found:
-        return Measured(*np.zeros((5, len(cotangents), 0)))
     slopes, errors, terms, lower, upper = (
         np.concatenate(one, axis=1) for one in zip(*(part[:5] for part in found), strict=True)
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["argument_names", "leaves", "rebuilt"]
+__all__ = ["argument_names", "is_tree", "leaves", "rebuilt", "signature_of"]
 
 _NUMBERS = (bool, int, float)
 
@@ -57,11 +57,17 @@ def argument_names(fn: Callable[..., Any], count: int) -> list[str]:
     if isinstance(fn, np.ufunc):  # older releases of NumPy give them no signature
         return ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):  # such as functions written in C
-        parameters = {}.values()
+    signature = signature_of(fn)
+    parameters = list(signature.parameters.values()) if signature else []
     names = [one.name for one in parameters if one.kind in positional]
     rest = next((one.name for one in parameters if one.kind is one.VAR_POSITIONAL), "")
     first, rest = len(names), rest or "inputs"
     return names[:count] + [f"{rest}[{i}]" for i in range(count - first)]
+
+
+def signature_of(fn: Any) -> inspect.Signature | None:
+    """The signature of a function, if it can be told; some written in C have none."""
+    try:
+        return inspect.signature(fn)
+    except (TypeError, ValueError):
+        return None

@@ -54,3 +54,12 @@ def test_a_forward_derivative_is_held_to_the_gradient() -> None:
     wrong = gradcheck(np.multiply, x, w, vjp=vjp, check_jvp=lambda t, x, w: t[0] * w)
     assert wrong.verdict == "fail"
     assert "jvp and vjp disagree" in wrong.reason
+
+
+def test_a_function_whose_shape_depends_on_the_layout_fails() -> None:
+    def fn(x):
+        return x if x.flags.c_contiguous else x[:1]
+
+    report = gradcheck(fn, np.outer(numbers(3), numbers(4)), vjp=lambda ct, x: ct + 0 * x)
+    assert report.verdict == "fail"
+    assert "Fortran-ordered inputs" in report.reason

@@ -59,3 +59,13 @@ def test_of_many_inputs_the_right_ones_are_not_listed() -> None:
 
     report = gradcheck(lambda a, b, c, d, e: a + b + c + d + e, *[numbers(3)] * 5, vjp=vjp)
     assert report.reason.endswith("others are right")
+
+
+def test_a_gradient_that_raises_for_exchanged_arguments_gets_no_such_hint() -> None:
+    def vjp(ct, x):
+        if (x < 0).any():
+            raise ValueError("not my input")
+        return ct * x
+
+    reason = gradcheck(lambda x: x**3, numbers(3), vjp=vjp).reason
+    assert reason == "the gradient of x is wrong"

@@ -1,0 +1,80 @@
+"""Which steps are believed: those that are carried, those that real differences confirm."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.exceptions import ComplexWarning
+from support import numbers
+
+from numixology.verify import gradcheck
+
+
+def relu(x):
+    x = np.asarray(x)
+    return np.where(x.real > 0, x, 0 * x)
+
+
+def relu_vjp(ct, x):
+    return ct * (x > 0)
+
+
+def test_plain_complex_numbers_are_held_to_real_differences() -> None:
+    x = np.array([0.0, 1.0, -2.0])
+    report = gradcheck(relu, x, vjp=relu_vjp)
+    assert report.passed and report.method == "complex", report
+    assert [kink.place for kink in report.kinks] == [(0,)]
+    assert report.detectable > 1e-14  # no better than what confirms them
+    dropped = gradcheck(lambda x: np.abs(np.asarray(x)), numbers(3), vjp=lambda ct, x: ct)
+    assert dropped.passed and dropped.method == "central", dropped
+    assert "drops the imaginary part" in dropped.why
+
+
+def test_what_real_differences_cannot_see_of_plain_complex_numbers_is_not_known() -> None:
+    def fn(x):
+        x = np.asarray(x)
+        return np.stack([1e12 * x[0], np.abs(x[1])])
+
+    x = np.array([1.0, 2.0])
+    report = gradcheck(fn, x, vjp=lambda ct, x: ct * np.array([1e12, 1.0]))
+    assert report.verdict == "inconclusive", report
+    assert "by less than real ones can see" in report.reason
+
+
+def test_complex_numbers_that_overflow_are_not_believed() -> None:
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-np.asarray(x)))
+
+    x = np.array([-800.0, 1.0])
+    report = gradcheck(sigmoid, x, vjp=lambda ct, x: ct * sigmoid(x) * (1 - sigmoid(x)))
+    assert report.verdict != "fail", report
+    assert report.method == "central" and "not finite" in report.why
+
+
+def test_complex_steps_that_are_asked_for_must_run() -> None:
+    def log(x):
+        return np.array([math.log(one) for one in x])
+
+    assert gradcheck(log, numbers(3), vjp=lambda ct, x: ct / x).method == "central"
+    with pytest.raises((TypeError, ComplexWarning)):
+        gradcheck(log, numbers(3), vjp=lambda ct, x: ct / x, method="complex")
+
+
+def test_at_a_jump_the_branch_of_the_input_is_taken() -> None:
+    def fn(x):
+        return np.where(x >= 1, 2 * x + 1, x)
+
+    report = gradcheck(fn, np.array([1.0, 3.0]), vjp=lambda ct, x: ct * np.where(x >= 1, 2, 1))
+    assert report.passed and report.kinks == (), report
+    assert "fn jumps at x: this is the gradient of one side" in report.reason
+
+
+def test_a_function_without_a_signature_can_be_checked() -> None:
+    class Squares:
+        __signature__ = "none"
+
+        def __call__(self, x):
+            return x * x
+
+    report = gradcheck(Squares(), numbers(3), vjp=lambda ct, x: 2 * x * ct)
+    assert report.passed and report.names == ("inputs[0]",)
