@@ -44,8 +44,8 @@ _CONTRADICTED = (
     "something small here, or an operation drops the imaginary part; try other inputs"
 )
 _UNSEEN = (
-    "complex steps call the gradient wrong by less than real ones can see, and an operation may have "
-    "dropped the imaginary part; keep fn in NumPy's own functions, or try other inputs"
+    "complex steps call the gradient wrong by less than real ones can see, and an operation may "
+    "have dropped the imaginary part; keep fn in NumPy's own functions, or try other inputs"
 )
 _NOT_FINITE = "fn is finite here, and not in complex steps; leave method= out, or try other inputs"
 

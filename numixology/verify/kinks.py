@@ -7,6 +7,7 @@ together, each by as much as makes its own slope jump by one.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .ladders import Slopes, persists, real_slopes
 from .problems import Problem
 from .slopes import complex_slopes, directions
 
-__all__ = ["kink_of", "kinked", "ties"]
+__all__ = ["kink_of", "kinked", "slack", "ties"]
 
 #: So many numbers at kinks are moved in pairs.
 _PAIRED = 24
@@ -66,12 +67,12 @@ def ties(
         u = np.zeros(problem.x.size)
         u[group] = [1 / (kinks[j][1] - kinks[j][0]) for j in group]
         u /= np.abs(u).max()
-        left, right, low, high, slack = _sides(problem, v, u, carried)
+        left, right, low, high, known = _sides(problem, v, u, carried)
         apart = [sum(u[j] * kinks[j][int(u[j] * side > 0)] for j in group) for side in (-1, 1)]
         ours = float(gradient @ u)
-        if abs(left - apart[0]) <= slack and abs(right - apart[1]) <= slack:
+        if abs(left - apart[0]) <= known and abs(right - apart[1]) <= known:
             continue
-        if not low - slack <= ours <= high + slack:
+        if not low - known <= ours <= high + known:
             return group, ours, low if ours < low else high
     return None
 
@@ -84,6 +85,12 @@ def _alike(problem: Problem, places: list[int]) -> list[list[int]]:
     return [group for group in found.values() if 2 < len(group) < len(places)]
 
 
+def slack(problem: Problem, size: Any, carried: bool) -> Any:
+    """How closely slopes of this size are known along lines that leave a kink."""
+    eps = float(np.finfo(problem.precision).eps)
+    return (_ROUNDINGS * eps if carried else _CLOSE[problem.precision]) * size
+
+
 def _sides(
     problem: Problem, v: Array, u: Array, carried: bool
 ) -> tuple[float, float, float, float, float]:
@@ -91,10 +98,9 @@ def _sides(
     if carried:
         found = complex_slopes(problem, v[None], directions(problem, u[None]), sides=True)
         low, high, right = (float(one[0, 0]) for one in (found.lower, found.upper, found.slopes))
-        eps = float(np.finfo(problem.precision).eps)
-        slack = _ROUNDINGS * eps * float(found.terms[0, 0]) + 8 * float(found.errors[0, 0])
-        return low + high - right, right, low, high, slack
+        known = slack(problem, float(found.terms[0, 0]), True) + 8 * float(found.errors[0, 0])
+        return low + high - right, right, low, high, known
     slopes = real_slopes(problem, v, u)
     low, high = sorted((slopes.left, slopes.right))
-    slack = _CLOSE[problem.precision] * max(abs(low), abs(high)) + 10 * slopes.side_error
-    return slopes.left, slopes.right, low, high, slack
+    known = slack(problem, max(abs(low), abs(high)), False) + 10 * slopes.side_error
+    return slopes.left, slopes.right, low, high, known

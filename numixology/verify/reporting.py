@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from .asking import Options
 from .comparisons import Comparison
 from .doubts import WIDENED
 from .hints import hint
-from .kinks import ties
+from .kinks import slack, ties
 from .problems import Problem
 from .reports import GradcheckReport, Kink
 
@@ -48,15 +49,17 @@ def filled(found: Comparison, report: GradcheckReport, options: Options) -> Grad
     theirs = np.clip(found.ours[row, k], found.found.lower[row, k], found.found.upper[row, k])
     which, index = (0, (k,)) if fast else problem.where(k)
     errors = np.where(np.isfinite(found.errors[0]), found.errors[0], 0)
-    scales = np.where(found.scale[0] > 0, found.scale[0], 1)
+    sizes = np.maximum(found.scale[0], np.abs(found.found.upper - found.found.lower)[0])
+    scales = np.where(sizes > 0, sizes, 1)
 
-    def largest(those: Array, part: slice = slice(None)) -> float:
-        """The largest of them at smooth places, relative to the gradient's largest entry."""
-        return float((np.where(found.smooth, those, 0) / scales)[part].max(initial=0))
+    def largest(those: Array, at_kinks: Any = 0.0, part: slice = slice(None)) -> float:
+        """The largest of them, at kinks of others, relative to the gradient's largest entry."""
+        return float((np.where(found.smooth, those, at_kinks) / scales)[part].max(initial=0))
 
+    tied = 4 * slack(problem, found.found.terms[0], found.plan.tied)
     widened = 1 if options.tolerance or found.plan.method == "central" else WIDENED
     caught = [
-        max(largest(widened * found.limits[0] + errors, part), found.plan.known)
+        max(largest(widened * found.limits[0] + errors, tied, part), found.plan.known)
         * (2 if fast else 1)
         for _, part in found.parts(fast)
     ]
@@ -103,7 +106,8 @@ def torn(found: Comparison) -> str:
         return ""
     group, ours, theirs = apart
     named = " and ".join(problem.named(j) for j in group[:3])
+    digits = 6 if f"{ours:.6g}" != f"{theirs:.6g}" else 17
     return (
-        f"the gradients at a tie are wrong: moved together, {named} have the slope {theirs:.6g}, "
-        f"and their gradients add up to {ours:.6g}"
+        f"the gradients at a tie are wrong: moved together, {named} have the slope "
+        f"{theirs:.{digits}g}, and their gradients add up to {ours:.{digits}g}"
     )
