@@ -3,7 +3,7 @@
 At a kink of one number any gradient between the two slopes is right. Where several numbers meet at
 one kink, as the entries that tie for a maximum, moving them together may leave the kink: then there
 is one slope, and the gradients must add up to it. So numbers at kinks are moved in pairs and all
-together, each by as much as makes its own slope jump by one.
+together, each by as much as makes its own slope jump by one, or all by the same.
 """
 
 import itertools
@@ -63,9 +63,10 @@ def ties(
     groups = [list(pair) for pair in itertools.combinations(places[:_PAIRED], 2)]
     groups += [places] if len(places) > 2 else []
     groups += _alike(problem, places)
-    for group in groups:
+    for group, alike in itertools.product(groups, (False, True)):
+        jumps = np.array([kinks[j][1] - kinks[j][0] for j in group])
         u = np.zeros(problem.x.size)
-        u[group] = [1 / (kinks[j][1] - kinks[j][0]) for j in group]
+        u[group] = np.sign(jumps) if alike else 1 / jumps
         u /= np.abs(u).max()
         left, right, low, high, known = _sides(problem, v, u, carried)
         apart = [sum(u[j] * kinks[j][int(u[j] * side > 0)] for j in group) for side in (-1, 1)]
@@ -82,7 +83,7 @@ def _alike(problem: Problem, places: list[int]) -> list[list[int]]:
     found: dict[float, list[int]] = {}
     for j in places:
         found.setdefault(float(problem.x[j]), []).append(j)
-    return [group for group in found.values() if 2 < len(group) < len(places)]
+    return [group for group in found.values() if len(group) > 2]
 
 
 def slack(problem: Problem, size: Any, carried: bool) -> Any:

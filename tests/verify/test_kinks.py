@@ -79,7 +79,7 @@ def test_a_kink_costs_the_other_entries_no_digit() -> None:
     def vjp(ct, a, b, factor=1.0):
         return np.where(a >= b, ct, 0) * np.array([factor, 1, 1, 1]), np.where(b > a, ct, 0)
 
-    assert gradcheck(np.maximum, a, b, vjp=vjp).detectable < 1e-12
+    assert gradcheck(np.maximum, a, b, vjp=vjp).detectable < 1e-10
     wrong = gradcheck(np.maximum, a, b, vjp=lambda *given: vjp(*given, factor=1 + 1e-12))
     assert wrong.verdict == "fail"
 
