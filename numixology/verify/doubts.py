@@ -8,9 +8,9 @@ distance of the two is
 where n is the size of the largest array, since a sum of n terms is rounded √n times over, s is how
 far the gradient moves when every number in x and v is moved by one rounding, the largest of some
 tries, and t is what underflow may have taken. For most functions of small arrays it is 1e-14 of the
-gradient. Where the two are farther apart they are asked again, and more often: with some numbers
-moved and others not, with steps of other lengths. A formula may also lose digits that the function
-keeps, as 1 - y² does for tanh. Then every operation in it is moved by a rounding.
+gradient. Where the two are farther apart, both are computed more often, with some numbers moved and
+others not, and with steps of other lengths. A formula may also lose digits that the function keeps,
+as 1 - y² does for tanh. To see that, the result of every operation in it is moved by a rounding.
 """
 
 import math
@@ -92,7 +92,7 @@ def wider(
     method: str,
     tries: int = _TRIES,
 ) -> Array:
-    """The same limit where it was not enough: what more tries show of both."""
+    """What to add to a limit that was exceeded: how far more tries move the gradient and slopes."""
     moves = _moves(problem, v, gradient, lines, 2 * tries, some=True)
     wavers = np.zeros(len(lines))
     for k in range(tries if method == "complex" else 0):

@@ -1,14 +1,18 @@
-"""The gradient check: does a gradient say what the function does?
+"""The gradient check: a gradient is compared with the slopes of the function itself.
 
-A cotangent v is drawn at random, which makes of any function the single number ⟨v, f(x)⟩. Its
-gradient by x is what a vjp returns for v. It is also what differences of f show: complex steps,
-which are exact to rounding (:mod:`.slopes`), and real ones where f does not carry those
-(:mod:`.ladders`). Every number is judged by itself: gradient and slope may be apart by what
-rounding can do there (:mod:`.doubts`), at a kink the gradient lies between two slopes
-(:mod:`.kinks`). Where outputs differ in size a second cotangent makes them count alike.
+1. A cotangent v is drawn at random. Whatever f returns, ⟨v, f(x)⟩ is a single number, and what a
+   vjp returns for v is the gradient of that number by x.
+2. The slopes of the same number are measured along every coordinate of x: by complex steps, which
+   are exact to rounding (:mod:`.slopes`), or by real differences where f does not carry a complex
+   step to its outputs (:mod:`.ladders`). :mod:`.plans` chooses between the two.
+3. Every entry of the gradient is compared with its own slope (:mod:`.comparisons`). The two may
+   differ by what rounding can do there (:mod:`.doubts`); at a kink the entry may lie anywhere
+   between the slopes of both sides (:mod:`.kinks`). Where outputs differ much in size, a second
+   cotangent gives them equal weight.
+4. Wrong gradients are made from the one that agreed (zero, negated, scaled, rolled). If the same
+   comparison would accept one of them, nothing was proved.
 
-A check that cannot fail proves nothing. So a pass also requires that wrong gradients made from
-the right one (zero, negated, rolled, scaled) are rejected by the same comparison.
+``_checked`` takes these steps in order; ``_compared`` is 2 and 3, ``_blind`` is 4.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,10 +59,11 @@ def gradcheck(
 ) -> GradcheckReport:
     """Compare the gradient of ``fn`` with differences of ``fn`` itself.
 
-    Which gradient? With ``vjp`` the one that it returns; without, the one that numixology's tape
-    returns for ``fn``, by the rules of the primitives in it, and no other function is looked at.
+    Which gradient? With ``vjp`` the one that it returns. Without, the one that numixology's tape
+    returns for ``fn``, by the rules of its primitives; a gradient that you wrote elsewhere is then
+    not checked.
 
-    It also fails a gradient that depends on how its inputs or its cotangent lie in memory
+    The check also fails a gradient that depends on how its inputs or its cotangent lie in memory
     (Fortran-ordered, strided, repeated by a stride of zero, read-only), that writes into them,
     that does not grow with the cotangent, or that ``nx.jvp`` contradicts. At a kink, where a
     function has two slopes, the report gives both, and a gradient between them is right.
@@ -81,8 +86,9 @@ def gradcheck(
         order: 1 for the gradient; 2 for the gradient of ⟨w, gradient⟩ with a random w.
         rng: a seed or Generator for the cotangents and directions.
         tolerance: the largest error that passes, relative to the largest entry of each input's
-            gradient. By default every number has a limit of its own: what rounding can do there,
-            and of the slope 1e-6 for central differences, 1e-4 and 2e-2 in float32.
+            gradient. By default every entry has its own limit: what rounding can do there, and in
+            addition 1e-6 of its slope for central differences; in float32 1e-4 of it for complex
+            steps, 2e-2 for central differences.
         fast: compare four random directions through all inputs at once, not every coordinate;
             the error is then relative to the gradient's Euclidean norm, where the gradient of
             every input is weighted by the input's largest entry.
@@ -93,8 +99,9 @@ def gradcheck(
             tanh; by default such a gradient passes, and the reason says how far it is right.
         nondet_tol: by how much two calls may differ, relative to the largest number that they
             return: 0 unless a function adds up in random order, as atomics of a GPU do.
-        check_jvp: a hand-written forward derivative: ``check_jvp(tangent, *inputs)`` returns J u of
-            the structure that ``fn`` returns. It is held to the gradient: ⟨v, J u⟩ = ⟨v J, u⟩.
+        check_jvp: a hand-written forward derivative: ``check_jvp(tangent, *inputs)`` returns J u in
+            the structure of what ``fn`` returns. The tangent u is one array, or a tuple of arrays
+            if several inputs are differentiated. ⟨v, J u⟩ must be ⟨v J, u⟩.
 
     Returns:
         A :class:`.GradcheckReport`: ``passed``, ``verdict``, ``max_error``, ``detectable`` and
@@ -146,7 +153,7 @@ def gradcheck(
 
 
 def _checked(problem: Problem, options: Options) -> GradcheckReport:
-    """Call the function and its gradient; compare them, if they can be compared."""
+    """The report of one check: steps 1 to 4, unless a gradient cannot be compared at all."""
     v = problem.rng.standard_normal(problem.y.size)
     report = blank(problem, options)
     try:
@@ -168,22 +175,22 @@ def _checked(problem: Problem, options: Options) -> GradcheckReport:
         reason = "the inputs are empty, so nothing was compared"
         return report._replace(verdict="inconclusive", reason=reason)
     fast = options.fast and bool(np.isfinite(problem.gradient(v)).all())
-    found = _compared(problem, v, options, fast)
-    if fast and len(found.wrong()):  # one line may have shown too little
+    comparison = _compared(problem, v, options, fast)
+    if fast and len(comparison.wrong()):  # every coordinate says more than four lines
         fast = False
-        found = _compared(problem, v, options, fast)
+        comparison = _compared(problem, v, options, fast)
     if options.fast and not fast:
         report = report._replace(fast=False, coordinates=problem.x.size)
-    report = _judged(found, report, options)
+    report = _judged(comparison, report, options)
     if report.verdict != "pass":
-        for _ in range(16):  # random, but seldom
+        for _ in range(16):  # before it is called wrong: few of its calls may be random
             if early := _repeats(problem, v, options):
                 return report._replace(verdict=early[0], reason=early[1])
     return report
 
 
 def _repeats(problem: Problem, v: Array, options: Options) -> tuple[Verdict, str] | None:
-    """Whether calls with the same arguments differ, and what that means."""
+    """Verdict and reason if two calls with the same arguments differ, else None."""
     reason, remembers = repeated(problem, v, options.nondet_tol)
     if remembers:
         return "fail", f"{reason}: {remembers}"
@@ -194,19 +201,19 @@ def _repeats(problem: Problem, v: Array, options: Options) -> tuple[Verdict, str
 
 
 def _compared(problem: Problem, v: Array, options: Options, fast: bool) -> Comparison:
-    """The gradient beside slopes along every coordinate, or along a few random lines."""
+    """Compare along every coordinate or, if fast, along four random lines through all of them."""
     plan = planned(problem, v, options.method)
-    problem.still = [*plan.kinks, *plan.jumps]
-    found = _along(problem, v, plan, options, fast)
-    if plan.doubted and len(found.wrong()):
+    problem.still = [*plan.kinks, *plan.jumps]  # where a rounding leads to another slope
+    comparison = _along(problem, v, plan, options, fast)
+    if plan.doubted and len(comparison.wrong()):  # do carried complex steps contradict real ones?
         other = _along(problem, v, planned(problem, v, "complex"), options, fast)
         if other.found.carried and not (len(other.wrong()) or other.unknown):
-            found.unknown = dict.fromkeys(range(len(found.lines)), _CONTRADICTED)
-    return found
+            comparison.unknown = dict.fromkeys(range(len(comparison.lines)), _CONTRADICTED)
+    return comparison
 
 
 def _along(problem: Problem, v: Array, plan: Plan, options: Options, fast: bool) -> Comparison:
-    """The same, as it was planned."""
+    """Compare by the steps of this plan."""
     pair = cotangents(problem, v, plan.method)
     lines, norm = coordinates(problem), None
     if fast:
@@ -217,33 +224,35 @@ def _along(problem: Problem, v: Array, plan: Plan, options: Options, fast: bool)
         sizes = np.where(problem.x != 0, np.abs(problem.x), problem.sizes)
         weighted = problem.gradient(v) * (sizes / problem.sizes.max())
         norm = float(np.linalg.norm(weighted))
-    found = compared(problem, plan, lines, pair, norm, options.tolerance, options.executor)
-    if len(found.wrong()) or plan.method == "central":
-        second_thoughts(found, options.strict)
+    comparison = compared(problem, plan, lines, pair, norm, options.tolerance, options.executor)
+    if len(comparison.wrong()) or plan.method == "central":
+        second_thoughts(comparison, options.strict)
     if options.tolerance is None:
-        mind_what_is_vague(found)
-    return found
+        mind_what_is_vague(comparison)
+    return comparison
 
 
-def _judged(found: Comparison, report: GradcheckReport, options: Options) -> GradcheckReport:
-    """The verdict, where the gradient is farthest off, and what the check would have caught."""
-    problem = found.problem
-    report = filled(found, report, options)
-    if len(found.wrong()):
-        return report._replace(verdict="fail", reason=wrong(found))
-    unknown = next(iter(found.unknown.values()), "")
-    if reason := nothing_proved(found, report.fast) or unknown or _blind(found, report.fast):
+def _judged(comparison: Comparison, report: GradcheckReport, options: Options) -> GradcheckReport:
+    """The verdict on a comparison, and its figures."""
+    problem, fast = comparison.problem, report.fast
+    report = filled(comparison, report, options)
+    if len(comparison.wrong()):
+        return report._replace(verdict="fail", reason=wrong(comparison))
+    unknown = next(iter(comparison.unknown.values()), "")
+    if reason := nothing_proved(comparison, fast) or unknown or _blind(comparison, fast):
         return report._replace(verdict="inconclusive", reason=reason)
-    if reason := torn(found):
+    if reason := torn(comparison):
         return report._replace(verdict="fail", reason=reason)
     remarks = []
-    if found.lost:
-        remarks.append(f"right to {found.lost:.0e} here: the formula of the gradient loses digits")
+    if comparison.lost:
+        remarks.append(
+            f"right to {comparison.lost:.0e} here: the formula of the gradient loses digits"
+        )
     if names := ", ".join(
-        dict.fromkeys(problem.names[problem.where(j)[0]] for j in found.plan.jumps)
+        dict.fromkeys(problem.names[problem.where(j)[0]] for j in comparison.plan.jumps)
     ):
         remarks.append(f"fn jumps at {names}: this is the gradient of one side")
-    v, gradient, limit = found.cotangents[0], found.gradients[0], report.detectable
+    v, gradient, limit = comparison.cotangents[0], comparison.gradients[0], report.detectable
     promise, others = broken(problem, v, gradient, limit, options.check_jvp)
     if promise:
         return report._replace(verdict="fail", reason=promise)
@@ -253,13 +262,14 @@ def _judged(found: Comparison, report: GradcheckReport, options: Options) -> Gra
     )
 
 
-def _blind(found: Comparison, fast: bool) -> str:
-    """Which wrong gradient would have been accepted, if any."""
-    problem = found.problem
-    for which, part in found.parts(fast):
-        smooth = found.smooth[part]  # at a kink a zero may be right
+def _blind(comparison: Comparison, fast: bool) -> str:
+    """Which wrong gradient the same comparison would accept; empty if it rejects all."""
+    problem = comparison.problem
+    for which, part in comparison.parts(fast):
+        smooth = comparison.smooth[part]  # at a kink a zero may be right
         ours, limits, slopes = (
-            one[0, part][smooth] for one in (found.ours, found.limits, found.found.slopes)
+            one[0, part][smooth]
+            for one in (comparison.ours, comparison.limits, comparison.found.slopes)
         )
         for mutant, other in _mutants(ours, limits):
             if not (np.abs(other - slopes) > limits).any():
@@ -269,14 +279,14 @@ def _blind(found: Comparison, fast: bool) -> str:
 
 
 def _mutants(gradient: Array, limits: Array) -> list[tuple[str, Array]]:
-    """Wrong gradients that a check worth its name rejects."""
+    """Wrong gradients made from this one, with their names: a check must reject every one."""
     if not gradient.any():
         return []
     most = float(np.abs(gradient).max())
     limit = float(limits.max())
-    found = [("zero", 0 * gradient), ("negated", -gradient)]
-    found.append(("scaled", gradient * (1 + 10 * limit / most)))
+    mutants = [("zero", 0 * gradient), ("negated", -gradient)]
+    mutants.append(("scaled", gradient * (1 + 10 * limit / most)))
     rolled = np.roll(gradient, 1)
     if np.abs(rolled - gradient).max() > 10 * limit:
-        found.append(("rolled", rolled))
-    return found
+        mutants.append(("rolled", rolled))
+    return mutants

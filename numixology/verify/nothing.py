@@ -34,7 +34,7 @@ def nothing_proved(found: Comparison, fast: bool) -> str:
 
 
 def is_rounding(found: Comparison, ours: Array, slopes: Array, stretch: slice) -> bool:
-    """Whether a gradient is nothing but rounding: small by both accounts, without agreement."""
+    """Whether a gradient is nothing but rounding: it and its slopes are tiny, and disagree."""
     problem, v = found.problem, found.cotangents[0]
     rounding = float(np.finfo(problem.precision).eps) * float(np.abs(v) @ np.abs(problem.y))
     least = _ROUNDINGS[found.plan.method] * rounding / float(problem.sizes[stretch].max())

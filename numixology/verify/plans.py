@@ -1,9 +1,9 @@
-"""How a function is to be differenced: which steps can be believed here, and where it has kinks.
+"""Which steps a check takes, complex or real ones, and where the function has kinks.
 
 A complex step that f carries from its inputs to its outputs is believed (see :mod:`.steps`). Where
-the outputs are plain complex numbers, as those of numixology's tape, JAX or torch are, an operation
-such as abs may have dropped the step. So along a random line per input it is compared with real
-differences, which lose nothing and see less.
+the outputs are plain complex numbers, as those of JAX or torch are, an operation such as abs may
+have dropped the step. So along a random line per input it is compared with real differences, which
+drop nothing, but are less exact.
 """
 
 import math
@@ -32,7 +32,7 @@ _UNLIKE = 100.0
 
 
 class Plan(NamedTuple):
-    """Which steps, why, and what was met.
+    """Which steps to take, why, and what was seen of f in deciding this.
 
     Attributes:
         method: ``"complex"`` or ``"central"``.
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 
 
 def relative(problem: Problem, stretch: slice | None = None) -> Array:
-    """A random line in which every number moves in proportion to its size, zeros most of all."""
+    """A random line: every number moves in proportion to itself, a zero to its input's largest."""
     x, sizes, rng = problem.x, problem.sizes, problem.rng
     sign = rng.choice([-1.0, 1.0], x.size) * rng.uniform(0.5, 1.5, x.size)
     line = sign * np.where(x != 0, np.abs(x), sizes)
@@ -154,7 +154,7 @@ def _along(problem: Problem, v: Array, u: Array, sides: bool = False) -> Measure
 
 
 def cotangents(problem: Problem, v: Array, method: str) -> Array:
-    """v, and where outputs differ in size a second one, under which they count alike."""
+    """v alone, or where outputs differ much in size also a second one that weighs them equally."""
     rows = np.zeros(v.size)
     for stretch in problem.stretches:
         u = relative(problem, stretch)

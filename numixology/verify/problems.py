@@ -1,7 +1,7 @@
 """The function under check as a map f from one vector x to another, and its gradient v J.
 
 Inputs and outputs may be arrays, numbers, or tuples, lists and dicts of them. All numbers that are
-differentiated stand in one vector x, all that come out in one vector y. With a cotangent v the
+differentiated form one vector x, and the outputs form one vector y. With a cotangent v the
 check is about the single number ⟨v, f(x)⟩ and its gradient g = v J, of the size of x.
 """
 
@@ -67,7 +67,7 @@ class Problem:
         self.template = self.fn(*self._trees(self._wrapped(self.arguments(), tracked=True)))
         #: Whether all that the tape holds carries complex steps, as the package's tests show.
         self.kept = self.on_tape and _of_the_house(self.template)
-        #: The outputs that are: where, and their arrays.
+        #: The outputs that are differentiated: their places, and their arrays.
         found = [_output(one, self.on_tape) for _, one in leaves(self.template, "fn")]
         kinds = [one.dtype.kind for one in found]
         if "c" in kinds:
@@ -110,7 +110,7 @@ class Problem:
 
     @property
     def sizes(self) -> Array:
-        """How far each number can be moved: as its input's largest, or if that is zero as 1."""
+        """The scale of each number: the largest of its input; for an input of zeros 1 or less."""
         own = [float(np.abs(one).max(initial=0)) for one in self.points]
         usual = min(1.0, max(own, default=0.0)) or 1.0
         return vector(
@@ -165,7 +165,7 @@ class Problem:
         return Outputs(vector([plain(one) for one in found]), carried)
 
     def called(self, arguments: Sequence[Any]) -> list[Array]:
-        """The outputs that are differentiated."""
+        """The outputs of f that are differentiated, at these arguments."""
         output = self.fn(*self._trees(self._wrapped(arguments)))
         return self._chosen(output)
 

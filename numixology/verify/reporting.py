@@ -22,7 +22,7 @@ DIRECTIONS = 4
 
 
 def blank(problem: Problem, options: Options) -> GradcheckReport:
-    """What a report says before anything was compared."""
+    """A report before anything was compared: all that is known without a comparison."""
     return GradcheckReport(
         "fail",
         math.nan,
@@ -84,7 +84,7 @@ def _kinks(found: Comparison) -> Iterator[Kink]:
 
 
 def wrong(found: Comparison) -> str:
-    """Which gradient is wrong, and what it looks like."""
+    """The reason of a failure: which input's gradient is wrong, and which mistake it looks like."""
     _, k = found.worst
     problem, v, gradient = found.problem, found.cotangents[0], found.gradients[0]
     name = problem.names[problem.where(k)[0]]

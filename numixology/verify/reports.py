@@ -15,7 +15,7 @@ __all__ = ["GradcheckReport", "Kink", "Place", "Verdict", "plain"]
 
 
 _WIDTH = 80
-#: So many kinks are told one by one, and so many inputs by name.
+#: How many kinks are printed one by one, and how many inputs by name.
 _KINKS, _NAMES = 8, 3
 _GIVERS = {"tape": "numixology's tape", "vjp": "vjp"}
 
@@ -70,8 +70,8 @@ class GradcheckReport(NamedTuple):
         method: ``"complex"`` or ``"central"``.
         order: 1, or 2 for the gradient of the gradient.
         coordinates: how many derivatives were compared.
-        worst: input, index, gradient and slope where they are farthest apart for what rounding can
-            do. Both are of the outputs' sum with random weights, not of one output.
+        worst: input, index, gradient and slope where their distance is the largest multiple of its
+            limit. Both are of the outputs' sum with random weights, not of one output.
         reason: why the verdict is what it is, in a sentence.
         detectable: the smallest error of one entry, relative as above, that this check was sure
             to catch in every input. It means something only where the check passed.

@@ -3,6 +3,8 @@
 import doctest
 import importlib
 import pickle
+import runpy
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from support import refused
 
+import numixology as nx
 from numixology.errors import ArgumentError, DTypeError, StateDictError
 from numixology.verify.conformance import STAGES, conform, make_case
 from numixology.verify.conformance.adapter import Declaration
@@ -18,6 +21,7 @@ from numixology.verify.conformance.adapters.jax import PROFILE, Jax, jax_functio
 from numixology.verify.conformance.memory import LAYOUTS
 from numixology.verify.conformance.stages import NETWORKS
 
+DOCS = Path(__file__).parents[2] / "docs"
 adapters = importlib.import_module("numixology.verify.conformance.adapters.jax")
 
 
@@ -223,3 +227,29 @@ def test_the_file_to_start_from_passes(tmp_path) -> None:
     report = conform(load(str(path)), seeds=1, quick=True)
     assert [one.stage for one in report.stages if one.outcome != "not covered"] == ["block"]
     assert report.verdict == "pass"
+
+
+@pytest.fixture
+def page_example():
+    """The page's gradient in JAX, which turns on float64 for the whole process."""
+    before = jax.config.jax_enable_x64
+    yield runpy.run_path(str(DOCS / "examples" / "jax_gradient.py"))
+    jax.config.update("jax_enable_x64", before)
+
+
+def test_the_pages_gradient_passes_gradcheck_and_one_with_a_forgotten_term_fails(page_example):
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape) for shape in [(2, 3), (3, 4), (3, 4)]]
+    forward, backward = page_example["forward"], page_example["backward"]
+    report = nx.gradcheck(forward, *inputs, vjp=backward)
+    assert report.passed, report
+    assert report.names == ("x", "gate", "value")
+    assert report.tolerance < 1e-12  # in float64
+
+    def forgetful(cotangent, x, gate, value):
+        *others, _ = backward(cotangent, x, gate, value)
+        gated = x @ gate
+        return [*others, x.T @ (cotangent / (1 + np.exp(-gated)))]
+
+    report = nx.gradcheck(forward, *inputs, vjp=forgetful)
+    assert (report.verdict, report.worst[0]) == ("fail", 2)
