@@ -183,7 +183,7 @@ def _checked(problem: Problem, options: Options) -> GradcheckReport:
         report = report._replace(fast=False, coordinates=problem.x.size)
     report = _judged(comparison, report, options)
     if report.verdict != "pass":
-        for _ in range(16):  # before it is called wrong: few of its calls may be random
+        for _ in range(16):  # fn may be random in a few of its calls only
             if early := _repeats(problem, v, options):
                 return report._replace(verdict=early[0], reason=early[1])
     return report
@@ -205,7 +205,7 @@ def _compared(problem: Problem, v: Array, options: Options, fast: bool) -> Compa
     plan = planned(problem, v, options.method)
     problem.still = [*plan.kinks, *plan.jumps]  # where a rounding leads to another slope
     comparison = _along(problem, v, plan, options, fast)
-    if plan.doubted and len(comparison.wrong()):  # do carried complex steps contradict real ones?
+    if plan.doubted and len(comparison.wrong()):  # complex steps may call it right
         other = _along(problem, v, planned(problem, v, "complex"), options, fast)
         if other.found.carried and not (len(other.wrong()) or other.unknown):
             comparison.unknown = dict.fromkeys(range(len(comparison.lines)), _CONTRADICTED)
