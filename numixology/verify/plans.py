@@ -23,8 +23,9 @@ __all__ = ["Plan", "cotangents", "planned", "relative"]
 
 _KEEPS_IT = "fn runs on complex numbers and keeps their derivative"
 _DROPS = "drops the imaginary part, such as abs, var or norm"
-#: How closely real differences that have settled agree with a step that is believed.
+#: When real differences have settled, and how closely they agree with a step that is believed.
 _SETTLED = {"float64": 1e-6, "float32": 2e-2}
+_BELIEVED = {"float64": 1e-9, "float32": 2e-2}
 #: And with one that may have been dropped.
 _KEEPS = {"float64": 1e-10, "float32": 2e-2}
 #: From what ratio of their derivatives on outputs are made alike by a second cotangent.
@@ -131,7 +132,7 @@ def _lost(
     if not math.isfinite(slope):
         return f"complex steps are not finite around {name}"
     if carried:
-        closely, low, high = _SETTLED[problem.precision], found.lower[0, 0], found.upper[0, 0]
+        closely, low, high = _BELIEVED[problem.precision], found.lower[0, 0], found.upper[0, 0]
     else:
         closely, low, high = _KEEPS[problem.precision], slope, slope
         if real.kink:
@@ -169,6 +170,8 @@ def cotangents(problem: Problem, v: Array, method: str) -> Array:
     most = rows.max(initial=0)
     if not np.isfinite(most) or not most or rows.min() * _UNLIKE > most:
         return v[None]
+    if method == "central":  # a real step loses what is much smaller
+        rows = np.maximum(rows, 1e-6 * most)
     alike = v * np.where(rows > 0, most / np.where(rows > 0, rows, 1), 1)
     return np.stack([v, alike])
 

@@ -68,7 +68,13 @@ class Problem:
         #: Whether all that the tape holds carries complex steps, as the package's tests show.
         self.kept = self.on_tape and _of_the_house(self.template)
         #: The outputs that are differentiated: their places, and their arrays.
-        found = [_output(one, self.on_tape) for _, one in leaves(self.template, "fn")]
+        every = list(leaves(self.template, "fn"))
+        beside = len(every) > 1  # what is no number may stand beside what is
+        left_out = np.zeros(0, bool)
+        found = [
+            left_out if beside and (one is None or isinstance(one, str)) else self._output(one)
+            for _, one in every
+        ]
         kinds = [one.dtype.kind for one in found]
         if "c" in kinds:
             raise DTypeError("fn must be real", "complex128", "check its parts one by one")
@@ -171,7 +177,17 @@ class Problem:
 
     def _chosen(self, output: Any) -> list[Array]:
         found = [one for _, one in leaves(output, "fn")]
-        return [_output(found[k], self.on_tape) for k in self.out_places]
+        return [self._output(found[k]) for k in self.out_places]
+
+    def _output(self, found: Any) -> Array:
+        """An output as an array of numbers that can be compared."""
+        if self.on_tape and not isinstance(found, Tensor):
+            raise DTypeError(
+                "the function must return tensors",
+                type(found).__name__,
+                "keep the calculation in tensors, or give vjp= for a function of arrays",
+            )
+        return _numbers(found.data if isinstance(found, Tensor) else found, "fn", "return arrays")
 
     @property
     def y(self) -> Array:
@@ -209,7 +225,7 @@ class Problem:
         tracked = [wrapped[i] for i in self.places]
         seeds = [leaf(one) for one in cotangents]
         pulled = pulled_back(chosen, seeds, tracked)
-        return [_output(one, True) for one in chosen], [one.data for one in pulled]
+        return [self._output(one) for one in chosen], [one.data for one in pulled]
 
     def of_vjp(self, arguments: Sequence[Array], cotangents: Sequence[Array]) -> list[Array | None]:
         """What the vjp returns: one array per input, None for an input without gradient."""
@@ -360,17 +376,6 @@ def _refuse(floating: Sequence[np.dtype[Any]], values: Sequence[Array]) -> None:
         )
 
 
-def _output(found: Any, on_tape: bool) -> Array:
-    """An output as an array of numbers that can be compared."""
-    if on_tape and not isinstance(found, Tensor):
-        raise DTypeError(
-            "the function must return tensors",
-            type(found).__name__,
-            "keep the calculation in tensors, or give vjp= for a function of arrays",
-        )
-    return _numbers(found.data if isinstance(found, Tensor) else found, "fn", "return arrays")
-
-
 def _gradient(found: Any) -> Array | None:
     """A gradient as an array of its own, None where there is none, also as JAX says that."""
     if found is None or getattr(found, "dtype", None) == np.dtype([("float0", "V")]):
@@ -386,8 +391,10 @@ def _gradient(found: Any) -> Array | None:
 
 def _numbers(found: Any, giver: str, instead: str) -> Array:
     array = found if isinstance(found, np.ndarray) else as_array(found, giver)
-    if array.dtype.kind not in "fciub":
-        kind = type(found).__name__ if array.dtype.kind == "O" else str(array.dtype)
+    masked = isinstance(array, np.ma.MaskedArray)
+    if masked or array.dtype.kind not in "fciub":
+        is_object = masked or array.dtype.kind == "O"
+        kind = type(found).__name__ if is_object else str(array.dtype)
         raise DTypeError(f"{giver} must return arrays of real numbers", kind, instead)
     return array
 

@@ -78,3 +78,30 @@ def test_a_function_without_a_signature_can_be_checked() -> None:
 
     report = gradcheck(Squares(), numbers(3), vjp=lambda ct, x: 2 * x * ct)
     assert report.passed and report.names == ("inputs[0]",)
+
+
+def test_a_small_term_that_leaves_numpys_functions_is_not_passed_over() -> None:
+    def fn(w):
+        return np.mean((w - 1) ** 2) + 1e-7 * np.std(np.array([2 * one for one in w]))
+
+    def vjp(ct, w):
+        return ct * 2 * (w - 1) / w.size
+
+    x = np.array([0.3, -0.7, 1.9, 2.2])
+    spread = 2 * (x - x.mean()) / (x.size * np.std(x))
+    forgets = gradcheck(fn, x, vjp=vjp)
+    assert not forgets.passed or forgets.detectable > 1e-7, forgets
+    assert gradcheck(fn, x, vjp=lambda ct, w: vjp(ct, w) + 1e-7 * ct * spread).verdict != "fail"
+
+
+def test_an_output_that_loses_its_digits_calls_no_gradient_wrong() -> None:
+    erf = np.vectorize(math.erf)
+
+    def gelu(x):
+        return x * 0.5 * (1 + erf(x / np.sqrt(2)))
+
+    def vjp(ct, x):
+        density = np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+        return ct * (0.5 * (1 + erf(x / np.sqrt(2))) + x * density)
+
+    assert gradcheck(gelu, np.array([-8.0, -3, 0, 1, 5]), vjp=vjp).verdict != "fail"

@@ -147,3 +147,15 @@ def test_a_tape_of_ones_own_primitives_claims_what_real_differences_confirm() ->
     house = gradcheck(lambda x: F.exp(2 * x), numbers(3))
     assert mine.passed and house.passed
     assert house.detectable < 1e-12 < mine.detectable * 1e3
+
+
+def test_what_is_no_number_may_stand_beside_outputs() -> None:
+    def fn(x):
+        return {"loss": (x * x).sum(), "name": "squares", "cache": None}
+
+    assert gradcheck(fn, numbers(3), vjp=lambda ct, x: 2 * x * ct["loss"]).passed
+
+
+def test_masked_gradients_are_refused() -> None:
+    with refused(DTypeError, "vjp must return arrays of real numbers", "MaskedArray"):
+        gradcheck(np.square, numbers(2), vjp=lambda ct, x: np.ma.array(2 * x * ct))
