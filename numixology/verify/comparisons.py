@@ -21,7 +21,7 @@ from .slopes import Lines, Measured, complex_slopes, measured
 
 __all__ = ["Comparison", "compared", "mind_what_is_vague", "second_thoughts"]
 
-#: So many numbers that seem wrong are looked at again, and then so many if those were right.
+#: So many numbers that seem wrong are looked at again, then so many if those were right, then all.
 _AGAIN = 2, 14, 48
 #: How many roundings of the outputs, seen as a slope, are no slope.
 _ROUNDINGS = 100
@@ -203,7 +203,7 @@ def second_thoughts(comparison: Comparison, strict: bool) -> None:
     if comparison.plan.method == "central":
         _mind_what_does_not_settle(comparison)
     _mind_what_is_rounding(comparison)
-    for count in _AGAIN:
+    for count in (*_AGAIN, len(comparison.lines)):
         these = comparison.wrong()[:count]
         if comparison.tolerance is None and len(these):
             _widen(comparison, these)

@@ -132,5 +132,5 @@ def formula(problem: Problem, v: Array, lines: Lines) -> Array:
         return problem.gradients(given, numbers[len(floating) :])
 
     numbers = [*(arguments[i] for i in floating), *problem.cotangents(v)]
-    moves = roundings(shaken, numbers, problem.rng)
+    moves = roundings(shaken, numbers, problem.rng, tries=16)
     return np.abs(Lines(np.abs(lines.places), lines.steps).along(vector(moves)))

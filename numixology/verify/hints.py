@@ -13,8 +13,11 @@ __all__ = ["hint"]
 _CLOSE = {"float64": 1e-6, "float32": 1e-2}
 
 
-def hint(problem: Problem, v: Array, gradient: Array, slopes: Array) -> str:
-    """What was probably done instead, as the end of a sentence; empty if nothing comes near."""
+def hint(problem: Problem, v: Array, gradient: Array, slopes: Array, wrong: Array) -> str:
+    """What was probably done instead, as the end of a sentence; empty if nothing comes near.
+
+    An input with a wrong number is not right, however near it comes: ``wrong`` says which are.
+    """
     close = _CLOSE[problem.precision]
 
     def alike(one: Array, other: Array) -> bool:
@@ -32,7 +35,8 @@ def hint(problem: Problem, v: Array, gradient: Array, slopes: Array) -> str:
     for place, stretch in zip(problem.places, problem.stretches, strict=True):
         ours, theirs = gradient[stretch], slopes[stretch]
         if alike(ours, theirs):
-            agreeing.append(problem.names[place])
+            if not wrong[stretch].any():
+                agreeing.append(problem.names[place])
         elif (ratio := _ratio(ours, theirs, close)) is not None:
             parts.append(
                 f"that of {problem.names[place]} is {ratio:.6g} times as large as it should be"

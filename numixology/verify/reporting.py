@@ -90,7 +90,8 @@ def wrong(found: Comparison) -> str:
     name = problem.names[problem.where(k)[0]]
     if not np.isfinite(found.ours[:, k]).all():
         return f"the gradient of {name} is not finite everywhere"
-    said = hint(problem, v, gradient, found.found.slopes[0])
+    mask = np.isin(np.arange(len(found.lines)), found.wrong())
+    said = hint(problem, v, gradient, found.found.slopes[0], mask)
     if found.rounded_to_single:
         said = "it is rounded to float32"
     return f"the gradient of {name} is wrong" + (f": {said}" if said else "")

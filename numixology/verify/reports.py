@@ -170,8 +170,9 @@ class GradcheckReport(NamedTuple):
             yield f"  farthest apart at {where}, outputs weighted at random:"
             yield f"    gradient {ours:.17g}"
             yield f"    slope    {theirs:.17g}"
-            if self.verdict == "fail" and theirs and math.isfinite(ours / theirs):
-                yield f"    ratio    {ours / theirs:.6g}"
+            ratio = f"{ours / theirs:.6g}" if theirs else "nan"
+            if self.verdict == "fail" and ratio not in ("1", "nan", "inf", "-inf"):
+                yield f"    ratio    {ratio}"
         scale = "gradient's norm" if self.fast else "gradient's largest entry"
         which_error = "error there" if self.verdict == "fail" else "largest error"
         yield f"  {which_error} {self.max_error:.1e} of the {scale}, limit {self.tolerance:.1e}"

@@ -21,6 +21,15 @@ def test_a_textbook_formula_passes_as_far_as_it_is_right(x) -> None:
     assert gradcheck(np.tanh, np.array([x]), vjp=lambda ct, x: ct / np.cosh(x) ** 2).passed
 
 
+def test_a_formula_may_lose_digits_in_many_numbers() -> None:
+    many = np.random.default_rng(5).standard_normal(200) * 5
+    assert gradcheck(np.tanh, many, vjp=textbook).passed
+    off = np.ones(200)
+    off[np.argmax(np.abs(many))] = 1.5
+    wrong = gradcheck(np.tanh, many, vjp=lambda ct, x: off * textbook(ct, x))
+    assert wrong.verdict != "pass"
+
+
 def test_a_formula_excuses_no_mistake() -> None:
     report = gradcheck(np.tanh, np.array([6.0]), vjp=lambda ct, x: 1.001 * textbook(ct, x))
     assert report.verdict == "fail"

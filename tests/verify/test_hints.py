@@ -69,3 +69,17 @@ def test_a_gradient_that_raises_for_exchanged_arguments_gets_no_such_hint() -> N
 
     reason = gradcheck(lambda x: x**3, numbers(3), vjp=vjp).reason
     assert reason == "the gradient of x is wrong"
+
+
+def test_an_input_that_is_slightly_wrong_is_not_called_right() -> None:
+    report = gradcheck(
+        lambda x, y: np.exp(x) * y,
+        np.ones(3),
+        np.arange(1.0, 4.0),
+        vjp=lambda ct, x, y: (
+            ct * np.exp(x) * y * (1 + 1e-9 * np.arange(3)),
+            ct * np.exp(x),
+        ),
+    )
+    assert report.reason == "the gradient of x is wrong: y: right"
+    assert "ratio" not in str(report)
