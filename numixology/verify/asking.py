@@ -1,4 +1,4 @@
-"""How a gradient check is asked for: its options, its stream of numbers, a module as a function."""
+"""The arguments of a gradient check: options, random numbers, and a module as a function."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,7 +17,7 @@ Method: TypeAlias = Literal["auto", "complex", "central"]
 
 
 class Options(NamedTuple):
-    """How a check was asked for."""
+    """The options of a check, as :func:`.gradcheck` describes them."""
 
     method: Method
     order: int
@@ -29,7 +29,7 @@ class Options(NamedTuple):
     executor: Executor | None
 
     def refuse(self, vjp: Callable[..., Any] | None) -> None:
-        """Refuse what no check can be made of."""
+        """Raise ArgumentError for values that no check can have."""
         if self.method not in ("auto", "complex", "central"):
             raise ArgumentError(
                 "method is 'auto', 'complex' or 'central'", repr(self.method), "use one of them"
@@ -57,7 +57,7 @@ def with_parameters(
 
 
 def stream(rng: "np.random.Generator | int") -> "np.random.Generator":
-    """A stream of its own: the cotangent must not be the input that the same seed has drawn."""
+    """A Generator that differs from ``default_rng(rng)``, from which the input may be drawn."""
     seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
     return np.random.default_rng((int(seed), 0x6E78))
 

@@ -1,8 +1,9 @@
-"""A gradient beside the slopes of its function, number by number, and second thoughts.
+"""The comparison of a gradient with the slopes of its function, entry by entry.
 
-Before a gradient is called wrong, more is asked where it seems so: how far rounding really goes
-there, whether the formula of the gradient loses digits that the function keeps, whether there is a
-kink, and whether real differences agree with the gradient and not with complex steps.
+An entry may be farther from its slope than its limit. Before it is called wrong,
+``second_thoughts`` asks: how far does rounding go there in more tries, does the formula of the
+gradient lose digits that the function keeps, is there a kink, and do real differences agree with
+the gradient although complex steps do not?
 """
 
 import math
@@ -52,7 +53,7 @@ _NOT_FINITE = "fn is finite here, and not in complex steps; leave method= out, o
 
 @dataclass
 class Comparison:
-    """The gradient beside the slopes, for each cotangent (rows) and line (columns).
+    """The gradient and the slopes, for each cotangent (rows) and line (columns).
 
     Attributes:
         ours: the slopes that the gradient claims.
@@ -143,7 +144,7 @@ def compared(
     tolerance: float | None,
     executor: Executor | None,
 ) -> Comparison:
-    """Measure all slopes; say how far a gradient may be from them."""
+    """Measure all slopes, and set the limits on how far the gradient may be from them."""
     gradients = np.stack([problem.gradient(v) for v in cotangents])
     found = measured(problem, cotangents, lines, plan.method, executor)
     allowed = limits(problem, cotangents, gradients, lines, found, plan.method)
@@ -218,7 +219,7 @@ def second_thoughts(comparison: Comparison, strict: bool) -> None:
 
 
 def mind_what_is_vague(comparison: Comparison) -> None:
-    """What rounding may move by a visible part of a gradient is known no better than that."""
+    """Cap the limits; an entry that agrees only within a wider limit is unknown, not right."""
     problem, method = comparison.problem, comparison.plan.method
     most = _DOUBTFUL[method, problem.precision] * comparison.scale
     vague = (comparison.limits > most) & comparison.smooth
@@ -230,7 +231,7 @@ def mind_what_is_vague(comparison: Comparison) -> None:
 
 
 def _mind_what_is_rounding(comparison: Comparison) -> None:
-    """Two slopes prove nothing that are both smaller than what rounding does to the outputs."""
+    """Where gradient and slope are both below the rounding of the outputs, nothing is known."""
     problem = comparison.problem
     eps = float(np.finfo(problem.precision).eps)
     for k in comparison.wrong().tolist():
@@ -308,7 +309,7 @@ def _mind_rounding_inside(comparison: Comparison, wrong: Array) -> None:
 
 
 def _excuse_the_formula(comparison: Comparison, wrong: Array) -> None:
-    """A formula that loses digits is right as far as it goes."""
+    """Widen the limits by what the formula of the gradient loses; note how far off it is."""
     if comparison.problem.on_tape or comparison.rounded_to_single:
         return
     lines = comparison.lines.only(wrong)
@@ -322,7 +323,7 @@ def _excuse_the_formula(comparison: Comparison, wrong: Array) -> None:
 
 
 def _ask_real_steps(comparison: Comparison, k: int) -> None:
-    """If real differences agree with the gradient, the two contradict each other."""
+    """If real differences agree with the gradient, and complex steps do not, nothing is known."""
     if comparison.plan.method == "central":
         return
     problem, row = comparison.problem, int(np.argmax(comparison.ratios[:, k]))

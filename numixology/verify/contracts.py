@@ -1,8 +1,8 @@
 """What a gradient promises besides its values.
 
-It leaves its arguments alone, does not mind how they lie in memory, says the same when it is asked
-again, grows with the cotangent, and is one linear map seen from both sides: ⟨v, J u⟩ by jvp is
-⟨v J, u⟩ by vjp.
+It does not write into its arguments or depend on how they lie in memory, it returns the same when
+it is called again, and it is linear in the cotangent. ⟨v, J u⟩ by jvp is ⟨v J, u⟩ by vjp, since
+both have the same Jacobian J.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -62,7 +62,7 @@ def broken(
 
 
 def repeated(problem: Problem, v: Array, allowed: float = 0.0) -> tuple[str, str]:
-    """By how much two calls differ, and what the gradient remembers; both empty if by nothing."""
+    """By how much two calls differ, and what the gradient kept of an earlier call; else empty."""
     for _ in range(2):
         if reason := _differs("calls", problem.y, problem.run(problem.x).values, allowed):
             return reason, ""
@@ -135,7 +135,7 @@ def _trials(problem: Problem, v: Array) -> Iterator[_Trial]:
 
 
 def _matters(name: str, x: Array, ndim: int) -> bool:
-    """Whether the array can lie so at all."""
+    """Whether the layout is another one for an array of this shape."""
     least = {"Fortran-ordered": 2, "strided": 1, "stride-0": ndim, "read-only": 0}
     return x.ndim >= least[name] and x.size > 1
 
@@ -175,7 +175,7 @@ def _plain(arrays: Sequence[Array]) -> list[Array]:
 
 
 def _raises(problem: Problem, arguments: list[Array], cotangents: list[Array]) -> bool:
-    """Whether the very numbers are refused, as inv refuses rows that are alike."""
+    """Whether the same numbers raise in the usual layout too, as equal rows do in inv."""
     try:
         problem.both(arguments, cotangents)
     except Exception:

@@ -1,4 +1,4 @@
-"""What the commonest mistakes look like, so that the first line of a report can say it."""
+"""Which common mistake a wrong gradient looks like, for the first line of a report."""
 
 import itertools
 import math
@@ -47,7 +47,7 @@ def hint(problem: Problem, v: Array, gradient: Array, slopes: Array, wrong: Arra
 
 
 def _exchanged(problem: Problem, v: Array) -> Array:
-    """The gradient with the cotangent and the only input exchanged."""
+    """The gradient if the cotangent and the only input change places."""
     points, cotangents = problem.values, problem.cotangents(v)
     if len(points) != 1 or len(cotangents) != 1 or points[0].shape != cotangents[0].shape:
         return np.full(problem.x.size, math.nan)

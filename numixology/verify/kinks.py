@@ -3,7 +3,7 @@
 At a kink of one number any gradient between the two slopes is right. Where several numbers meet at
 one kink, as the entries that tie for a maximum, moving them together may leave the kink: then there
 is one slope, and the gradients must add up to it. So numbers at kinks are moved in pairs and all
-together: each so far that its own slope changes by one at the kink, or all equally far.
+together: all by the same, or each in inverse proportion to the jump of its slope.
 """
 
 import itertools

@@ -53,7 +53,7 @@ def _is_numbers(value: Any) -> bool:
 
 
 def argument_names(fn: Callable[..., Any], count: int) -> list[str]:
-    """What ``fn`` calls its arguments, ``inputs[i]`` where that cannot be told."""
+    """What ``fn`` calls its arguments; ``inputs[i]`` for one without a name."""
     if isinstance(fn, np.ufunc):  # older releases of NumPy give them no signature
         return ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
