@@ -241,11 +241,23 @@ def _mind_what_is_rounding(comparison: Comparison) -> None:
         rounding = _ROUNDINGS * eps * np.abs(comparison.cotangents) @ np.abs(problem.y)
         sizes = np.maximum(np.abs(comparison.ours[:, k]), np.abs(comparison.found.slopes[:, k]))
         apart = comparison.errors[:, k] > 1e-6 * sizes  # what is no rounding agrees more closely
-        if ((sizes * moved <= rounding) & apart)[wrong].all():
+        small = ((sizes * moved <= rounding) & apart)[wrong].all()
+        if small and not _is_steady(comparison, k):
             name = problem.names[problem.where(int(np.argmax(np.abs(u))))[0]]
             comparison.unknown[k] = (
                 f"the gradient of {name} is no larger than rounding, which proves nothing"
             )
+
+
+def _is_steady(comparison: Comparison, k: int) -> bool:
+    """Whether complex steps give the same slope again, as those of a small term do."""
+    problem, plan, lines = comparison.problem, comparison.plan, comparison.lines.only(np.array([k]))
+    if plan.method == "central" or not comparison.found.slopes[:, k].all():
+        return False
+    v, gradient = comparison.cotangents[0], comparison.gradients[0]
+    slope = comparison.found.slopes[0, k]
+    noise = wider(problem, v, gradient, lines, np.array([slope]), plan.method)
+    return bool(noise[0] <= 0.1 * abs(slope))
 
 
 def _look_closer(comparison: Comparison, k: int) -> None:

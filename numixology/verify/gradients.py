@@ -159,8 +159,9 @@ def _checked(problem: Problem, options: Options) -> GradcheckReport:
     try:
         if reason := changed(problem, v):
             return report._replace(reason=f"{reason}: a gradient must leave its arguments alone")
-        if not np.isfinite(problem.y).all():
-            reason = "fn is not finite here; try other inputs"
+        if not np.isfinite(problem.y).all() or not np.isfinite(problem.x).all():
+            what = "fn is" if np.isfinite(problem.x).all() else "an input that is moved is"
+            reason = f"{what} not finite here; try other inputs"
             return report._replace(verdict="inconclusive", reason=reason)
         if early := _repeats(problem, v, options):
             return report._replace(verdict=early[0], reason=early[1])

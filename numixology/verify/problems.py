@@ -49,7 +49,7 @@ class Problem:
         self.rng, self.second = rng, False
         #: Numbers that are not moved by a rounding, since f has a kink there.
         self.still: list[int] = []
-        names = names or argument_names(fn, len(inputs))
+        self.argument_names = names = list(names or argument_names(fn, len(inputs)))
         named = [
             pair for name, one in zip(names, inputs, strict=True) for pair in leaves(one, name)
         ]
@@ -234,7 +234,17 @@ class Problem:
             every[k] = ct
         ct = rebuilt(self.template, iter(every))
         found = self.vjp(ct, *self._trees(arguments)) if self.vjp else None
-        return self._aligned([_gradient(one) for one in _parts(found, self.inputs)])
+        return self._aligned([_gradient(one) for one in self._parts(found)])
+
+    def _parts(self, found: Any) -> list[Any]:
+        """The gradients that a vjp returned: of a single input it may be the array alone."""
+        single = len(self.inputs) == 1 and not is_tree(self.inputs[0])
+        if single and not (isinstance(found, list | tuple | dict) and len(found) == 1):
+            return [found]
+        parts = list(found) if isinstance(found, list | tuple) else [found]
+        if isinstance(found, dict) and set(found) == set(self.argument_names):
+            parts = [found[name] for name in self.argument_names]
+        return [one for part in parts for _, one in leaves(part)]
 
     def pushed(self, tangents: Sequence[Array], given: Callable[..., Any] | None) -> Array:
         """J u, by the jvp that was given or by that of the tape."""
@@ -397,12 +407,3 @@ def _numbers(found: Any, giver: str, instead: str) -> Array:
         kind = type(found).__name__ if is_object else str(array.dtype)
         raise DTypeError(f"{giver} must return arrays of real numbers", kind, instead)
     return array
-
-
-def _parts(found: Any, inputs: Sequence[Any]) -> list[Any]:
-    """The gradients that a vjp returned: of a single input it may be the array alone."""
-    single = len(inputs) == 1 and not is_tree(inputs[0])
-    if single and not (isinstance(found, list | tuple | dict) and len(found) == 1):
-        return [found]
-    parts = list(found) if isinstance(found, list | tuple) else [found]
-    return [one for part in parts for _, one in leaves(part)]

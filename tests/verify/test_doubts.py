@@ -146,3 +146,16 @@ def test_a_doubt_larger_than_the_gradient_proves_nothing() -> None:
     x = np.array([1.0, 1.0]) / 3
     report = gradcheck(lambda x: x * x, x, vjp=lambda ct, x: vjp(np.ones(2), x) * ct)
     assert not report.passed, report
+
+
+def test_a_small_exact_term_beside_large_ones_is_no_rounding() -> None:
+    def fn(x, b):
+        return 1e6 * x.sum() + 1e-9 * b.sum()
+
+    def vjp(ct, x, b, sign=1):
+        return 1e6 * ct + 0 * x, sign * 1e-9 * ct + 0 * b
+
+    x = np.array([1.0, 2.0])
+    assert gradcheck(fn, x, x, vjp=vjp).passed
+    wrong = gradcheck(fn, x, x, vjp=lambda ct, x, b: vjp(ct, x, b, -1))
+    assert wrong.verdict == "fail", wrong

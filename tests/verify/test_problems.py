@@ -159,3 +159,15 @@ def test_what_is_no_number_may_stand_beside_outputs() -> None:
 def test_masked_gradients_are_refused() -> None:
     with refused(DTypeError, "vjp must return arrays of real numbers", "MaskedArray"):
         gradcheck(np.square, numbers(2), vjp=lambda ct, x: np.ma.array(2 * x * ct))
+
+
+def test_gradients_may_come_by_the_names_of_the_arguments() -> None:
+    def vjp(ct, x, w):
+        return {"x": ct * w, "w": ct * x}
+
+    assert gradcheck(lambda x, w: x * w, numbers(3), 2 + numbers(3), vjp=vjp).passed
+
+
+def test_inputs_that_are_not_finite_prove_nothing() -> None:
+    report = gradcheck(np.exp, np.array([1.0, -np.inf]), vjp=lambda ct, x: ct * np.exp(x))
+    assert report.reason == "an input that is moved is not finite here; try other inputs"
