@@ -56,4 +56,4 @@ def _why(problem: Problem, stretch: slice) -> str:
         return "it is zero by construction"
     if problem.second:
         return "the first gradient does not depend on it; check a square of fn"
-    return "the function ignores it"
+    return "the function ignores it here"

@@ -65,7 +65,27 @@ def relative(problem: Problem, stretch: slice | None = None) -> Array:
 
 
 def planned(problem: Problem, v: Array, method: str) -> Plan:
-    """Try a line per input; note kinks, and which steps can be believed."""
+    """Try a line per input; note kinks, which steps can be believed, and float32 inside."""
+    if problem.precision == "float64" and not problem.on_tape and _is_single(problem):
+        problem.precision = "float32"
+    plan = _planned(problem, v, method)
+    if problem.precision == "float32" and all(one.dtype == np.float64 for one in problem.points):
+        return plan._replace(why=f"{plan.why}; fn computes in float32")
+    return plan
+
+
+def _is_single(problem: Problem) -> bool:
+    """Whether all that f returns is rounded to float32, also beside the inputs."""
+    near = [problem.x * (1 + part * problem.rng.random(problem.x.size)) for part in (1e-6, 1e-2)]
+    try:
+        outputs = [problem.y, *(problem.run(x).values for x in near)]
+    except Exception:  # outside of its domain
+        return False
+    moves = not np.array_equal(outputs[0], outputs[2])
+    return moves and all(np.array_equal(y, y.astype(np.float32)) for y in outputs)
+
+
+def _planned(problem: Problem, v: Array, method: str) -> Plan:
     lines = [(one, relative(problem, one)) for one in problem.stretches if one.stop > one.start]
     real = [(one, u, real_slopes(problem, v, u)) for one, u in lines]
     plain_kinks = [j for one, _, slopes in real if slopes.kink for j in kinked(problem, v, one)]
@@ -95,7 +115,7 @@ def planned(problem: Problem, v: Array, method: str) -> Plan:
     except Exception as error:  # whatever fn raises on complex numbers
         if problem.carry:
             problem.carry = False
-            return planned(problem, v, method)
+            return _planned(problem, v, method)
         if method == "complex":
             raise
         return Plan("central", f"complex steps raised {type(error).__name__}", tuple(plain_kinks))

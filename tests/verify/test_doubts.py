@@ -73,9 +73,14 @@ def test_a_function_that_computes_in_float32_is_checked_at_its_precision() -> No
     def returned(x):
         return np.square(np.asarray(x).astype(np.complex64 if x.dtype.kind == "c" else np.float32))
 
-    for fn in (carried, returned):
-        assert gradcheck(fn, x, vjp=lambda ct, x: 2 * x * ct).passed
-        wrong = gradcheck(fn, x, vjp=lambda ct, x: 2.01 * x * ct)
+    def hidden(x):
+        return np.array([float(np.float32(one) ** 2) for one in x])
+
+    for fn in (carried, returned, hidden):
+        right = gradcheck(fn, x, vjp=lambda ct, x: 2 * x * ct)
+        assert right.passed, right
+        assert right.why.endswith("; fn computes in float32")
+        wrong = gradcheck(fn, x, vjp=lambda ct, x: 2.2 * x * ct)
         assert wrong.verdict == "fail", wrong
 
 
