@@ -265,7 +265,7 @@ def _look_closer(comparison: Comparison, k: int) -> None:
     if k in comparison.kinks:
         return
     carried = comparison.plan.method == "complex" and comparison.problem.carry
-    if carried or comparison.lines.places.ndim > 1 or not _see_kink(comparison, k, k):
+    if carried or not _see_kink(comparison, k, k):
         _ask_real_steps(comparison, k)
 
 

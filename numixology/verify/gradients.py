@@ -220,13 +220,14 @@ def _along(problem: Problem, v: Array, plan: Plan, options: Options, fast: bool)
     if fast:
         many = np.stack([relative(problem) for _ in range(DIRECTIONS)])
         many[:, list(plan.kinks)] = 0
-        units = np.eye(problem.x.size)[list(plan.kinks)]
+        units = np.zeros((len(plan.kinks), problem.x.size))
+        units[range(len(plan.kinks)), list(plan.kinks)] = 1
         lines = directions(problem, np.concatenate([many, units]))
         sizes = np.where(problem.x != 0, np.abs(problem.x), problem.sizes)
         weighted = problem.gradient(v) * (sizes / problem.sizes.max())
         norm = float(np.linalg.norm(weighted))
     comparison = compared(problem, plan, lines, pair, norm, options.tolerance, options.executor)
-    if len(comparison.wrong()) or plan.method == "central":
+    if not fast and (len(comparison.wrong()) or plan.method == "central"):
         second_thoughts(comparison, options.strict)
     if options.tolerance is None:
         mind_what_is_vague(comparison)

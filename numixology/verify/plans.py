@@ -81,8 +81,9 @@ def _is_single(problem: Problem) -> bool:
         outputs = [problem.y, *(problem.run(x).values for x in near)]
     except Exception:  # outside of its domain
         return False
-    moves = not np.array_equal(outputs[0], outputs[2])
-    return moves and all(np.array_equal(y, y.astype(np.float32)) for y in outputs)
+    digits = np.frexp(np.concatenate(outputs))[0] * 2.0**18
+    fine = (digits != np.rint(digits)).any()  # and on no coarser grid, as what cancels is
+    return bool(fine) and all(np.array_equal(y, y.astype(np.float32)) for y in outputs)
 
 
 def _planned(problem: Problem, v: Array, method: str) -> Plan:
@@ -126,8 +127,9 @@ def _jumps(problem: Problem, v: Array, u: Array, slopes: Slopes) -> bool:
 
 
 def _jumping(problem: Problem, v: Array, stretch: slice) -> list[int]:
-    units = np.eye(problem.x.size)
-    return [j for j in range(stretch.start, stretch.stop) if jumps(problem, v, units[j])]
+    lines, size = coordinates(problem), problem.x.size
+    every = range(stretch.start, stretch.stop)
+    return [j for j in every if jumps(problem, v, lines.direction(j, size))]
 
 
 def _tied(problem: Problem, v: Array) -> list[int]:
