@@ -1,6 +1,6 @@
 """How small an error does gradcheck catch, beside torch's?
 
-    python tests/sweeps/planted_errors.py --write docs/planted_errors.txt
+    python tests/sweeps/planted_errors.py
 
 In every case of ``numixology check`` an error is planted in one entry of one input's gradient: an
 identity whose rule multiplies that entry by 1 + size · max|g| / |g_j|, so that the error is
