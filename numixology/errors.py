@@ -158,7 +158,8 @@ def shown(value: Any) -> str:
 
 def nearest(word: Any, words: Iterable[str], instead: str) -> str:
     """Advice about a word that is none of those known: the nearest of them, or else ``instead``."""
-    near = get_close_matches(word, words, 1, 0.65) if isinstance(word, str) else []
+    text = "none" if word is None else word
+    near = get_close_matches(text, words, 1, 0.65) if isinstance(text, str) else []
     return f"did you mean {near[0]!r}?" if near else instead
 
 

@@ -322,7 +322,7 @@ def second_order(problem: Problem, v: Array) -> Problem:
         return tuple(pulled_back(outputs, seeds, inputs, create_graph=nested))
 
     second = Problem(gradient, None, problem.values, problem.rng, problem.names)
-    second.second = True
+    second.second, second.kept = True, second.kept and problem.kept
     return second
 
 

@@ -12,6 +12,8 @@ import numpy as np
 __all__ = ["argument_names", "is_tree", "leaves", "rebuilt", "signature_of"]
 
 _NUMBERS = (bool, int, float)
+#: No array has so many axes.
+_DEEPEST = 65
 
 
 def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -47,9 +49,18 @@ def _parts(tree: Any) -> list[tuple[Any, Any]]:
 
 
 def _is_numbers(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return bool(value) and all(_is_numbers(one) for one in value)
-    return type(value) in _NUMBERS  # those of NumPy are arrays without axes
+    """Whether it is a number or lists of them; also a list so deep that nobody means a tree."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        lists = [one for one in level if isinstance(one, list | tuple)]
+        if not all(type(one) in _NUMBERS for one in level if not isinstance(one, list | tuple)):
+            return False  # those of NumPy are arrays without axes
+        if not lists:
+            return True
+        if not all(lists):
+            return False
+        level = [*{id(part): part for one in lists for part in one}.values()]  # it may hold itself
+    return True
 
 
 def argument_names(fn: Callable[..., Any], count: int) -> list[str]:

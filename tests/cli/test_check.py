@@ -102,7 +102,7 @@ def test_check_fails_with_a_broken_rule(run, broken) -> None:
     failed = re.match(r"FAILED: (\d+) of (\d+) checks in ", verdict)
     assert int(failed[2]) == sum(int(row[2]) for row in rows)
     said = " ".join(" ".join(failures).split())
-    assert said.startswith("fail: exp (functions: gradient), error 1e-09, limit ")
+    assert said.startswith("fail: exp (functions: gradient), error ")
     assert "fail: exp (functions: second order)" in said
     assert rows[0][0] == "fail" and rows[0][5] == "exp"
     assert len(re.findall("^  fail ", run("check --all")[1], flags=re.MULTILINE)) == int(failed[1])
