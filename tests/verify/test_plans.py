@@ -105,3 +105,23 @@ def test_an_output_that_loses_its_digits_calls_no_gradient_wrong() -> None:
         return ct * (0.5 * (1 + erf(x / np.sqrt(2))) + x * density)
 
     assert gradcheck(gelu, np.array([-8.0, -3, 0, 1, 5]), vjp=vjp).verdict != "fail"
+
+
+def test_a_kink_that_no_line_shows_is_found_where_it_is() -> None:
+    def fn(x):
+        x = np.asarray(x)
+        return np.stack([1e9 * x[0], np.where(x[1].real > 0, x[1], 0 * x[1])])
+
+    x = np.array([1.0, 0.0])
+    report = gradcheck(fn, x, vjp=lambda ct, x: ct * np.array([1e9, 0.3]))
+    assert report.verdict != "fail", report
+
+
+def test_real_differences_may_contradict_plain_complex_numbers() -> None:
+    def fn(x):
+        x = np.asarray(x)
+        return np.stack([1e11 * x[0], np.abs(x[1])])
+
+    x = np.array([1.0, 2.0])
+    report = gradcheck(fn, x, vjp=lambda ct, x: ct * np.array([1e11, 1.0]))
+    assert report.verdict == "inconclusive", report
