@@ -7,6 +7,7 @@ check is about the single number ⟨v, f(x)⟩ and its gradient g = v J, of the 
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -305,25 +306,25 @@ def pulled_back(
 
 def second_order(problem: Problem, v: Array) -> Problem:
     """The map from the inputs to the gradient of ⟨v, f⟩, and the tape's gradient of that."""
-
-    def gradient(*arguments: Tensor) -> tuple[Tensor, ...]:
-        tracked = list(arguments)
-        for i in problem.places:
-            if not tracked[i].requires_grad:
-                tracked[i] = leaf(tracked[i].data, requires_grad=True)
-        found = [one for _, one in leaves(problem.fn(*problem._trees(tracked)), "fn")]
-        outputs = [found[k] for k in problem.out_places]
-        seeds = [
-            leaf(ct.astype(one.dtype))
-            for ct, one in zip(problem.cotangents(v), outputs, strict=True)
-        ]
-        inputs = [tracked[i] for i in problem.places]
-        nested = any(one.requires_grad for one in arguments)
-        return tuple(pulled_back(outputs, seeds, inputs, create_graph=nested))
-
+    gradient = partial(_gradient_by_tape, problem, v)  # which other processes can be sent
     second = Problem(gradient, None, problem.values, problem.rng, problem.names)
     second.second, second.kept = True, second.kept and problem.kept
     return second
+
+
+def _gradient_by_tape(problem: Problem, v: Array, *arguments: Tensor) -> tuple[Tensor, ...]:
+    tracked = list(arguments)
+    for i in problem.places:
+        if not tracked[i].requires_grad:
+            tracked[i] = leaf(tracked[i].data, requires_grad=True)
+    found = [one for _, one in leaves(problem.fn(*problem._trees(tracked)), "fn")]
+    outputs = [found[k] for k in problem.out_places]
+    seeds = [
+        leaf(ct.astype(one.dtype)) for ct, one in zip(problem.cotangents(v), outputs, strict=True)
+    ]
+    inputs = [tracked[i] for i in problem.places]
+    nested = any(one.requires_grad for one in arguments)
+    return tuple(pulled_back(outputs, seeds, inputs, create_graph=nested))
 
 
 def _of_the_house(output: Any) -> bool:

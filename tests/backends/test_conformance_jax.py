@@ -103,7 +103,7 @@ def test_an_adapter_survives_a_process_boundary() -> None:
 def test_what_is_not_known_is_refused() -> None:
     with refused(DTypeError, "'int8'"):
         load("jax:dtype=int8")
-    with refused(ArgumentError, "device", "use accumulation, stages"):
+    with refused(ArgumentError, "device", "accumulation, stages"):
         load("jax:device=tpu")
 
 

@@ -530,7 +530,7 @@ def test_what_a_module_is_declared_to_be() -> None:
     about = Declaration(adapter)
     assert (about.profile, about.requires, about.rounds) == ([], {"D": 4}, "once")
     assert about.lost == ("negative strides",)
-    with refused(ArgumentError, "got dtpye; use accumulation"):
+    with refused(ArgumentError, "'dtpye'; use accumulation"):
         torch_module(Norm, NORM, dtpye="float64")
 
 
