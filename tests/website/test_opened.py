@@ -129,11 +129,11 @@ def test_the_first_link_skips_to_the_content(windows, built, setting):
 @pytest.mark.parametrize("menu, setting", [("sidebar", NARROW), ("toc", NARROW), ("toc", WIDE)])
 def test_a_menu_is_opened_and_closed_with_the_keyboard(windows, built, menu, setting):
     page = windows[setting]
-    page.goto((built("once") / "index.html").as_uri(), timeout=browser.PATIENCE)
+    page.goto((built("once") / "mixer.html").as_uri(), timeout=browser.PATIENCE)
     page.add_style_tag(content=browser.STILL)
     inside = f"Boolean(document.activeElement.closest('.{menu}-drawer'))"
     button = page.locator(f".{'nav' if menu == 'sidebar' else menu}-overlay-icon:visible")
-    for _ in range(40):
+    for _ in range(120):
         page.keyboard.press("Tab")
         if button.evaluate(FOCUSED):
             break
