@@ -48,6 +48,7 @@ _UNSEEN = (
     "complex steps call the gradient wrong by less than real ones can see, and an operation may "
     "have dropped the imaginary part; keep fn in NumPy's own functions, or try other inputs"
 )
+_UNSETTLED = "real differences do not settle here; try other inputs"
 _NOT_FINITE = "fn is finite here, and not in complex steps; leave method= out, or try other inputs"
 
 
@@ -273,25 +274,21 @@ def _mind_what_is_not_finite(comparison: Comparison) -> None:
     slopes = np.isfinite(comparison.found.slopes).all(axis=0)
     ours = np.isfinite(comparison.ours).all(axis=0)
     for k in np.flatnonzero(~slopes & ours).tolist():
-        comparison.unknown[k] = (
-            _NOT_FINITE
-            if comparison.plan.method == "complex"
-            else "real differences do not settle here; try other inputs"
-        )
+        comparison.unknown[k] = _NOT_FINITE if comparison.plan.method == "complex" else _UNSETTLED
 
 
 def _mind_what_does_not_settle(comparison: Comparison) -> None:
     """Nothing is known of a slope that has not settled, nor of one that wavers."""
     errors = comparison.found.errors.max(axis=0, initial=0)
     for k in np.flatnonzero(~np.isfinite(errors)).tolist():
-        comparison.unknown[k] = "real differences do not settle here; try other inputs"
+        comparison.unknown[k] = _UNSETTLED
     for k in comparison.wrong()[: sum(_AGAIN)].tolist():
         row = int(np.argmax(comparison.ratios[:, k]))
         line = comparison.problem, comparison.cotangents[row], comparison.direction(k)
         noise = real_noise(*line)
         coarse = _DOUBTFUL["central", comparison.problem.precision] * float(comparison.scale[0, k])
         if not (math.isfinite(noise) and persists(*line, real_slopes(*line))):
-            comparison.unknown[k] = "real differences do not settle here; try other inputs"
+            comparison.unknown[k] = _UNSETTLED
         elif noise >= float(comparison.errors[row, k]) or errors[k] > coarse:
             good = max(noise, float(errors[k])) / (float(comparison.scale[0, k]) or 1.0)
             comparison.unknown[k] = _VAGUE["central"].format(good)

@@ -22,7 +22,7 @@ from .problems import Problem, vector
 from .shaken import roundings
 from .slopes import Lines, Measured, complex_slopes
 
-__all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "nearby", "wider"]
+__all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "nearby", "wider"]
 
 #: What is allowed beside the limit above, relative to the slope: real steps and float32 are coarse.
 TOLERANCES = {
@@ -38,12 +38,17 @@ WIDENED = 5
 
 def nearby(problem: Problem, v: Array, some: bool = False) -> tuple[Array, Array]:
     """x and v with every number, or some, moved by one rounding."""
-    moves = [-1.0, 0.0, 1.0] if some else [-1.0, 1.0]
-    eps, rng = np.finfo(problem.precision).eps, problem.rng
     x = problem.x
-    near = x * (1 + eps * rng.choice(moves, x.shape))
+    near = moved(problem, x, some)
     near[problem.still] = x[problem.still]
-    return near, v * (1 + eps * rng.choice(moves, v.shape))
+    return near, moved(problem, v, some)
+
+
+def moved(problem: Problem, numbers: Array, some: bool = False) -> Array:
+    """Numbers of which every one, or some, are moved by one rounding."""
+    moves = [-1.0, 0.0, 1.0] if some else [-1.0, 1.0]
+    eps = float(np.finfo(problem.precision).eps)
+    return np.asarray(numbers * (1 + eps * problem.rng.choice(moves, numbers.shape)))
 
 
 def limits(

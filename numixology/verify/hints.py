@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ..array import Array
-from .problems import Problem
+from .problems import Problem, vector
 
 __all__ = ["hint"]
 
@@ -52,9 +52,7 @@ def _exchanged(problem: Problem, v: Array) -> Array:
     if len(points) != 1 or len(cotangents) != 1 or points[0].shape != cotangents[0].shape:
         return np.full(problem.x.size, math.nan)
     try:
-        return np.concatenate(
-            [g.reshape(-1) for g in problem.gradients(cotangents, problem.arguments())]
-        )
+        return vector(problem.gradients(cotangents, problem.arguments()))
     except Exception:  # whatever it raises when called so
         return np.full(problem.x.size, math.nan)
 

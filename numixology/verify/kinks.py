@@ -38,13 +38,8 @@ def kink_of(problem: Problem, v: Array, u: Array) -> Slopes | None:
 
 def kinked(problem: Problem, v: Array, stretch: slice) -> list[int]:
     """The coordinates of a stretch of x at which real steps show a kink."""
-    found = []
-    for j in range(stretch.start, stretch.stop):
-        u = np.zeros(problem.x.size)
-        u[j] = 1
-        if kink_of(problem, v, u):
-            found.append(j)
-    return found
+    every = range(stretch.start, stretch.stop)
+    return [j for j in every if kink_of(problem, v, problem.unit(j))]
 
 
 def ties(

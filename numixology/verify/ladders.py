@@ -132,13 +132,14 @@ class _Line:
 
     def __init__(self, problem: Problem, v: Array, u: Array, reach: float) -> None:
         self.problem, self.v, self.u, self.reach = problem, v, u, reach
+        self.x = problem.x  # which is put together whenever it is asked for
         self.middle = float(v @ problem.y)
         self.eps = float(np.finfo(problem.precision).eps)
         self.rounding = self.eps * float(np.abs(v) @ np.abs(problem.y))
         self.rounding += _TINY[problem.precision] * (1.0 + v.size)
         moving = u != 0
         #: Of shorter steps too much is rounded away where they are added to the inputs.
-        own = float(np.abs(problem.x[moving] / u[moving]).max(initial=0))
+        own = float(np.abs(self.x[moving] / u[moving]).max(initial=0))
         self.shortest = _SHORTEST * self.eps * own
 
     def measured(self, h: float) -> _Measured:
@@ -153,7 +154,7 @@ class _Line:
 
     def _end(self, h: float) -> float:
         try:
-            return float(self.v @ self.problem.run(self.problem.x + h * self.u).values)
+            return float(self.v @ self.problem.run(self.x + h * self.u).values)
         except Exception:  # whatever f raises outside of its domain
             return math.nan
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..array import Array
+from .doubts import moved
 from .kinks import kinked
 from .ladders import Slopes, jumps, persists, real_slopes
 from .problems import Problem
@@ -127,9 +128,8 @@ def _jumps(problem: Problem, v: Array, u: Array, slopes: Slopes) -> bool:
 
 
 def _jumping(problem: Problem, v: Array, stretch: slice) -> list[int]:
-    lines, size = coordinates(problem), problem.x.size
     every = range(stretch.start, stretch.stop)
-    return [j for j in every if jumps(problem, v, lines.direction(j, size))]
+    return [j for j in every if jumps(problem, v, problem.unit(j))]
 
 
 def _tied(problem: Problem, v: Array) -> list[int]:
@@ -183,7 +183,7 @@ def cotangents(problem: Problem, v: Array, method: str) -> Array:
         u = relative(problem, stretch)
         here, there = (
             _rows(problem, problem.x, u, method),
-            _rows(problem, _moved(problem), u, method),
+            _rows(problem, moved(problem, problem.x), u, method),
         )
         rows = np.maximum(rows, np.abs(here) - 64 * np.abs(there - here))
     if method == "central":
@@ -196,11 +196,6 @@ def cotangents(problem: Problem, v: Array, method: str) -> Array:
         rows = np.maximum(rows, 1e-6 * most)
     alike = v * np.where(rows > 0, most / np.where(rows > 0, rows, 1), 1)
     return np.stack([v, alike])
-
-
-def _moved(problem: Problem) -> Array:
-    eps = float(np.finfo(problem.precision).eps)
-    return problem.x * (1 + eps * problem.rng.choice([-1.0, 1.0], problem.x.size))
 
 
 def _rows(problem: Problem, x: Array, u: Array, method: str) -> Array:

@@ -124,6 +124,12 @@ class Problem:
             [np.full(one.size, size or usual) for one, size in zip(self.points, own, strict=True)]
         )
 
+    def unit(self, j: int) -> Array:
+        """The direction of the j-th number of x."""
+        u = np.zeros(self.x.size)
+        u[j] = 1
+        return u
+
     def where(self, j: int) -> tuple[int, tuple[int, ...]]:
         """The input, and the index in it, of the j-th number of x."""
         which = next(k for k, one in enumerate(self.stretches) if j < one.stop)
@@ -173,12 +179,15 @@ class Problem:
 
     def called(self, arguments: Sequence[Any]) -> list[Array]:
         """The outputs of f that are differentiated, at these arguments."""
-        output = self.fn(*self._trees(self._wrapped(arguments)))
-        return self._chosen(output)
+        return [self._output(one) for one in self.returned(self._wrapped(arguments))]
 
-    def _chosen(self, output: Any) -> list[Array]:
+    def returned(self, arguments: Sequence[Any]) -> list[Any]:
+        """What f returns for them, of the outputs that are differentiated."""
+        return self._chosen(self.fn(*self._trees(arguments)))
+
+    def _chosen(self, output: Any) -> list[Any]:
         found = [one for _, one in leaves(output, "fn")]
-        return [self._output(found[k]) for k in self.out_places]
+        return [found[k] for k in self.out_places]
 
     def _output(self, found: Any) -> Array:
         """An output as an array of numbers that can be compared."""
@@ -221,8 +230,7 @@ class Problem:
         if self.vjp is not None:
             return self.called(arguments), self.gradients(arguments, cotangents)
         wrapped = self._wrapped(arguments, tracked=True)
-        found = [one for _, one in leaves(self.fn(*self._trees(wrapped)), "fn")]
-        chosen = [found[k] for k in self.out_places]
+        chosen = self.returned(wrapped)
         tracked = [wrapped[i] for i in self.places]
         seeds = [leaf(one) for one in cotangents]
         pulled = pulled_back(chosen, seeds, tracked)
@@ -251,14 +259,14 @@ class Problem:
         """J u, by the jvp that was given or by that of the tape."""
         if given is not None:
             u = tangents[0] if len(tangents) == 1 else tuple(tangents)
-            return vector(self._chosen(given(u, *self._trees(self.arguments()))))
+            pushed = self._chosen(given(u, *self._trees(self.arguments())))
+            return vector([self._output(one) for one in pushed])
 
         def of_floats(*floats: Any) -> Any:
             everything: list[Any] = [leaf(one.copy()) for one in self.values]
             for place, one in zip(self.places, floats, strict=True):
                 everything[place] = one
-            found = [one for _, one in leaves(self.fn(*self._trees(everything)), "fn")]
-            return tuple(found[k] for k in self.out_places)
+            return tuple(self.returned(everything))
 
         _, pushed = jvp(of_floats, self.points, list(tangents))
         return vector([one.data for one in pushed])
@@ -317,8 +325,7 @@ def _gradient_by_tape(problem: Problem, v: Array, *arguments: Tensor) -> tuple[T
     for i in problem.places:
         if not tracked[i].requires_grad:
             tracked[i] = leaf(tracked[i].data, requires_grad=True)
-    found = [one for _, one in leaves(problem.fn(*problem._trees(tracked)), "fn")]
-    outputs = [found[k] for k in problem.out_places]
+    outputs = problem.returned(tracked)
     seeds = [
         leaf(ct.astype(one.dtype)) for ct, one in zip(problem.cotangents(v), outputs, strict=True)
     ]
