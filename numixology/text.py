@@ -1,9 +1,11 @@
-"""Aligned columns of text, for people."""
+"""Aligned columns of text, for people; and values for JSON."""
 
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["columns", "counted", "filled", "fitted", "ordinal"]
+__all__ = ["columns", "counted", "filled", "fitted", "for_json", "ordinal"]
 
 
 def counted(number: int, what: str) -> str:
@@ -106,3 +108,24 @@ def columns(
         cells = zip(row, align, widths, strict=True)
         lines.append("  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip())
     return "\n".join(lines)
+
+
+def for_json(value: Any) -> Any:
+    """Named tuples and mappings as dicts, sequences as lists, NaN and infinity as words.
+
+    Args:
+        value: what is to be written.
+
+    Example:
+        >>> for_json({"limits": (0.5, math.inf)})
+        {'limits': [0.5, 'inf']}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if hasattr(value, "_asdict"):
+        return {key: for_json(one) for key, one in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {key: for_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [for_json(one) for one in value]
+    return value

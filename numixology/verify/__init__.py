@@ -1,6 +1,5 @@
 """Checks that can fail: gradients against the functions they belong to, and the laws of mixing."""
 
-from .gradients import gradcheck
-from .reports import GradcheckReport
+from .gradients import GradcheckReport, gradcheck
 
 __all__ = ["GradcheckReport", "gradcheck"]

@@ -32,12 +32,11 @@ from ..functional import (
 )
 from ..notebook import report_html
 from ..tensors import Tensor, tensor
-from ..text import columns, filled, fitted
+from ..text import columns, filled, fitted, for_json
 from ..transforms import grad, jacobian
 from ..version import __version__
 from .goldens import Golden, check_goldens
 from .gradients import gradcheck
-from .reports import plain
 
 __all__ = ["CASES", "COMPOSITIONS", "Case", "CheckReport", "Result"]
 __all__ += ["check", "every_primitive", "results"]
@@ -177,7 +176,7 @@ class CheckReport(NamedTuple):
             "numpy": np.__version__,
             "passed": bool(self),
             "summary": self.summary,
-            "checks": plain(self.results),
+            "checks": for_json(self.results),
         }
 
 

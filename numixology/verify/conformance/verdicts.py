@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import EXIT_CODES
 from ...notebook import report_html
-from ...text import columns, counted, filled
-from ..reports import plain
+from ...text import columns, counted, filled, for_json
 from .formats import format_of
 from .sizes import LETTERS
 from .stages import STAGES
@@ -337,7 +336,7 @@ class ConformanceReport(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
         more = {name: getattr(self, name) for name in ("verdict", "exit_code", "not_covered")}
-        found = plain(self)
+        found = for_json(self)
         stages = found.pop("stages")
         return {**found, **more, "stages": stages}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
 from .ladders import Slopes, persists, real_slopes
 from .problems import Problem
 from .slopes import complex_slopes, directions

@@ -5,13 +5,14 @@ How all reports become JSON is here too.
 
 import math
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..errors import EXIT_CODES
-from ..notebook import report_html
+from ...errors import EXIT_CODES
+from ...notebook import report_html
+from ...text import for_json
 
-__all__ = ["GradcheckReport", "Kink", "Place", "Verdict", "plain"]
+__all__ = ["GradcheckReport", "Kink", "Place", "Verdict"]
 
 
 _WIDTH = 80
@@ -132,7 +133,7 @@ class GradcheckReport(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
-        return {"passed": self.passed, **plain(self)}
+        return {"passed": self.passed, **for_json(self)}
 
     def __str__(self) -> str:
         return "\n".join(
@@ -185,16 +186,3 @@ class GradcheckReport(NamedTuple):
         still = [name for which, name in enumerate(self.names) if which not in self.differentiated]
         fixed = f"; not differentiated: {', '.join(still)}" if still else ""
         return f"order {self.order}, {count} by {by}{fixed}"
-
-
-def plain(value: Any) -> Any:
-    """Named tuples and mappings as dicts, sequences as lists, NaN and infinity as words."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if hasattr(value, "_asdict"):
-        return {key: plain(one) for key, one in value._asdict().items()}
-    if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    return value

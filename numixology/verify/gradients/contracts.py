@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Array
-from ..errors import NumixologyError
+from ...array import Array
+from ...errors import NumixologyError
 from .problems import Problem, Unfit, vector
 
 __all__ = ["LAYOUTS", "broken", "changed", "repeated"]

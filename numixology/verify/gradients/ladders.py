@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
 from .problems import Problem
 
 __all__ = ["Slopes", "jumps", "persists", "real_noise", "real_slopes"]

@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
+from ..arrays.shaken import roundings
 from .problems import Problem, vector
-from .shaken import roundings
 from .slopes import Lines, Measured, complex_slopes
 
 __all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "nearby", "wider"]

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Array, ignoring_fp_errors
+from ...array import Array, ignoring_fp_errors
+from ..arrays.steps import along
 from .executors import Executor
 from .ladders import real_slopes
 from .problems import Problem
-from .steps import along
 
 __all__ = ["Lines", "Measured", "complex_slopes", "coordinates", "directions", "measured"]
 

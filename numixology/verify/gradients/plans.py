@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
+from ..arrays.steps import met
 from .doubts import moved
 from .kinks import kinked
 from .ladders import Slopes, jumps, persists, real_slopes
 from .problems import Problem
 from .slopes import Measured, complex_slopes, coordinates, directions
-from .steps import met
 
 __all__ = ["Plan", "cotangents", "planned", "relative"]
 

@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from numixology.verify.steps import NotCarried, Step, met, plain, stepped
+from numixology.verify.arrays.steps import NotCarried, Step, met, plain, stepped
 
 H = 2.0**-70
 RNG = np.random.default_rng(3)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
 from .comparisons import Comparison
 from .problems import Problem
 

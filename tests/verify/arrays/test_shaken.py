@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numixology.verify.shaken import roundings
+from numixology.verify.arrays.shaken import roundings
 
 EPS = 2.0**-52
 X = np.array([0.3, 1.7, 12.0])

@@ -5,9 +5,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..errors import ArgumentError
-from ..nn import Module
-from ..nn.stateless import replaced
+from ...errors import ArgumentError
+from ...nn import Module
+from ...nn.stateless import replaced
 from .executors import Executor
 from .trees import argument_names
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, Setting, ignoring_fp_errors
+from ...array import Array, Setting, ignoring_fp_errors
 from .steps import mapped
 
 __all__ = ["Shaken", "roundings"]

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import Array
-from ..autograd import Node
-from ..errors import ArgumentError, DTypeError
-from ..primitives import as_array
-from ..tensors import Tensor, leaf
-from ..transforms import jvp, pull
-from .steps import Step, plain, stepped
+from ...array import Array
+from ...autograd import Node
+from ...errors import ArgumentError, DTypeError
+from ...primitives import as_array
+from ...tensors import Tensor, leaf
+from ...transforms import jvp, pull
+from ..arrays.steps import Step, plain, stepped
 from .trees import argument_names, is_tree, leaves, rebuilt, signature_of
 
 __all__ = ["Outputs", "Problem", "Unfit", "second_order"]

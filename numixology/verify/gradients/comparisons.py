@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
 from .doubts import formula, inside, limits, wider
 from .executors import Executor
 from .kinks import kink_of

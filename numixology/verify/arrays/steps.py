@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, Setting, ignoring_fp_errors
-from ..errors import DTypeError
+from ...array import Array, Setting, ignoring_fp_errors
+from ...errors import DTypeError
 
 __all__ = ["Met", "NotCarried", "Step", "mapped", "along", "met", "plain", "stepped"]
 

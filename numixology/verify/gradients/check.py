@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, ignoring_fp_errors
-from ..errors import GradientError
-from ..nn import Module
+from ...array import Array, ignoring_fp_errors
+from ...errors import GradientError
+from ...nn import Module
 from .asking import Method, Options, stream, with_parameters
 from .comparisons import Comparison, compared, mind_what_is_vague, second_thoughts
 from .contracts import broken, changed, repeated

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
 from .problems import Problem, vector
 
 __all__ = ["hint"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
 from .asking import Options
 from .comparisons import Comparison
 from .doubts import WIDENED
