@@ -132,7 +132,7 @@ class _Line:
 
     def __init__(self, problem: Problem, v: Array, u: Array, reach: float) -> None:
         self.problem, self.v, self.u, self.reach = problem, v, u, reach
-        self.x = problem.x  # which is put together whenever it is asked for
+        self.x = problem.x
         self.middle = float(v @ problem.y)
         self.eps = float(np.finfo(problem.precision).eps)
         self.rounding = self.eps * float(np.abs(v) @ np.abs(problem.y))

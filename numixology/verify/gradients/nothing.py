@@ -50,7 +50,7 @@ def underflows(ours: Array, slopes: Array, errors: Array) -> bool:
 
 def _why(problem: Problem, stretch: slice) -> str:
     """Why a gradient is zero: whether moving the input leaves every output, to the last bit."""
-    x = problem.x
+    x = problem.x.copy()
     x[stretch] += 0.02 * problem.sizes[stretch] * problem.rng.uniform(0.5, 1.5, x[stretch].size)
     if not np.array_equal(problem.run(x).values, problem.y):
         return "it is zero by construction"

@@ -63,8 +63,7 @@ class Problem:
         self.precision = "float64"
         if any(self.values[i].dtype == np.float32 for i in self.floating):
             self.precision = "float32"
-        #: The inputs that are differentiated.
-        self.places = list(self.floating)
+        self._differentiate(self.floating)
         self.template = self.fn(*self._trees(self._wrapped(self.arguments(), tracked=True)))
         #: Whether all that the tape holds carries complex steps, as the package's tests show.
         self.kept = self.on_tape and _of_the_house(self.template)
@@ -86,6 +85,8 @@ class Problem:
         ]
         if all(one.dtype == np.float32 for one in self.outputs):
             self.precision = "float32"
+        #: f at the inputs.
+        self.y = vector(self.outputs)
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs to call the function: no vjp, and no tape."""
@@ -95,34 +96,24 @@ class Problem:
         """Differentiate no input for which the vjp returns None."""
         if self.vjp is not None:
             found = self.of_vjp(self.arguments(), self.cotangents(v))
-            self.places = [i for i in self.places if found[i] is not None]
+            self._differentiate([i for i in self.places if found[i] is not None])
 
     # The inputs as one vector -----------------------------------------------------------
 
-    @property
-    def points(self) -> list[Array]:
-        """The arrays that are differentiated."""
-        return [self.values[i] for i in self.places]
-
-    @property
-    def x(self) -> Array:
-        """All numbers that are differentiated."""
-        return vector(self.points)
-
-    @property
-    def stretches(self) -> list[slice]:
-        """The stretch of x that belongs to each input."""
+    def _differentiate(self, places: Sequence[int]) -> None:
+        """Make x of these inputs."""
+        self.places = places
+        #: The arrays that are differentiated, and all of their numbers.
+        self.points = [self.values[i] for i in places]
+        self.x = vector(self.points)
+        #: The stretch of x that belongs to each of them.
         ends = np.cumsum([0, *(one.size for one in self.points)]).tolist()
-        return [slice(*pair) for pair in itertools.pairwise(ends)]
-
-    @property
-    def sizes(self) -> Array:
-        """The scale of each number: the largest of its input; for an input of zeros 1 or less."""
-        own = [float(np.abs(one).max(initial=0)) for one in self.points]
-        usual = min(1.0, max(own, default=0.0)) or 1.0
-        return vector(
-            [np.full(one.size, size or usual) for one, size in zip(self.points, own, strict=True)]
-        )
+        self.stretches = [slice(*pair) for pair in itertools.pairwise(ends)]
+        #: The scale of each number: the largest of its input; for an input of zeros 1 or less.
+        largest = [float(np.abs(one).max(initial=0)) for one in self.points]
+        usual = min(1.0, max(largest, default=0.0)) or 1.0
+        pairs = zip(self.points, largest, strict=True)
+        self.sizes = vector([np.full(one.size, most or usual) for one, most in pairs])
 
     def unit(self, j: int) -> Array:
         """The direction of the j-th number of x."""
@@ -198,11 +189,6 @@ class Problem:
                 "keep the calculation in tensors, or give vjp= for a function of arrays",
             )
         return _numbers(found.data if isinstance(found, Tensor) else found, "fn", "return arrays")
-
-    @property
-    def y(self) -> Array:
-        """f at the inputs."""
-        return vector(self.outputs)
 
     # Its gradient -------------------------------------------------------------------------
 
