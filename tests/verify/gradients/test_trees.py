@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from numixology.verify.gradients.trees import is_tree, leaves, rebuilt
 
 ENDLESS: list = [1.0]
