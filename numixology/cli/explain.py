@@ -6,6 +6,7 @@ import inspect
 from functools import partial
 
 from .. import nn
+from ..errors import unknown
 from ..explain import draw
 from ..explain.catalogue import FIGURES, contents
 from ..text import filled
@@ -25,11 +26,25 @@ _LAYERS = {
     "model": nn.RankMixerModel,
 }
 
+#: Words that other books use, the figure that shows each, and the page that explains it.
+_WORDS = {
+    "autograd": ("tape", "autograd"),
+    "automatic-differentiation": ("tape-backward", "autograd"),
+    "backpropagation": ("tape-backward", "autograd"),
+    "chain-rule": ("tape-backward", "autograd"),
+    "computational-graph": ("tape", "autograd"),
+    "cotangent": ("tape-backward", "autograd"),
+    "finite-differences": ("step-sizes", "gradcheck"),
+    "gradient-check": ("step-sizes", "gradcheck"),
+    "permutation-matrix": ("jacobian", "laws"),
+    "upstream-gradient": ("tape-backward", "autograd"),
+}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    about = "such as mixer, block or shuffle; without one all are listed"
-    parser.add_argument("figure", nargs="?", metavar="NAME", help=about)
+    about = "such as mixer, block or backpropagation; without one all figures are listed"
+    parser.add_argument("words", nargs="*", metavar="NAME", help=about)
     add_sizes(parser, dict.fromkeys(SIZES))
     parser.set_defaults(run=run)
 
@@ -37,10 +52,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 @fitting()
 def run(options: argparse.Namespace) -> None:
     """Print what a figure is about, and the figure."""
-    if options.figure is None:
+    if not options.words:
         say(contents())
         return
-    scene = draw(options.figure, **sizes_of(options))
-    of = _LAYERS.get(options.figure, FIGURES[options.figure].draw)
+    word = "-".join(options.words).lower()
+    name, page = _WORDS.get(word, (word, ""))
+    if name not in FIGURES:
+        raise unknown("figure", name, [*FIGURES, *_WORDS], "numixology explain lists them")
+    scene = draw(name, **sizes_of(options))
+    of = _LAYERS.get(name, FIGURES[name].draw)
     about, *_ = str(inspect.getdoc(of.func if isinstance(of, partial) else of)).split("\n\n")
     say(f"{filled(about, hanging=0)}\n\n{captioned(scene)}")
+    if page:
+        say(f"\nThe figure is called {name}; docs/{page}.rst explains {word.replace('-', ' ')}.")

@@ -1,6 +1,10 @@
 """A layer, explained: the guide's listings, from the real functions."""
 
+from pathlib import Path
+
 import pytest
+
+PAGES = Path(__file__).parents[2] / "docs"
 
 # The guide's listings of steps 1 to 3, as they are indented here.
 LISTINGS = """\
@@ -97,3 +101,26 @@ def test_prose_stands_before_the_figure_and_its_caption_below(printed, name, fir
 
 def test_without_a_name_all_are_listed(printed) -> None:
     assert printed("explain") == printed("draw --list")
+
+
+@pytest.mark.parametrize(
+    ("words", "figure", "page"),
+    [
+        ("backpropagation", "tape-backward", "autograd"),
+        ("autograd", "tape", "autograd"),
+        ("upstream gradient", "tape-backward", "autograd"),
+        ("computational graph", "tape", "autograd"),
+        ("finite differences", "step-sizes", "gradcheck"),
+        ("chain rule", "tape-backward", "autograd"),
+        ("Permutation matrix", "jacobian", "laws"),
+    ],
+)
+def test_usual_words_lead_to_a_figure_and_a_page(printed, words, figure, page) -> None:
+    *out, last = printed(f"explain {words}").splitlines()
+    assert out[:-1] == printed(f"explain {figure}").splitlines()
+    assert last == f"The figure is called {figure}; docs/{page}.rst explains {words.lower()}."
+    assert (PAGES / f"{page}.rst").exists()
+
+
+def test_a_word_that_nothing_has(refused) -> None:
+    assert "did you mean 'backpropagation'?" in refused("explain backprop")

@@ -140,7 +140,8 @@ def example_tape() -> Scene:
 
 
 def example_backward() -> Scene:
-    """The same tape, backwards."""
+    """Backpropagation through s · (s + 1): what each input of a step gets is the gradient at its
+    output, times the local gradient (the chain rule); what a value gets from several adds up."""
     y, names = _example()
     return backward_scene(y, **names)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ... import nn
 from ...array import Array
+from ...functional.activations import gelu
 from ...functional.mixing import token_mix
 from ...observe import observing
 from ...tensors import Tensor, tensor
@@ -117,7 +118,8 @@ def walk_backward_scene() -> Scene:
     The loss is half the sum of the squares of the hidden states.
 
     Returns:
-        A :class:`.Scene` of one grid per gradient, and the update.
+        A :class:`.Scene` of one grid per gradient, with the weights and slopes that it was
+        multiplied by, and the update.
 
     Example:
         >>> import numixology as nx
@@ -136,10 +138,11 @@ def walk_backward_scene() -> Scene:
     found = grad(loss, [*wanted, W1, parameters["token_embedding.weight"]])
     hidden, bent, first, h, y, total, x, dW1, table = (one.data for one in found)
     _, unmix = vjp(lambda x: token_mix(x, 2), at["x"])
-    slope = first[0, 1, 2] / bent[0, 1, 2]
+    _, through_gelu = vjp(gelu, at["first"])
+    slope = through_gelu(np.ones_like(first))[0].data
     cells = (
         _cell(1, 2, hidden[0, 1], W2.data[:, 2], bent[0, 1, 2]),
-        f"Token 1, column 2: {bent[0, 1, 2]:.2f} * {slope:.2f} = {first[0, 1, 2]:.2f}.",
+        f"Token 1, column 2: {bent[0, 1, 2]:.2f} * {slope[0, 1, 2]:.2f} = {first[0, 1, 2]:.2f}.",
         _cell(1, 2, first[0, 1], W1.data[:, 2], h[0, 1, 2]),
         _cell(2, 2, first[0, :, 2], at["h"].data[0, :, 2], dW1[2, 2], kind="Row"),
     )
@@ -149,15 +152,18 @@ def walk_backward_scene() -> Scene:
             hidden,
             "The loss is half the sum of their squares: each gradient is its state.",
         ),
+        _grid("W2", W2, kind="Row"),
         _grid("At the output of GELU", bent, f"By columns of W2. {cells[0]}"),
+        _grid("The slope of GELU", slope, "Φ(z) + z φ(z) at the walk's z before GELU."),
         _grid("At the input of GELU", first, f"Times the slope of GELU. {cells[1]}"),
+        _grid("W1", W1, kind="Row"),
         _grid("At h", h, f"By columns of W1. {cells[2]}"),
         _grid("At y", y, "What the norm sends, plus the first panel: y was added at the end."),
         _grid("At x + mixed", total, "What the mixer's norm sends; each row adds up to 0."),
         _grid("Back through the mixing", unmix(tensor(total))[0], "Chunks return to their tokens."),
         _grid("At x", x, "The two panels before this one, added."),
         _grid("At the table", table, "Tokens 0 and 2 have id 2: its row gets both.", kind="Id"),
-        _grid("At W1", dW1, f"A sum over the tokens. {cells[3]}", kind="Row"),
+        _grid("At W1", dW1, f"Over the tokens, the gradient times h. {cells[3]}", kind="Row"),
         _update(model, ids, W1.data, loss.item(), dW1[2, 2]),
     )
     description = "The gradient at every step of the walk, from the last to the first; one update."

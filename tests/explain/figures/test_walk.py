@@ -161,6 +161,9 @@ def test_gradients_on_the_way_follow_from_each_other() -> None:
     assert (at["At the hidden states"] == hidden).all()
     W1, W2 = (state[f"blocks.0.ffn.linear{i}.weight"] for i in (1, 2))
     near = {"abs": 0.02}
+    assert (at["W1"] == W1).all() and (at["W2"] == W2).all()
+    arrived, slope = at["At the output of GELU"], at["The slope of GELU"]
+    assert at["At the input of GELU"] == pytest.approx(arrived * slope, **near)
     assert at["At the output of GELU"] == pytest.approx(hidden @ W2, **near)
     assert at["At h"] == pytest.approx(at["At the input of GELU"] @ W1, **near)
     assert at["At x + mixed"].sum(axis=-1) == pytest.approx(0, **near)
