@@ -37,18 +37,3 @@ def outputs(x):
 
 
 print(nx.explain.identify(outputs, num_tokens=4, hidden_dim=16))
-
-# The same with its parameters, under our names and in our layout: weights are (T, out, in).
-parameters = {
-    "mixer.norm.weight": block.ln1.weight,
-    "mixer.norm.bias": block.ln1.bias,
-    "ffn.norm.weight": block.ln2.weight,
-    "ffn.norm.bias": block.ln2.bias,
-    "ffn.linear1.weight": block.w1.transpose(1, 2),
-    "ffn.linear1.bias": block.b1,
-    "ffn.linear2.weight": block.w2.transpose(1, 2),
-    "ffn.linear2.bias": block.b2,
-}
-arrays = {name: values.detach().numpy() for name, values in parameters.items()}
-found = nx.explain.identify(outputs, 4, 16, parameters=arrays)
-print(found.norm, found.ffn, found.mixings, found.activation, found.eps)
