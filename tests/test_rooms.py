@@ -92,7 +92,6 @@ ROOMS = (
         "explain.cost.__init__",
         "explain.drawing.panels",
         "explain.drawing.as_text",
-        "explain.drawing.as_plot",
         "explain.drawing.as_svg",
         "explain.drawing.as_png",
         "explain.drawing.scene",

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checks import positive
 from ..errors import ArgumentError
-from ..explain import Chart, Scene, Series, chart_plot
+from ..explain import Chart, Scene, Series, panel_text
 from ..functional import binary_cross_entropy_with_logits
 from ..modes import no_grad
 from ..nn import Module
@@ -37,9 +37,9 @@ from .parsing import natural, subcommands
 from .printing import bar, progress, say, write
 
 _SAVE = "save the state there every 50 steps and at the end (.npz or .safetensors)"
-#: Steps between two savings, points of a curve that are drawn, rows of a batch, and rows of those
-#: held out that are scored at once.
-_EVERY, _POINTS, _BATCH, _ROWS = 50, 100, 256, 10_000
+#: Steps between two savings, losses that are printed, points of a curve, rows of a batch, and rows
+#: of those held out that are scored at once.
+_EVERY, _PRINTED, _POINTS, _BATCH, _ROWS = 50, 11, 100, 256, 10_000
 _TABLE = """Train a small network on a table, the generated one or your own, and rank rows that
 were held out. In a CSV file a column of more than 10 different numbers is numeric, unless it is
 named as categorical; any other is categorical."""
@@ -209,14 +209,18 @@ def _losses(
 def _show(
     options: argparse.Namespace, about: str, table: str, runs: Sequence[_Trained], bound: Series
 ) -> None:
-    """The table, and the losses as curves, here and in a file."""
+    """The table, and the losses: some of them here, and as curves in a file."""
     last = len(runs[0].losses)
-    points = sorted({*np.linspace(0, last - 1, _POINTS, dtype=int).tolist()})
     curves = [*(Series(run.mixing, tuple(run.losses)) for run in runs), bound]
-    chosen = tuple(Series(one.name, tuple(one.values[i] for i in points)) for one in curves)
-    x = tuple(float(i + 1) for i in points)
-    chart = Chart("Loss before each step", "step", x, "nats", chosen, log_y=True)
+
+    def chart(most: int) -> Chart:
+        points = sorted({*np.linspace(0, last - 1, most, dtype=int).tolist()})
+        chosen = tuple(Series(one.name, tuple(one.values[i] for i in points)) for one in curves)
+        x = tuple(float(i + 1) for i in points)
+        return Chart("Loss before each step", "step", x, "nats", chosen, log_y=True)
+
     title = f"{options.subject}: {about}"
-    say(f"{filled(title)}\n\n{table}\n\n{chart_plot(chart)}")
+    say(f"{filled(title)}\n\n{table}\n\n{panel_text(chart(_PRINTED))}")
     if options.svg:
-        write(options.svg, Scene(title, f"The loss over {last} steps of Adam.", (chart,)).svg())
+        about = f"The loss over {last} steps of Adam."
+        write(options.svg, Scene(title, about, (chart(_POINTS),)).svg())

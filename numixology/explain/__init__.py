@@ -10,7 +10,6 @@ from .cost.counting import Complexity, complexity
 from .cost.formulas import Cost, register_cost
 from .cost.published import CONFIGURATIONS
 from .dependence import cross_token_jacobian, null_space_direction
-from .drawing.as_plot import chart_plot
 from .drawing.as_text import panel_text
 from .drawing.panels import (
     Bar,
@@ -53,7 +52,6 @@ __all__ = [
     "Step",
     "Table",
     "backward_scene",
-    "chart_plot",
     "closed_form",
     "compare",
     "complexity",

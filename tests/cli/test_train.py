@@ -11,7 +11,9 @@ import numixology as nx
 
 
 @pytest.mark.parametrize(("task", "bound"), [("copy", "1.386294"), ("cross", "0.693147")])
-def test_the_loss_stands_beside_its_bound_and_its_curve_below(printed, task, bound) -> None:
+def test_the_loss_stands_beside_its_bound_and_those_of_some_steps_below(
+    printed, task, bound
+) -> None:
     out = printed(f"train {task} --steps 4 --mixing rankmixer --mixing identity")
     title, _, header, _, *rows = out.splitlines()
     assert title.startswith(f"{task}: ")
@@ -20,7 +22,7 @@ def test_the_loss_stands_beside_its_bound_and_its_curve_below(printed, task, bou
         found, loss, least, _ = row.split()
         assert (found, least) == (name, bound)
         assert 0.9 * float(bound) < float(loss) < 1.5 * float(bound)
-    assert "  * rankmixer   o identity   + least without mixing\n" in out
+    assert "\n  step  rankmixer  identity  least without mixing\n" in out
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -42,7 +44,13 @@ def test_the_curve_is_drawn_as_svg_too(printed, tmp_path) -> None:
     picture = ElementTree.parse(tmp_path / "loss.svg").getroot()
     assert picture.tag.endswith("svg")
     text = "".join(picture.itertext())
-    for words in (out.splitlines()[0], "Loss before each step", "rankmixer", "step", "nats"):
+    for words in (
+        out.splitlines()[0],
+        "Loss before each step",
+        "rankmixer",
+        "step",
+        "nats (log scale)",
+    ):
         assert words in text
 
 
@@ -136,7 +144,7 @@ def test_a_table_is_ranked_by_several_mixings_side_by_side(printed) -> None:
     names = ["identity", "rankmixer", "matrix", "attention"]
     assert [row.split()[0] for row in rows[:4]] == names
     assert all(0.3 < float(row.split()[3]) < 0.7 for row in rows[:4])
-    assert "# a constant" in out
+    assert any(row.endswith("a constant") for row in rows)
 
 
 def test_a_file_of_one_s_own_is_read_saved_and_resumed(printed, refused, tmp_path) -> None:

@@ -24,10 +24,6 @@ from .panels import (
     Panel,
     Table,
     check_words,
-    checked,
-    scales,
-    share,
-    symlog,
 )
 
 __all__ = ["Theme", "panel_svg", "scene_svg", "style_sheet"]
@@ -152,7 +148,8 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
     Returns:
         The element.
     """
-    body = _body(checked(panel))
+    check_words(panel)
+    body = _body(panel)
     most = max(body.width, _PHONE)
     heading = _wrapped(panel.title, most)
     notes = _wrapped(panel.note, most) if panel.note else []
@@ -455,14 +452,19 @@ def _chart(chart: Chart) -> _Drawing:
     values = [value for series in chart.series for value in series.values]
     ticks = _ticks(min(values), max(values), log=chart.log_y)
     left = max(_wide(number(tick)) for tick in ticks) + 8
-    scale_x, scale_y = scales(chart)
+    scale_x = _symlog if chart.symlog_x else math.log10 if chart.log_x else float
+    scale_y = math.log10 if chart.log_y else float
 
     def at(x: float, y: float) -> tuple[float, float]:
-        across = share(scale_x(x), scale_x(chart.x[0]), scale_x(chart.x[-1]))
-        up = share(scale_y(y), scale_y(ticks[0]), scale_y(ticks[-1]))
+        across = _share(scale_x(x), scale_x(chart.x[0]), scale_x(chart.x[-1]))
+        up = _share(scale_y(y), scale_y(ticks[0]), scale_y(ticks[-1]))
         return left + 8 + (wide - 16) * across, low + (high - low) * (1 - up)
 
-    elements = [_text(0, 8, chart.y_name, "nx-faint")]
+    x_name, y_name = (
+        f"{name} (log scale)" if log else name
+        for name, log in ((chart.x_name, chart.log_x), (chart.y_name, chart.log_y))
+    )
+    elements = [_text(0, 8, y_name, "nx-faint")]
     for tick in ticks:
         _, y = at(chart.x[0], tick)
         elements.append(_path([(left, y), (left + wide, y)], "nx-line"))
@@ -471,8 +473,8 @@ def _chart(chart: Chart) -> _Drawing:
     for x, (across, _) in _apart([(x, at(x, ticks[0])) for x in _named_x(chart, wide)]):
         label = number(x)
         elements.append(_text(across - _wide(label) / 2, high + 16, label, "nx-faint"))
-    name_x = left + wide / 2 - _wide(chart.x_name) / 2
-    elements.append(_text(name_x, high + 32, chart.x_name, "nx-faint"))
+    name_x = left + wide / 2 - _wide(x_name) / 2
+    elements.append(_text(name_x, high + 32, x_name, "nx-faint"))
     apart = 1 if len(chart.x) <= _FEW_POINTS else math.ceil(len(chart.x) / _FEW_POINTS * 2)
     for i, series in enumerate(chart.series):
         points = [at(x, y) for x, y in zip(chart.x, series.values, strict=True)]
@@ -486,8 +488,20 @@ def _chart(chart: Chart) -> _Drawing:
         elements.append(_text(48, y + 4, series.name))
     names = max(_wide(series.name) for series in chart.series)
     last = _wide(number(chart.x[-1])) / 2  # the last label is centered below the right edge
-    width = max(left + wide + last, 48 + names, _wide(chart.y_name))
+    width = max(left + wide + last, 48 + names, _wide(y_name))
     return _Drawing(elements, width, high + 46 + len(chart.series) * _LINE)
+
+
+def _symlog(value: float) -> float:
+    """The value itself from -1 to 1; beyond, a step of 1 for each factor of ten."""
+    if abs(value) <= 1:
+        return value
+    return math.copysign(1 + math.log10(abs(value)), value)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """How far the value is from low to high."""
+    return 0.5 if high == low else (value - low) / (high - low)
 
 
 def _named_x(chart: Chart, wide: float) -> Sequence[float]:
@@ -495,7 +509,7 @@ def _named_x(chart: Chart, wide: float) -> Sequence[float]:
     low, high = chart.x[0], chart.x[-1]
     if len(chart.x) > _FEW_POINTS:
         if chart.symlog_x:
-            tens = [10.0**n for n in range(math.ceil(symlog(max(-low, high))))]
+            tens = [10.0**n for n in range(math.ceil(_symlog(max(-low, high))))]
             ticks = [*(-ten for ten in reversed(tens)), 0.0, *tens]
         else:
             ticks = _ticks(low, high, log=chart.log_x)

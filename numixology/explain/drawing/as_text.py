@@ -6,7 +6,7 @@ from itertools import zip_longest
 from textwrap import wrap
 
 from ...text import columns, ordinal
-from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, checked
+from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, check_words
 
 __all__ = ["panel_text"]
 
@@ -26,7 +26,7 @@ def panel_text(panel: Panel) -> str:
         One string of several lines, without a line break at its end.
 
     Raises:
-        ArgumentError: the panel is empty, or its parts do not fit together.
+        ArgumentError: text in it has a line break or a control character.
 
     Example:
         >>> import numixology as nx
@@ -38,7 +38,8 @@ def panel_text(panel: Panel) -> str:
         <BLANKLINE>
           one sequence of 4 chunks: the same values in the same order
     """
-    title, lines = _drawn(checked(panel))
+    check_words(panel)
+    title, lines = _drawn(panel)
     if panel.note:
         lines = [*lines, "", *_whole(panel.note, _WIDTH)]
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])

@@ -4,9 +4,7 @@ A panel says what is shown and nothing about how. It is drawn as text in ``as_te
 in ``as_svg``; as JSON it is its own fields.
 """
 
-import math
 import re
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...errors import ArgumentError
@@ -26,10 +24,6 @@ __all__ = [
     "Series",
     "Table",
     "check_words",
-    "checked",
-    "scales",
-    "share",
-    "symlog",
 ]
 
 
@@ -313,49 +307,6 @@ Panel: TypeAlias = Lines | Grid | Graph | Table | Bars | Chart
 #: Neither XML nor a terminal can show these: control characters, halves of pairs, and two more.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
-#: Where in each the parts stand of which there is at least one.
-_PARTS = {
-    kind: kind._fields.index(name)
-    for kind, name in (
-        *((Lines, "lines"), (Grid, "rows"), (Graph, "boxes")),
-        *((Table, "rows"), (Bars, "bars"), (Chart, "series")),
-    )
-}
-
-
-def checked(panel: Panel) -> Panel:
-    """The panel itself, if it can be drawn.
-
-    Raises:
-        ArgumentError: it is empty, or its parts do not fit together, or some of its text cannot be
-            shown.
-    """
-    check_words(panel)
-    if panel[_PARTS[type(panel)]] == ():
-        raise _misfit(panel, "shows at least one thing", "none", "leave it out")
-    match panel:
-        case Grid():
-            _check_grid(panel)
-        case Graph():
-            known = [box.key for box in panel.boxes]
-            unknown = [key for box in panel.boxes for key in box.reads if key not in known]
-            if unknown or len(set(known)) < len(known):
-                got = f"{unknown or known}"
-                raise _misfit(panel, "has one box for each key that is read", got, "name them all")
-            if any(len(box.labels) not in (0, len(box.reads)) for box in panel.boxes):
-                raise _misfit(panel, "has a label for each arrow or for none", "others", "add some")
-        case Table():
-            lengths = {len(row) for row in (panel.header, tuple(panel.align), *panel.rows)}
-            if len(lengths) > 1:
-                raise _misfit(panel, "has equally long rows", str(sorted(lengths)), "fill them up")
-        case Bars():
-            if not all(math.isfinite(bar.value) and bar.value >= 0 for bar in panel.bars):
-                got = str([bar.value for bar in panel.bars])
-                raise _misfit(panel, "has lengths that are at least 0", got, "choose others")
-        case Chart():
-            _check_chart(panel)
-    return panel
-
 
 def check_words(*parts: Any) -> None:
     """Raise if there is text among the parts, or theirs, that has a character of no shape.
@@ -372,55 +323,3 @@ def check_words(*parts: Any) -> None:
             )
         if isinstance(part, tuple):
             check_words(*part)
-
-
-def _check_grid(grid: Grid) -> None:
-    lengths = {sum(map(len, row.chunks)) for row in grid.rows}
-    if 0 in lengths:
-        raise _misfit(grid, "has a cell in every row", "a row without", "leave it out")
-    if grid.form == "matrix" or grid.columns:
-        lengths |= {len(grid.columns)} if grid.columns else set()
-        if len(lengths) > 1:
-            got = str(sorted(lengths))
-            raise _misfit(grid, "has equally long rows if it has columns", got, "fill them up")
-
-
-def _check_chart(chart: Chart) -> None:
-    for series in chart.series:
-        if len(series.values) != len(chart.x) or not chart.x:
-            got = f"{len(series.values)} for {len(chart.x)} of x in {series.name}"
-            raise _misfit(chart, "has one value for each x", got, "give both the same length")
-    values = [value for series in chart.series for value in series.values]
-    for name, log, numbers in (("x", chart.log_x, chart.x), ("y", chart.log_y, values)):
-        if not all(math.isfinite(n) and (n > 0 or not log) for n in numbers):
-            kind = "finite and positive" if log else "finite"
-            raise _misfit(chart, f"has {kind} numbers as {name}", str(list(numbers)), "drop others")
-    if chart.log_x and chart.symlog_x:
-        raise _misfit(chart, "has one scale for x", "log_x and symlog_x", "choose one")
-    if list(chart.x) != sorted(set(chart.x)):
-        raise _misfit(chart, "has x that rise", str(list(chart.x)), "sort them")
-
-
-# What both drawings of a chart measure with
-
-
-def scales(chart: Chart) -> tuple[Callable[[float], float], Callable[[float], float]]:
-    """What an x, and a y, of the chart is on its axis."""
-    scale_x = symlog if chart.symlog_x else math.log10 if chart.log_x else float
-    return scale_x, math.log10 if chart.log_y else float
-
-
-def symlog(value: float) -> float:
-    """The value itself from -1 to 1; beyond, a step of 1 for each factor of ten."""
-    if abs(value) <= 1:
-        return value
-    return math.copysign(1 + math.log10(abs(value)), value)
-
-
-def share(value: float, low: float, high: float) -> float:
-    """How far the value is from low to high."""
-    return 0.5 if high == low else (value - low) / (high - low)
-
-
-def _misfit(panel: Panel, rule: str, got: str, remedy: str) -> ArgumentError:
-    return ArgumentError(f"{type(panel).__name__} {panel.title!r} {rule}", got, remedy)

@@ -8,11 +8,11 @@ import json
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 from ...errors import ArgumentError
-from ...text import counted
+from ...text import counted, for_json
 from .as_png import rasterized
 from .as_svg import Theme, panel_svg, scene_svg, to_text
 from .as_text import panel_text
-from .panels import Panel, check_words, checked
+from .panels import Panel, check_words
 
 __all__ = ["Scene"]
 
@@ -111,10 +111,8 @@ class Scene(NamedTuple):
         Returns:
             The text of a JSON document.
         """
-        check_words(self.title, self.description)
-        panels = [
-            {"kind": type(panel).__name__.lower()} | _plain(checked(panel)) for panel in self.panels
-        ]
+        check_words(self)
+        panels = [{"kind": type(panel).__name__.lower()} | for_json(panel) for panel in self.panels]
         return json.dumps(
             {"title": self.title, "description": self.description, "panels": panels},
             indent=1,
@@ -132,26 +130,17 @@ class Scene(NamedTuple):
             A scene equal to the one it was written from.
 
         Raises:
-            ArgumentError: it is not such a document, or what it describes cannot be drawn.
+            ArgumentError: it is not such a document, or text in it has control characters.
         """
         try:
             found = json.loads(text)
             panels = [_read(_KINDS[one.pop("kind")], one) for one in found.pop("panels")]
-            scene = Scene(**found, panels=tuple(map(checked, panels)))
-            check_words(scene.title, scene.description)
-        except ArgumentError:
-            raise
+            scene = Scene(**found, panels=tuple(panels))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             rule, got = "a scene is read from what Scene.json() wrote", type(error).__name__
             raise ArgumentError(rule, f"{got}: {error}"[:90], "give that text") from error
+        check_words(scene)
         return scene
-
-
-def _plain(value: Any) -> Any:
-    """Records as dicts, down to the last."""
-    if hasattr(value, "_asdict"):
-        return {name: _plain(field) for name, field in value._asdict().items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _read(kind: Any, value: Any) -> Any:
