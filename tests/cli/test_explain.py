@@ -28,7 +28,7 @@ LISTINGS = """\
   8 to 11, head 2:  [a5,a6] [b5,b6] [c5,c6] [d5,d6]
   12 to 15, head 3: [a7,a8] [b7,b8] [c7,c8] [d7,d8]"""
 IDENTITY = """\
-Step 5b: Merge  (2, 4, 4, 2) -> (2, 4, 8)
+Step 4c: Merge  (2, 4, 4, 2) -> (2, 4, 8)
   Token 0: [a1,a2,a3,a4,a5,a6,a7,a8]
   Token 1: [b1,b2,b3,b4,b5,b6,b7,b8]
   Token 2: [c1,c2,c3,c4,c5,c6,c7,c8]

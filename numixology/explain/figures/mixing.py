@@ -43,9 +43,9 @@ _HEADINGS = {
     "norm": ("LayerNorm", "each token to mean 0 and variance 1"),
 }
 
-#: The guide's numbering of the steps, and what becomes of it when its source is followed.
+#: The steps are numbered as on the pages; the guide's source takes three to merge.
 _NUMBERS = ("0", "1", "2", "3", "4", "5", "5", "6")
-_GUIDE_NUMBERS = ("0", "1", "2", "3", "4", "5a", "5b", "6a", "6a", "6b")
+_GUIDE_NUMBERS = ("0", "1", "2", "3", "4a", "4b", "4c", "5", "5", "6")
 
 V = TypeVar("V")
 
