@@ -146,7 +146,10 @@ class Textbook(Networks[Tensor]):
 
     def normalized(self, x: Tensor, eps: float) -> Tensor:
         """(x - mean) / √(var + eps)."""
-        h = self.center(x)
+        return self.scaled(x, self.center(x), eps)
+
+    def scaled(self, x: Tensor, h: Tensor, eps: float) -> Tensor:
+        """h / √(Σ h² / D + eps), where h is x - mean, or x itself."""
         return h * self.rstd(self.variance(x, h), eps)
 
     def center(self, x: Tensor) -> Tensor:
@@ -159,20 +162,20 @@ class Textbook(Networks[Tensor]):
         return h - self.mean(h)
 
     def variance(self, x: Tensor, h: Tensor) -> Tensor:
-        """Σ h² / D, where h is x - mean."""
+        """Σ h² / D."""
         return self.total(h * h) / x.shape[-1]
 
     def rstd(self, variance: Tensor, eps: float) -> Tensor:
         """1 / √(var + eps)."""
         return 1 / F.sqrt(variance + eps)
 
-    def affine(self, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def affine(self, h: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """h · weight + bias."""
-        return h * weight + bias
+        return h * weight if bias is None else h * weight + bias
 
     def rms_norm(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         """x / √(mean(x²) + eps) · weight."""
-        return self.store(x * self.rstd(self.variance(x, x), eps) * weight)
+        return self.store(self.affine(self.scaled(x, x, eps), weight))
 
     # Linear
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook
-from .families import in_formats
 from .overrides import gradient_by, gradient_of, instead, output
-from .registry import Override, table
+from .registry import Override, in_formats, table
 from .steps import exponentials, in_format, silu_slope, whole
 
 __all__ = ["BUGS"]

@@ -7,10 +7,9 @@ import numpy as np
 from .... import functional as F
 from ....tensors import Tensor, leaf
 from ..textbook import Textbook, straight_through
-from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import arguments, changed, gradient_by, of_output, part_of
-from .registry import Override, table
-from .steps import in_format, kept_part, only, whole, whole_rows
+from .registry import Override, each, in_formats, table
+from .steps import GRADIENTS, MISREAD, in_format, kept_part, only, whole, whole_rows
 
 __all__ = ["BUGS"]
 

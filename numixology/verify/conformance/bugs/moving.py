@@ -10,10 +10,9 @@ from ....array import Array
 from ....tensors import Tensor
 from ..stages import Inputs
 from ..textbook import Textbook
-from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import arguments, changed, gradient_by, of_output, output, part_of
-from .registry import Override, table
-from .steps import kept_part, only
+from .registry import Override, each, in_formats, table
+from .steps import GRADIENTS, MISREAD, kept_part, only
 
 __all__ = ["BUGS"]
 

@@ -9,10 +9,9 @@ from .... import functional as F
 from ....tensors import Tensor
 from ..stages import Inputs, part
 from ..textbook import Textbook, straight_through
-from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import arguments, changed, formula, output, part_of
-from .registry import Override, Row, table
-from .steps import cast, chance, constant, kept_part, silu_slope
+from .registry import Override, Row, each, in_formats, table
+from .steps import GRADIENTS, MISREAD, cast, chance, constant, kept_part, silu_slope
 
 __all__ = ["BUGS"]
 

@@ -53,11 +53,6 @@ def part_of(place: int) -> Callable[[Callable[[Tensor], Tensor]], Override]:
     return lambda part: gradient_by(place)(lambda s, f, *args: part(f(*args)))
 
 
-def output(kind: str, rounded: Callable[..., Tensor] = in_format) -> Override:
-    """An override that rounds what comes out."""
-    return lambda s, f, *args: rounded(f(*args), kind)
-
-
 def changed(*places: int) -> Callable[[Callable[[Any], Any]], Override]:
     """Overrides that change some of the arguments, as far as they are given."""
     return lambda change: (
@@ -65,6 +60,11 @@ def changed(*places: int) -> Callable[[Callable[[Any], Any]], Override]:
             *(change(x) if i in places and x is not None else x for i, x in enumerate(args))
         )
     )
+
+
+def output(kind: str, rounded: Callable[..., Tensor] = in_format) -> Override:
+    """An override that rounds what comes out."""
+    return of_output(lambda y: rounded(y, kind))
 
 
 def arguments(*places: int, rounded: Callable[..., Tensor] = in_format) -> Callable[..., Override]:

@@ -1,14 +1,13 @@
-"""Bugs of what the papers have beside the guide: layers by token, RMSNorm, TokenMixer-Large."""
+"""Bugs of what the papers have beside the guide: layers by token, TokenMixer-Large."""
 
 import numpy as np
 
 from ....tensors import Tensor
 from ..stages import Inputs
 from ..textbook import Textbook
-from .families import GRADIENTS, MISREAD, each, in_formats
 from .overrides import changed, gradient_by, part_of
-from .registry import Override, table
-from .steps import in_format
+from .registry import Override, each, table
+from .steps import GRADIENTS, MISREAD
 
 __all__ = ["BUGS"]
 
@@ -30,10 +29,6 @@ def _without_residual(s: Textbook, f: Override, p: Inputs, branch: Override) -> 
         return s.first_norm({**p, "x": branch(p, p["x"])})
     y: Tensor = branch(p, s.first_norm(p))
     return y
-
-
-def _over_rms(s: Textbook, x: Tensor, eps: float) -> Tensor:
-    return x * s.rstd(s.variance(x, x), eps)
 
 
 def _neighbors(x: Tensor, num_heads: int) -> Tensor:
@@ -72,39 +67,6 @@ BUGS = table("papers", [
     *each(MISREAD, "token-biases"),
     ("per_token_linear", "per_token_linear", part_of(1)),
     *each(GRADIENTS, "token-weights"),
-    ("rms_norm", "rms_norm"),
-    ("layer-norm-for-rms-norm", lambda s, f, x, w, eps: s.store(s.normalized(x, eps) * w),
-     "LayerNorm without a bias: the mean is subtracted"),
-    ("variance-for-mean-square",
-     lambda s, f, x, w, eps: s.store(x * s.rstd(s.variance(x, s.center(x)), eps) * w)),
-    ("sum-for-mean-square",
-     lambda s, f, x, w, eps: s.store(x * s.rstd(s.total(x * x), eps) * w)),
-    ("mean-square-not-rooted",
-     lambda s, f, x, w, eps: s.store(x / (s.variance(x, x) + eps) * w)),
-    ("mean-square-over-tokens-too",
-     lambda s, f, x, w, eps: s.store(x * s.rstd((x * x).mean((1, 2), keepdims=True), eps) * w)),
-    ("eps-beside-the-root",
-     lambda s, f, x, w, eps: s.store(x / ((s.variance(x, x) ** 0.5) + eps) * w)),
-    ("rms-eps-missing", lambda s, f, x, w, eps: f(x, w, 0.0)),
-    *((f"rms-eps-fixed-at1e{n}", lambda s, f, x, w, eps, n=n: f(x, w, 10.0**-n),
-       f"eps is 1e-{n}, whatever it is told") for n in (5, 6, 8)),
-    ("rms-weight-as-offset-to-one", lambda s, f, x, w, eps: f(x, 1 + w, eps)),
-    *in_formats("rms-normalized-in-{}", lambda kind: (
-        lambda s, f, x, w, eps: s.store(in_format(_over_rms(s, x, eps), kind) * w))),
-    ("rms_norm", "rms_norm", changed(1)),
-    *each(MISREAD, "rms-weight"),
-    ("rms_norm", "rms_norm", gradient_by(0)),
-    ("rms-gradient-without-mean-square",
-     lambda s, f, x, w, eps: x * s.rstd(s.variance(x, x), eps).detach() * w,
-     "the input's gradient treats the mean of the squares as a constant"),
-    ("rms-mean-term-without-weight",
-     lambda s, f, x, w, eps: (z := x * s.rstd(s.variance(x, x), eps).detach()) * w
-     - (h := _over_rms(s, x, eps).detach()) * s.mean(z * h)),
-    ("rms-gradient-with-output-for-normalized",
-     lambda s, f, x, w, eps: ((z := x * s.rstd(s.variance(x, x), eps).detach())
-     - (y := f(x, w, eps).detach()) * s.mean(z * y)) * w),
-    ("rms_norm", "rms_norm", part_of(1)),
-    *each(GRADIENTS, "rms-weight"),
     ("token_revert mixer_large", "token_revert"),
     ("reverted-by-mixing", lambda s, f, x, H: s.token_mix(x, H),
      "tokens are mixed again, which puts them back where T = H only"),

@@ -1,15 +1,15 @@
 """What an entry of the dictionary is, and how its tables are read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from inspect import signature
 from typing import Any, NamedTuple, TypeAlias
 
 from ....array import ignoring_fp_errors
-from ..formats import FORMATS
+from ..formats import FORMATS, format_of
 from ..textbook import Textbook
 
-__all__ = ["Bug", "Override", "Row", "table"]
+__all__ = ["Bug", "Override", "Row", "each", "in_formats", "table"]
 
 #: What takes the place of a step: a function of the textbook, the step as it should be, and the
 #: step's arguments.
@@ -104,3 +104,23 @@ def _method(right: Callable[..., Any], override: Override) -> Callable[..., Any]
             return override(self, partial(right, self), *bound.args[1:])
 
     return method
+
+
+def each(rows: Iterable[Row], *words: str) -> list[Row]:
+    """Rows in whose names and descriptions words take the places of ``{0}``, ``{1}`` ..."""
+    return [(n.format(*words), how, *(s.format(*words) for s in more)) for n, how, *more in rows]
+
+
+def in_formats(
+    name: str, how: Any, *more: str, kinds: Iterable[str] = ("bfloat16", "float16")
+) -> list[Row]:
+    """A row for each of some formats, by which ``how`` makes overrides.
+
+    It is a bug in the formats that have more digits.
+    """
+    rows = []
+    for kind in kinds:
+        digits = 11 if kind == "tf32" else format_of(kind).digits
+        finer = [one.name for one in FORMATS.values() if one.digits > digits]
+        rows += each([(name, how(kind), *more, *finer)], kind)
+    return rows

@@ -1,5 +1,6 @@
 """What goes wrong in several bugs: digits, gradients and parts that are lost."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ from ....array import Array
 from ....tensors import Tensor, leaf
 from ..formats import format_of
 from ..textbook import Textbook, straight_through
+from .registry import Row
 
-__all__ = ["cast", "chance", "constant", "exponentials", "in_buffer", "in_format", "kept_part",
-           "only", "parts", "silu_slope", "tiles", "variance_within", "whole",
+__all__ = ["GRADIENTS", "MISREAD", "cast", "chance", "constant", "exponentials", "in_format",
+           "kept_part", "only", "silu_slope", "tiles", "variance_within", "whole",
            "whole_rows"]  # fmt: skip
 
 
@@ -25,14 +27,6 @@ def chance(s: Textbook) -> np.random.Generator:
     """Numbers that are others at every call, but the same for every new backend."""
     calls = s.__dict__["calls"] = s.__dict__.get("calls", 0) + 1
     return np.random.default_rng(calls)
-
-
-def in_buffer(s: Textbook, name: str, x: Array, add: bool = False) -> Array:
-    """A result in a buffer of the backend's own, in place of what that held or added to it."""
-    buffers = s.__dict__.setdefault("buffers", {})
-    kept: Array = buffers.setdefault((name, x.shape), np.zeros_like(x))
-    kept[...] = x + kept if add else x
-    return kept
 
 
 def exponentials(x: Tensor) -> Tensor:
@@ -48,12 +42,6 @@ def silu_slope(y: Tensor) -> Tensor:
 def tiles(x: Tensor, length: int) -> list[Tensor]:
     """Parts of the last axis that have that length, but for the last."""
     return [x[..., i : i + length] for i in range(0, x.shape[-1], length)]
-
-
-def parts(x: Tensor, number: int) -> list[Tensor]:
-    """So many parts of the last axis, or as many as it is long, of nearly one length."""
-    split = np.array_split(np.arange(x.shape[-1]), min(number, x.shape[-1]))
-    return [x[..., i[0] : i[-1] + 1] for i in split]
 
 
 def variance_within(s: Textbook, parts: list[Tensor]) -> Tensor:
@@ -92,13 +80,40 @@ def whole_rows(y: Tensor) -> Tensor:
 
 def in_format(x: Tensor, kind: str) -> Tensor:
     """``x`` as a number of another format, with a gradient as if nothing had been rounded."""
-    if kind != "tf32":
-        return straight_through(leaf(format_of(kind).stored(x.data).astype(x.dtype)), x)
     fraction, exponent = np.frexp(x.data)
-    rounded = np.ldexp(np.round(np.ldexp(fraction, 11)), exponent - 11)
-    return straight_through(leaf(np.where(np.isfinite(x.data), rounded, x.data).astype(x.dtype)), x)
+    short = np.ldexp(np.round(np.ldexp(fraction, 11)), exponent - 11)
+    rounded = short if kind == "tf32" else format_of(kind).stored(x.data)
+    return straight_through(leaf(rounded.astype(x.dtype)), x)
 
 
 def cast(x: Any, kind: str) -> Any:
     """``x`` as a number of another format, and its gradient too, as autograd has it of a cast."""
     return Textbook(kind, "float64").store(x) if isinstance(x, Tensor) else x
+
+
+#: How a parameter is misread; from the fifth row on, how anything is along its first axis.
+MISREAD: list[Row] = [
+    ("{0}-missing", lambda b: 0 * b),
+    ("{0}-twice", lambda b: 2 * b),
+    ("{0}-halved", lambda b: 0.5 * b),
+    ("{0}-negated", operator.neg),
+    ("{0}-read-backwards", lambda b: b[::-1]),
+    ("{0}-read-one-early", lambda b: b[np.arange(len(b)) - 1]),
+    ("{0}-read-one-late", lambda b: b[(np.arange(len(b)) + 1) % len(b)]),
+    ("{0}-averaged", lambda b: 0 * b + b.mean(0, keepdims=True)),
+    ("first-of-{0}-for-all", lambda b: 0 * b + b[:1]),
+    ("last-of-{0}-for-all", lambda b: 0 * b + b[-1:]),
+]
+#: How a gradient goes wrong, by the part of the output that it is the gradient of.
+GRADIENTS: list[Row] = [
+    ("{0}-gradient-of-first-row-only", kept_part(np.s_[:1])),
+    ("{0}-gradient-of-last-row-only", kept_part(np.s_[-1:])),
+    ("{0}-gradient-of-last-token-of-rows", kept_part(np.s_[:], np.s_[-1:])),
+    ("{0}-gradient-of-very-last-token", kept_part(np.s_[-1:], np.s_[-1:])),
+    ("{0}-gradient-of-tokens-up-to-a-multiple-of-four", whole_rows),
+    ("{0}-gradient-averaged-over-batch", lambda y: y / len(y)),
+    ("{0}-gradient-averaged-over-row", lambda y: y / y.shape[-2]),
+    ("{0}-gradient-averaged", lambda y: y / (y.size // y.shape[-1])),
+    ("{0}-gradient-missing", constant),
+    ("{0}-gradient-negated", operator.neg),
+]
