@@ -88,7 +88,6 @@ ROOMS = (
         "explain.cost.counting",
         "explain.cost.closed_forms",
         "explain.cost.comparison",
-        "explain.cost.published",
         "explain.cost.__init__",
         "explain.drawing.panels",
         "explain.drawing.as_text",

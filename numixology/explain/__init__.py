@@ -8,7 +8,6 @@ from .cost.closed_forms import closed_form
 from .cost.comparison import compare
 from .cost.counting import Complexity, complexity
 from .cost.formulas import Cost, register_cost
-from .cost.published import CONFIGURATIONS
 from .dependence import cross_token_jacobian, null_space_direction
 from .drawing.as_text import panel_text
 from .drawing.panels import (
@@ -33,7 +32,6 @@ from .forms import identify
 from .trace import Step, steps_of
 
 __all__ = [
-    "CONFIGURATIONS",
     "FIGURES",
     "Bar",
     "Bars",

@@ -1,4 +1,4 @@
-"""One step of training of the paper's model with 100M parameters, beside torch.
+"""One step of training of the smaller of the paper's models, with k = 4, beside torch.
 
     python tests/benchmarks/step.py --write docs/cost_step.txt
 
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -27,26 +27,58 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 
 import numixology as nx
-from numixology.explain.cost.published import FLOPS, Configuration
+from numixology.explain.cost.closed_forms import value
 
-MODEL, BATCH, RATE = "RankMixer-100M", 512, 1e-3
+BATCH, RATE = 512, 1e-3
+#: Of N of the paper's blocks, as the closed form of one of them has it.
+PARAMETERS, FLOPS = "2NTDF + NTF + NTD + 4ND", "4NBTDF + 17NBTD + 6NBTF + 4NBT"
 PHASES = ("forward", "backward", "Adam")
 
 Phases = tuple[Callable[[], Any], ...]
 
 
-def problem(configuration: Configuration, batch: int) -> tuple[Any, Any, Any]:
+class Sizes(NamedTuple):
+    """T, which is H too, D, and the number of blocks."""
+
+    num_tokens: int
+    hidden_dim: int
+    num_layers: int
+
+    def count(self, formula: str, batch: int = 1) -> int:
+        T, D, N = self
+        return value(formula, {"B": batch, "T": T, "D": D, "N": N, "F": 4 * D})
+
+
+MODEL = Sizes(16, 768, 2)
+
+
+class Stack(nx.nn.Module):
+    """The paper's blocks, one after another."""
+
+    def __init__(self, sizes: Sizes, dtype: str = "float32") -> None:
+        T, D, N = sizes
+        how = {"norm": "post", "ffn": "per_token", "dropout": 0.0, "dtype": dtype}
+        rng = np.random.default_rng(0)
+        self.blocks = [nx.nn.RankMixerBlock(T, D, T, rng=rng, **how) for _ in range(N)]
+
+    def forward(self, x: nx.Tensor) -> nx.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def problem(sizes: Sizes, batch: int) -> tuple[Any, Any, Any]:
     """The model, its inputs and targets."""
-    model = configuration.build(rng=0)
-    shape = (batch, configuration.num_tokens, configuration.hidden_dim)
+    model = Stack(sizes)
+    shape = (batch, sizes.num_tokens, sizes.hidden_dim)
     rng = np.random.default_rng(1)
     x, target = (rng.standard_normal(shape, dtype=np.float32) for _ in range(2))
     return model, x, target
 
 
-def of_numixology(configuration: Configuration, batch: int) -> Phases:
+def of_numixology(sizes: Sizes, batch: int) -> Phases:
     """The three phases of a step; the first returns the loss."""
-    model, x, target = problem(configuration, batch)
+    model, x, target = problem(sizes, batch)
     optimizer = nx.optim.Adam(model.parameters(), lr=RATE)
     held = {}
 
@@ -58,14 +90,14 @@ def of_numixology(configuration: Configuration, batch: int) -> Phases:
     return forward, lambda: held.pop("loss").backward(), optimizer.step
 
 
-def of_torch(configuration: Configuration, batch: int) -> Phases:
+def of_torch(sizes: Sizes, batch: int) -> Phases:
     """The same calculation."""
     torch = import_module("torch")
     torch.set_num_threads(1)
-    model, x, target = problem(configuration, batch)
+    model, x, target = problem(sizes, batch)
     x, target = torch.from_numpy(x), torch.from_numpy(target)
     leaves = {name: torch.from_numpy(p).requires_grad_() for name, p in model.state_dict().items()}
-    count, T, D = len(model.blocks), configuration.num_tokens, configuration.hidden_dim
+    count, T, D = len(model.blocks), sizes.num_tokens, sizes.hidden_dim
     del model
     optimizer = torch.optim.Adam(leaves.values(), lr=RATE)
     functional, held = torch.nn.functional, {}
@@ -99,10 +131,10 @@ def of_torch(configuration: Configuration, batch: int) -> Phases:
 ENGINES = {"numixology": of_numixology, "torch": of_torch}
 
 
-def measured(engine: str, configuration: Configuration, batch: int, turns: int) -> dict[str, Any]:
+def measured(engine: str, sizes: Sizes, batch: int, turns: int) -> dict[str, Any]:
     """The fastest time of each phase, the loss before every step, and the peak memory."""
     start = time.process_time()
-    phases = ENGINES[engine](configuration, batch)
+    phases = ENGINES[engine](sizes, batch)
     found: dict[str, Any] = {"build": time.process_time() - start, "losses": []}
     times: dict[str, list[float]] = {name: [] for name in PHASES}
     for _ in range(1 + turns):
@@ -118,9 +150,9 @@ def measured(engine: str, configuration: Configuration, batch: int, turns: int) 
 
 def lines(found: dict[str, dict[str, Any]], batch: int) -> Iterator[str]:
     """The table."""
-    model = nx.explain.CONFIGURATIONS[MODEL]
-    flops = 3 * model.count(FLOPS, batch=batch)  # the backward has two products for each
-    yield f"{MODEL}: {model.count():,} parameters, B = {batch}, float32, one thread, processor time"
+    flops = 3 * MODEL.count(FLOPS, batch)  # the backward has two products for each
+    has = f"{MODEL.count(PARAMETERS):,} parameters"
+    yield f"RankMixer-100M: {has}, B = {batch}, float32, one thread, processor time"
     yield f"NumPy {np.__version__}"
     yield ""
     yield f"{'':22}" + "".join(f"{name:>12}" for name in found)
@@ -145,8 +177,7 @@ def main() -> None:
     parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.engine:
-        model = nx.explain.CONFIGURATIONS[MODEL]
-        print(json.dumps(measured(options.engine, model, options.batch, options.turns)))
+        print(json.dumps(measured(options.engine, MODEL, options.batch, options.turns)))
         return
     found = {}
     for engine in ENGINES:

@@ -1,11 +1,21 @@
 """The script that measures a step calculates the same step in both, and writes a table."""
 
+import numpy as np
 import pytest
 from benchmarks import step
 
-from numixology.explain.cost.published import Configuration
+from numixology.explain import complexity
 
-TINY = Configuration(2, 8, 2, 0.0, 0.0)
+TINY = step.Sizes(2, 8, 2)
+
+
+@pytest.mark.parametrize("sizes", [TINY, (4, 8, 3)])
+def test_the_model_has_and_runs_what_the_formulas_say(sizes) -> None:
+    sizes = step.Sizes(*sizes)
+    model = step.Stack(sizes, "float64")
+    counted = complexity(model, np.zeros((3, *sizes[:2])))
+    assert counted.parameters == sizes.count(step.PARAMETERS)
+    assert counted.flops == sizes.count(step.FLOPS, batch=3)
 
 
 def test_both_lose_alike() -> None:

@@ -13,8 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from ... import nn
 from ...checks import positive
-from ...errors import ArgumentError, DTypeError, ShapeError
-from ...functional.mixing import divided
+from ...errors import ArgumentError, ShapeError
 from ...text import columns, counted
 
 __all__ = ["ClosedForm", "ClosedRow", "added", "closed_form", "value"]
@@ -171,10 +170,9 @@ def closed_form(module: nn.Module, batch: int, num_tokens: int) -> ClosedForm:
         A :class:`.ClosedForm`, which prints as a table.
 
     Raises:
-        ArgumentError: a size is not a positive integer, the blocks of a model differ, or parts
-            have other sizes or parameters than the formulas.
-        ShapeError: the module is made for another T, or its H no longer divides D.
-        DTypeError: another module, a class of your own, or a forward put on the object.
+        ArgumentError: a size is not a positive integer; another module, or a class of your own; the
+            blocks of a model differ, or it has other parameters than the formulas.
+        ShapeError: the module is made for another T.
 
     Source: guide, Computational Complexity and Parameter Distribution.
 
@@ -187,30 +185,23 @@ def closed_form(module: nn.Module, batch: int, num_tokens: int) -> ClosedForm:
     """
     batch, num_tokens = positive(batch=batch, num_tokens=num_tokens)
     _check_own(module)
-    own, rows = _layer(module)
-    made_for = own.get("T", num_tokens)
+    sizes, rows = _layer(module)
+    made_for = sizes.get("T", num_tokens)
     if made_for != num_tokens:
-        raise ShapeError(
-            f"the module is made for {counted(made_for, 'token')}",
-            str(num_tokens),
-            "make another module",
-        )
-    if "H" in own:
-        divided(own["D"], own["H"])
-    form = ClosedForm({**own, "B": batch, "T": num_tokens}, rows)
+        invariant = f"the module is made for {counted(made_for, 'token')}"
+        raise ShapeError(invariant, str(num_tokens), "make another module")
+    form = ClosedForm({**sizes, "B": batch, "T": num_tokens}, rows)
     learnt = sum(parameter.size for parameter in module.parameters())
     if learnt != form.parameters:
-        rule = "as many parameters as its formulas have"
-        raise _unfit(rule, f"{learnt:,} of {form.parameters:,}")
+        raise _unknown(
+            "parts of the usual sizes", f"{learnt:,} parameters, not {form.parameters:,}"
+        )
     return form
 
 
-def _unfit(rule: str, received: str) -> ArgumentError:
-    return ArgumentError(
-        f"a layer with a closed form has {rule}",
-        received,
-        "count it with nx.explain.complexity",
-    )
+def _unknown(known: str, received: str) -> ArgumentError:
+    instead = "count it with nx.explain.complexity"
+    return ArgumentError(f"closed_form knows {known}", received, instead)
 
 
 def _check_own(module: nn.Module) -> None:
@@ -218,14 +209,8 @@ def _check_own(module: nn.Module) -> None:
     kind = type(module)
     if not kind.__module__.startswith(nn.__name__):
         raise _unknown("the layers of numixology", f"a {kind.__name__}")
-    if "forward" in vars(module):
-        raise _unknown(f"what a {kind.__name__} runs", "one with a forward put on the object")
     for _, part in module._parts():
         _check_own(part)
-
-
-def _unknown(known: str, received: str) -> DTypeError:
-    return DTypeError(f"closed_form knows {known}", received, "count it with nx.explain.complexity")
 
 
 def _layer(module: nn.Module) -> tuple[dict[str, int], _Rows]:
@@ -246,27 +231,22 @@ def _layer(module: nn.Module) -> tuple[dict[str, int], _Rows]:
         case nn.RankMixerBlock():
             mixer, mixing = _layer(module.mixer)
             network, processing = _layer(module.ffn)
-            rows = (*_named("mixer", mixing), *_named("network", processing))
-            return _agreed(mixer, network), rows
+            return mixer | network, (*_named("mixer", mixing), *_named("network", processing))
         case nn.RankMixerModel():
             layers = [_layer(block) for block in module.blocks]
             if not layers or any(layer != layers[0] for layer in layers):
-                raise _unfit("blocks that are alike", f"{len(layers)}, not alike")
+                raise _unknown("blocks that are alike", f"{len(layers)}, not alike")
             sizes, block = layers[0]
-            vocab_size, D = module.token_embedding.weight.shape
-            own = {"V": vocab_size, "D": D, "T": module.num_tokens, "N": len(layers)}
-            return _agreed(sizes, own), _model_rows(block)
+            own = {"V": len(module.token_embedding.weight), "N": len(layers)}
+            rows = (
+                ClosedRow("token embedding", parameters="VD"),
+                ClosedRow("position embedding", parameters="TD"),
+                ClosedRow("their sum", "BTD"),
+                _total("N blocks", block, "N"),
+            )
+            return sizes | own | {"T": module.num_tokens}, rows
     known = "the token mixer, self-attention, the feed-forward networks, the block and the model"
     raise _unknown(known, f"a {type(module).__name__}")
-
-
-def _agreed(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    """The sizes of two parts of a layer, in whose formulas a letter stands for the same."""
-    for letter in one.keys() & other.keys():
-        if one[letter] != other[letter]:
-            received = f"{letter} = {one[letter]} and {letter} = {other[letter]}"
-            raise _unfit("parts in which each letter stands for one size", received)
-    return one | other
 
 
 def _network_sizes(first: nn.Linear | nn.PerTokenLinear) -> dict[str, int]:
@@ -351,12 +331,3 @@ def _swiglu_rows(network: nn.SwiGLUFeedForward) -> _Rows:
 
 def _named(part: str, rows: _Rows) -> _Rows:
     return tuple(row._replace(name=f"{part}: {row.name}") for row in rows)
-
-
-def _model_rows(block: _Rows) -> _Rows:
-    return (
-        ClosedRow("token embedding", parameters="VD"),
-        ClosedRow("position embedding", parameters="TD"),
-        ClosedRow("their sum", "BTD"),
-        _total("N blocks", block, "N"),
-    )

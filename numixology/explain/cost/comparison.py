@@ -1,9 +1,4 @@
-"""Self-attention beside the token mixer: the guide's ratios, and what is counted.
-
-The guide gives one ratio at T = 512 and D = 768, and a chart. Three things went into its number
-that do not fit together: the rows for attention are multiply-adds and those for the mixer are
-FLOPs, the softmax is left out, and of two equal terms in T² only one was divided.
-"""
+"""Self-attention beside the token mixer: what each costs, and their ratios."""
 
 from typing import NamedTuple
 
@@ -24,8 +19,8 @@ class CostComparison(NamedTuple):
     Example:
         >>> import numixology as nx
         >>> found = nx.explain.compare(512, 768)
-        >>> found.leading_ratio, found.mixed_units, found.one_term
-        (1024.0, 512.0, 448.0)
+        >>> found.leading_ratio, found.mixed_units
+        (1024.0, 512.0)
         >>> round(found.ratio, 1), round(found.block_ratio, 2)
         (1030.2, 1.67)
     """
@@ -66,11 +61,6 @@ class CostComparison(NamedTuple):
     def mixed_units(self) -> float:
         """The guide's own rows, multiply-adds to FLOPs, which is (4D + 2T) / 8."""
         return (4 * self.hidden_dim + 2 * self.num_tokens) / 8
-
-    @property
-    def one_term(self) -> float:
-        """The same with one of the two terms in T², (4D + T) / 8, which gives the guide's 448."""
-        return (4 * self.hidden_dim + self.num_tokens) / 8
 
     @property
     def block_ratio(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ... import nn
 from ...checks import positive
-from ..cost.closed_forms import ClosedForm, closed_form, value
+from ..cost.closed_forms import ClosedRow, closed_form, value
 from ..cost.comparison import compare
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
@@ -22,32 +22,19 @@ __all__ = [
 _MEMORY_LENGTHS = (128, 256, 512, 1024)
 _RATIO_LENGTHS = (128, 256, 512, 1024, 2048, 4096, 8192)
 
-#: What the guide's tables say of each row.
-_GUIDE_MIXER = {"mixing": "0", "residual add": "BTD", "LayerNorm": "~7BTD", "total": "~8BTD"}
-_GUIDE_ATTENTION = {
-    "QKV projections": "3BTD^2",
-    "scores": "BHT^2d",
-    "weighted values": "BHT^2d",
-    "output projection": "BTD^2",
-    "total": "~BT^2D",
-}
-
-_ABOUT = "Each operation with its FLOPs, as a formula and for these sizes."
-
-
 # Tables of FLOPs
 
 
 def mixer_cost_scene(
     num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
 ) -> Scene:
-    """What the token mixer costs: the numbers of its operations, and the formulas beside.
+    """What the token mixer costs: each operation with its formula and its number.
 
     Args:
         num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
-        A :class:`.Scene` of two tables, of numbers and of formulas.
+        A :class:`.Scene` of a table.
 
     Raises:
         ArgumentError, ShapeError: sizes that no mixer has.
@@ -57,27 +44,25 @@ def mixer_cost_scene(
     Example:
         >>> import numixology as nx
         >>> scene = nx.explain.draw("mixer-flops", num_tokens=4, hidden_dim=8, num_heads=4, batch=2)
-        >>> numbers, formulas = scene.panels
-        >>> numbers.rows[-1], formulas.note
-        (('total', '528', '0'), 'In all 8BTD + 2BT; the guide: ~8BTD.')
+        >>> (table,) = scene.panels
+        >>> table.rows[-1], table.note
+        (('total', '', '528', '0'), 'The total is 8BTD + 2BT.')
     """
     within(COMPUTED, hidden_dim=hidden_dim)
-    form = closed_form(nn.TokenMixer(num_tokens, hidden_dim, num_heads), batch, num_tokens)
-    note = "mixing moves values and computes none"
-    tables = _tables(form, "the token mixer", note, _GUIDE_MIXER)
-    return Scene(f"Token mixer, {_sizes(form)}", _ABOUT, tables)
+    mixer = nn.TokenMixer(num_tokens, hidden_dim, num_heads)
+    return _cost_scene("Token mixer", mixer, batch, num_tokens)
 
 
 def attention_cost_scene(
     num_tokens: int = 512, hidden_dim: int = 768, num_heads: int = 12, *, batch: int = 1
 ) -> Scene:
-    """What self-attention costs: the numbers of its operations, and the formulas beside.
+    """What self-attention costs: each operation with its formula and its number.
 
     Args:
         num_tokens, hidden_dim, num_heads, batch: T, D, H and B; H divides D.
 
     Returns:
-        A :class:`.Scene` of two tables, of numbers and of formulas.
+        A :class:`.Scene` of a table.
 
     Raises:
         ArgumentError, ShapeError: sizes that no attention has.
@@ -87,20 +72,14 @@ def attention_cost_scene(
     Example:
         >>> import numixology as nx
         >>> scene = nx.explain.draw("attention-flops", num_tokens=3, hidden_dim=4, num_heads=2)
-        >>> for table in scene.panels:
-        ...     for row in table.rows[:2]:
-        ...         print(row)
-        ('QKV projections', '324', '144')
-        ('scores', '72', '36')
-        ('QKV projections', '6BTD^2 + 3BTD', '3BTD^2')
-        ('scores', '2BT^2D', 'BHT^2d')
+        >>> for row in scene.panels[0].rows[:2]:
+        ...     print(row)
+        ('QKV projections', '6BTD^2 + 3BTD', '324', '144')
+        ('scores', '2BT^2D', '72', '36')
     """
     within(COMPUTED, hidden_dim=hidden_dim, out_dim=hidden_dim)
     layer = nn.SelfAttention(hidden_dim, num_heads, rng=0, dtype="float32")
-    form = closed_form(layer, batch, num_tokens)
-    note = "the guide's rows are multiply-adds; the mixer's are FLOPs"
-    tables = _tables(form, "self-attention", note, _GUIDE_ATTENTION)
-    return Scene(f"Self-attention, {_sizes(form)}", _ABOUT, tables)
+    return _cost_scene("Self-attention", layer, batch, num_tokens)
 
 
 def block_cost_scene(
@@ -228,31 +207,26 @@ def ratio_scene(hidden_dim: int = 768) -> Scene:
     return Scene(f"{title}, D = {hidden_dim}", about, (chart,))
 
 
-# A closed form, as tables
+# A closed form, as a table
 
 
-def _sizes(form: ClosedForm) -> str:
-    """B first, as in the shapes."""
-    order = [letter for letter in "BTDHF" if letter in form.sizes]
-    return ", ".join(f"{letter} = {form.sizes[letter]:,}" for letter in order)
-
-
-def _tables(
-    form: ClosedForm, what: str, note: str, guide: Mapping[str, str]
-) -> tuple[Table, Table]:
-    """Each operation of a layer with its numbers, and with its formula beside the guide's."""
-    numbers = tuple(
-        (row.name, *(f"{value(one, form.sizes):,}" for one in (row.flops, row.multiply_adds)))
-        for row in (*form.rows, form.total)
+def _cost_scene(name: str, layer: nn.Module, batch: int, num_tokens: int) -> Scene:
+    """Each operation of a layer with its formula and its numbers."""
+    form = closed_form(layer, batch, num_tokens)
+    sizes = ", ".join(f"{one} = {form.sizes[one]:,}" for one in "BTDH")
+    rows = tuple(
+        (row.name, _for_terminals(row.flops), *_numbers(row, form.sizes)) for row in form.rows
     )
-    formulas = tuple(
-        (row.name, _for_terminals(row.flops), guide.get(row.name, "left out")) for row in form.rows
-    )
-    total = f"In all {_for_terminals(form.total.flops)}; the guide: {guide['total']}."
-    return (
-        Table(f"FLOPs of {what}", ("operation", "FLOPs", "multiply-adds"), numbers, "<>>", note),
-        Table(f"Formulas of {what}", ("operation", "formula", "the guide"), formulas, "<<<", total),
-    )
+    total = ("total", "", *_numbers(form.total, form.sizes))
+    header = ("operation", "formula", "FLOPs", "multiply-adds")
+    note = f"The total is {_for_terminals(form.total.flops)}."
+    table = Table("FLOPs", header, (*rows, total), "<<>>", note)
+    about = "Each operation with its FLOPs, as a formula and for these sizes."
+    return Scene(f"{name}, {sizes}", about, (table,))
+
+
+def _numbers(row: ClosedRow, sizes: Mapping[str, int]) -> tuple[str, str]:
+    return f"{value(row.flops, sizes):,}", f"{value(row.multiply_adds, sizes):,}"
 
 
 def _for_terminals(formula: str) -> str:
