@@ -154,7 +154,7 @@ def walk_backward_scene() -> Scene:
         ),
         _grid("W2", W2, kind="Row"),
         _grid("At the output of GELU", bent, f"By columns of W2. {cells[0]}"),
-        _grid("The slope of GELU", slope, "Φ(z) + z φ(z) at the walk's z before GELU."),
+        _grid("The slope of GELU", slope, "cdf(z) + z * pdf(z), with z before GELU."),
         _grid("At the input of GELU", first, f"Times the slope of GELU. {cells[1]}"),
         _grid("W1", W1, kind="Row"),
         _grid("At h", h, f"By columns of W1. {cells[2]}"),
