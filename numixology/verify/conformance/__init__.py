@@ -3,7 +3,7 @@
 from ...errors import EXIT_CODES
 from .adapter import Adapter
 from .bugs import BUGS, Bug
-from .cases import KERNEL_KINDS, KINDS, Case, Truth, cases_of, inside, make_case, truth_of
+from .cases import KERNEL_KINDS, KINDS, Case, Truth, cases_of, make_case, truth_of
 from .diagnosis import diagnose
 from .formats import FORMATS, Format
 from .html import html_report
@@ -45,7 +45,6 @@ __all__ = [
     "conform",
     "diagnose",
     "html_report",
-    "inside",
     "make_case",
     "read_vectors",
     "result_key",

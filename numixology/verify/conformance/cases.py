@@ -8,7 +8,7 @@ in some cases, since equal axes hide what is exchanged. Every array holds number
 format, so that a backend starts from the very numbers that the reference starts from.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,12 +16,11 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError, unknown
-from ...tensors import Tensor, leaf
+from ...tensors import leaf
 from ...transforms import grad
 from .formats import Format, format_of
 from .sizes import Sizes, fitted, kernel_sizes, letters_of, shape_of
-from .stages import FEED_FORWARDS, NETWORKS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
-from .textbook import Textbook
+from .stages import FEED_FORWARDS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
 
 __all__ = [
     "KERNEL_KINDS",
@@ -33,7 +32,6 @@ __all__ = [
     "every_case",
     "fresh",
     "in_float64",
-    "inside",
     "make_case",
     "truth_of",
 ]
@@ -101,7 +99,7 @@ class Case(NamedTuple):
 
     Attributes:
         stage: its name.
-        kind: one of :data:`.KINDS`, or where inside a model the inputs come from.
+        kind: one of :data:`.KINDS` or :data:`.KERNEL_KINDS`.
         seed: what else it was made from.
         dtype: the format of all numbers.
         inputs: arrays and settings by name.
@@ -391,33 +389,27 @@ def every_case(
     requires, letters = requires or {}, letters_of(stage)
     per_token = "F" in letters and "per_token" in stage + (options or {}).get("ffn", "")
 
-    def made(stage: str, kind: str, seed: int, sizes: Mapping[str, int] | None = None) -> Case:
+    def made(kind: str, seed: int, sizes: Mapping[str, int] | None = None) -> Case:
         if requires:
             asked = _lengths(stage, kind, seed, sizes or {})
-            known = letters_of(stage)
-            sizes = _within({k: asked[k] for k in asked if k in known}, requires, per_token)
+            sizes = _within({k: asked[k] for k in asked if k in letters}, requires, per_token)
         return make_case(stage, kind, seed, dtype, sizes, options)
 
     for kind in KINDS:
-        yield from (made(stage, kind, seed) for seed in range(seeds))
-    if stage not in ("block", "model"):
-        for network in ("block", "model"):
-            for seed in range(seeds):
-                found = inside(made(network, "plain", seed))
-                yield from (case for case in found if case.stage == stage)
+        yield from (made(kind, seed) for seed in range(seeds))
     if not quick:
         for i, sizes in enumerate(kernel_sizes(stage)):
             if per_token:
                 sizes["F"] = min(sizes["F"], max(1, _LARGEST // (sizes["T"] * sizes["D"])))
             if stage != "mixer_large" or _widest(_within(sizes, requires, False)) <= _LARGEST // 2:
-                yield made(stage, "kernel", i, sizes)  # its layers are asked for by themselves
+                yield made("kernel", i, sizes)  # its layers are asked for by themselves
         for kind, stages in _OF_KIND.items():
             if stage in stages:
-                yield from (made(stage, kind, seed) for seed in range(2))
+                yield from (made(kind, seed) for seed in range(2))
         for i, sizes in enumerate(_LONG.get(stage, ())):
-            yield made(stage, "positive", i, sizes)
+            yield made("positive", i, sizes)
             if stage in _OF_KIND["wide"]:
-                yield made(stage, "wide", i, sizes)
+                yield made("wide", i, sizes)
     for own in dict.fromkeys(tuple((k, n[k]) for k in letters if k in n) for n in shapes):
         if own:  # otherwise none of its sizes is one of the stage's
             yield make_case(stage, "shape", 0, dtype, dict(own), options)
@@ -440,61 +432,3 @@ def _within(sizes: Sizes, requires: Mapping[str, Any], per_token: bool) -> Sizes
         found = fitted(found | {"T": min(found["T"], most)}, requires)
     most = max(1, _LARGEST // (found["T"] * max(found.get(k, 1) for k in "DF")))
     return fitted(found | {"B": min(found["B"], most)}, requires)
-
-
-# Inside a model -----------------------------------------------------------------------
-
-
-def _recorder(calls: list[tuple[str, Inputs, Tensor]]) -> Textbook:
-    """The textbook, whose stages also note what they are called with and what they return."""
-
-    def noted(stage: str) -> Callable[..., Tensor]:
-        compute, names = getattr(Textbook, stage), STAGES[stage].inputs
-
-        def method(self: Textbook, *args: Any) -> Tensor:
-            output: Tensor = compute(self, *args)
-            if stage in NETWORKS:
-                calls.append((stage, args[0], output))
-            elif len(args) == len(names):  # a linear layer without a bias is no stage
-                calls.append((stage, dict(zip(names, args, strict=True)), output))
-            return output
-
-        return method
-
-    stages = [name for name in STAGES if name not in ("mixer", "model")]  # which are not inside
-    recorder: Textbook = type("Recorder", (Textbook,), {name: noted(name) for name in stages})()
-    return recorder
-
-
-def inside(case: Case) -> Iterator[Case]:
-    """The stages inside a network, each with the reference's inputs and cotangent there.
-
-    Args:
-        case: of a network, such as ``block``.
-
-    Returns:
-        The cases, in the order in which the network comes to them.
-
-    Example:
-        >>> from numixology.verify.conformance import inside, make_case
-        >>> [case.name for case in inside(make_case("block", seed=1))][:3]
-        ['token_mix/in block/100', 'layer_norm/in block/101', 'layer_norm/in block/102']
-    """
-    if case.stage not in NETWORKS:
-        return
-    form, calls = format_of(case.dtype), list[tuple[str, Inputs, Tensor]]()
-    recorder = _recorder(calls)
-    with ignoring_fp_errors():
-        output = recorder.run(case.stage, recorder.wrapped(case.inputs))
-        calls = [call for call in calls if call[0] != case.stage]
-        cotangent = leaf(case.cotangent.astype(np.float64))
-        cotangents = grad(output, [call[2] for call in calls], cotangent)
-    for i, ((stage, inputs, _), ct) in enumerate(zip(calls, cotangents, strict=True)):
-        known = {*stage_of(stage).inputs, *stage_of(stage).options}
-        stored = {
-            k: form.stored(v.data) if isinstance(v, Tensor) else v
-            for k, v in inputs.items()
-            if isinstance(v, Tensor) or k in known  # settings of the network may be others
-        }
-        own = stage, f"in {case.stage}", 100 * case.seed + i, case.dtype
-        yield fresh(Case(*own, stored, form.stored(ct.data)))

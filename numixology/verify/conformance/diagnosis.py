@@ -21,8 +21,9 @@ from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
 from .cases import Case, Truth
 from .contracts import contracts_of
-from .parts import bugs_at_one_place, part_bugs, parts_of
+from .parts import bugs_at_one_place
 from .relations import related
+from .stages import parts_of
 from .verdicts import LOADING, NEAREST, Diagnosis
 from .whereabouts import Trials, edges_of, place_of
 
@@ -199,7 +200,7 @@ class _Search:
         where, start = "", self.faulty
         if self.worst:
             where, start = place_of(self.worst), self.worst.one.case
-        if self.about and start and not start.kind.startswith("in "):
+        if self.about and start:
             self._shrink(Trials(self.adapter, start))
         bugs = bugs_of(self.stage, self.dtype)
         tried = self._candidates(self.worst) if self.worst else iter([self._by_breach(bugs)])
@@ -230,11 +231,7 @@ class _Search:
 
     def _candidates(self, worst: Judged) -> Iterator[Diagnosis]:
         """What it may be, the likeliest first; the last is what comes nearest, if nothing is."""
-        offered = self.about.stages if self.about else []
-        part = self._by_value(part_bugs(self.adapter, self.stage, offered), self.seen)
-        if part.by == "value":
-            yield part._replace(by="part")
-        parts = [self.stage, *(part for part in parts_of(worst.one.case) if part not in offered)]
+        parts = [self.stage, *parts_of(self.stage, worst.one.case.inputs)]
         suspects = {bug.name: bug for part in parts for bug in bugs_of(part, self.dtype)}
         steady = [bug for bug in suspects.values() if not bug.unsteady]
         nearest = self._by_value(steady, self.seen)
@@ -330,10 +327,10 @@ def _worst(each: Answers) -> Judged:
     return max(each.tensors.values(), key=_severity)
 
 
-def _severity(one: Judged) -> tuple[bool, bool, bool, float]:
-    """What shows a bug best: an error outside of networks, and a finite one."""
+def _severity(one: Judged) -> tuple[bool, bool, float]:
+    """What shows a bug best: an error, and a finite one."""
     finite = bool(np.isfinite([one.worst.got, one.worst.true]).all())
-    return one.fails, not one.one.case.kind.startswith("in "), finite, one.ratio
+    return one.fails, finite, one.ratio
 
 
 def _numbers(one: Prepared) -> int:
@@ -428,7 +425,7 @@ _CALLS = ("forward(case.stage, case.inputs)", "vjp(case.stage, case.inputs, case
 
 def _pasted(*lines: str) -> str:
     """Lines to paste, below those that import what they need and load the backend."""
-    known = ("conform", "inside", "make_case", "truth_of")
+    known = ("conform", "make_case", "truth_of")
     names = ["adapters", *(name for name in known if any(f"{name}(" in line for line in lines))]
     imported = f"from numixology.verify.conformance import {', '.join(names)}"
     return "\n".join((imported, f"# {LOADING}", *lines))
@@ -436,10 +433,6 @@ def _pasted(*lines: str) -> str:
 
 def _case_code(one: Case) -> str:
     """The lines that make a case."""
-    if one.kind.startswith("in "):
-        seed, i = divmod(one.seed, 100)
-        network = f'make_case("{one.kind[3:]}", "plain", {seed}, "{one.dtype}")'
-        return f"case = list(inside({network}))[{i}]"
     sizes, more = (f"sizes = {dict(one.sizes)}\n", ", sizes") if one.sizes else ("", "")
     made = f'make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{more})'
     return f"{sizes}case = {made}"

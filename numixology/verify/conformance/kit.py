@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +17,8 @@ from .diagnosis import Lineup, diagnose
 from .formats import format_of
 from .scales import PROFILES
 from .sizes import LETTERS, Sizes, sizes_in
-from .stages import STAGES, stage_of
-from .verdicts import Comparison, ConformanceReport, Outcome, StageReport
+from .stages import STAGES, parts_of, stage_of
+from .verdicts import Comparison, ConformanceReport, Diagnosis, Outcome, StageReport
 
 __all__ = ["Found", "Plan", "cases_for", "compared", "comparisons_of", "conform", "examined"]
 
@@ -57,7 +56,6 @@ def conform(
     quick: bool = False,
     shapes: Sequence[Mapping[str, int]] = (),
     repeat: int = 1,
-    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> ConformanceReport:
     """Is this backend right, and if not, what is wrong with it?
@@ -71,8 +69,6 @@ def conform(
         shapes: sizes of your own, such as ``{"B": 64, "T": 16, "D": 768, "H": 16, "F": 3072}``;
             every stage is run at them, beside those that the adapter lists.
         repeat: how often one case is called to look for races.
-        executor: over which the stages are spread; the adapter must be picklable for one of
-            processes.
         progress: called with a stage and the share of the run that is done.
 
     Returns:
@@ -94,19 +90,22 @@ def conform(
     plan = Plan(seeds, quick, (*shapes, *about.shapes), repeat)
     report, share = progress or (lambda stage, share: None), 1 / max(1, len(names))
     reports: list[StageReport] = []
-    futures = [executor.submit(_stage, adapter, name, plan) for name in names] if executor else []
     for i, name in enumerate(names):
 
         def tick(done: float, i: int = i, name: str = name) -> None:
             report(name, (i + done) * share)
 
-        reports.append(futures[i].result() if futures else _stage(adapter, name, plan, tick))
+        reports.append(_stage(adapter, name, plan, tick, reports))
         tick(1.0)
     return ConformanceReport(about.name, about.dtype, about.accumulation, about.profile, reports)
 
 
 def _stage(
-    adapter: Any, name: str, plan: Plan, tick: Callable[[float], None] = lambda share: None
+    adapter: Any,
+    name: str,
+    plan: Plan,
+    tick: Callable[[float], None],
+    earlier: Sequence[StageReport],
 ) -> StageReport:
     about = Declaration(adapter)
     if name not in about.stages:
@@ -121,11 +120,11 @@ def _stage(
 
     found = _found(adapter, judged())
     if "H" not in about.requires and found.refuses_other_heads():
-        report = _stage(_AsManyHeads(adapter), name, plan, tick)
+        report = _stage(_AsManyHeads(adapter), name, plan, tick, earlier)
         if report.comparisons:
             refused = f"T other than H is not covered: {found.faults[0][1]}"
             return report._replace(refused=(refused, *report.refused))
-    report = found.report(adapter, None, plan.repeat)
+    report = found.report(adapter, None, plan.repeat, earlier)
     if about.requires:
         rules = ", ".join(f"{letter}: {rule}" for letter, rule in about.requires.items())
         report = report._replace(refused=(f"only sizes with {rules} are covered", *report.refused))
@@ -221,7 +220,11 @@ class Found:
                 self.accepted[tensor, name] = not Judged(one, tensor, wrong).fails
 
     def report(
-        self, adapter: Any, lineup: Lineup | None = None, repeat: int = 1, told: bool = False
+        self,
+        adapter: Any,
+        lineup: Lineup | None = None,
+        repeat: int = 1,
+        earlier: Sequence[StageReport] = (),
     ) -> StageReport:
         """The verdict on the stage.
 
@@ -229,7 +232,7 @@ class Found:
             adapter: what speaks for the backend; None if all that it says is in files.
             lineup: what known bugs make of the cases, if that is known.
             repeat: how often one case is called to look for races.
-            told: whether it is known why a stage like this one fails.
+            earlier: what was found of other stages: a network may fail as a part of it does.
         """
         refused = [f"{n} {text}" if "cases" in text else text for text, n in self.refused.items()]
         if not self.comparisons and not self.faults:
@@ -252,8 +255,13 @@ class Found:
         }
         facts = compared, broken, remarks, blind, least, None, sizes, refused, found
         report = StageReport(self.stage, outcome, *facts)
-        if outcome != "fail" or not self.kept or told:
+        if outcome != "fail" or not self.kept:
             return report
+        failing = [one.stage for one in earlier if one.outcome == "fail" and not one.excuse]
+        for part in parts_of(self.stage, self.kept[0].case.inputs):
+            if part in failing:
+                said = f"its part {part} fails too: begin there"
+                return report._replace(diagnosis=Diagnosis(part, said, 0, "", "", "part"))
         profile, promises = self.about.profile, () if adapter is None else broken
         diagnosis = diagnose(adapter, self.kept, promises, lineup, self.answers, profile)
         unnamed = diagnosis and not diagnosis.named and not broken

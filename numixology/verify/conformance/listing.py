@@ -29,7 +29,7 @@ class Listing:
         lines = ["stages", *(line for stage in STAGES.values() for line in _of_stage(stage))]
         for title, terms in {
             "letters": LETTERS,
-            "kinds of input, small": KINDS | _INSIDE,
+            "kinds of input, small": KINDS,
             "kinds of input, large and rare": KERNEL_KINDS,
             "options of networks": {k: ", ".join(v) for k, v in OPTIONS.items()},
             "profiles": PROFILES,
@@ -43,9 +43,6 @@ class Listing:
         stages = {k: {name: getattr(one, name) for name in shown} for k, one in STAGES.items()}
         kinds = KINDS | KERNEL_KINDS
         return {"stages": stages, "kinds": kinds, "options": OPTIONS, "profiles": PROFILES}
-
-
-_INSIDE = {"in block, in model": "what the layers inside of these are given there"}
 
 
 def _of_stage(stage: Stage) -> list[str]:

@@ -15,7 +15,6 @@ from .bounds import Prepared
 from .calling import Answer
 from .kit import Found
 from .packing import Header, Source, carried, reading, source_of
-from .stages import NETWORKS
 from .vectors import MANIFEST, read_manifest, read_vectors, result_key
 from .verdicts import ConformanceReport, StageReport
 
@@ -84,12 +83,10 @@ def compare_vectors(
         raise VectorError(f"{folder} holds results", found, "name another")
     reports: list[StageReport] = []
     for stage, cases in groupby(read_vectors(directory), lambda one: one.case.stage):
-        # What is wrong with a network is told by a part of it, if one fails.
-        told = stage in NETWORKS and any(one.outcome == "fail" for one in reports)
         with ExitStack() as stack, ignoring_fp_errors():
             source, kind = _source(folder, names, stage, stack)
             with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
-                reports.append(_judged(cases, source, carried(about.dtype, kind), about, told))
+                reports.append(_judged(cases, source, carried(about.dtype, kind), about, reports))
     _misnamed(folder, names, reports)
     return ConformanceReport(name, about.dtype, about.accumulation, about.profile, reports)
 
@@ -125,7 +122,11 @@ def _misnamed(folder: Path, names: Collection[str], reports: list[StageReport]) 
 
 
 def _judged(
-    cases: Iterable[Prepared], source: Source, dtype: str, about: Declaration, told: bool
+    cases: Iterable[Prepared],
+    source: Source,
+    dtype: str,
+    about: Declaration,
+    earlier: Sequence[StageReport],
 ) -> StageReport:
     """A stage as ``conform`` judges it, but for what files do not show."""
     found, known = Found(about), []
@@ -141,7 +142,7 @@ def _judged(
                 else:
                     fault = fault or f"{key} is {header}, and has to be {wanted}"
         found.add(one, Answer(results, fault))
-    report = found.report(None, told=told)
+    report = found.report(None, earlier=earlier)
     partial, remarks = _gaps(source, known) if found.comparisons else (False, [])
     if unknown := sorted(source.keys() - known):
         remarks.append(f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}")

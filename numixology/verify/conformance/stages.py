@@ -23,6 +23,7 @@ __all__ = [
     "depth_of",
     "inputs_of",
     "part",
+    "parts_of",
     "stage_of",
 ]
 
@@ -213,6 +214,29 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in _STAGES}
 
 #: The stages that are made of others.
 NETWORKS = (*FEED_FORWARDS.values(), "mixer", "block", "mixer_large", "model")
+
+
+#: The stages that networks are made of, each as often as it occurs.
+_PER_TOKEN_LARGE = ("rms_norm", *["per_token_linear"] * 3, "silu")
+_PARTS: dict[str, tuple[str, ...]] = {
+    "feed_forward": ("layer_norm", *["linear"] * 2, "gelu"),
+    "swiglu_feed_forward": ("layer_norm", *["linear"] * 3, "silu"),
+    "per_token_feed_forward": ("layer_norm", *["per_token_linear"] * 2, "gelu"),
+    "per_token_swiglu": ("layer_norm", *["per_token_linear"] * 3, "silu"),
+    "mixer": ("token_mix", "layer_norm"),
+    "block": ("token_mix", "layer_norm", "mixer"),
+    "mixer_large": ("token_mix", "token_revert", *_PER_TOKEN_LARGE, *_PER_TOKEN_LARGE),
+    "model": ("embedding", "token_mix", "layer_norm", "mixer", "block"),
+}
+
+
+def parts_of(stage: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stages that a network with these options is made of, as often as each occurs."""
+    parts = _PARTS.get(stage, ())
+    if "ffn" in stage_of(stage).options:
+        network = FEED_FORWARDS[options.get("ffn", "standard")]
+        parts = (*parts, *_PARTS[network], network)
+    return parts
 
 
 def inputs_of(stage: str, options: Mapping[str, str]) -> dict[str, str]:

@@ -123,7 +123,7 @@ class Trials:
 
     Args:
         adapter: what speaks for the backend.
-        case: one on which it fails, not from inside a network; others are made like it.
+        case: one on which it fails; others are made like it.
 
     Attributes:
         sizes: at which it fails, at first those of the case.

@@ -13,7 +13,7 @@ from numixology.verify.conformance import (
     make_case,
     truth_of,
 )
-from numixology.verify.conformance.cases import CASE_LAYOUTS, SIZES, fresh, in_float64, inside
+from numixology.verify.conformance.cases import CASE_LAYOUTS, SIZES, fresh, in_float64
 
 ALL = [(stage, kind) for stage in STAGES for kind in KINDS]
 
@@ -187,50 +187,3 @@ def test_what_is_not_known_is_refused() -> None:
         make_case("gelu", "nasty")
     with refused(DTypeError, "'int8'"):
         make_case("gelu", dtype="int8")
-
-
-# Inside a network
-
-
-@pytest.mark.parametrize(
-    ("network", "stages"),
-    [
-        ("block", {"token_mix", "layer_norm", "linear", "gelu", "feed_forward"}),
-        (
-            "model",
-            {"embedding", "token_mix", "layer_norm", "linear", "gelu", "feed_forward", "block"},
-        ),
-        ("feed_forward", {"layer_norm", "linear", "gelu"}),
-        ("swiglu_feed_forward", {"layer_norm", "silu"}),
-        ("softmax", set()),
-    ],
-)
-def test_inside_a_network_are_its_stages(network, stages) -> None:
-    found = list(inside(make_case(network, "plain", 3)))
-    assert {case.stage for case in found} == stages
-    assert len({case.name for case in found}) == len(found)
-    for case in found:
-        assert case.kind == f"in {network}"
-        assert set(case.inputs) == {
-            name.replace(".i.", f".{i}.") for name in STAGES[case.stage].inputs for i in range(2)
-        }
-        assert case.cotangent.shape == truth_of(case).output.shape
-        assert case.layout == "contiguous"
-        assert all(x.flags.c_contiguous and x.flags.writeable for x in arrays(case).values())
-
-
-def test_inside_the_inputs_and_cotangents_are_the_references() -> None:
-    """Replayed one after another, the stages of a block give the block's output and gradient."""
-    block = make_case("block", "plain", 1)
-    truth = truth_of(block)
-    mix, norm, *_, whole = inside(block)
-    assert (mix.stage, norm.stage, whole.stage) == ("token_mix", "layer_norm", "feed_forward")
-    x = block.inputs["x"]
-    assert np.array_equal(mix.inputs["x"], x)
-    np.testing.assert_allclose(norm.inputs["x"], x + truth_of(mix).output, rtol=1e-15)
-    np.testing.assert_allclose(whole.inputs["x"], truth_of(norm).output, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(truth_of(whole).output, truth.output, rtol=1e-12, atol=1e-14)
-    slope = truth_of(norm).gradients["x"]  # by x + token_mix(x), so by both of them
-    np.testing.assert_allclose(mix.cotangent, slope, rtol=1e-11, atol=1e-13)
-    total = slope + truth_of(mix).gradients["x"]
-    np.testing.assert_allclose(total, truth.gradients["x"], rtol=1e-11, atol=1e-13)

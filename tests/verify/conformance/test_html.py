@@ -82,7 +82,7 @@ REPORT = ConformanceReport(
                 comparison(kind="huge", outcome="known", profile="tails", error=16.0),
                 comparison(kind="huge", error=1.0),
                 comparison(kind="offset", outcome="fail", error=float("inf"), got=float("nan")),
-                comparison(kind="in block", outcome="fail", error=24.0, tensor="x"),
+                comparison(kind="saturated", outcome="fail", error=24.0, tensor="x"),
             ],
             [f"it says {NASTY}"],
             ["two calls differ"],
@@ -124,12 +124,12 @@ def test_what_a_backend_says_is_text(page) -> None:
 
 def test_the_heat_map_says_every_number(page) -> None:
     head, *rows = page.words("Error by bound")
-    assert head == ["stage", "plain", "tiny", "huge", "offset", "in block"]
+    assert head == ["stage", "plain", "tiny", "huge", "offset", "saturated"]
     found = {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
     assert list(found) == ["token_mix", "gelu ✗ promise", "silu", "softmax ✗ promise", "model"]
     assert found["token_mix"]["plain"] == "0"
     gelu = found["gelu ✗ promise"]
-    assert [gelu[kind] for kind in ("plain", "tiny", "huge", "offset", "in block")] == [
+    assert [gelu[kind] for kind in ("plain", "tiny", "huge", "offset", "saturated")] == [
         "0.62",
         "0.88",
         "≈ 2",
@@ -160,7 +160,7 @@ def test_no_cell_is_color_alone(page) -> None:
     (said,) = (
         a["title"] for row in page.tables["Error by bound"] for a, text in row if text == "✗ 3"
     )
-    assert said == "gelu, in block: fail; x.grad of gelu/plain/0 is off by 24 of 8 roundings"
+    assert said == "gelu, saturated: fail; x.grad of gelu/plain/0 is off by 24 of 8 roundings"
     half = html_report(
         REPORT._replace(stages=[StageReport("gelu", "pass", [comparison(error=4.0)])])
     )
@@ -192,7 +192,7 @@ def test_the_rest_of_what_a_report_says(page) -> None:
     assert f"numixology {nx.__version__}, 20" in page.text["dl"]
     assert page.text["h2"].startswith("gelu failssoftmax fails")
     titles = {attributes.get("title") for attributes in page.of("th")}
-    assert {KINDS["offset"], "as inside that network"} <= titles
+    assert {KINDS["offset"], KINDS["saturated"]} <= titles
 
 
 def test_a_backend_that_passes() -> None:
@@ -203,7 +203,7 @@ def test_a_backend_that_passes() -> None:
     assert text == html_report(conform(Textbook("float32"), stages=few, seeds=1, quick=True))
     assert {"class": "verdict pass"} in page.of("p")
     assert [row[0] for row in page.words("Error by bound")] == ["stage", *few]
-    assert page.words("Error by bound")[0] == ["stage", *KINDS, "in block", "in model"]
+    assert page.words("Error by bound")[0] == ["stage", *KINDS]
     assert "fails" not in page.text["h2"]
     assert not re.search(r"\bnan\b|\binf\b", "".join(page.text["td"]))
 

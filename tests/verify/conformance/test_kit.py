@@ -1,7 +1,5 @@
 """Verdicts of the kit: on right backends, wrong ones, partial ones and those that raise."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from support import refused
@@ -69,22 +67,6 @@ def test_stages_come_in_their_order_and_once() -> None:
     )
     assert [one.stage for one in report.stages] == [*done] == ["token_mix", "layer_norm", "gelu"]
     assert [round(3 * share, 6) for share in done.values()] == [1, 2, 3]
-
-
-def test_an_executor_finds_the_same() -> None:
-    alone = conform(Textbook("float32"), stages=FEW, seeds=1, quick=True)
-    shares = []
-    with ThreadPoolExecutor(2) as executor:
-        found = conform(
-            Textbook("float32"),
-            stages=FEW,
-            seeds=1,
-            quick=True,
-            executor=executor,
-            progress=lambda stage, share: shares.append(share),
-        )
-    assert found == alone
-    assert shares[-1] == 1
 
 
 # Partial backends
