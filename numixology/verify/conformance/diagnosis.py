@@ -252,7 +252,8 @@ class _Search:
         wrong.sort(key=lambda one: one.one.case.kind in ("huge", "tiny"))
         if said := related([one for one in wrong if np.isfinite(one.got).all()]):
             yield nearest._replace(description=said, by="relation")
-        yield self._by_breach([]) if self.broken and nearest.distance > NEAREST else nearest
+        kept = [bug for bug in suspects.values() if bug.family == "memory"]
+        yield self._by_breach(kept) if self.broken and nearest.distance > NEAREST else nearest
 
     def _by_value(self, bugs: Sequence[Bug], seen: Sequence[Answers]) -> Diagnosis:
         """The bug whose numbers come nearest, or the fewest that each explain some tensors."""
