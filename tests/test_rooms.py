@@ -120,6 +120,8 @@ ROOMS = (
         "verify.gradients.problems",
         "verify.gradients.contracts",
         "verify.gradients.ladders",
+        "verify.gradients.lines",
+        "verify.gradients.batches",
         "verify.gradients.slopes",
         "verify.gradients.kinks",
         "verify.gradients.doubts",

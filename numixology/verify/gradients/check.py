@@ -27,12 +27,12 @@ from .asking import Method, Options, stream, with_parameters
 from .comparisons import Comparison, compared, mind_what_is_vague, second_thoughts
 from .contracts import broken, changed, repeated
 from .executors import Executor
+from .lines import coordinates, directions
 from .nothing import nothing_proved
 from .plans import Plan, cotangents, planned, relative
 from .problems import Problem, Unfit, second_order
 from .reporting import DIRECTIONS, blank, filled, torn, wrong
 from .reports import GradcheckReport, Kink, Verdict
-from .slopes import coordinates, directions
 
 __all__ = ["GradcheckReport", "Kink", "Verdict", "gradcheck"]
 

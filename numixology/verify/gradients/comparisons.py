@@ -16,9 +16,10 @@ from .doubts import formula, inside, limits, wider
 from .executors import Executor
 from .kinks import kink_of
 from .ladders import persists, real_noise, real_slopes
+from .lines import Lines
 from .plans import Plan
 from .problems import Problem
-from .slopes import Lines, Measured, complex_slopes, measured
+from .slopes import Measured, complex_slopes, measured
 
 __all__ = ["Comparison", "compared", "mind_what_is_vague", "second_thoughts"]
 

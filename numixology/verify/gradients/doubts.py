@@ -19,8 +19,9 @@ import numpy as np
 
 from ...array import Array
 from ..arrays.shaken import roundings
+from .lines import Lines
 from .problems import Problem, vector
-from .slopes import Lines, Measured, complex_slopes
+from .slopes import Measured, complex_slopes
 
 __all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "nearby", "wider"]
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from ...array import Array
 from .ladders import Slopes, persists, real_slopes
+from .lines import directions
 from .problems import Problem
-from .slopes import complex_slopes, directions
+from .slopes import complex_slopes
 
 __all__ = ["kink_of", "kinked", "slack", "ties"]
 

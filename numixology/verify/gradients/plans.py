@@ -17,8 +17,9 @@ from ..arrays.steps import met
 from .doubts import moved
 from .kinks import kinked
 from .ladders import Slopes, jumps, persists, real_slopes
+from .lines import coordinates, directions
 from .problems import Problem
-from .slopes import Measured, complex_slopes, coordinates, directions
+from .slopes import Measured, complex_slopes
 
 __all__ = ["Plan", "cotangents", "planned", "relative"]
 
@@ -98,7 +99,7 @@ def _planned(problem: Problem, v: Array, method: str) -> Plan:
     try:
         with warnings.catch_warnings(), met() as seen:
             warnings.simplefilter("error")
-            carried = _along(problem, v, relative(problem)).carried
+            carried = problem.batches = _along(problem, v, relative(problem)).carried
             if seen.precision == "float32":
                 problem.precision = "float32"
             tied = carried and not problem.on_tape and seen.ties > 0

@@ -60,6 +60,8 @@ class Problem:
         _refuse([self.values[i].dtype for i in self.floating], self.values)
         _refuse_calls(fn, vjp, self.inputs)
         self.carry = vjp is not None
+        #: Whether f may accept inputs with a leading axis (see :mod:`.batches`).
+        self.batches = False
         self.precision = "float64"
         if any(self.values[i].dtype == np.float32 for i in self.floating):
             self.precision = "float32"
@@ -133,15 +135,21 @@ class Problem:
         return f"{self.names[which]}{list(index)}" if index else self.names[which]
 
     def arguments(self, x: Array | None = None) -> list[Array]:
-        """Copies of all inputs, those that are differentiated at x, which may be complex."""
+        """Copies of all inputs, those that are differentiated at x, which may be complex.
+
+        If x has a leading axis so have they, and after it as many axes as the largest of them.
+        """
         found = [one.copy() for one in self.values]
         if x is None:
             return found
+        lead, most = x.shape[:-1], max((one.ndim for one in self.points), default=0)
         for i, part in zip(self.places, self.stretches, strict=True):
             dtype = self.values[i].dtype
             if np.iscomplexobj(x):
                 dtype = np.dtype(np.complex64 if dtype == np.float32 else np.complex128)
-            found[i] = x[part].astype(dtype).reshape(self.values[i].shape)
+            shape = self.values[i].shape
+            ones = (1,) * (most - len(shape)) if lead else ()
+            found[i] = x[..., part].astype(dtype).reshape((*lead, *ones, *shape))
         return found
 
     def _wrapped(self, arguments: Sequence[Array], tracked: bool = False) -> list[Any]:
@@ -166,7 +174,7 @@ class Problem:
             arguments = [stepped(one) if one.dtype.kind == "c" else one for one in arguments]
         found = self.called(arguments)
         carried = self.kept or all(isinstance(one, Step) for one in found)
-        return Outputs(vector([plain(one) for one in found]), carried)
+        return Outputs(vector([plain(one) for one in found], x.shape[:-1]), carried)
 
     def called(self, arguments: Sequence[Any]) -> list[Array]:
         """The outputs of f that are differentiated, at these arguments."""
@@ -276,11 +284,11 @@ class Problem:
         )
 
 
-def vector(arrays: Sequence[Any]) -> Array:
-    """The numbers of all arrays in a row, in double precision."""
-    flat = [np.asarray(one).reshape(-1) for one in arrays]
+def vector(arrays: Sequence[Any], lead: tuple[int, ...] = ()) -> Array:
+    """The numbers of all arrays in a row, in double precision; in a row for each copy of x."""
+    flat = [np.asarray(one).reshape(*lead, -1) for one in arrays]
     kind = np.complex128 if any(one.dtype.kind == "c" for one in flat) else np.float64
-    return np.concatenate([np.zeros(0, kind), *flat]).astype(kind)
+    return np.concatenate([np.zeros((*lead, 0), kind), *flat], axis=-1).astype(kind)
 
 
 def pulled_back(

@@ -1,13 +1,10 @@
 """The slopes of ⟨v, f⟩ along many lines, by complex steps where f can be run on complex numbers.
 
 For an analytic f the imaginary part of f(x + i h u) / h is the slope along u, but for h² times a
-third derivative: nothing is subtracted, so h can be as small as 2⁻⁶⁶ of x_j and the slope is exact
-to rounding. (In float32 it is 2⁻²⁴, which is as exact there and underflows later. An entry above 1
-is stepped as if it were 1, since functions have a scale of their own, and a zero as if it were
-2⁻¹⁰⁰ of its input's largest entry, 2⁻³⁰ in float32.)
+third derivative: nothing is subtracted, so h can be as small as :mod:`.lines` makes it, and the
+slope is exact to rounding.
 """
 
-import math
 import os
 import sys
 import time
@@ -18,74 +15,17 @@ import numpy as np
 
 from ...array import Array, ignoring_fp_errors
 from ..arrays.steps import along
+from .batches import batch
 from .executors import Executor
 from .ladders import real_slopes
+from .lines import Lines
 from .problems import Problem
 
-__all__ = ["Lines", "Measured", "complex_slopes", "coordinates", "directions", "measured"]
+__all__ = ["Measured", "complex_slopes", "measured"]
 
-_STEP = {"float64": 2.0**-66, "float32": 2.0**-24}
-#: The same along a line through many entries, small ones among them.
-_LINE_STEP = {"float64": 2.0**-126, "float32": 2.0**-40}
-#: A zero is stepped as if it were this part of its input's largest entry.
-_LEAST = {"float64": 2.0**-100, "float32": 2.0**-30}
 _TINY = {"float64": 2.0**-1074, "float32": 2.0**-149}
-#: So many lines are given to a worker at once.
+#: So many lines are measured together, or given to a worker.
 _AT_ONCE = 16
-
-
-class Lines(NamedTuple):
-    """Directions u in which x is moved, and how far in complex steps.
-
-    Attributes:
-        places: the coordinate of each line, or the lines themselves, one per row.
-        steps: h for each.
-    """
-
-    places: Array
-    steps: Array
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def direction(self, k: int, size: int) -> Array:
-        """u of the k-th line."""
-        if self.places.ndim == 2:
-            return np.asarray(self.places[k])
-        u = np.zeros(size)
-        u[self.places[k]] = 1
-        return u
-
-    def along(self, gradient: Array) -> Array:
-        """The slopes that a gradient claims."""
-        if self.places.ndim == 2:
-            return np.asarray(self.places @ gradient)
-        return np.asarray(gradient[self.places])
-
-    def only(self, these: Array) -> "Lines":
-        """Some of the lines."""
-        return Lines(self.places[these], self.steps[these])
-
-
-def coordinates(problem: Problem) -> Lines:
-    """Every coordinate of x."""
-    x, sizes, precision = problem.x, problem.sizes, problem.precision
-    own = np.minimum(np.where(x != 0, np.abs(x), _LEAST[precision] * sizes), 1)
-    return Lines(np.arange(x.size), np.maximum(_STEP[precision] * own, _least(problem, own)))
-
-
-def directions(problem: Problem, lines: Array) -> Lines:
-    """Lines through many entries of x."""
-    sizes = np.where(lines != 0, problem.sizes, 0).max(axis=1, initial=0)
-    reach = np.minimum(1.0, np.where(sizes > 0, sizes, 1))
-    steps = np.maximum(_LINE_STEP[problem.precision] * reach, _least(problem, reach))
-    return Lines(lines, steps)
-
-
-def _least(problem: Problem, sizes: Array) -> Array:
-    """The smallest number with all its digits, but none so large that its square would count."""
-    floats = np.finfo(problem.precision)
-    return np.minimum(float(floats.tiny), math.sqrt(floats.eps) * sizes)
 
 
 class Measured(NamedTuple):
@@ -121,24 +61,32 @@ def complex_slopes(
     What a kink contributes to one output may lie anywhere between the two slopes of that output.
     """
     x = problem.x if x is None else x
-    rows, errors, carried = [], [], True
-    for k, h in enumerate(lines.steps):
-        u = lines.direction(k, x.size)
-        above, kept = _slope(problem, x, u, h, sides)
-        below = _slope(problem, x, u, -h, sides)[0] if sides else above
-        products = cotangents * above, cotangents * below
-        rows.append(
-            (
-                products[0].sum(axis=1),
-                np.abs(products).max(axis=0).sum(axis=1),
-                np.minimum(*products).sum(axis=1),
-                np.maximum(*products).sum(axis=1),
-            )
-        )
-        errors.append(_TINY[problem.precision] * (1.0 + cotangents.shape[1]) / h)
+    rows, carried = [], True
+    for above, below, kept in _outputs_along(problem, x, lines, sides):
+        one = cotangents[:, None] * above
+        other = one if below is above else cotangents[:, None] * below
+        terms = np.maximum(np.abs(one), np.abs(other)).sum(axis=-1)
+        ends = np.minimum(one, other).sum(axis=-1), np.maximum(one, other).sum(axis=-1)
+        rows.append((one.sum(axis=-1), terms, *ends))
         carried = carried and kept
-    slopes, terms, lower, upper = np.array(rows).reshape(len(lines), 4, -1).transpose(1, 2, 0)
-    return Measured(slopes, np.array(errors) + 0 * slopes, terms, lower, upper, carried)
+    slopes, terms, lower, upper = (np.concatenate(part, axis=1) for part in zip(*rows, strict=True))
+    errors = _TINY[problem.precision] * (1.0 + cotangents.shape[1]) / lines.steps
+    return Measured(slopes, errors + 0 * slopes, terms, lower, upper, carried)
+
+
+def _outputs_along(
+    problem: Problem, x: Array, lines: Lines, sides: bool
+) -> Iterator[tuple[Array, Array, bool]]:
+    """The slopes of every output above and below x, (lines, outputs), for some lines at a time."""
+    for some in lines.parts(_AT_ONCE):
+        if not sides and (found := batch(problem, x, some)):
+            yield found.values, found.values, found.carried
+            continue
+        for k, h in enumerate(some.steps):
+            u = some.direction(k, x.size)
+            above, carried = _slope(problem, x, u, h, sides)
+            below = _slope(problem, x, u, -h, sides)[0] if sides else above
+            yield above[None], below[None], carried
 
 
 def _slope(problem: Problem, x: Array, u: Array, h: float, leads: bool) -> tuple[Array, bool]:
@@ -175,9 +123,7 @@ def measured(
     """Slopes along all lines, here or spread over the workers of an executor."""
     along = complex_slopes if method == "complex" else central_slopes
     length = _AT_ONCE if executor is None else -(-len(lines) // (4 * (os.cpu_count() or 1))) or 1
-    parts = [
-        lines.only(np.arange(a, min(a + length, len(lines)))) for a in range(0, len(lines), length)
-    ]
+    parts = list(lines.parts(length))
     with _Progress(len(lines)) as progress:
         found = list(progress.through(_each(along, problem, cotangents, parts, executor)))
     slopes, errors, terms, lower, upper = (
