@@ -65,6 +65,7 @@ def _parser(typed: Sequence[str]) -> Parser:
         description="The reference for the RankMixer token mixer: check it, or have it explained.",
         epilog=f"{colors} Exit status: {statuses}; code that calls os._exit sets its own.",
     )
+    parser.set_defaults(json=False, quiet=False)
     parser.add_argument("-V", "--version", action="version", version=f"numixology {__version__}")
     commands = subcommands(parser, "command", "COMMAND")
     for name, about in COMMANDS.items():

@@ -9,8 +9,8 @@ from ..errors import ArgumentError
 from ..verify import conformance as kit
 from ..verify.conformance import adapters
 from ..verify.conformance.sizes import read_shape
-from .parsing import add_cases
-from .printing import bar, progress, say, show, write
+from .parsing import add_cases, add_form
+from .printing import bar, say, show, write
 
 _BACKENDS = "numpy64, numpy32, torch, my_backend.py, package.module:adapter, ... (numpy64)"
 
@@ -26,9 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     shape = "run every stage in these sizes too, such as B=64,T=16,D=768,H=16,F=3072; repeatable"
     add("--shape", action="append", dest="shapes", metavar="SIZES", help=shape)
     add("--repeat", type=int, default=1, metavar="N", help="calls of a case to find races")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON instead of text")
-    form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
+    add_form(parser)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report there too")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="print what can be checked")
@@ -43,7 +41,7 @@ def run(options: argparse.Namespace) -> int | None:
         invariant = f"{alone[0]} looks at no backend"
         raise ArgumentError(invariant, "one, or --stage or --html", "use it by itself")
     if options.list:
-        return show(kit.Listing(), as_json=options.json)
+        return show(kit.Listing(), options)
     if options.new:
         write(options.new, adapters.template(options.backend or ""), "x")
         say(f"{options.new} is an adapter to start from:\n  numixology conform {options.new}")
@@ -54,11 +52,10 @@ def run(options: argparse.Namespace) -> int | None:
 def _judge(options: argparse.Namespace) -> int:
     if options.html and (options.html.is_dir() or not options.html.parent.is_dir()):
         raise ArgumentError("--html names a file in a folder", str(options.html), "choose another")
-    backend, stages = options.backend or "numpy64", {*(options.stages or kit.STAGES)}
-    adapter = adapters.load(backend)
+    backend = options.backend or "numpy64"
     report = kit.conform(
-        adapter,
-        stages=[*stages],
+        adapters.load(backend),
+        stages=options.stages,
         seeds=options.seeds,
         quick=options.quick,
         shapes=[read_shape(text) for text in options.shapes or ()],
@@ -68,8 +65,4 @@ def _judge(options: argparse.Namespace) -> int:
     report = report.loading(backend)
     if options.html:
         write(options.html, kit.html_report(report))
-    if options.quiet:
-        progress("")
-        say(f"{report.backend}: {report.summary}")
-        return report.exit_code
-    return show(report, as_json=options.json)
+    return show(report, options)

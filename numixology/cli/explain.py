@@ -26,18 +26,17 @@ _LAYERS = {
     "model": nn.RankMixerModel,
 }
 
-#: Words that other books use, the figure that shows each, and the page that explains it.
+#: Words that other books use, by the figure that shows them and the page that explains them.
 _WORDS = {
-    "autograd": ("tape", "autograd"),
-    "automatic-differentiation": ("tape-backward", "autograd"),
-    "backpropagation": ("tape-backward", "autograd"),
-    "chain-rule": ("tape-backward", "autograd"),
-    "computational-graph": ("tape", "autograd"),
-    "cotangent": ("tape-backward", "autograd"),
-    "finite-differences": ("step-sizes", "gradcheck"),
-    "gradient-check": ("step-sizes", "gradcheck"),
-    "permutation-matrix": ("jacobian", "laws"),
-    "upstream-gradient": ("tape-backward", "autograd"),
+    word: where
+    for where, words in {
+        ("tape", "autograd"): "autograd computational-graph",
+        ("tape-backward", "autograd"): "automatic-differentiation backpropagation chain-rule "
+        "cotangent upstream-gradient",
+        ("step-sizes", "gradcheck"): "finite-differences gradient-check numerical-gradient",
+        ("jacobian", "laws"): "permutation-matrix",
+    }.items()
+    for word in words.split()
 }
 
 

@@ -43,4 +43,4 @@ def run(options: argparse.Namespace) -> int:
         f"{options.target} must run on inputs of these shapes", "choose others, one per input"
     ):
         report = gradcheck(fn, *inputs, vjp=vjp, **how)
-    return show(report, as_json=options.json)
+    return show(report, options)

@@ -14,8 +14,8 @@ from ..errors import EXIT_CODES, ArgumentError, NumixologyError, unknown
 from ..nn.rankmixer import Network
 from .printing import complain
 
-__all__ = ["SIZES", "Parser", "add_cases", "add_sizes", "fitting", "natural", "sizes_of"]
-__all__ += ["in_one_line", "named", "subcommands"]
+__all__ = ["SIZES", "Parser", "add_cases", "add_form", "add_sizes", "fitting", "in_one_line"]
+__all__ += ["named", "natural", "sizes_of", "subcommands"]
 
 #: Every size by its keyword in the library: the option, what it takes, and what it means.
 SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
@@ -93,6 +93,14 @@ def add_cases(parser: argparse.ArgumentParser) -> None:
     add, stages = parser.add_argument, "such as silu; repeat for more (all)"
     add("--stage", action="append", dest="stages", metavar="NAME", help=stages)
     add("--seeds", type=int, default=3, metavar="N", help="cases of a kind (3)")
+
+
+def add_form(parser: argparse.ArgumentParser) -> Any:
+    """The options for the form of a report, of which one may be typed."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of text")
+    form.add_argument("--quiet", action="store_true", help="print the verdict only, in a line")
+    return form
 
 
 def sizes_of(options: argparse.Namespace) -> dict[str, Any]:

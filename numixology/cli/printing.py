@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from argparse import Namespace
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
@@ -22,14 +23,14 @@ _COLORS = {
 }
 
 
-def show(report: Any, *, as_json: bool) -> int:
-    """Print a report, its ``str`` or its ``as_dict()`` as JSON, and return its ``exit_code``."""
+def show(report: Any, options: Namespace, text: str = "") -> int:
+    """Print a report in the form that was asked for, and return its ``exit_code``."""
     progress("")
-    if as_json:
+    if options.json:
         plain = {"numixology": __version__} | report.as_dict()
         emit(json.dumps(plain, indent=2, allow_nan=False))
     else:
-        say(str(report))
+        say(report.summary if options.quiet else text or str(report))
     return int(report.exit_code)
 
 

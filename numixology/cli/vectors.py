@@ -48,4 +48,4 @@ def _write(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     report = compare_vectors(options.directory, options.results, profile=options.profile)
-    return show(report, as_json=options.json)
+    return show(report, options)

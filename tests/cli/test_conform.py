@@ -53,9 +53,7 @@ def test_a_backend_that_conforms(run, backend) -> None:
 def test_without_a_backend_it_is_numpy(run) -> None:
     status, out, _ = run("conform --stage token_mix --stage silu --seeds 1 --quick --quiet")
     assert status == 0
-    assert re.fullmatch(
-        r"numixology, NumPy \S+: PASS: 2 of 19 stages covered, \d+ tensors compared\n", out
-    )
+    assert re.fullmatch(r"PASS: 2 of 19 stages covered, \d+ tensors compared\n", out)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -
 def test_a_report_as_a_page(run, backend, tmp_path) -> None:
     status, out, _ = run(f"conform {backend()} --seeds 1 --quick --html report.html --quiet")
     assert status == 0
-    assert out.startswith("mine: PASS: ")
+    assert out.startswith("PASS: ")
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert "<h1>Conformance of mine</h1>" in page
