@@ -1,11 +1,10 @@
 """A conformance report as one HTML file, which needs nothing else to be read.
 
-There are no scripts and no links. The page has what the text has, and a heat map, of which every
-cell says its number, so that color adds to it and nothing hangs on it. What a backend says of
+There are no scripts and no links. The page has the text of the report and a heat map, of which
+every cell says its number, so that color adds to it and nothing hangs on it. What a backend says of
 itself is escaped. What is the same on every page stands in ``report.html``.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -13,7 +12,7 @@ from string import Template
 
 from ...version import __version__
 from .cases import KERNEL_KINDS, KINDS
-from .verdicts import HEADINGS, ConformanceReport, StageReport, failure_of, notes_of, rows_of
+from .verdicts import ConformanceReport, StageReport
 
 __all__ = ["html_report"]
 
@@ -33,40 +32,22 @@ def html_report(report: ConformanceReport) -> str:
         >>> page.startswith("<!DOCTYPE html>"), "<script" in page
         (True, False)
     """
-    compared = {one.kind for stage in report.stages for one in stage.comparisons}
+    compared = sorted({one.kind for stage in report.stages for one in stage.comparisons})
     meanings = KINDS | KERNEL_KINDS
+    meanings |= {kind: "as inside that network" for kind in compared if kind not in meanings}
     kinds = [kind for kind in meanings if kind in compared]
-    frame = Template(files(__package__).joinpath("report.html").read_text("utf-8"))
-    return frame.substitute(
+    rows = [
+        _tag("th", one.stage + (" ✗ promise" if one.broken else ""), scope="row")
+        + "".join(_cell(one, kind) for kind in kinds)
+        for one in report.stages
+    ]
+    return Template(files(__package__).joinpath("report.html").read_text("utf-8")).substitute(
         backend=escape(report.backend),
         verdict=report.verdict,
-        summary=escape(report.summary),
-        dtype=report.dtype,
-        accumulation=report.accumulation,
-        profile=", ".join(report.profile) or "no profile",
-        version=__version__,
-        today=datetime.now(UTC).date().isoformat(),
-        failures="\n".join(_failure(one) for one in report.stages if one.outcome == "fail"),
+        checked=f"numixology {__version__}, {datetime.now(UTC).date().isoformat()}",
         kinds="".join(_tag("th", kind, scope="col", title=meanings[kind]) for kind in kinds),
-        heat="\n".join(_heat(stage, kinds) for stage in report.stages),
-        headings=_tags("th", HEADINGS),
-        stages="\n".join(f"<tr>{_tags('td', row)}</tr>" for row in rows_of(report)),
-        notes=_tags("li", notes_of(report)),
-    )
-
-
-def _failure(stage: StageReport) -> str:
-    """What is wrong, where, which known bug does so, and lines to try."""
-    said, code = failure_of(stage)
-    lines = f"<pre>{_tag('code', code)}</pre>" if code else ""
-    title = _tag("h2", f"{stage.stage} fails")
-    return f'<section>{title}<ul class="broken">{_tags("li", said)}</ul>{lines}</section>'
-
-
-def _heat(stage: StageReport, kinds: Iterable[str]) -> str:
-    name = stage.stage + (" ✗ promise" if stage.broken else "")
-    return (
-        f"<tr>{_tag('th', name, scope='row')}{''.join(_cell(stage, kind) for kind in kinds)}</tr>"
+        heat="\n".join(f"<tr>{row}</tr>" for row in rows),
+        text=escape(str(report)),
     )
 
 
@@ -91,7 +72,3 @@ def _tag(name: str, text: str, **attributes: str) -> str:
     """An element. A name that Python keeps for itself ends in ``_``; others have it for a dash."""
     given = (f' {k.rstrip("_").replace("_", "-")}="{escape(v)}"' for k, v in attributes.items())
     return f"<{name}{''.join(given)}>{escape(text)}</{name}>"
-
-
-def _tags(name: str, texts: Iterable[str]) -> str:
-    return "".join(_tag(name, text) for text in texts)

@@ -118,8 +118,7 @@ def test_the_page_stands_alone(page) -> None:
 def test_what_a_backend_says_is_text(page) -> None:
     assert page.text["h1"] == f"Conformance of mine {NASTY}"
     assert page.text["title"] == f"mine {NASTY}: fail"
-    assert NASTY in page.text["li"]
-    assert f"print({NASTY!r})" in page.text["code"]
+    assert f"print({NASTY!r})" in page.text["pre"]
 
 
 def test_the_heat_map_says_every_number(page) -> None:
@@ -169,28 +168,9 @@ def test_no_cell_is_color_alone(page) -> None:
     assert keys == {f"key {name}" for name in ("r0", "r1", "r2", "r3", "known", "fail")}
 
 
-def test_the_table_of_stages_is_that_of_the_text(page) -> None:
-    head, *rows = page.words("Stages")
-    assert head == ["stage", "outcome", "cases", "ratio", "detects", "nearest its bound"]
-    assert [row[0] for row in rows] == ["token_mix", "gelu", "silu"]
-    assert rows[1] == ["gelu", "fail (1)", "1", "inf", "1e-07", "output (offset)"]
-    assert rows[2] == ["silu", "inconclusive", "1", "0.25", "", "output (plain)"]
-
-
-def test_the_rest_of_what_a_report_says(page) -> None:
-    items = page.text["li"]
-    for text in (
-        "output[0, 1] of gelu/plain/0 is nan, and truly 1.25",
-        "it raised ValueError: no",
-        "gelu: two calls differ",
-        "silu: a zero output would have passed too",
-        f"Not covered: {', '.join(REPORT.not_covered)}",
-    ):
-        assert text in items
-    assert REPORT.summary in page.text["p"]
-    assert "declarestails" in page.text["dl"]
-    assert f"numixology {nx.__version__}, 20" in page.text["dl"]
-    assert page.text["h2"].startswith("gelu failssoftmax fails")
+def test_the_text_of_the_report_is_there(page) -> None:
+    assert page.text["pre"] == str(REPORT)
+    assert f"fail, checked by numixology {nx.__version__}, 20" in page.text["p"]
     titles = {attributes.get("title") for attributes in page.of("th")}
     assert {KINDS["offset"], KINDS["saturated"]} <= titles
 
@@ -204,7 +184,6 @@ def test_a_backend_that_passes() -> None:
     assert {"class": "verdict pass"} in page.of("p")
     assert [row[0] for row in page.words("Error by bound")] == ["stage", *few]
     assert page.words("Error by bound")[0] == ["stage", *KINDS]
-    assert "fails" not in page.text["h2"]
     assert not re.search(r"\bnan\b|\binf\b", "".join(page.text["td"]))
 
 
