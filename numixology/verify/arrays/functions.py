@@ -1,0 +1,212 @@
+"""How NumPy's functions of arrays carry a step.
+
+Most need no rule: they move entries, or are analytic, so that complex arithmetic is right; or they
+are linear in each array, so that the product rule is; or NumPy writes them in terms of others that
+carry steps. Sorting is right on complex numbers too, since of equal values NumPy puts the smaller
+step first.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .steps import ALONG, FUNCTIONS, joined, not_carried, plain, step_of, tied, value_of, written
+from .ufuncs import multilinear
+
+__all__: list[str] = []
+
+
+def _native(function: Any) -> Callable[..., Any]:
+    """By complex arithmetic."""
+    return lambda *args, **options: function(*plain(args), **plain(options))
+
+
+def _linear(function: Any) -> Callable[..., Any]:
+    """By the product rule, also of arrays that are given by keyword."""
+
+    def rule(*args: Any, out: Any = None, **options: Any) -> Any:
+        def run(*given: Any) -> Any:
+            named = dict(zip(options, given[len(args) :], strict=True))
+            return function(*given[: len(args)], **named)
+
+        return written(out, multilinear(run, [*args, *options.values()]))
+
+    return rule
+
+
+def _conditional(function: Any) -> Callable[..., Any]:
+    """Of a condition, which is 0 or not."""
+    return lambda condition, *args, **options: function(
+        np.not_equal(condition, 0), *plain(args), **plain(options)
+    )
+
+
+def _ordered(function: Any) -> Callable[..., Any]:
+    """By the order of complex numbers."""
+
+    def rule(x: Any, *args: Any, **options: Any) -> Any:
+        z = np.sort(plain(x), None)
+        tied((np.diff(z.real) == 0) & (np.diff(z.imag) != 0))
+        return function(plain(x), *args, **options)
+
+    return rule
+
+
+def _place(function: Any) -> Callable[..., Any]:
+    """Where something stands in that order, or in that of the values."""
+    by_step = _ordered(function)
+
+    def rule(x: Any, *args: Any, **options: Any) -> Any:
+        places = by_step(x, *args, **options)
+        return places if ALONG.get() else function(value_of(x), *args, **options)
+
+    return rule
+
+
+def _question(function: Any) -> Callable[..., Any]:
+    """About the values."""
+    return lambda *args, **options: function(*value_of(args), **value_of(options))
+
+
+def _by_numpy(function: Any) -> Callable[..., Any]:
+    """As NumPy writes it in terms of others."""
+    return lambda *args, **options: np.ndarray.__array_function__(
+        np.empty(0), function, (), args, options
+    )
+
+
+def _carry(rule: Callable[..., Any], home: Any, names: str) -> None:
+    found = [getattr(home, name) for name in names.split() if hasattr(home, name)]
+    FUNCTIONS.update({function: rule(function) for function in found})
+
+
+_carry(
+    _native,
+    np,
+    "append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to "
+    "choose column_stack concat concatenate copy copyto delete diag diagflat diagonal diff dsplit "
+    "dstack expand_dims fill_diagonal flip fliplr flipud gradient hsplit hstack insert "
+    "iscomplexobj isrealobj linspace matrix_transpose may_share_memory meshgrid moveaxis pad "
+    "permute_dims polyval put put_along_axis ravel repeat reshape resize result_type roll rollaxis "
+    "rot90 select shares_memory split squeeze stack swapaxes take take_along_axis tile trace "
+    "transpose trapezoid tril triu unstack vander vsplit vstack",
+)
+_carry(_native, np.linalg, "det diagonal inv matrix_power matrix_transpose multi_dot solve trace")
+_carry(_linear, np, "bincount convolve correlate cross dot einsum inner kron outer tensordot vdot")
+_carry(_linear, np.linalg, "cross matmul outer tensordot vecdot")
+_carry(_conditional, np, "argwhere compress count_nonzero extract flatnonzero nonzero where")
+_carry(_ordered, np, "median sort")
+_carry(_place, np, "argmax argmin argpartition argsort")
+_carry(_question, np, "allclose array_equal array_equiv isclose ndim shape size")
+_carry(_question, np.linalg, "matrix_rank")
+_carry(
+    _by_numpy,
+    np,
+    "all amax amin any apply_along_axis apply_over_axes average clip cumprod cumsum "
+    "cumulative_prod cumulative_sum fix imag isneginf isposinf max mean min nancumprod nancumsum "
+    "nanmax nanmean nanmin nanprod nansum prod real sinc sum",
+)
+
+
+# What needs a rule --------------------------------------------------------------------------
+
+
+def _like(function: Any) -> Callable[..., Any]:
+    def rule(x: Any, *fill: Any, **options: Any) -> Any:
+        return joined(function(value_of(x), *value_of(fill), **options), *map(step_of, fill or [0]))
+
+    return rule
+
+
+def _round(a: Any, decimals: int = 0) -> Any:
+    return np.rint(a * 10.0**decimals) / 10.0**decimals
+
+
+def _nan_to_num(x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    finite = np.nan_to_num(value_of(x), nan=nan, posinf=posinf, neginf=neginf)
+    return np.where(np.isfinite(x), x, finite)
+
+
+def _searchsorted(a: Any, v: Any, side: str = "left") -> Any:
+    before = np.less if side == "left" else np.less_equal
+    return np.sum(before(a, np.expand_dims(v, -1)), -1)
+
+
+def _partition(x: Any, kth: Any, axis: Any = -1) -> Any:
+    """What was sorted, in the places that NumPy gives it."""
+    ordered = np.sort(x, axis)
+    places = np.argsort(np.partition(value_of(x), kth, axis), axis, "stable")
+    np.put_along_axis(found := np.empty_like(ordered), places, ordered, axis)
+    return found
+
+
+def _quantile(x: Any, q: Any, axis: Any = None) -> Any:
+    """Linear between the two nearest ranks; q's axes stand first."""
+    axes = range(np.ndim(x)) if axis is None else np.atleast_1d(axis)
+    rows = np.moveaxis(x, axes, range(-len(axes), 0))
+    rows = np.sort(rows.reshape(*rows.shape[: rows.ndim - len(axes)], -1))
+    ranks = np.arange(rows.shape[-1])
+    away = np.abs(np.expand_dims(np.multiply(q, ranks[-1]), -1) - ranks)
+    return np.tensordot(np.maximum(1 - away, 0), rows, (-1, -1))
+
+
+def _centered(a: Any, axis: Any, ddof: Any) -> tuple[Any, Any]:
+    """The deviations from the mean, and how many degrees of freedom they have."""
+    mean = np.mean(a, axis, keepdims=True)
+    return a - mean, np.size(a) / max(np.size(mean), 1) - ddof
+
+
+def _var(a: Any, axis: Any = None, *, ddof: Any = 0, keepdims: bool = False) -> Any:
+    centered, freedom = _centered(a, axis, ddof)
+    return np.sum(np.square(centered), axis, keepdims=keepdims) / freedom
+
+
+def _std(a: Any, axis: Any = None, *, ddof: Any = 0, keepdims: bool = False) -> Any:
+    centered, freedom = _centered(a, axis, ddof)
+    return _vector_norm(centered, axis=axis, keepdims=keepdims) / np.sqrt(freedom)
+
+
+def _vector_norm(x: Any, *, axis: Any = None, ord: Any = 2, keepdims: bool = False) -> Any:
+    """Where it is 0, it moves by the norm of the step."""
+    if ord != 2:
+        along: dict[Any, Any] = {1: np.sum, np.inf: np.max, -np.inf: np.min}
+        if ord not in along:
+            raise not_carried(f"a norm of order {ord}")
+        return along[ord](np.abs(x), axis, keepdims=keepdims)
+    value, step = value_of(x), step_of(x)
+    y, steps = (np.sqrt(np.sum(one * one, axis, keepdims=keepdims)) for one in (value, step))
+    tied((y == 0) & (steps != 0))
+    moves = np.sum(value * step, axis, keepdims=keepdims) / np.where(y == 0, 1, y)
+    return joined(y, np.where(y == 0, steps, moves))
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    matrix = np.ndim(x) > 1 if axis is None else np.size(axis) > 1
+    if ord in (None, "fro"):
+        ord = 2
+    elif matrix:
+        raise not_carried(f"a norm of matrices of order {ord}")
+    return _vector_norm(x, ord=ord, axis=axis, keepdims=keepdims)
+
+
+FUNCTIONS.update(
+    {like: _like(like) for like in (np.empty_like, np.full_like, np.ones_like, np.zeros_like)}
+)
+FUNCTIONS.update(
+    {
+        np.around: _round,
+        np.nan_to_num: _nan_to_num,
+        np.partition: _partition,
+        np.percentile: lambda x, q, axis=None: _quantile(x, np.divide(q, 100), axis),
+        np.piecewise: lambda x, where, *to: _by_numpy(np.piecewise)(x, np.not_equal(where, 0), *to),
+        np.ptp: lambda x, axis=None: np.max(x, axis) - np.min(x, axis),
+        np.quantile: _quantile,
+        np.round: _round,
+        np.searchsorted: _searchsorted,
+        np.std: _std,
+        np.var: _var,
+        np.linalg.norm: _norm,
+        np.linalg.vector_norm: _vector_norm,
+    }
+)
