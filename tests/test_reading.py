@@ -62,8 +62,8 @@ def shown() -> list[tuple[str, str]]:
 def left_out() -> dict[str, str]:
     """The modules that are named instead of shown, and why."""
     text = START.read_text("utf-8").partition("What is left out\n")[2]
-    entries = re.findall(r"^- ``([\w.]+)``: (\S[^\n]*)", text, flags=re.MULTILINE)
-    return dict(entries)
+    entries = re.findall(r"^- ((?:``[\w.]+``,?\s*)+): (\S[^\n]*)", text, flags=re.MULTILINE)
+    return {name: why for names, why in entries for name in re.findall(r"``([\w.]+)``", names)}
 
 
 def forgotten(known: set[str]) -> set[str]:
