@@ -48,11 +48,15 @@ def _eigh(a: Any, UPLO: Any = "L") -> Any:
     return type(y)(joined(w, np.diagonal(inner, axis1=-2, axis2=-1)), joined(q, q @ turn))
 
 
+def _eigvalsh(a: Any, UPLO: Any = "L") -> Any:
+    return _eigh(a, UPLO)[0]
+
+
 FUNCTIONS.update(
     {
         np.linalg.cholesky: _cholesky,
         np.linalg.eigh: _eigh,
-        np.linalg.eigvalsh: lambda a, UPLO="L": _eigh(a, UPLO)[0],
+        np.linalg.eigvalsh: _eigvalsh,
         np.linalg.slogdet: _slogdet,
     }
 )
