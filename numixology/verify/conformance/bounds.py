@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
-from .cases import KERNEL_KINDS, Case, Truth, every_case, truth_of
+from .cases import KERNEL_KINDS, Case, Truth, cases_of, truth_of
 from .formats import format_of
 from .scales import GUARD, Scales, scales_of
 from .stages import NETWORKS, STAGES
@@ -193,7 +193,7 @@ def prepared(
     dtype: str, accumulation: str, stages: Sequence[str] = tuple(STAGES), seeds: int = 3
 ) -> list[Prepared]:
     """Every case of the quick set with its truth, scales and bounds."""
-    every = (every_case(stage, dtype, seeds) for stage in stages)
+    every = (cases_of(stage, dtype, seeds) for stage in stages)
     return [one for cases in every for one in in_groups(cases, accumulation)]
 
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ...errors import ArgumentError
 from .adapter import Declaration
 from .bounds import Judged, Prepared, in_groups, judged
 from .calling import Answer, answered
-from .cases import Case, every_case
+from .cases import Case, cases_of
 from .contracts import Contracts, contracts_of
 from .diagnosis import Lineup, diagnose
 from .formats import format_of
@@ -20,32 +21,14 @@ from .sizes import LETTERS, Sizes, sizes_in
 from .stages import STAGES, parts_of, stage_of
 from .verdicts import Comparison, ConformanceReport, Diagnosis, Outcome, StageReport
 
-__all__ = ["Found", "Plan", "cases_for", "compared", "comparisons_of", "conform", "examined"]
+__all__ = ["Found", "compared", "comparisons_of", "conform", "examined"]
 
 #: Called with a stage and the share of the run that is done.
 Progress = Callable[[str, float], None]
 #: Cases of so few numbers, and those that fail, are kept for the contracts and the diagnosis.
 _SMALL = 4096
-
-
 #: The share of a stage's time after which all cases are asked; promises and a diagnosis follow.
 _ASKED = 0.7
-
-
-class Plan(NamedTuple):
-    """Which cases a backend is asked, and how often.
-
-    Attributes:
-        seeds: how many cases of every kind the quick set has.
-        quick: leave out the kernel set.
-        shapes: sizes of the author's own.
-        repeat: how often the calls are repeated that look for races.
-    """
-
-    seeds: int = 3
-    quick: bool = False
-    shapes: Sequence[Mapping[str, int]] = ()
-    repeat: int = 1
 
 
 def conform(
@@ -87,7 +70,9 @@ def conform(
     about = Declaration(adapter)
     wanted = {stage_of(name).name for name in stages or STAGES}
     names = [name for name in STAGES if name in wanted]
-    plan = Plan(seeds, quick, (*shapes, *about.shapes), repeat)
+    if seeds < 1:
+        raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
+    asked = partial(cases_of, seeds=seeds, quick=quick, shapes=(*shapes, *about.shapes))
     report, share = progress or (lambda stage, share: None), 1 / max(1, len(names))
     reports: list[StageReport] = []
     for i, name in enumerate(names):
@@ -95,7 +80,7 @@ def conform(
         def tick(done: float, i: int = i, name: str = name) -> None:
             report(name, (i + done) * share)
 
-        reports.append(_stage(adapter, name, plan, tick, reports))
+        reports.append(_stage(adapter, name, asked, repeat, tick, reports))
         tick(1.0)
     return ConformanceReport(about.name, about.dtype, about.accumulation, about.profile, reports)
 
@@ -103,28 +88,25 @@ def conform(
 def _stage(
     adapter: Any,
     name: str,
-    plan: Plan,
+    asked: Callable[..., Iterator[Case]],
+    repeat: int,
     tick: Callable[[float], None],
     earlier: Sequence[StageReport],
 ) -> StageReport:
     about = Declaration(adapter)
     if name not in about.stages:
         return StageReport(name, "not covered")
-    cases = [*cases_for(about, name, plan)]
-
-    def judged() -> Iterator[Prepared]:
-        once = about.rounds == "once"
-        for i, one in enumerate(in_groups(cases, about.accumulation, once), 1):
-            yield one
-            tick(_ASKED * i / len(cases))
-
-    found = _found(adapter, judged())
+    cases = [*asked(name, about.dtype, requires=about.requires, options=about.options)]
+    found, once = Found(about), about.rounds == "once"
+    for i, one in enumerate(in_groups(cases, about.accumulation, once), 1):
+        found.add(one, answered(adapter, one.case, about.has_vjp))
+        tick(_ASKED * i / len(cases))
     if "H" not in about.requires and found.refuses_other_heads():
-        report = _stage(_AsManyHeads(adapter), name, plan, tick, earlier)
+        report = _stage(_AsManyHeads(adapter), name, asked, repeat, tick, earlier)
         if report.comparisons:
             refused = f"T other than H is not covered: {found.faults[0][1]}"
             return report._replace(refused=(refused, *report.refused))
-    report = found.report(adapter, None, plan.repeat, earlier)
+    report = found.report(adapter, None, repeat, earlier)
     if about.requires:
         rules = ", ".join(f"{letter}: {rule}" for letter, rule in about.requires.items())
         report = report._replace(refused=(f"only sizes with {rules} are covered", *report.refused))
@@ -143,13 +125,6 @@ class _AsManyHeads:
         return getattr(self._adapter, name)
 
 
-def cases_for(about: Declaration, stage: str, plan: Plan) -> Iterator[Case]:
-    """What a backend is asked at a stage, in the sizes and forms that it declares."""
-    if plan.seeds < 1:
-        raise ArgumentError("seeds is a positive integer", str(plan.seeds), "choose 1 or more")
-    return every_case(stage, about.dtype, *plan[:3], about.requires, about.options)
-
-
 def examined(
     adapter: Any, cases: Iterable[Prepared], lineup: Lineup | None = None, repeat: int = 1
 ) -> StageReport:
@@ -161,15 +136,10 @@ def examined(
         lineup: what known bugs make of these cases, if several backends are examined on them.
         repeat: how often one case is called to look for races.
     """
-    return _found(adapter, cases).report(adapter, lineup, repeat)
-
-
-def _found(adapter: Any, cases: Iterable[Prepared]) -> "Found":
-    about = Declaration(adapter)
-    found = Found(about)
+    found = Found(about := Declaration(adapter))
     for one in cases:
         found.add(one, answered(adapter, one.case, about.has_vjp))
-    return found
+    return found.report(adapter, lineup, repeat)
 
 
 class Found:

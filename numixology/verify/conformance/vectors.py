@@ -24,7 +24,7 @@ from ...errors import ArgumentError, VectorError, unknown
 from ...version import __version__
 from .adapter import Declaration
 from .bounds import Prepared, in_groups
-from .cases import Case, Truth, every_case
+from .cases import Case, Truth, cases_of
 from .formats import FORMATS, format_of
 from .packing import (
     CONTAINERS,
@@ -172,7 +172,7 @@ def write_vectors(
     if seeds < 0 or not (seeds or kernel or shapes):
         raise ArgumentError("there is at least one case of a kind", f"{seeds}", "try seeds=3")
     chosen = {stage_of(name).name for name in (STAGES if stages is None else stages)}
-    asked = partial(every_case, dtype=dtype, seeds=seeds, quick=not kernel, shapes=shapes)
+    asked = partial(cases_of, dtype=dtype, seeds=seeds, quick=not kernel, shapes=shapes)
     content = _head(format, dtype) | {"accumulation": wide, "seeds": seeds, "cases": []}
     folder, files = Path(directory), {}
     try:

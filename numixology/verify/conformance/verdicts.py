@@ -240,7 +240,7 @@ class ConformanceReport(NamedTuple):
         >>> bool(report), report.verdict, report.exit_code, report.first_failure
         (True, 'pass', 0, None)
         >>> print(report.summary)
-        PASS: 1 of ... stages covered, 22 tensors compared
+        PASS: 1 of ... stages covered, 16 tensors compared
     """
 
     backend: str

@@ -11,14 +11,12 @@ from numixology.verify.conformance import (
     PROFILES,
     STAGES,
     Textbook,
-    cases_of,
     conform,
     make_case,
 )
 from numixology.verify.conformance.bounds import (
     EXACT,
     GUARD,
-    every_case,
     measured,
     prepare,
     prepared,
@@ -85,23 +83,11 @@ def test_four_times_the_bound_fails_at_one_place(stage) -> None:
 def test_cases_of_one_kind_share_their_bounds() -> None:
     found = prepared("float32", "float32", ["linear"], seeds=2)
     kinds = {one.case.kind for one in found}
-    assert kinds == {*KINDS, "in block", "in model"}
+    assert kinds == {*KINDS}
     for kind in kinds:
         same = [one.bounds for one in found if one.case.kind == kind]
         assert len(same) >= 2
         assert all(bounds == same[0] for bounds in same)
-
-
-def test_cases_on_their_own_and_inside() -> None:
-    names = [case.name for case in every_case("gelu", "float32", 2)]
-    alone = 2 * len(KINDS)
-    assert names[:alone] == [case.name for case in cases_of("gelu", "float32", range(2))]
-    inner = names[alone:]
-    assert len(set(names)) == len(names)
-    assert {name.split("/")[1] for name in inner} == {"in block", "in model"}
-    for stage in ("block", "model"):
-        assert all("/in " not in case.name for case in every_case(stage, "float32", 1))
-    assert not any("/in " in case.name for case in every_case("softmax", "float32", 1))
 
 
 @pytest.mark.parametrize("seeds", [0, -1])

@@ -160,7 +160,7 @@ def test_ids_repeat_and_the_last_word_occurs() -> None:
 
 
 def test_every_kind_and_seed_in_turn() -> None:
-    found = [case.name for case in cases_of("gelu", "float32", range(2))]
+    found = [case.name for case in cases_of("gelu", "float32", 2)]
     assert found == [f"gelu/{kind}/{seed}" for kind in KINDS for seed in range(2)]
 
 

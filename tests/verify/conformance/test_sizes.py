@@ -8,7 +8,7 @@ from support import refused
 
 from numixology.errors import ArgumentError
 from numixology.verify.conformance import STAGES
-from numixology.verify.conformance.cases import every_case
+from numixology.verify.conformance.cases import cases_of
 from numixology.verify.conformance.sizes import (
     EDGES,
     LETTERS,
@@ -26,7 +26,7 @@ MIXES = ("token_mix", "token_revert", "mixer", "block", "model")
 @pytest.mark.parametrize("stage", [one for one in STAGES if one != "mixer_large"])
 def test_each_edge_of_each_axis_is_crossed_from_both_sides(stage) -> None:
     """Below, at and above, forward and backward: every case has a cotangent."""
-    found = [case.sizes for case in every_case(stage, "float32", 1, quick=False)]
+    found = [case.sizes for case in cases_of(stage, "float32", 1, quick=False)]
     letters = letters_of(stage)
     axes = [axis for axis in EDGES if axis in letters] + ["rows"]
     if stage not in MIXES:
@@ -54,7 +54,7 @@ def test_some_have_as_many_heads_as_tokens_and_some_have_not(stage) -> None:
 
 def test_sizes_in_cases_are_those_of_the_arrays() -> None:
     sizes = {"B": 2, "T": 3, "D": 8, "H": 4, "F": 5, "V": 300, "L": 3}
-    (*_, case) = every_case("model", "float32", 1, shapes=[sizes])
+    (*_, case) = cases_of("model", "float32", 1, shapes=[sizes])
     assert case.name == "model/shape/B=2,T=3,D=8,H=4,F=5,V=300,L=3"
     assert case.inputs["ids"].shape == (2, 3)
     assert case.inputs["token_embedding.weight"].shape == (300, 8)
@@ -69,7 +69,7 @@ def test_sizes_in_cases_are_those_of_the_arrays() -> None:
 )
 def test_every_case_is_within_what_a_backend_requires(stage, requires) -> None:
     largest = 0
-    for case in every_case(
+    for case in cases_of(
         stage, "float32", 1, quick=stage in ("model", "mixer_large"), requires=requires
     ):
         if "/in " in case.name:
@@ -150,7 +150,7 @@ def test_a_gated_block_has_the_gated_network() -> None:
 
 
 def test_what_would_have_too_large_weights_is_left_out() -> None:
-    cases = [one for one in every_case("mixer_large", "float32", 1, quick=False) if one.sizes]
+    cases = [one for one in cases_of("mixer_large", "float32", 1, quick=False) if one.sizes]
     for letter in "TH":
         assert {15, 16, 17, 31, 32, 33} <= {one.sizes[letter] for one in cases}
     assert max(x.size for one in cases for x in one.inputs.values() if np.ndim(x)) <= 1 << 18
