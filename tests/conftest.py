@@ -10,7 +10,7 @@ import pytest
 with suppress(ModuleNotFoundError):
     from hypothesis import settings
 
-    for profile, examples in (("default", 100), ("ci", 100), ("few", 20)):
+    for profile, examples in (("default", 50), ("ci", 50), ("few", 10)):
         settings.register_profile(
             profile, derandomize=True, deadline=None, print_blob=False, max_examples=examples
         )

@@ -39,7 +39,8 @@ def declaring(adapter, profile):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_torch_passes_as_declared(dtype) -> None:
-    report = conform(load(f"torch:dtype={dtype}"), stages=SINGLE)
+    # the cases at the sizes where kernels break in one format
+    report = conform(load(f"torch:dtype={dtype}"), stages=SINGLE, seeds=1, quick=dtype != "float32")
     assert report.verdict == "pass", str(report)
     assert {one.outcome for one in report.stages} == {"pass", "known"}
     said = {text for one in report.stages for text in (*one.broken, *one.refused, *one.remarks)}

@@ -294,7 +294,7 @@ UNARY = [
 ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_tape_gives_torch_s_grads(data):
     """Random tapes with reused values, constants, detached values and stretches of no_grad."""

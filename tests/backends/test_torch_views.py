@@ -153,7 +153,7 @@ def shares_memory(a, b):
     return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
-@settings(max_examples=600, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_sequence_of_steps_does_what_it_does_in_torch(data):
     shape = tuple(data.draw(st.lists(st.sampled_from([2, 3, 4, 1, 6, 0]), max_size=4)))
@@ -180,7 +180,7 @@ def test_any_sequence_of_steps_does_what_it_does_in_torch(data):
         np.testing.assert_allclose(np.asarray(gradient), wanted.numpy(), rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_view_is_refused_exactly_where_torch_refuses_it(data):
     """Every shape of the same number of values, after a permutation, a slice and an expansion."""
@@ -210,7 +210,7 @@ def test_a_view_is_refused_exactly_where_torch_refuses_it(data):
             same(copied, copied_torch)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.data())
 def test_negative_steps_which_torch_refuses_are_numpy_s(data):
     shape = tuple(data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=3)))

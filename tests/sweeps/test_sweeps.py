@@ -1,4 +1,4 @@
-"""A seeded twentieth of both sweeps, and that each sees what it looks for."""
+"""A seeded part of both sweeps, and that each sees what it looks for."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sweeps.false_alarms import Made, Row, alarms, run, share_passed, summary
 
 from numixology.verify.suite import CASES, _module_cases
 
-RUNS, CHUNK = 500, 25
+RUNS, CHUNK = 250, 25
 SUITE = [*CASES, *_module_cases()]
 
 # False alarms -----------------------------------------------------------------------------
@@ -29,7 +29,7 @@ def test_every_choice_is_drawn() -> None:
     rows = false_alarms.ROWS
     said = " ".join(
         false_alarms.described(*false_alarms.drawn(0, number, rows[number % len(rows)]))
-        for number in range(RUNS)
+        for number in range(2 * RUNS)
     )
     kinds = (*false_alarms.KINDS, *false_alarms.LAYOUTS, "float32", "float64", "order 2")
     for choice in (*kinds, "fast", "full", "auto", "complex", "central", "()", "(1,"):
@@ -98,9 +98,9 @@ def test_a_sweep_of_inconclusive_runs_is_noticed() -> None:
 @pytest.mark.parametrize("case", SUITE, ids=lambda case: case.name)
 @pytest.mark.parametrize("order", [1, 2])
 def test_an_error_of_1e_12_is_caught(case, order) -> None:
+    """Without one they pass: ``verify/test_suite.py`` runs them all."""
     places = list(planted_errors.spread(case, order, seed=0, most=1))
     which, entry = places[len(case.name) % len(places)]
-    assert planted_errors.ours(case, order, 0, None)
     assert not planted_errors.ours(case, order, 0, (which, 1e-12, entry))
 
 

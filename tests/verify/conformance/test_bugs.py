@@ -1,14 +1,12 @@
-"""The dictionary of bugs: each is what it says, and no two are the same."""
+"""The dictionary of bugs: each is what it says; ``sweeps/test_mutants.py`` asks for their names."""
 
 import re
-from itertools import combinations
 
 import numpy as np
 import pytest
 from sweeps.mutants import cases_for
 
 from numixology.verify.conformance import BUGS, FORMATS, STAGES, Textbook, conform, make_case
-from numixology.verify.conformance.bounds import measured
 from numixology.verify.conformance.bugs import FAMILIES, bugs_of
 from numixology.verify.conformance.cases import in_float64
 from numixology.verify.conformance.diagnosis import Lineup
@@ -43,14 +41,15 @@ def test_a_name_is_given_once() -> None:
     assert len(BUGS) == sum(len(family.BUGS) for family in FAMILIES)
 
 
-def test_a_textbook_without_a_bug_passes() -> None:
-    assert conform(Textbook("float64"), seeds=1, quick=True).verdict == "pass"
-
-
 @pytest.mark.parametrize(
-    "name", ["tanh-for-erf", "unbiased-variance", "mixer-identity", "weight-gradient-transposed"]
+    ("name", "dtype"),
+    [
+        ("tanh-for-erf", "float64"),
+        ("unbiased-variance", "float32"),
+        ("mixer-identity", "bfloat16"),
+        ("weight-gradient-transposed", "float16"),
+    ],
 )
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_a_bug_alone_is_caught(name, dtype) -> None:
     bug = BUGS[name]
     report = conform(bug.make(dtype), stages=list(bug.stages), seeds=1, quick=True)
@@ -99,32 +98,6 @@ def test_every_bug_is_caught_in_float32(stage) -> None:
             ), bug.name
         else:
             assert shows(lineup, bug) or lineup.breaches(bug), bug.name
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_pair_of_bugs_is_told_apart_by_some_case(stage) -> None:
-    cases = cases_for(stage, "float64", 1)
-    lineup = Lineup(cases)
-    same = [
-        (one.name, other.name)
-        for one, other in combinations((b for b in bugs_of(stage) if not b.unsteady), 2)
-        if not apart(lineup, one, other)
-    ]
-    assert same == []
-
-
-def apart(lineup, one, other) -> bool:
-    """Whether two bugs differ by more than rounding, or break other contracts."""
-    for case in lineup.cases:
-        a, b = (lineup.results(bug, case).tensors for bug in (one, other))
-        if a.keys() != b.keys():
-            return True
-        for name, bound in case.bounds.items():
-            if name in a:
-                error = measured(a[name].got, b[name].got, case.scales[name], "float64").error
-                if error > max(bound, 1.0):
-                    return True
-    return lineup.breaches(one) != lineup.breaches(other)
 
 
 FORWARD = [
