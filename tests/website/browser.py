@@ -6,6 +6,8 @@ axe-core looks for what keeps people out. It takes long on a page of many thousa
   same tags, classes, colors and sizes from the body down; in code and signatures the others lose
   the ``<span>`` around them, which has nothing but a color;
 - the dark theme is asked for colors alone, because it changes nothing else;
+- a narrow page is asked for colors and for the rules that depend on a width; ``test_opened`` asks
+  all of some narrow pages;
 - of the sources of modules, which are alike but for their code, the two longest are looked at, and
   asked when wide.
 """
@@ -28,6 +30,11 @@ PATIENCE = 120_000  # ms
 TALLEST = 16_000
 WIDTHS = {"wide": 1280, "narrow": 360}
 CONTRAST = "color-contrast"
+#: The options of axe by what a setting asks beside colors.
+ASKED: dict[str, dict[str, Any]] = {
+    "all": {"rules": {CONTRAST: {"enabled": False}}},
+    "widths": {"runOnly": ["scrollable-region-focusable", "target-size"]},
+}
 SOURCES = "_modules/"
 
 #: How the texts of the page look, one of each look: tags, classes and colors from the body down.
@@ -121,7 +128,7 @@ STOP = """() => {
 
 
 class Setting(NamedTuple):
-    """How a page is looked at, and which rules of axe are asked: all, of colors, or none."""
+    """How a page is looked at, and what axe is asked: all, widths, colors alone, or nothing."""
 
     width: str
     theme: str
@@ -134,7 +141,7 @@ class Setting(NamedTuple):
 SETTINGS = (
     Setting("wide", "light", "all"),
     Setting("wide", "dark", "colors"),
-    Setting("narrow", "light", "all"),
+    Setting("narrow", "light", "widths"),
     Setting("narrow", "dark", "none"),
 )
 
@@ -176,9 +183,8 @@ def axe(page: Page, rules: str, known: set[str]) -> list[list[str]]:
     page.evaluate(MARK, new)
     page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
     found = []
-    if rules == "all":
-        options: dict[str, Any] = {"rules": {CONTRAST: {"enabled": False}}}
-        found += page.evaluate(RUN_AXE, [None, options])
+    if rules in ASKED:
+        found += page.evaluate(RUN_AXE, [None, ASKED[rules]])
     if new:
         found += page.evaluate(RUN_AXE, ["[data-sample]", {"runOnly": [CONTRAST]}])
     return found

@@ -69,7 +69,7 @@ BREAKS = {
         {"body": '<p>well</p><p style="color: #888; background: #777">badly</p>'},
         {"barriers": (2, "color-contrast")},
     ),
-    "label": ({"body": '<input type="text">'}, {"barriers": (2, "label")}),
+    "label": ({"body": '<input type="text">'}, {"barriers": (1, "label")}),
     "scrolls": (
         {"body": f'<pre style="width: 100px; overflow: auto">{"word " * 99}</pre>'},
         {"out_of_reach": (4, "word word"), "barriers": (2, "scrollable-region-focusable")},
@@ -82,7 +82,7 @@ BREAKS = {
         },
         {"out_of_reach": (4, "word word")},
     ),
-    "best practice": ({"body": "<h4>too deep</h4>"}, {"barriers": (2, "heading-order")}),
+    "best practice": ({"body": "<h4>too deep</h4>"}, {"barriers": (1, "heading-order")}),
     "nothing": ({"body": INSIDE}, {}),
 }
 
