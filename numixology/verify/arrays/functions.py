@@ -114,7 +114,8 @@ _carry(
 
 def _like(function: Any) -> Callable[..., Any]:
     def rule(x: Any, *fill: Any, **options: Any) -> Any:
-        return joined(function(value_of(x), *value_of(fill), **options), *map(step_of, fill or [0]))
+        value = function(value_of(x), *value_of(fill), **options)
+        return joined(value, *map(step_of, fill or [0])).copy()
 
     return rule
 
@@ -154,7 +155,7 @@ def _quantile(x: Any, q: Any, axis: Any = None) -> Any:
 def _centered(a: Any, axis: Any, ddof: Any) -> tuple[Any, Any]:
     """The deviations from the mean, and how many degrees of freedom they have."""
     mean = np.mean(a, axis, keepdims=True)
-    return a - mean, np.size(a) / max(np.size(mean), 1) - ddof
+    return a - mean, max(np.size(a) / max(np.size(mean), 1) - ddof, 0)
 
 
 def _var(a: Any, axis: Any = None, *, ddof: Any = 0, keepdims: bool = False) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...array import Array, Setting, ignoring_fp_errors
-from .steps import mapped
+from .steps import mapped, plain, viewed, written
 
 __all__ = ["Shaken", "roundings"]
 
@@ -75,12 +75,8 @@ def _leaves(tree: Any) -> list[Array]:
     return found
 
 
-def _plain(tree: Any) -> Any:
-    return mapped(lambda one: one.view(np.ndarray) if isinstance(one, Shaken) else one, tree)
-
-
 def _wrapped(tree: Any) -> Any:
-    return mapped(lambda one: np.asarray(one).view(Shaken) if _is_inexact(one) else one, tree)
+    return mapped(lambda one: viewed(one, Shaken) if _is_inexact(one) else one, tree)
 
 
 def _is_inexact(x: Any) -> bool:
@@ -102,10 +98,10 @@ def _moved(y: Any, size: Any) -> Any:
         return y
     if y.dtype.kind == "f":
         moves = np.finfo(y.dtype).eps * _RNG.get().choice(_MOVES, np.shape(y)) * size
-        return np.asarray(y + moves, y.dtype)
+        return np.asarray(y + moves, y.dtype)[()]
     z = np.empty(np.shape(y), y.dtype)
     z.real, z.imag = _moved(y.real, np.real(size)), _moved(y.imag, np.imag(size))
-    return z
+    return z[()]
 
 
 def _nearby(tree: Any) -> Any:
@@ -140,17 +136,17 @@ class Shaken(np.ndarray[Any, Any]):
         ufunc: Any,
         method: str,
         *inputs: Any,
-        out: Any = (),
+        out: Any = (None,),
         where: Any = True,
         **options: Any,
     ) -> Any:
         """The ufunc, and a rounding."""
-        name, arguments = ufunc.__name__, _plain(inputs)
-        run, casting = getattr(ufunc, method), options.pop("casting", "same_kind")
+        name, arguments = ufunc.__name__, plain(inputs)
+        run = getattr(ufunc, method)
         if method == "at":
             return run(*arguments)
         if method != "__call__" and where is not True:
-            options["where"] = _plain(where)
+            options["where"] = plain(where)
         if name in _PRODUCTS and any(map(np.iscomplexobj, arguments)):
             arguments = _nearby(arguments)  # each part is a sum, which may cancel
         y = run(*arguments, **options)
@@ -161,18 +157,15 @@ class Shaken(np.ndarray[Any, Any]):
                 y = _moved(y, np.abs(y) * _rounded(name, y, *arguments))
             else:
                 y = _nearby(y)
-        if not out:
-            return _wrapped(y)
-        np.copyto(_plain(out[0]), y, where=_plain(where), casting=casting)
-        return out[0]
+        return written(out[0], _wrapped(y), where)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """The function of shaken arrays; of moved ones where it is written in Fortran."""
         if function in _SUMS:
-            y, size = (function(*one, **kwargs) for one in (_plain(args), _sizes(_plain(args))))
+            y, size = (function(*one, **kwargs) for one in (plain(args), _sizes(plain(args))))
             return _wrapped(_moved(y, size))
         if function.__module__ in ("numpy.linalg", "numpy.fft"):
-            return _wrapped(_nearby(function(*_nearby(_plain(args)), **_plain(kwargs))))
+            return _wrapped(_nearby(function(*_nearby(plain(args)), **plain(kwargs))))
         return _wrapped(super().__array_function__(function, types, args, kwargs))
 
     def __getitem__(self, index: Any) -> Any:

@@ -31,7 +31,8 @@ from ...errors import DTypeError
 
 __all__ = [
     "ALONG", "FUNCTIONS", "METHODS", "Met", "NotCarried", "Step", "along", "joined", "mapped",
-    "met", "not_carried", "parts", "plain", "step_of", "stepped", "tied", "value_of", "written",
+    "met", "not_carried", "parts", "plain", "step_of", "stepped", "tied", "value_of", "viewed",
+    "written",
 ]  # fmt: skip
 
 #: How NumPy's functions carry a step, and how ufuncs do, by the method that is called.
@@ -92,10 +93,16 @@ def tied(ties: Any) -> None:
 
 def stepped(z: Array) -> "Step":
     """The complex array ``z`` as a Step, in the same memory."""
-    z = np.asarray(z)
     if z.dtype.char == "F" and (seen := _SEEN.get()):
         seen.precision = "float32"
-    return z.view(Step)
+    return viewed(z, Step)
+
+
+def viewed(x: Any, kind: Any) -> Any:
+    """``x`` as an array of that class; a scalar as one that nothing writes into."""
+    found = np.asarray(x).view(kind)
+    found.flags.writeable &= not isinstance(x, np.generic)
+    return found
 
 
 def plain(tree: Any) -> Any:
@@ -156,7 +163,7 @@ def joined(value: Any, step: Any) -> Any:
         return value
     z = np.empty(y.shape, _complex(y.dtype))
     z.real, z.imag = y, step
-    return stepped(z)
+    return stepped(z[()])
 
 
 def _complex(dtype: Any) -> np.dtype[Any]:
@@ -167,8 +174,8 @@ def _complex(dtype: Any) -> np.dtype[Any]:
 
 
 def written(out: Any, found: Any, where: Any = True) -> Any:
-    """What was found, or the array ``out=`` that was given for it."""
-    if out is None:
+    """What was found, or the array ``out=`` that was given for it; a scalar is replaced."""
+    if out is None or (out.ndim == 0 and not out.flags.writeable):
         return found
     if isinstance(found, Step) and not np.iscomplexobj(out):
         raise not_carried(f"a result into an array of {out.dtype}")

@@ -183,13 +183,18 @@ def _along(method: str) -> Callable[..., Any]:
                 best = native(plain(x), *more, **{**options, "keepdims": True})
                 tied((value_of(x) == best.real) & (step_of(x) != best.imag))
             return found
-        axis = options.pop("axis", 0)
-        if method == "reduceat" or options.pop("keepdims", False) or options:
+        if name not in {"logaddexp", "logaddexp2", *_EXTREMES} or method == "reduceat":
             raise not_carried(f"{name}.{method}")
-        rows = list(itertools.accumulate(np.moveaxis(x, axis, 0), ufunc))
-        return rows[-1] if method == "reduce" else np.stack(rows, axis)
+        return _folded(ufunc, method, x, **options)
 
     return carried
+
+
+def _folded(ufunc: Any, method: str, x: Any, axis: int = 0, keepdims: bool = False) -> Any:
+    rows = list(itertools.accumulate(np.moveaxis(x, axis, 0), ufunc))
+    if method == "accumulate":
+        return np.stack(rows, axis)
+    return np.expand_dims(rows[-1], axis) if keepdims else rows[-1]
 
 
 METHODS.update({"__call__": _called, "outer": _outer, "at": _at})

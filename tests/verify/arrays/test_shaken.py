@@ -108,3 +108,15 @@ def test_float32_is_rounded_in_its_own_precision() -> None:
 def test_what_is_not_shaken_does_not_move(call) -> None:
     with np.errstate(all="ignore"):
         assert (moves(call, X)[0] == 0).all()
+
+
+def test_a_sum_that_runs_on_leaves_earlier_ones() -> None:
+    def sums(x):
+        total, found = 0.0, []
+        for one in x:
+            total += one
+            found.append(total)
+        return np.stack(found)
+
+    (found,) = moves(sums, X)
+    assert (found < 1e-14).all()

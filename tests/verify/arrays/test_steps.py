@@ -50,6 +50,17 @@ def test_questions_are_answered_about_values() -> None:
     assert repr(x) == str(x) == f"Step({plain(x)!r})"
 
 
+def test_a_sum_that_runs_on_leaves_earlier_ones() -> None:
+    total, found = 0.0, []
+    for one in stepped(np.arange(3.0) + 1j * H):
+        total += one
+        found.append(total)
+    np.testing.assert_array_equal(plain(np.stack(found)), [0 + 1j * H, 1 + 2j * H, 3 + 3j * H])
+    place = np.zeros_like(found[0])
+    place += 1
+    assert plain(np.sum(found[2], out=place)) == plain(place) == 3 + 3j * H
+
+
 def test_trees_of_steps_become_plain_ones() -> None:
     x = stepped(np.ones(2) + 1j * H)
     tree = plain({"a": [x, (x, 3)], "b": np.linalg.slogdet(stepped(np.eye(2) + 1j * H))})

@@ -23,7 +23,7 @@ np.trunc(x) | np.maximum(x, 1) | np.minimum(x, x[::-1]) | np.fmax(x, 1) | np.fmi
 np.clip(x, 0.5, 1) | np.clip(x, None, 1) | np.hypot(x, x - 1) | np.arctan2(x, x * x)
 np.arctan2(x, -1) | np.logaddexp(x, x * x) | np.logaddexp2(x, 1) | np.power(2, x) | x**0
 np.heaviside(x - 1, 0.5) + x | np.heaviside(0.0, x) | (x > 1) * x | np.maximum.accumulate(x, 1)
-np.logaddexp.reduce(x) | np.hypot.reduce(x, 1) | np.multiply.outer(x, x)
+np.logaddexp.reduce(x) | np.logaddexp.reduce(x, 1, keepdims=True) | np.multiply.outer(x, x)
 np.add.reduceat(x[0], [0, 2]) | np.fmax.reduce(x, 1) | np.add.accumulate(x)
 np.add(x, 1, out=np.zeros_like(x)) | masked(x) | added(x) | np.multiply(x, 2, dtype=np.float64)
 updated(x) | np.float64(2) * x | x * np.ones(4, complex) | np.asarray(x) * x
@@ -131,7 +131,7 @@ def test_the_order_of_equal_numbers_is_that_of_their_steps_along_it() -> None:
 
 REFUSED = """
 np.nextafter(x, 1) | np.frompyfunc(abs, 1, 1)(x) | np.add(f, x, out=f) | f.__iadd__(x)
-np.add.at(f, 0, x[0]) | np.maximum.at(x, 0, 1.0) | np.fmod.reduce(x, keepdims=True)
+np.add.at(f, 0, x[0]) | np.maximum.at(x, 0, 1.0) | np.hypot.reduce(x) | np.power.reduce(x)
 np.maximum.reduceat(x, [0]) | np.divmod(x, 2, out=(f, f)) | x * 1j | x * np.array([1j, 2j])
 np.modf(x) | np.frexp(x) | np.ldexp(x, 2) | np.float_power(x, 2) | np.add(x, 1, dtype=np.float16)
 """
