@@ -342,7 +342,8 @@ def unless_a_is_greater(ct: A, y: A, a: A, b: A) -> A:
 @primitive
 def _clip(x: Array, *, low: Scalar | None, high: Scalar | None) -> Array:
     inside = np.clip(real_part(x), low, high)
-    return np.where(real_part(x) == inside, x, inside) if np.iscomplexobj(x) else inside
+    plain = np.iscomplexobj(x) and not np.iscomplexobj(inside)
+    return np.where(real_part(x) == inside, x, inside) if plain else inside
 
 
 @_clip.vjp("x")

@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 from .errors import DTypeError
 
 __all__ = [
-    "A", "Array", "ArrayOrTensor", "Axis", "DTypeLike", "Scalar", "Setting", "Shape", "ERRSTATE",
-    "IGNORE", "flatten_leading", "ignoring_fp_errors", "keepdims_shape", "normalize_axes",
-    "real_part", "shape_of", "upcast",
+    "A", "Array", "ArrayOrTensor", "Axis", "Carrier", "DTypeLike", "Scalar", "Setting", "Shape",
+    "ERRSTATE", "IGNORE", "flatten_leading", "ignoring_fp_errors", "keepdims_shape",
+    "normalize_axes", "real_part", "shape_of", "upcast",
 ]  # fmt: skip
 
 #: A NumPy array of any dtype.
@@ -79,6 +79,10 @@ class ArrayOrTensor(Protocol):
 
 #: Arrays in, arrays out; tensors in, tensors out.
 A = TypeVar("A", bound=ArrayOrTensor)
+
+
+class Carrier(np.ndarray[Any, Any]):
+    """An array that carries a derivative with its values: the one subclass that tensors hold."""
 
 
 def normalize_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:

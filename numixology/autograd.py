@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
-from .array import A, Array, Shape, upcast
+from .array import A, Array, Carrier, Shape, upcast
 from .errors import bad_rule, no_argument, no_rule, tape_freed, value_changed
 
 __all__ = ["Node", "Primitive", "backward", "is_recording"]
@@ -133,7 +133,7 @@ class Primitive:
         value, options = self.run(values, options, recorded)
         if kind is None:
             return value
-        node = kind.made_by(self, np.asarray(value))
+        node = kind.made_by(self, value if isinstance(value, Carrier) else np.asarray(value))
         if recorded and node._data.dtype.kind in "fc":
             node._requires_grad, node.depth, node.inputs = True, depth, arguments
             node.saved, node.options = (node._data, *values), options

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from .array import ERRSTATE, IGNORE, Array
+from .array import ERRSTATE, IGNORE, Array, Carrier
 from .autograd import Node, Primitive, _recording, backward
 from .errors import ArgumentError, DTypeError, IndexRangeError, NumixologyError, ShapeError, shown
 from .observe import Call, announce, observers, paused
@@ -132,7 +132,7 @@ def as_constant(constant: Any, taker: str) -> Any:
             a mask.
         ShapeError: lists of unequal lengths, or ones that are nested too deep.
     """
-    if isinstance(constant, Node) or constant.__class__ in _PLAIN:
+    if isinstance(constant, (Node, Carrier)) or constant.__class__ in _PLAIN:
         return constant
     if isinstance(constant, (list, tuple)):
         return as_array(constant, taker)
@@ -231,7 +231,7 @@ def implements(*numpy_functions: Callable[..., Any]) -> Callable[[F], F]:
 @primitive
 def copy_of(x: Array) -> Array:
     """The same values in memory of their own."""
-    return np.array(x)
+    return np.array(x, subok=isinstance(x, Carrier))
 
 
 @copy_of.vjp("x")
@@ -257,11 +257,16 @@ def gradients(
             return {node: copy_of(total) for node, total in found.items()}
         holders = _holders(found)
         return {
-            node: total if total.base is None and holders[node] == _NOBODY else np.array(total)
+            node: total if holders[node] == _NOBODY and _is_whole(total) else copy_of.forward(total)
             for node, total in found.items()
         }
 
     return paused(alone)
+
+
+def _is_whole(array: Any) -> bool:
+    """Whether it is a plain array with memory of its own; a rule may return any other."""
+    return type(array) is np.ndarray and array.base is None
 
 
 def _holders(totals: Mapping[Any, Array]) -> dict[Any, int]:

@@ -184,7 +184,7 @@ def expand_dims(x: A, axis: int | Sequence[int]) -> A:
 
 @primitive
 def _contiguous(x: Array) -> Array:
-    return np.array(x, order="C")
+    return np.array(x, order="C", subok=True)
 
 
 @_contiguous.vjp("x")
@@ -271,7 +271,7 @@ def scatter(x: Array, *, index: Any, shape: Shape) -> Array:
         np.add.at(y, index, x.astype(y.dtype, copy=False))  # the same place may be named twice
     else:
         y[index] = x
-    return y.astype(x.dtype, copy=False)
+    return y.astype(x.dtype, copy=False).view(type(x))
 
 
 @scatter.vjp("x")

@@ -84,3 +84,29 @@ def test_numbers_too_large_for_any_array_are_refused() -> None:
 def test_only_functions_of_python_make_a_primitive(forward) -> None:
     with refused(DTypeError, "written in Python", "@implements"):
         nx.primitive(forward)
+
+
+class Own(np.ndarray):
+    """A subclass as a user may have it."""
+
+
+def test_tensors_hold_plain_arrays_whatever_a_forward_and_a_rule_return() -> None:
+    @nx.primitive
+    def doubled(x):
+        return (2 * x).view(Own)
+
+    @doubled.vjp("x")
+    def doubled_dx(ct, y, x):
+        fresh = Own(ct.shape)
+        fresh[...] = 2 * ct
+        return fresh
+
+    x = nx.tensor([1.0, 2.0], requires_grad=True)
+    y = doubled(x)
+    y.sum().backward()
+    assert type(y.data) is type(x.grad.data) is np.ndarray
+    number = nx.tensor(2.0, requires_grad=True)
+    (number * number).backward()
+    assert type(number.grad.data) is np.ndarray
+    with refused(DTypeError, "takes plain arrays"):
+        F.exp(np.ones(2).view(Own))

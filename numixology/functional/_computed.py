@@ -45,7 +45,7 @@ class Computed(Checked):
         self, values: Sequence[Any], options: Mapping[str, Any], recorded: bool
     ) -> tuple[Any, Mapping[str, Any]]:
         """The value, and if it is recorded the slope for the rule."""
-        x = np.asarray(values[0])
+        x = np.asanyarray(values[0])
         if x.dtype.kind == "c":
             return self.forward(x), options
         if not recorded:

@@ -76,7 +76,8 @@ def linear(x: A, weight: A, bias: A | None = None) -> A:
 @primitive(broadcasts=True)
 def _per_token_linear(x: Array, weight: Array, bias: Array | None) -> Array:
     y = np.empty((*x.shape[:2], weight.shape[1]), np.result_type(x, weight))  # (B, T, out)
-    np.matmul(x.transpose(1, 0, 2), weight.transpose(0, 2, 1), out=y.transpose(1, 0, 2))
+    by_token = np.matmul(x.transpose(1, 0, 2), weight.transpose(0, 2, 1), out=y.transpose(1, 0, 2))
+    y = by_token.transpose(1, 0, 2)
     return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)
 
 

@@ -288,4 +288,4 @@ def _several(parts: Sequence[A], name: str) -> list[A]:
 
 def _arrays(given: Sequence[Any], taker: str) -> list[Any]:
     """Tensors, and what else was given as arrays."""
-    return [x if isinstance(x, Node) else np.asarray(as_constant(x, taker)) for x in given]
+    return [x if isinstance(x, Node) else np.asanyarray(as_constant(x, taker)) for x in given]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, Carrier
 from ..errors import DTypeError
 
 __all__ = [
@@ -110,14 +110,15 @@ def near_the_real_axis(
 
     This stands in for functions that no formula gives in the complex plane.
     """
-    result = np.empty_like(z)
-    result.real, result.imag = value(z.real), z.imag * slope(z.real)
-    return result
+    plain = np.asarray(z)
+    result = np.empty_like(plain)
+    result.real, result.imag = value(plain.real), plain.imag * slope(plain.real)
+    return result.view(type(z))
 
 
 def log1p(z: Array) -> Array:
     """ln(1 + z), whose real part NumPy's own loses near 0 where z is complex."""
-    if not np.iscomplexobj(z):
+    if not np.iscomplexobj(z) or isinstance(z, Carrier):
         return np.log1p(z)
     a, b = z.real, z.imag
     result: Array = 0.5 * np.log1p(a * (2 + a) + b * b) + 1j * np.arctan2(b, 1 + a)

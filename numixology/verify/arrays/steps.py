@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from ...array import Array, Setting
+from ...array import Array, Carrier, Setting
 from ...errors import DTypeError
 
 __all__ = [
@@ -180,7 +180,7 @@ def written(out: Any, found: Any, where: Any = True) -> Any:
     if isinstance(found, Step) and not np.iscomplexobj(out):
         raise not_carried(f"a result into an array of {out.dtype}")
     np.copyto(plain(out), plain(found), where=plain(where), casting="same_kind")
-    return out
+    return stepped(out) if isinstance(found, Step) else out
 
 
 # The array ----------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def _refused(name: str) -> Any:
 _KNOWN = (np.ndarray, np.generic, int, float, complex, list, tuple, type(None))
 
 
-class Step(np.ndarray[Any, Any]):
+class Step(Carrier):
     """A complex array that is computed as the real one that it stands for.
 
     ``np.asarray(x)``, ``np.array([x, y])`` and other libraries make plain complex arrays of Steps,

@@ -347,5 +347,5 @@ def _ask_real_steps(comparison: Comparison, k: int) -> None:
     confirmed = 10 * comparison.plan.known * float(comparison.scale[row, k])
     if allowed < error and persists(problem, comparison.cotangents[row], u, real):
         comparison.unknown[k] = _CONTRADICTED
-    elif error <= confirmed and not problem.on_tape:
+    elif error <= confirmed:
         comparison.unknown[k] = _UNSEEN

@@ -68,7 +68,7 @@ def relative(problem: Problem, stretch: slice | None = None) -> Array:
 
 def planned(problem: Problem, v: Array, method: str) -> Plan:
     """Try a line per input; note kinks, which steps can be believed, and float32 inside."""
-    if problem.precision == "float64" and not problem.on_tape and _is_single(problem):
+    if problem.precision == "float64" and _is_single(problem):
         problem.precision = "float32"
     plan = _planned(problem, v, method)
     if problem.precision == "float32" and all(one.dtype == np.float64 for one in problem.points):
@@ -93,16 +93,14 @@ def _planned(problem: Problem, v: Array, method: str) -> Plan:
     real = [(one, u, real_slopes(problem, v, u)) for one, u in lines]
     plain_kinks = [j for one, _, slopes in real if slopes.kink for j in kinked(problem, v, one)]
     if method == "central":
-        return Plan(
-            "central", "it was asked for", tuple(plain_kinks), doubted=problem.carry or problem.kept
-        )
+        return Plan("central", "it was asked for", tuple(plain_kinks), doubted=True)
     try:
         with warnings.catch_warnings(), met() as seen:
             warnings.simplefilter("error")
             carried = problem.batches = _along(problem, v, relative(problem)).carried
             if seen.precision == "float32":
                 problem.precision = "float32"
-            tied = carried and not problem.on_tape and seen.ties > 0
+            tied = carried and seen.ties > 0
             kinks = _tied(problem, v) if tied else [] if carried and problem.carry else plain_kinks
             jumping = [one for one, u, slopes in real if _jumps(problem, v, u, slopes)]
             places = tuple(j for one in jumping for j in _jumping(problem, v, one))

@@ -59,7 +59,6 @@ class Problem:
         self.floating = [i for i, one in enumerate(self.values) if one.dtype.kind == "f"]
         _refuse([self.values[i].dtype for i in self.floating], self.values)
         _refuse_calls(fn, vjp, self.inputs)
-        self.carry = vjp is not None
         #: Whether f may accept inputs with a leading axis (see :mod:`.batches`).
         self.batches = False
         self.precision = "float64"
@@ -69,6 +68,8 @@ class Problem:
         self.template = self.fn(*self._trees(self._wrapped(self.arguments(), tracked=True)))
         #: Whether all that the tape holds carries complex steps, as the package's tests show.
         self.kept = self.on_tape and _of_the_house(self.template)
+        #: Whether complex steps go through NumPy as Steps, which need no such tests.
+        self.carry = not self.kept
         #: The outputs that are differentiated: their places, and their arrays.
         every = list(leaves(self.template, "fn"))
         beside = len(every) > 1  # what is no number may stand beside what is
@@ -301,7 +302,7 @@ def pulled_back(
     pairs = [p for p in zip(outputs, cotangents, strict=True) if p[0].requires_grad]
     found = pull([p[0] for p in pairs], [p[1] for p in pairs], inputs, create_graph)
     return [
-        leaf(np.zeros(one.shape, one.dtype)) if g is None else g
+        leaf(np.zeros_like(one.data)) if g is None else g
         for one, g in zip(inputs, found, strict=True)
     ]
 
@@ -311,6 +312,7 @@ def second_order(problem: Problem, v: Array) -> Problem:
     gradient = partial(_gradient_by_tape, problem, v)  # which other processes can be sent
     second = Problem(gradient, None, problem.values, problem.rng, problem.names)
     second.second, second.kept = True, second.kept and problem.kept
+    second.carry = not second.kept
     return second
 
 
@@ -321,7 +323,8 @@ def _gradient_by_tape(problem: Problem, v: Array, *arguments: Tensor) -> tuple[T
             tracked[i] = leaf(tracked[i].data, requires_grad=True)
     outputs = problem.returned(tracked)
     seeds = [
-        leaf(ct.astype(one.dtype)) for ct, one in zip(problem.cotangents(v), outputs, strict=True)
+        leaf(ct.astype(one.dtype).view(type(one.data)))
+        for ct, one in zip(problem.cotangents(v), outputs, strict=True)
     ]
     inputs = [tracked[i] for i in problem.places]
     nested = any(one.requires_grad for one in arguments)

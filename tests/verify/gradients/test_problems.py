@@ -1,4 +1,6 @@
-"""What gradcheck takes and gives back: trees of arrays, names, calls that make no sense."""
+"""What gradcheck takes and gives back: trees of arrays, names, primitives of one's own."""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -6,8 +8,11 @@ from support import numbers, refused
 
 import numixology as nx
 from numixology import functional as F
+from numixology import nn
 from numixology.errors import ArgumentError, DTypeError, ShapeError
 from numixology.verify import gradcheck
+from numixology.verify.gradients.problems import Problem, second_order
+from numixology.verify.suite import CASES
 
 X = np.array([[0.1, 0.5, 0.2], [1.0, -2.0, 0.3]])
 
@@ -134,21 +139,6 @@ def test_a_gradient_computed_by_complex_numbers_is_refused() -> None:
         gradcheck(np.exp, numbers(2), vjp=lambda ct, x: ct * np.exp(x) + 0j)
 
 
-def test_a_tape_of_ones_own_primitives_claims_what_real_differences_confirm() -> None:
-    @nx.primitive
-    def doubled(x):
-        return 2 * x
-
-    @doubled.vjp("x")
-    def doubled_dx(ct, y, x):
-        return 2 * ct
-
-    mine = gradcheck(lambda x: F.exp(doubled(x)), numbers(3))
-    house = gradcheck(lambda x: F.exp(2 * x), numbers(3))
-    assert mine.passed and house.passed
-    assert house.detectable < 1e-12 < mine.detectable * 1e3
-
-
 def test_what_is_no_number_may_stand_beside_outputs() -> None:
     def fn(x):
         return {"loss": (x * x).sum(), "name": "squares", "cache": None}
@@ -171,3 +161,96 @@ def test_gradients_may_come_by_the_names_of_the_arguments() -> None:
 def test_inputs_that_are_not_finite_prove_nothing() -> None:
     report = gradcheck(np.exp, np.array([1.0, -np.inf]), vjp=lambda ct, x: ct * np.exp(x))
     assert report.reason == "an input that is moved is not finite here; try other inputs"
+
+
+# Primitives of one's own, which may do what NumPy's complex numbers lose
+
+
+def same(x):
+    return np.asanyarray(x)
+
+
+SAME = nx.primitive(same)
+SAME.vjp("x")(lambda ct, y, x: ct)
+
+
+def cubed(factor=1.0):
+    """|x|³ as a primitive, and its rule times a factor."""
+    made = nx.primitive(lambda x: np.abs(x) ** 3)
+    made.vjp("x")(lambda ct, y, x: ct * 3 * factor * x * F.absolute(x))
+    return made
+
+
+@nx.primitive
+def folded(x):
+    return np.sort(np.maximum(np.abs(x), 0.3 * x + 0.2))
+
+
+@folded.vjp("x")
+def folded_dx(ct, y, x):
+    bent = np.abs(x) > 0.3 * x + 0.2
+    slope = np.empty_like(ct)
+    slope[np.argsort(np.maximum(np.abs(x), 0.3 * x + 0.2))] = ct
+    return slope * np.where(bent, np.sign(x), 0.3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_primitives_of_ones_own_are_checked_to_the_last_digits(dtype) -> None:
+    x = np.array([0.7, -1.9, 0.15, -0.4], dtype)
+    allowed = 1e-12 if dtype == np.float64 else 2e-3
+    for fn, order in ((folded, 1), (cubed(), 1), (cubed(), 2)):
+        for fast in (False, True):
+            report = gradcheck(lambda x, fn=fn: F.exp(fn(x)), x, order=order, fast=fast)
+            assert report.passed and report.method == "complex", report
+            assert report.detectable < allowed, report
+    if dtype == np.float64:
+        wrong = gradcheck(cubed(1 + 1e-9), x)
+        assert wrong.verdict == "fail", wrong
+
+
+def test_kinks_of_ones_own_primitives_are_found_by_complex_steps() -> None:
+    report = gradcheck(lambda x: 2 * folded(x), np.array([0.0, -2.0, 1.0, 2 / 13 * -1]))
+    assert report.passed and report.detectable < 1e-10, report
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_function_of_the_house_hands_a_complex_step_on(case) -> None:
+    """Beside a primitive of one's own, on whose tape nothing is taken for granted."""
+
+    def beside(*inputs):
+        return SAME(case.fn(*inputs) ** 2)
+
+    for one in (np.float64, np.float32):
+        inputs = [x.astype(one) for x in case.inputs]
+        mine = Problem(beside, None, inputs, np.random.default_rng(0))
+        house = Problem(lambda *x: case.fn(*x) ** 2, None, inputs, np.random.default_rng(0))
+        w = np.linspace(-1, 1, mine.y.size)
+        for ours, theirs in ((mine, house), (second_order(mine, w), second_order(house, w))):
+            found, expected = (of.run(of.x * (1 + 2.0**-40 * 1j)) for of in (ours, theirs))
+            assert found.carried
+            apart = np.abs(found.values.imag - expected.values.imag).max() * 2.0**40
+            assert apart <= 1000 * np.finfo(one).eps * np.abs(found.values).max()
+
+
+def test_modules_hand_a_complex_step_on_to_primitives_of_ones_own() -> None:
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.PerTokenLinear(2, 3, 4, rng=0)
+            self.block = nn.RankMixerBlock(2, 4, 2, ff_dim=2, ffn="per_token", dropout=0.0, rng=0)
+
+        def forward(self, x):
+            return self.cubed(self.block(self.first(x)))
+
+        cubed = staticmethod(cubed())
+
+    with ThreadPoolExecutor(2) as threads:
+        report = gradcheck(Own(), X.reshape(1, 2, 3), executor=threads)
+    assert report.passed and report.detectable < 1e-11, report
+
+
+def test_a_primitive_that_drops_the_step_is_checked_by_real_differences() -> None:
+    made = nx.primitive(lambda x: np.sin(np.asarray(x).real))
+    made.vjp("x")(lambda ct, y, x: ct * np.cos(x))
+    report = gradcheck(made, numbers(3))
+    assert report.passed and report.method == "central", report
