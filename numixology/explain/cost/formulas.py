@@ -137,40 +137,13 @@ def _products(multiply_adds: int, others: int = 0) -> Cost:
 
 # Elementwise, counted in the equations of the docstrings
 
-register_cost(
-    arithmetic.add,
-    arithmetic.subtract,
-    arithmetic.multiply,
-    arithmetic.divide,
-    arithmetic.floor_divide,
-    arithmetic.remainder,
-    arithmetic.negative,
-    arithmetic.power,
-    arithmetic.absolute,
-    arithmetic.sign,
-    arithmetic.log,
-    arithmetic.maximum,
-    arithmetic.minimum,
-    arithmetic.equal,
-    arithmetic.not_equal,
-    arithmetic.less,
-    arithmetic.less_equal,
-    arithmetic.greater,
-    arithmetic.greater_equal,
-    arithmetic.logical_and,
-    arithmetic.logical_or,
-    arithmetic.logical_xor,
-    arithmetic.logical_not,
-    elementary.exp,
-    elementary.expm1,
-    elementary.log1p,
-    elementary.sqrt,
-    elementary.square,
-    losses._weighed,
-    activations.relu,
-    activations.tanh,
-    special.erf,
-)(_each(1))
+_ONE_EACH = """absolute add divide equal floor_divide greater greater_equal less less_equal log
+    logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal power
+    remainder sign subtract"""
+register_cost(*(getattr(arithmetic, name) for name in _ONE_EACH.split()))(_each(1))
+register_cost(elementary.exp, elementary.expm1, elementary.log1p)(_each(1))
+register_cost(elementary.sqrt, elementary.square, special.erf)(_each(1))
+register_cost(losses._weighed, activations.relu, activations.tanh)(_each(1))
 register_cost(activations.softplus)(_each(3))  # exp, 1 +, ln
 register_cost(activations.sigmoid)(_each(4))  # -x, exp, +, /
 register_cost(activations._sigmoid_slope)(_each(9))  # two sigmoids, and their product

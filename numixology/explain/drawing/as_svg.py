@@ -8,8 +8,8 @@ its own dashes and marks.
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .as_text import number, panel_text
@@ -17,6 +17,7 @@ from .panels import (
     OMITTED,
     Bars,
     Box,
+    Cell,
     Chart,
     Graph,
     Grid,
@@ -39,36 +40,29 @@ _NARROWEST = 22  # of cells with labels of a character or two
 _MARGIN = 8
 _GAP = 6  # between chunks
 _BETWEEN = 12  # the columns of a table
-_PHONE = (
-    320  # words are broken into lines that a telephone can show, and bars leave room for theirs
-)
+_PHONE = 320  # words are broken into lines that a telephone can show
 _SHORTEST_BARS, _LONGEST_BARS = 100, 200  # the longest bar of a panel
 
-#: Background, ink, fainter ink, lines, the emphasis.
-_LIGHT = ("#ffffff", "#14181d", "#4a525c", "#8a939e", "#1f5fa8")
-_DARK = ("#131416", "#f0f3f6", "#b9c1ca", "#6f7883", "#8ab8f0")
-#: The curves of a chart after the first, which has the emphasis.
-_LIGHT_CURVES = ("#14181d", "#b3500b", "#6a737d")
-_DARK_CURVES = ("#f0f3f6", "#f0a060", "#a3abb5")
-#: The tints of groups.
-_LIGHT_TINTS = (
-    *("#cfe3fb", "#fde0c5", "#cdeccf", "#f3d3ea"),
-    *("#fbf0b8", "#d8d4f5", "#c3ebe9", "#f7d0d0"),
-)
-_DARK_TINTS = (
-    *("#1f3f66", "#63401c", "#1f4f2a", "#5a2a4c"),
-    *("#55490f", "#3a3470", "#145052", "#6a2a2a"),
-)
-_TINTS = len(_LIGHT_TINTS)
-_NAMES = (
-    *("paper", "ink", "faint", "line", "accent", "curve-1", "curve-2", "curve-3"),
-    *(f"tint-{i}" for i in range(_TINTS)),
-)
-
+#: Background, ink, fainter ink, lines, the emphasis, which the first curve of a chart has; the
+#: other curves; the tints of groups.
+_PALETTES = {
+    "light": """
+        paper #ffffff ink #14181d faint #4a525c line #8a939e accent #1f5fa8
+        curve-1 #14181d curve-2 #b3500b curve-3 #6a737d
+        tint-0 #cfe3fb tint-1 #fde0c5 tint-2 #cdeccf tint-3 #f3d3ea
+        tint-4 #fbf0b8 tint-5 #d8d4f5 tint-6 #c3ebe9 tint-7 #f7d0d0
+    """,
+    "dark": """
+        paper #131416 ink #f0f3f6 faint #b9c1ca line #6f7883 accent #8ab8f0
+        curve-1 #f0f3f6 curve-2 #f0a060 curve-3 #a3abb5
+        tint-0 #1f3f66 tint-1 #63401c tint-2 #1f4f2a tint-3 #5a2a4c
+        tint-4 #55490f tint-5 #3a3470 tint-6 #145052 tint-7 #6a2a2a
+    """,
+}  # fmt: skip
 _COLORS = {
-    "light": dict(zip(_NAMES, _LIGHT + _LIGHT_CURVES + _LIGHT_TINTS, strict=True)),
-    "dark": dict(zip(_NAMES, _DARK + _DARK_CURVES + _DARK_TINTS, strict=True)),
+    theme: dict(re.findall(r"(\S+) (#\w+)", palette)) for theme, palette in _PALETTES.items()
 }
+_TINTS = 8
 
 _SHAPES = """\
 .nx-figure { background: var(--nx-paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
@@ -83,8 +77,14 @@ _SHAPES = """\
 .nx-figure .nx-mark { stroke: var(--nx-accent); fill: var(--nx-paper); stroke-width: 1.5; }
 .nx-figure .nx-bar { fill: var(--nx-accent); }
 """
-
 _DASHES = ("", "6 3", "2 3", "9 3 2 3")
+_SHAPES += "".join(
+    f".nx-figure .nx-series-{i} {{ stroke: var(--nx-curve-{i}); }}\n"
+    for i in range(1, len(_DASHES))
+)
+_SHAPES += "".join(
+    f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
+)
 _FEW_POINTS = 16  # each is marked and named on its axis; of more points some are
 
 
@@ -123,19 +123,7 @@ def style_sheet(*, page: bool = True) -> str:
             f":root {{ {light} }}\nbody[data-theme=dark] {{ {dark} }}\n"
             f"{system} {{ body[data-theme=auto] {{ {dark} }} }}\n"
         )
-    return rules + _shapes()
-
-
-def _shapes() -> str:
-    """What every part of a figure is filled and drawn with."""
-    curves = "".join(
-        f".nx-figure .nx-series-{i} {{ stroke: var(--nx-curve-{i}); }}\n"
-        for i in range(1, len(_DASHES))
-    )
-    tints = "".join(
-        f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
-    )
-    return _SHAPES + curves + tints
+    return rules + _SHAPES
 
 
 def panel_svg(panel: Panel, prefix: str) -> Element:
@@ -149,7 +137,7 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
         The element.
     """
     check_words(panel)
-    body = _body(panel)
+    body = _DRAWN[type(panel)](panel)
     most = max(body.width, _PHONE)
     heading = _wrapped(panel.title, most)
     notes = _wrapped(panel.note, most) if panel.note else []
@@ -167,11 +155,7 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
 
 
 def scene_svg(
-    title: str,
-    description: str,
-    panels: Sequence[Panel],
-    theme: Theme = "system",
-    prefix: str = "nx",
+    title: str, description: str, panels: Sequence[Panel], theme: Theme = "system"
 ) -> str:
     """All panels below each other in one picture that stands alone.
 
@@ -181,16 +165,15 @@ def scene_svg(
         panels: from top to bottom.
         theme: ``"light"`` or ``"dark"`` for these colors alone, written out where they are used,
             since many programs know no CSS variables; ``"system"`` follows the reader's choice.
-        prefix: of ids.
 
     Returns:
         The text of an SVG file.
     """
     check_words(title, description)
-    parts = [panel_svg(panel, f"{prefix}-{i}") for i, panel in enumerate(panels)]
+    parts = [panel_svg(panel, f"nx-{i}") for i, panel in enumerate(panels)]
     # a group of images, which a screen reader can enter one by one
-    svg = _root("group", title, description, prefix)
-    style = style_sheet(page=False) if theme == "system" else _shapes()
+    svg = _root("group", title, description, "nx")
+    style = style_sheet(page=False) if theme == "system" else _SHAPES
     SubElement(svg, "style").text = style
     SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
     sizes = [(float(part.get("width", 0)), float(part.get("height", 0))) for part in parts]
@@ -244,21 +227,6 @@ def to_text(svg: Element) -> str:
     return tostring(svg, encoding="unicode") + "\n"
 
 
-def _body(panel: Panel) -> _Drawing:
-    match panel:
-        case Lines():
-            return _lines(panel)
-        case Grid():
-            return _grid(panel)
-        case Graph():
-            return _graph(panel)
-        case Table():
-            return _table(panel)
-        case Bars():
-            return _bars(panel)
-    return _chart(panel)
-
-
 def _lines(panel: Lines) -> _Drawing:
     remark_x = max((_wide(left) for left, right in panel.lines if right), default=0.0) + 16
     elements = []
@@ -281,27 +249,32 @@ def _grid(grid: Grid) -> _Drawing:
         x, y = names, top + i * (_CELL + 4)
         line = Element("g", {"class": "nx-row"})
         line.append(_text(0, y + 16, row.name, "nx-faint"))
-        column = 0
+        columns = iter(grid.columns if i == 0 else ())
         for chunk in row.chunks:
             for cell in chunk:
-                if i == 0 and grid.columns:
-                    line.append(_centered(x, 14, cell_wide, grid.columns[column], "nx-faint"))
-                # a group per cell, so that a page can light it or move the keyboard's focus to it
-                one = SubElement(line, "g", {"class": "nx-one"})
-                if cell.label == OMITTED:  # values were left out here: this is none
-                    one.append(_centered(x, y + 16, cell_wide, cell.label, "nx-faint"))
-                else:
-                    tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
-                    one.append(_rect(x, y, cell_wide, _CELL, f"nx-cell{tint}"))
-                    if cell.other is not None:
-                        half, tint = cell_wide / 2, f"nx-half nx-group-{cell.other % _TINTS}"
-                        one.append(_rect(x + half, y + 0.5, half - 0.5, _CELL - 1, tint))
-                    one.append(_centered(x, y + 16, cell_wide, cell.label, "nx-value"))
-                x, column = x + cell_wide, column + 1
+                if column := next(columns, ""):
+                    line.append(_centered(x, 14, cell_wide, column, "nx-faint"))
+                line.append(_one(cell, x, y, cell_wide))
+                x += cell_wide
             wide = max(wide, x)
             x += _GAP
         elements.append(line)
     return _Drawing(elements, wide, top + len(grid.rows) * (_CELL + 4))
+
+
+def _one(cell: Cell, x: float, y: float, wide: float) -> Element:
+    """A cell as a group, so that a page can light it or move the keyboard's focus to it."""
+    one = Element("g", {"class": "nx-one"})
+    if cell.label == OMITTED:  # values were left out here: this is none
+        one.append(_centered(x, y + 16, wide, cell.label, "nx-faint"))
+        return one
+    tint = "" if cell.group is None else f" nx-group-{cell.group % _TINTS}"
+    one.append(_rect(x, y, wide, _CELL, f"nx-cell{tint}"))
+    if cell.other is not None:
+        tint = f"nx-half nx-group-{cell.other % _TINTS}"
+        one.append(_rect(x + wide / 2, y + 0.5, wide / 2 - 0.5, _CELL - 1, tint))
+    one.append(_centered(x, y + 16, wide, cell.label, "nx-value"))
+    return one
 
 
 def _graph(graph: Graph) -> _Drawing:
@@ -551,23 +524,21 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
 
 def _curve(kind: int, points: Sequence[tuple[float, float]]) -> Element:
     """A line in the dashes and the color of that curve."""
-    return _path(points, f"nx-curve {_series(kind)}".rstrip(), _DASHES[kind % len(_DASHES)])
-
-
-def _series(kind: int) -> str:
-    return f"nx-series-{kind % len(_DASHES)}" if kind % len(_DASHES) else ""
+    kind %= len(_DASHES)
+    return _path(points, f"nx-curve nx-series-{kind}", _DASHES[kind])
 
 
 def _mark(kind: int, x: float, y: float) -> Element:
     """A circle, a square, a triangle or a diamond."""
-    how = {"class": f"nx-mark {_series(kind)}".rstrip()}
-    if kind % 4 == 0:
+    kind %= len(_DASHES)
+    how = {"class": f"nx-mark nx-series-{kind}"}
+    if kind == 0:
         return Element("circle", {"cx": _round(x), "cy": _round(y), "r": "3.5", **how})
     corners = (
         [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
         [(0, -4.5), (4.5, 3.5), (-4.5, 3.5)],
         [(0, -5), (5, 0), (0, 5), (-5, 0)],
-    )[kind % 4 - 1]
+    )[kind - 1]
     points = " ".join(f"{_round(x + dx)},{_round(y + dy)}" for dx, dy in corners)
     return Element("polygon", {"points": points, **how})
 
@@ -618,3 +589,13 @@ def _wrapped(words: str, wide: float) -> list[str]:
 def _round(value: float) -> str:
     """At most one decimal place, and none where it is zero."""
     return f"{value:.1f}".removesuffix(".0")
+
+
+_DRAWN: dict[type[Any], Callable[[Any], _Drawing]] = {
+    Lines: _lines,
+    Grid: _grid,
+    Graph: _graph,
+    Table: _table,
+    Bars: _bars,
+    Chart: _chart,
+}

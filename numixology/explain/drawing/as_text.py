@@ -1,9 +1,10 @@
 """Panels as text, for terminals and for those who would rather read than look."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import zip_longest
 from textwrap import wrap
+from typing import Any
 
 from ...text import columns, ordinal
 from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, check_words
@@ -39,27 +40,11 @@ def panel_text(panel: Panel) -> str:
           one sequence of 4 chunks: the same values in the same order
     """
     check_words(panel)
-    title, lines = _drawn(panel)
+    title = f"{panel.title} ({panel.y_name})" if isinstance(panel, Chart) else panel.title
+    lines = _DRAWN[type(panel)](panel)
     if panel.note:
         lines = [*lines, "", *_whole(panel.note, _WIDTH)]
     return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
-
-
-def _drawn(panel: Panel) -> tuple[str, list[str]]:
-    match panel:
-        case Lines():
-            return panel.title, _beside(panel.lines)
-        case Grid(form="matrix"):
-            return panel.title, _matrix(panel)
-        case Grid():
-            return panel.title, _listed(panel)
-        case Graph():
-            return panel.title, _boxes(panel)
-        case Table():
-            return panel.title, columns(panel.header, panel.rows, panel.align).split("\n")
-        case Bars():
-            return panel.title, _bars(panel)
-    return f"{panel.title} ({panel.y_name})", _points(panel)
 
 
 def _beside(lines: Sequence[tuple[str, str]]) -> list[str]:
@@ -74,7 +59,9 @@ def _beside(lines: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _listed(grid: Grid) -> list[str]:
+def _grid(grid: Grid) -> list[str]:
+    if grid.form == "matrix":
+        return _matrix(grid)
     names = [f"{row.name}: " if row.name else "" for row in grid.rows]
     wide = max(map(len, names))
     lines = []
@@ -162,6 +149,16 @@ def _points(chart: Chart) -> list[str]:
         for i, x in enumerate(chart.x)
     ]
     return columns(header, rows, ">" * len(header)).split("\n")
+
+
+_DRAWN: dict[type[Any], Callable[[Any], list[str]]] = {
+    Lines: lambda panel: _beside(panel.lines),
+    Grid: _grid,
+    Graph: _boxes,
+    Table: lambda panel: columns(panel.header, panel.rows, panel.align).split("\n"),
+    Bars: _bars,
+    Chart: _points,
+}
 
 
 def number(value: float) -> str:

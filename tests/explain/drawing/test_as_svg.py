@@ -136,7 +136,7 @@ def test_curves_differ_in_more_than_color() -> None:
     assert len(set(dashes[:4])) == 4
     assert all(curve.name in texts(svg) for curve in CURVES)
     series = [[one for one in e.get("class").split() if "series" in one] for e in curves[::2]]
-    assert series[:4] == [[], ["nx-series-1"], ["nx-series-2"], ["nx-series-3"]]
+    assert series[:4] == [["nx-series-0"], ["nx-series-1"], ["nx-series-2"], ["nx-series-3"]]
     assert {f".nx-series-{i} " in style_sheet() for i in (1, 2, 3)} == {True}
 
 
