@@ -7,7 +7,7 @@ the last step the mixer is run once more, on random digits, which are shown befo
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ...errors import ArgumentError
 from ...functional.mixing import Mixing
 from ...tensors import tensor
 from ...text import counted
-from ..drawing.panels import Cell, Grid, Panel, Row
+from ..drawing.panels import Cell, Grid, Row
 from ..drawing.scene import Scene
 from ..trace import Step, steps_of
 from .limits import within
@@ -29,49 +29,32 @@ _MOST_CELLS = 16
 MOST_CHARACTERS = 99  # of a row in text; its chunks have brackets
 _MOST_NUMBERS = 1_000_000  # each gets a name
 
-#: Heading and note of each step that a mixer names.
-_HEADINGS = {
+#: Heading and note of each step that a mixer names. They are numbered as on the pages; the guide's
+#: source takes three steps to merge.
+_STEPS = {
     "input": ("Input", ""),
-    "partition": ("Head partitioning", "each token is cut into {heads} of {d}"),
-    "permute": ("Permutation", "(0, 2, 1, 3): heads first, then tokens; only the strides change"),
-    "flatten": ("Flatten", "one sequence of {chunks}: the same values in the same order"),
-    "unflatten": ("Unflatten", "heads and tokens apart again: equal to step 2"),
-    "restore": ("Permute back", "tokens first again: equal to step 1, so nothing has mixed"),
-    "merge": ("Merge", ""),
-    "residual": ("Residual", "the input, and what mixing put in its place"),
-    "numbers": ("", "a norm needs numbers: each letter is now a random digit"),
-    "norm": ("LayerNorm", "each token to mean 0 and variance 1"),
+    "partition": ("Step 1: Head partitioning", "each token is cut into {heads} of {d}"),
+    "permute": (
+        "Step 2: Permutation",
+        "(0, 2, 1, 3): heads first, then tokens; only the strides change",
+    ),
+    "flatten": ("Step 3: Flatten", "one sequence of {all}: the same values in the same order"),
+    "unflatten": ("Step 4a: Unflatten", "heads and tokens apart again: equal to step 2"),
+    "restore": (
+        "Step 4b: Permute back",
+        "tokens first again: equal to step 1, so nothing has mixed",
+    ),
+    "merge guide": ("Step 4c: Merge", "every token is what it was: no token sees another"),
+    "merge": (
+        "Step 4: Merge",
+        "regrouped, {chunks} per token: each token now has chunks of {seen}",
+    ),
+    "residual": ("Step 5: Residual", "the input, and what mixing put in its place"),
+    "numbers": ("Step 5 in numbers", "a norm needs numbers: each letter is now a random digit"),
+    "norm": ("Step 6: LayerNorm", "each token to mean 0 and variance 1"),
 }
 
-#: The steps are numbered as on the pages; the guide's source takes three to merge.
-_NUMBERS = ("0", "1", "2", "3", "4", "5", "5", "6")
-_GUIDE_NUMBERS = ("0", "1", "2", "3", "4a", "4b", "4c", "5", "5", "6")
-
 V = TypeVar("V")
-
-
-class _Walk(NamedTuple):
-    """One mixer: its steps, the names and the digits of its input (T, D), and its sizes."""
-
-    steps: list[Step]
-    names: Array
-    digits: Array
-    mixing: Mixing
-    num_heads: int
-
-    @property
-    def head_dim(self) -> int:
-        features: int = self.names.shape[1]
-        return features // self.num_heads
-
-    @property
-    def words(self) -> dict[str, str]:
-        """What the notes of the steps leave open."""
-        return {
-            "heads": counted(self.num_heads, "head"),
-            "d": str(self.head_dim),
-            "chunks": counted(self.num_heads * len(self.names), "chunk"),
-        }
 
 
 def mixer_scene(
@@ -107,14 +90,14 @@ def mixer_scene(
         <BLANKLINE>
           regrouped, 2 chunks per token: each token now has chunks of 2 tokens
     """
-    walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)
+    panels = _panels(num_tokens, hidden_dim, num_heads, batch, mixing)
     title = (
         f"Token mixer ({mixing}): T = {counted(num_tokens, 'token')}, "
         f"D = {counted(hidden_dim, 'feature')}, "
-        f"H = {counted(num_heads, 'head')} of d = {walk.head_dim}"
+        f"H = {counted(num_heads, 'head')} of d = {hidden_dim // num_heads}"
     )
-    description = f"The values of the first sequence at each of {len(walk.steps) - 2} steps."
-    return Scene(title, description, tuple(_panel(walk, i) for i in range(len(walk.steps))))
+    description = f"The values of the first sequence at each of {len(panels) - 2} steps."
+    return Scene(title, description, (*panels.values(),))
 
 
 def step_scene(
@@ -149,61 +132,53 @@ def step_scene(
         >>> print(scene.panels[1].title)
         Step 2: Permutation  (2, 3, 2, 2) -> (2, 2, 3, 2)
     """
-    walk = _walk(num_tokens, hidden_dim, num_heads, batch, mixing)
-    names = [step.name for step in walk.steps]
-    known = [one for one in names[1:] if one != "numbers"]
+    panels = _panels(num_tokens, hidden_dim, num_heads, batch, mixing)
+    known = [one for one in panels if one not in ("input", "numbers")]
     if name not in known:
-        raise ArgumentError(
-            "a step has one of the names that the mixer gives", repr(name), ", ".join(known)
-        )
-    i = names.index(name)
-    panels = (_panel(walk, i - 1), _panel(walk, i))
-    title = panels[1].title.partition("  ")[0]
-    return Scene(title, f"The values before the step {name} and after it.", panels)
+        invariant = "a step has one of the names that the mixer gives"
+        raise ArgumentError(invariant, repr(name), ", ".join(known))
+    before = [*panels][[*panels].index(name) - 1]
+    title = panels[name].title.partition("  ")[0]
+    description = f"The values before the step {name} and after it."
+    return Scene(title, description, (panels[before], panels[name]))
 
 
-def _walk(num_tokens: int, hidden_dim: int, num_heads: int, batch: int, mixing: Mixing) -> _Walk:
-    within(_MOST_NUMBERS, batch=batch, num_tokens=num_tokens, hidden_dim=hidden_dim)
-    mixer = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing)
-    x = np.arange(float(batch * num_tokens * hidden_dim)).reshape(batch, num_tokens, hidden_dim)
+def _panels(T: int, D: int, H: int, batch: int, mixing: Mixing) -> dict[str, Grid]:
+    """The panel of each step, by its name."""
+    within(_MOST_NUMBERS, batch=batch, num_tokens=T, hidden_dim=D)
+    mixer = nn.TokenMixer(T, D, H, mixing=mixing)
+    x = np.arange(float(batch * T * D)).reshape(batch, T, D)
     digits = np.random.default_rng(0).integers(0, 10, x.shape)
     *_, numbers, norm = steps_of(mixer, tensor(digits + 0.0))
     steps = [*steps_of(mixer, tensor(x))[:-1], numbers._replace(name="numbers"), norm]
-    return _Walk(steps, feature_names(num_tokens, hidden_dim), digits[0], mixing, num_heads)
+    came = next(one for one in steps if one.name == "merge").value[0].astype(int)
+    words = {"heads": counted(H, "head"), "d": D // H, "all": counted(H * T, "chunk")}
+    words |= {"chunks": counted(H, "chunk"), "seen": counted(min(H, T), "token")}
+    panels = {}
+    for before, step in zip(steps[:1] + steps, steps, strict=False):
+        name = "merge guide" if step.name == "merge" and mixing == "guide" else step.name
+        title, note = _STEPS[name]
+        shapes = f"{before.shape} -> {step.shape}"
+        if name in ("input", "numbers"):
+            shapes = f"{step.shape}"
+        form, rows = _rows(step, feature_names(T, D), digits[0], came, H)
+        shown = few(rows, _MOST_ROWS, Row("", ((Cell("..."),),)))
+        note = note.format(**words)
+        panels[step.name] = Grid(f"{title}  {shapes}", tuple(shown), form, note=note)
+    return panels
 
 
-def _panel(walk: _Walk, i: int) -> Panel:
-    step = walk.steps[i]
-    heading, note = _HEADINGS[step.name]
-    number = (_GUIDE_NUMBERS if walk.mixing == "guide" else _NUMBERS)[i]
-    if step.name == "numbers":
-        title = f"Step {number} in numbers  {step.shape}"
-    elif i == 0:
-        title = f"{heading}  {step.shape}"
-    else:
-        title = f"Step {number}: {heading}  {walk.steps[i - 1].shape} -> {step.shape}"
-    if step.name == "merge":
-        note = _verdict(walk)
-    form, rows = _rows(walk, step)
-    shown = few(rows, _MOST_ROWS, Row("", ((Cell("..."),),)))
-    return Grid(title, tuple(shown), form, note=note.format(**walk.words))
+def _rows(
+    step: Step, names: Array, digits: Array, came: Array, num_heads: int
+) -> tuple[Literal["nested", "flat"], list[Row]]:
+    """The rows that the guide draws for this step, and how text lists them.
 
-
-def _verdict(walk: _Walk) -> str:
-    if walk.mixing == "guide":
-        return "every token is what it was: no token sees another"
-    seen = counted(min(walk.num_heads, len(walk.names)), "token")
-    chunks = counted(walk.num_heads, "chunk")
-    return f"regrouped, {chunks} per token: each token now has chunks of {seen}"
-
-
-def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]]:
-    """The rows that the guide draws for this step, and how text lists them."""
-    T, D = walk.names.shape
+    ``names`` and ``digits`` are those of the input, (T, D), and ``came`` says which of its features
+    mixing brings to each place.
+    """
+    T, D = names.shape
     if step.name in ("residual", "numbers", "norm"):
-        merge = next(one for one in walk.steps if one.name == "merge")
-        came = merge.value[0].astype(int)
-        terms = walk.names if step.name == "residual" else walk.digits.astype("U1")
+        terms = names if step.name == "residual" else digits.astype("U1")
         labels = np.char.add(np.char.add(terms, "+"), terms.reshape(-1)[came])
         if step.name == "norm":
             labels = np.array([[f"{value:.2f}" for value in row] for row in step.value[0]])
@@ -211,13 +186,15 @@ def _rows(walk: _Walk, step: Step) -> tuple[Literal["nested", "flat"], list[Row]
         sums = zip(labels[:, None], own[:, None], came[:, None] // D, strict=True)
         return "nested", chunk_rows([(f"Token {t}", row) for t, row in enumerate(sums)])
     indices = step.value[0].astype(int)
-    labels = walk.names.reshape(-1)[indices]
+    labels = names.reshape(-1)[indices]
     tokens = indices // D
     if step.name == "flatten":  # (H·T, d), listed head by head
-        spans = [range(h * T, h * T + T) for h in range(walk.num_heads)]
-        names = [f"{span[0]} to {span[-1]}, head {h}" for h, span in enumerate(spans)]
-        flat = [(labels[span], tokens[span]) for span in spans]
-        return "flat", chunk_rows([*zip(names, flat, strict=True)])
+        spans = [range(h * T, h * T + T) for h in range(num_heads)]
+        flat = [
+            (f"{span[0]} to {span[-1]}, head {h}", (labels[span], tokens[span]))
+            for h, span in enumerate(spans)
+        ]
+        return "flat", chunk_rows(flat)
     kind = "Head" if step.name in ("permute", "unflatten") else "Token"
     if labels.ndim == 2:  # not cut into chunks
         labels, tokens = labels[:, None], tokens[:, None]

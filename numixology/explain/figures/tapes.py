@@ -225,54 +225,48 @@ def _tape_of(output: Tensor, names: dict[str, Tensor]) -> _Tape:
 
 
 def _graph(tape: _Tape) -> Graph:
-    places, constants = _laid_out(tape)
+    places = _laid_out(tape)
     boxes = []
     for node in tape.nodes:
         reads = []
         for i, one in enumerate(node.inputs or ()):
             reads.append(tape.name(one) if _tracked(one) else f"{tape.name(node)} {i}")
             if not _tracked(one):
-                place = constants[id(node), i]
-                where = (place.row, place.column)
+                where = places[id(node), i][:2]
                 boxes.append(Box(reads[-1], _word(tape, one), "constant", place=where))
-        where = (places[id(node)].row, places[id(node)].column)
         words = (tape.name(node), _title(tape, node), _made_by(node))
-        boxes.append(Box(*words, reads=tuple(reads), place=where))
+        boxes.append(Box(*words, reads=tuple(reads), place=places[id(node)][:2]))
     return Graph("Graph", tuple(boxes))
 
 
-def _laid_out(tape: _Tape) -> tuple[dict[int, _Place], dict[tuple[int, int], _Place]]:
-    """A place for every node and for every use of a constant.
+def _laid_out(tape: _Tape) -> dict[Any, _Place]:
+    """A place for every node by its id, and for every use of a constant, by the id and the number.
 
     The row is the depth. A value keeps its column to itself until its last use, so that an arrow
     down from it passes no other box.
     """
     last = {id(one): node.depth for node in tape.nodes for one in node.inputs or ()}
-    places: dict[int, _Place] = {}
-    constants: dict[tuple[int, int], _Place] = {}
+    places: dict[Any, _Place] = {}
     for row in range(tape.nodes[-1].depth + 1):
         for node in tape.nodes:
             if node.depth == row:
-                near = [
-                    places.get(id(one)) or constants[id(node), i]
+                keys = (
+                    id(one) if _tracked(one) else (id(node), i)
                     for i, one in enumerate(node.inputs or ())
-                ]
-                taken = [*places.values(), *constants.values()]
-                until = last.get(id(node), row + 1)
-                places[id(node)] = _Place(row, _free_column(taken, near, row), until)
+                )
+                column = _free_column(places, [places[key].column for key in keys], row)
+                places[id(node)] = _Place(row, column, last.get(id(node), row + 1))
         for node in tape.nodes:
             for i, one in enumerate(node.inputs or ()):
                 if node.depth == row + 1 and not _tracked(one):
-                    taken = [*places.values(), *constants.values()]
-                    column = _free_column(taken, [], row)
-                    constants[id(node), i] = _Place(row, column, row + 1)
-    return places, constants
+                    places[id(node), i] = _Place(row, _free_column(places, [], row), row + 1)
+    return places
 
 
-def _free_column(taken: Sequence[_Place], near: Sequence[_Place], row: int) -> int:
+def _free_column(places: dict[Any, _Place], near: Sequence[int], row: int) -> int:
     """A column that is free in this row: that of an input if possible, else the leftmost."""
-    busy = {place.column for place in taken if place.row == row or place.until > row}
-    return next(i for i in chain((place.column for place in near), count()) if i not in busy)
+    busy = {place.column for place in places.values() if place.row == row or place.until > row}
+    return next(i for i in chain(near, count()) if i not in busy)
 
 
 # The tape, backwards
@@ -305,10 +299,9 @@ def _sent(visit: _Visit) -> list[tuple[Node, str]]:
 
 def _upwards(tape: _Tape, visits: Sequence[_Visit]) -> Graph:
     """The boxes of the tape with the gradients that arrive, and the arrows turned round."""
-    places, _ = _laid_out(tape)
+    places = _laid_out(tape)
     boxes = []
     for node, total, _ in visits:
-        place = places[id(node)]
         arrows = [
             (places[id(other.node)].column, tape.name(other.node), words)
             for other in visits
@@ -317,7 +310,7 @@ def _upwards(tape: _Tape, visits: Sequence[_Visit]) -> Graph:
         ]
         _, reads, labels = zip(*sorted(arrows), strict=True) if arrows else ((), (), ())
         shape = f"gradient {_shown(total)}"
-        where = (place.row, place.column)
+        where = places[id(node)][:2]
         boxes.append(Box(tape.name(node), _title(tape, node), shape, "", reads, where, labels))
     return Graph("Value and gradient", tuple(boxes), _PART)
 
