@@ -87,6 +87,7 @@ def walk_scene(
     own = np.broadcast_to(np.arange(T)[:, None], (T, D))
     mixed = token_mix(own[None] + 0, H)[0]
     t, f = min(1, T - 1), min(2, len(W1) - 1)
+    worked = [_spot(at["first"], t, f)] if D <= _MOST_TERMS else []
     terms = (at["h"].data[0, t], W1[f], at["first"].data[0, t, f], f" + {b1[f]:g}")
     panels = (
         Grid(f"Input ids  {ids.shape}", _rows("Token", ids.T), "matrix"),
@@ -102,6 +103,7 @@ def walk_scene(
             "First linear layer",
             at["first"],
             f"h by the rows of W1, plus b1. {_cell(t, f, *terms)}",
+            *worked,
         ),
         _grid("GELU", at["bent"]),
         _layer("W2 and b2", W2, b2),
@@ -153,17 +155,28 @@ def walk_backward_scene() -> Scene:
             "The loss is half the sum of their squares: each gradient is its state.",
         ),
         _grid("W2", W2, kind="Row"),
-        _grid("At the output of GELU", bent, f"By columns of W2. {cells[0]}"),
+        _grid("At the output of GELU", bent, f"By columns of W2. {cells[0]}", _spot(bent, 1, 2)),
         _grid("The slope of GELU", slope, "cdf(z) + z * pdf(z), with z before GELU."),
-        _grid("At the input of GELU", first, f"Times the slope of GELU. {cells[1]}"),
+        _grid(
+            "At the input of GELU",
+            first,
+            f"Times the slope of GELU. {cells[1]}",
+            _spot(first, 1, 2),
+        ),
         _grid("W1", W1, kind="Row"),
-        _grid("At h", h, f"By columns of W1. {cells[2]}"),
+        _grid("At h", h, f"By columns of W1. {cells[2]}", _spot(h, 1, 2)),
         _grid("At y", y, "What the norm sends, plus the first panel: y was added at the end."),
         _grid("At x + mixed", total, "What the mixer's norm sends; each row adds up to 0."),
         _grid("Back through the mixing", unmix(tensor(total))[0], "Chunks return to their tokens."),
         _grid("At x", x, "The two panels before this one, added."),
         _grid("At the table", table, "Tokens 0 and 2 have id 2: its row gets both.", kind="Id"),
-        _grid("At W1", dW1, f"Over the tokens, the gradient times h. {cells[3]}", kind="Row"),
+        _grid(
+            "At W1",
+            dW1,
+            f"Over the tokens, the gradient times h. {cells[3]}",
+            _spot(dW1, 2, 2),
+            kind="Row",
+        ),
         _update(model, ids, W1.data, loss.item(), dW1[2, 2]),
     )
     description = "The gradient at every step of the walk, from the last to the first; one update."
@@ -215,6 +228,13 @@ def _cell(
     a, b = (np.round(one, 2) + 0.0 for one in (a, b))
     terms = " + ".join(f"{p:.2f} * {q:g}" for p, q in zip(a, b, strict=True))
     return f"{kind} {i}, column {j}: {terms}{plus} = {result:.2f}.".replace("+ -", "- ")
+
+
+def _spot(value: Any, i: int, j: int) -> Array:
+    """The tints of a grid in which one entry has one: that which the note works out."""
+    tints = np.full(np.shape(value)[-2:], None)
+    tints[i, j] = 0
+    return tints
 
 
 def _grid(title: str, value: Any, note: str = "", *groups: Array, kind: str = "Token") -> Grid:

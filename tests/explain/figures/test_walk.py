@@ -79,6 +79,7 @@ def test_every_number_on_the_way(T, H, d, V) -> None:
         terms, result = evaluated(note)
         assert terms == pytest.approx(result, abs=0.03)
         assert result == values(panels["First linear layer"])[min(1, T - 1), min(2, D - 1)]
+        assert float(tinted(panels["First linear layer"])) == result
 
 
 def test_halves_are_exact_and_no_zero_has_a_sign() -> None:
@@ -176,6 +177,13 @@ def test_gradients_on_the_way_follow_from_each_other() -> None:
         if "column" in panel.note:
             terms, result = evaluated(panel.note)
             assert terms == pytest.approx(result, abs=0.03)
+            assert float(tinted(panel)) == result
+
+
+def tinted(panel):
+    """The label of the one cell that has a tint."""
+    (label,) = (cell.label for row in panel.rows for cell in row.chunks[0] if cell.group == 0)
+    return label
 
 
 def test_the_update_makes_the_loss_smaller() -> None:
