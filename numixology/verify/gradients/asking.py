@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, shown
 from ...nn import Module
 from ...nn.stateless import replaced
 from .executors import Executor
@@ -59,7 +59,10 @@ def with_parameters(
 def stream(rng: "np.random.Generator | int") -> "np.random.Generator":
     """A Generator that differs from ``default_rng(rng)``, from which the input may be drawn."""
     seed = rng.integers(2**63) if isinstance(rng, np.random.Generator) else rng
-    return np.random.default_rng((int(seed), 0x6E78))
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        instead = "leave it out, or give e.g. rng=1: a check that fails can then be repeated"
+        raise ArgumentError("rng is a seed or a Generator", shown(seed), instead)
+    return np.random.default_rng((seed, 0x6E78))
 
 
 class _WithParameters:

@@ -111,7 +111,7 @@ def gradcheck(
         gradients that this check would have accepted.
 
     Raises:
-        ArgumentError: an unknown method or order, or a tolerance that is not positive.
+        ArgumentError: an unknown method or order, no seed, or a tolerance that is not positive.
         DTypeError: no floating-point input or a half-precision one, or ``fn`` or ``vjp`` returns
             something else than said above.
         GradientError: the check did not pass and ``raise_on_failure`` is set.
