@@ -355,7 +355,7 @@ def cases_of(
         seeds: how many cases of every kind the quick set has.
         quick: leave out the kernel set.
         shapes: sizes of the author's own.
-        requires: what sizes the backend supports, see :func:`.fitted`; the nearest take the place
+        requires: what sizes the backend supports, see ``sizes.fitted``; the nearest take the place
             of those that it does not.
         options: what its networks are, see :data:`.OPTIONS`.
 

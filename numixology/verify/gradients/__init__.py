@@ -1,4 +1,4 @@
-"""The gradient check: one page, :mod:`.check`, and the rooms of doubt behind it."""
+"""The gradient check: one page, ``check``, and the rooms of doubt behind it."""
 
 from .check import gradcheck
 from .reports import GradcheckReport
