@@ -7,6 +7,7 @@ step first.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,10 @@ def _native(function: Any) -> Callable[..., Any]:
 
 
 def _linear(function: Any) -> Callable[..., Any]:
-    """By the product rule, also of arrays that are given by keyword."""
-
-    def rule(*args: Any, out: Any = None, **options: Any) -> Any:
-        def run(*given: Any) -> Any:
-            named = dict(zip(options, given[len(args) :], strict=True))
-            return function(*given[: len(args)], **named)
-
-        return written(out, multilinear(run, [*args, *options.values()]))
-
-    return rule
+    """By the product rule."""
+    return lambda *args, out=None, **options: written(
+        out, multilinear(partial(function, **plain(options)), args)
+    )
 
 
 def _conditional(function: Any) -> Callable[..., Any]:
@@ -43,23 +38,13 @@ def _conditional(function: Any) -> Callable[..., Any]:
 
 
 def _ordered(function: Any) -> Callable[..., Any]:
-    """By the order of complex numbers."""
+    """By the order of complex numbers; places in it, such as argsort, only along the step."""
+    moves = not function.__name__.startswith("arg")
 
     def rule(x: Any, *args: Any, **options: Any) -> Any:
         z = np.sort(plain(x), None)
         tied((np.diff(z.real) == 0) & (np.diff(z.imag) != 0))
-        return function(plain(x), *args, **options)
-
-    return rule
-
-
-def _place(function: Any) -> Callable[..., Any]:
-    """Where something stands in that order, or in that of the values."""
-    by_step = _ordered(function)
-
-    def rule(x: Any, *args: Any, **options: Any) -> Any:
-        places = by_step(x, *args, **options)
-        return places if ALONG.get() else function(value_of(x), *args, **options)
+        return function(plain(x) if moves or ALONG.get() else value_of(x), *args, **options)
 
     return rule
 
@@ -86,18 +71,18 @@ _carry(
     np,
     "append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to "
     "choose column_stack concat concatenate copy copyto delete diag diagflat diagonal diff dsplit "
-    "dstack expand_dims fill_diagonal flip fliplr flipud gradient hsplit hstack insert "
-    "iscomplexobj isrealobj linspace matrix_transpose may_share_memory meshgrid moveaxis pad "
-    "permute_dims polyval put put_along_axis ravel repeat reshape resize result_type roll rollaxis "
-    "rot90 select shares_memory split squeeze stack swapaxes take take_along_axis tile trace "
-    "transpose trapezoid tril triu unstack vander vsplit vstack",
+    "dstack empty_like expand_dims fill_diagonal flip fliplr flipud full_like gradient hsplit "
+    "hstack insert iscomplexobj isrealobj linspace matrix_transpose may_share_memory meshgrid "
+    "moveaxis ones_like pad permute_dims polyval put put_along_axis ravel repeat reshape resize "
+    "result_type roll rollaxis rot90 select shares_memory split squeeze stack swapaxes take "
+    "take_along_axis tile trace transpose trapezoid tril triu unstack vander vsplit vstack "
+    "zeros_like",
 )
 _carry(_native, np.linalg, "det diagonal inv matrix_power matrix_transpose multi_dot solve trace")
 _carry(_linear, np, "bincount convolve correlate cross dot einsum inner kron outer tensordot vdot")
 _carry(_linear, np.linalg, "cross matmul outer tensordot vecdot")
 _carry(_conditional, np, "argwhere compress count_nonzero extract flatnonzero nonzero where")
-_carry(_ordered, np, "median sort")
-_carry(_place, np, "argmax argmin argpartition argsort")
+_carry(_ordered, np, "argmax argmin argpartition argsort median sort")
 _carry(_question, np, "allclose array_equal array_equiv isclose ndim shape size")
 _carry(_question, np.linalg, "matrix_rank")
 _carry(
@@ -112,21 +97,8 @@ _carry(
 # What needs a rule --------------------------------------------------------------------------
 
 
-def _like(function: Any) -> Callable[..., Any]:
-    def rule(x: Any, *fill: Any, **options: Any) -> Any:
-        value = function(value_of(x), *value_of(fill), **options)
-        return joined(value, *map(step_of, fill or [0])).copy()
-
-    return rule
-
-
 def _round(a: Any, decimals: int = 0) -> Any:
     return np.rint(a * 10.0**decimals) / 10.0**decimals
-
-
-def _nan_to_num(x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    finite = np.nan_to_num(value_of(x), nan=nan, posinf=posinf, neginf=neginf)
-    return np.where(np.isfinite(x), x, finite)
 
 
 def _searchsorted(a: Any, v: Any, side: str = "left") -> Any:
@@ -192,12 +164,8 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 
 FUNCTIONS.update(
-    {like: _like(like) for like in (np.empty_like, np.full_like, np.ones_like, np.zeros_like)}
-)
-FUNCTIONS.update(
     {
         np.around: _round,
-        np.nan_to_num: _nan_to_num,
         np.partition: _partition,
         np.percentile: lambda x, q, axis=None: _quantile(x, np.divide(q, 100), axis),
         np.piecewise: lambda x, where, *to: _by_numpy(np.piecewise)(x, np.not_equal(where, 0), *to),

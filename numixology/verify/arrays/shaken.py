@@ -131,16 +131,9 @@ def _product_error(a: Any, b: Any, y: Any) -> Any:
 class Shaken(np.ndarray[Any, Any]):
     """An array of which every rounded result is moved by one more rounding."""
 
-    def __array_ufunc__(
-        self,
-        ufunc: Any,
-        method: str,
-        *inputs: Any,
-        out: Any = (None,),
-        where: Any = True,
-        **options: Any,
-    ) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """The ufunc, and a rounding."""
+        (out,), where = options.pop("out", (None,)), options.pop("where", True)
         name, arguments = ufunc.__name__, plain(inputs)
         run = getattr(ufunc, method)
         if method == "at":
@@ -157,7 +150,7 @@ class Shaken(np.ndarray[Any, Any]):
                 y = _moved(y, np.abs(y) * _rounded(name, y, *arguments))
             else:
                 y = _nearby(y)
-        return written(out[0], _wrapped(y), where)
+        return written(out, _wrapped(y), where)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """The function of shaken arrays; of moved ones where it is written in Fortran."""

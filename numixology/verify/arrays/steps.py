@@ -95,7 +95,8 @@ def stepped(z: Array) -> "Step":
     """The complex array ``z`` as a Step, in the same memory."""
     if z.dtype.char == "F" and (seen := _SEEN.get()):
         seen.precision = "float32"
-    return viewed(z, Step)
+    found: Step = viewed(z, Step)
+    return found
 
 
 def viewed(x: Any, kind: Any) -> Any:
@@ -161,7 +162,7 @@ def joined(value: Any, step: Any) -> Any:
     y = np.asarray(value)
     if y.dtype.kind not in "fc":
         return value
-    z = np.empty(y.shape, _complex(y.dtype))
+    z = np.empty_like(y, _complex(y.dtype))
     z.real, z.imag = y, step
     return stepped(z[()])
 
@@ -218,25 +219,16 @@ class Step(Carrier):
         if self.dtype.kind != "c":
             raise not_carried(f"a conversion to {self.dtype}")
 
-    def __array_ufunc__(
-        self,
-        ufunc: Any,
-        method: str,
-        *inputs: Any,
-        out: Any = (None,),
-        where: Any = True,
-        **options: Any,
-    ) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """The real ufunc with its step."""
-        if not all(isinstance(one, _KNOWN) for one in (*inputs, *out)):
+        (out,), where = options.pop("out", (None,)), options.pop("where", True)
+        if not all(isinstance(one, _KNOWN) for one in (*inputs, out)):
             return NotImplemented
-        if method not in METHODS or len(out) > 1:
-            raise not_carried(f"{ufunc.__name__}.{method}")
         if options.get("dtype") is not None:
             options["dtype"] = np.dtype(options["dtype"]).type().real.dtype
         if method != "__call__" and where is not True:
             options["where"], where = value_of(where), True
-        return written(out[0], _wrapped(METHODS[method](ufunc, *inputs, **options)), where)
+        return written(out, _wrapped(METHODS[method](ufunc, *inputs, **options)), where)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """The real function with its step."""

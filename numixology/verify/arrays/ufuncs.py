@@ -116,7 +116,7 @@ def _called(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
     values, steps = zip(*map(parts, inputs), strict=True)
     y = ufunc(*values, **options)
     with ignoring_fp_errors():
-        numbers = [_number(value) for value in values]
+        numbers = [np.multiply(value, 1.0) for value in values]  # floats, also of a list
         if name in _EDGES:
             edge = _EDGES[name](*map(np.asarray, inputs))
             tied((edge.real == 0) & (edge.imag != 0))
@@ -132,11 +132,6 @@ def _called(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
         if name in _NATIVE or "D->D" in ufunc.types:
             return joined(y, np.where(np.isnan(y), np.nan, ufunc(*plain(inputs)).imag))
     raise not_carried(name)
-
-
-def _number(x: Any) -> Any:
-    """What is not an array of floats is made one: slopes divide by it."""
-    return x if isinstance(x, np.ndarray) and x.dtype.kind == "f" else np.multiply(x, 1.0)
 
 
 def _times(slope: Any, step: Any) -> Any:

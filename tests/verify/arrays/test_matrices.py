@@ -8,8 +8,8 @@ from numixology.verify.arrays.steps import stepped
 
 CARRIED = """
 np.average(x, 0, weights=x**2) | np.linalg.slogdet(A)[1] | np.linalg.cholesky(S)
-np.linalg.cholesky(S, upper=True) | np.linalg.cholesky(A + A.T + 9 * I) | np.linalg.eigvalsh(S)
-np.linalg.eigh(S)[0] | np.abs(np.linalg.eigh(S, "U")[1]) | np.linalg.eigvalsh(A, "U")
+np.linalg.cholesky(S)[0] | np.linalg.cholesky(A + A.T + 9 * I) | np.linalg.eigvalsh(S)
+np.linalg.eigh(S)[0] | np.abs(np.linalg.eigh(S)[1]) | np.linalg.eigvalsh(A)
 """
 
 
@@ -24,6 +24,7 @@ def test_equal_eigenvalues_are_a_tie() -> None:
 
 
 REFUSED = """
+np.linalg.cholesky(A, upper=True) | np.linalg.eigh(A, 'U')
 np.linalg.svd(A) | np.linalg.svdvals(A) | np.linalg.pinv(A) | np.linalg.qr(A) | np.linalg.eig(A)
 np.linalg.lstsq(A, x)
 """

@@ -61,6 +61,12 @@ def test_a_sum_that_runs_on_leaves_earlier_ones() -> None:
     assert plain(np.sum(found[2], out=place)) == plain(place) == 3 + 3j * H
 
 
+def test_a_result_lies_in_memory_as_the_real_one() -> None:
+    x = np.asarray(np.ones((2, 3)).T)
+    y = np.exp(stepped(x + 1j * H))
+    assert y.flags.f_contiguous and np.exp(x).flags.f_contiguous
+
+
 def test_trees_of_steps_become_plain_ones() -> None:
     x = stepped(np.ones(2) + 1j * H)
     tree = plain({"a": [x, (x, 3)], "b": np.linalg.slogdet(stepped(np.eye(2) + 1j * H))})
