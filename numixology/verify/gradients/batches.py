@@ -15,8 +15,6 @@ from .problems import Outputs, Problem
 
 __all__ = ["batch"]
 
-#: So many numbers are copied at most.
-_LARGEST = 2**20
 #: How many roundings of the sum the two slopes may be apart, and what no rounding explains.
 _ROUNDINGS, _MIXED = 64, 2.0**20
 #: c, before every line is given the same weight: no function knows these numbers.
@@ -28,7 +26,7 @@ _LEAST = 1e-100
 def batch(problem: Problem, x: Array, lines: Lines) -> Outputs | None:
     """The slope of every output along every line, (lines, outputs); None if f takes no batch."""
     count, outputs = len(lines), problem.y.size
-    if not problem.batches or count == 1 or count * max(x.size, outputs) > _LARGEST:
+    if not problem.batches or count == 1:
         return None
     z, h = np.empty((count, x.size), complex), lines.steps[:, None]
     z.real, z.imag = x, [step * lines.direction(k, x.size) for k, step in enumerate(lines.steps)]

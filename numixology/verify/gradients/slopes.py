@@ -19,13 +19,13 @@ from .batches import batch
 from .executors import Executor
 from .ladders import real_slopes
 from .lines import Lines
-from .problems import Problem
+from .problems import Outputs, Problem
 
 __all__ = ["Measured", "complex_slopes", "measured"]
 
 _TINY = {"float64": 2.0**-1074, "float32": 2.0**-149}
-#: So many lines are measured together, or given to a worker.
-_AT_ONCE = 16
+#: So many lines are measured together, unless x or y has so many numbers.
+_AT_ONCE, _MANY = 16, 2**16
 
 
 class Measured(NamedTuple):
@@ -62,43 +62,37 @@ def complex_slopes(
     """
     x = problem.x if x is None else x
     rows, carried = [], True
-    for above, below, kept in _outputs_along(problem, x, lines, sides):
-        one = cotangents[:, None] * above
-        other = one if below is above else cotangents[:, None] * below
+    for some in lines.parts(_AT_ONCE if max(x.size, problem.y.size) < _MANY else 1):
+        above = None if sides else batch(problem, x, some)
+        above = above or _one_by_one(problem, x, some, some.steps, sides)
+        one = other = cotangents[:, None] * above.values
+        if sides:
+            other = cotangents[:, None] * _one_by_one(problem, x, some, -some.steps, sides).values
         terms = np.maximum(np.abs(one), np.abs(other)).sum(axis=-1)
         ends = np.minimum(one, other).sum(axis=-1), np.maximum(one, other).sum(axis=-1)
         rows.append((one.sum(axis=-1), terms, *ends))
-        carried = carried and kept
+        carried = carried and above.carried
     slopes, terms, lower, upper = (np.concatenate(part, axis=1) for part in zip(*rows, strict=True))
     errors = _TINY[problem.precision] * (1.0 + cotangents.shape[1]) / lines.steps
     return Measured(slopes, errors + 0 * slopes, terms, lower, upper, carried)
 
 
-def _outputs_along(
-    problem: Problem, x: Array, lines: Lines, sides: bool
-) -> Iterator[tuple[Array, Array, bool]]:
-    """The slopes of every output above and below x, (lines, outputs), for some lines at a time."""
-    for some in lines.parts(_AT_ONCE):
-        if not sides and (found := batch(problem, x, some)):
-            yield found.values, found.values, found.carried
-            continue
-        for k, h in enumerate(some.steps):
-            u = some.direction(k, x.size)
-            above, carried = _slope(problem, x, u, h, sides)
-            below = _slope(problem, x, u, -h, sides)[0] if sides else above
-            yield above[None], below[None], carried
+def _one_by_one(problem: Problem, x: Array, lines: Lines, steps: Array, sides: bool) -> Outputs:
+    """The slope of every output along every line, (lines, outputs), by a call of f for each."""
+    found = [_slope(problem, x, lines.direction(k, x.size), h, sides) for k, h in enumerate(steps)]
+    return Outputs(np.stack([one.values for one in found]), all(one.carried for one in found))
 
 
-def _slope(problem: Problem, x: Array, u: Array, h: float, leads: bool) -> tuple[Array, bool]:
+def _slope(problem: Problem, x: Array, u: Array, h: float, leads: bool) -> Outputs:
     """The slope of every output, on the branch that the step leads to unless f jumps there."""
     z = x + (1j * h) * u
     if leads:
         with along():
             y, carried = problem.run(z)
         if np.allclose(y.real, problem.y, rtol=1e-6, atol=0):
-            return y.imag / h, carried
+            return Outputs(y.imag / h, carried)
     y, carried = problem.run(z)
-    return y.imag / h, carried
+    return Outputs(y.imag / h, carried)
 
 
 def central_slopes(problem: Problem, cotangents: Array, lines: Lines) -> Measured:
