@@ -12,7 +12,8 @@
 4. Wrong gradients are made from the one that agreed (zero, negated, scaled, rolled). If the same
    comparison would accept one of them, nothing was proved.
 
-``_checked`` takes these steps in order; ``_compared`` is 2 and 3, ``_blind`` is 4.
+``_checked`` takes these steps in order; ``_compared`` is 2 and 3, ``_blind`` is 4. Before an entry
+is called wrong, :mod:`.rechecks` asks what else may explain the difference.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +25,14 @@ from ...array import Array, ignoring_fp_errors
 from ...errors import GradientError
 from ...nn import Module
 from .asking import Method, Options, stream, with_parameters
-from .comparisons import Comparison, compared, mind_what_is_vague, second_thoughts
+from .comparisons import Comparison, compared
 from .contracts import broken, changed, repeated
 from .executors import Executor
-from .lines import coordinates, directions
 from .nothing import nothing_proved
-from .plans import Plan, cotangents, planned, relative
+from .plans import Plan, cotangents, planned
 from .problems import Problem, Unfit, second_order
-from .reporting import DIRECTIONS, blank, filled, torn, wrong
+from .rechecks import cap_limits, recheck
+from .reporting import blank, filled, remarks, wrong, wrong_at_ties
 from .reports import GradcheckReport, Kink, Verdict
 
 __all__ = ["GradcheckReport", "Kink", "Verdict", "gradcheck"]
@@ -155,39 +156,40 @@ def gradcheck(
 def _checked(problem: Problem, options: Options) -> GradcheckReport:
     """The report of one check: steps 1 to 4, unless a gradient cannot be compared at all."""
     v = problem.rng.standard_normal(problem.y.size)
-    report = blank(problem, options)
     try:
-        if reason := changed(problem, v):
-            return report._replace(reason=f"{reason}: a gradient must leave its arguments alone")
-        if not np.isfinite(problem.y).all() or not np.isfinite(problem.x).all():
-            what = "fn is" if np.isfinite(problem.x).all() else "an input that is moved is"
-            reason = f"{what} not finite here; try other inputs"
-            return report._replace(verdict="inconclusive", reason=reason)
-        if early := _repeats(problem, v, options):
-            return report._replace(verdict=early[0], reason=early[1])
-        problem.leave_out_what_has_no_gradient(v)
+        if early := _not_compared(problem, v, options):
+            return blank(problem, options, *early)
     except Unfit as unfit:
-        return report._replace(reason=str(unfit))
-    report = blank(problem, options)
+        return blank(problem, options, "fail", str(unfit))
+    options = options._replace(fast=options.fast and bool(np.isfinite(problem.gradient(v)).all()))
+    comparison = _compared(problem, v, options)
+    if options.fast and len(comparison.wrong()):  # every coordinate says more than four lines
+        options = options._replace(fast=False)
+        comparison = _compared(problem, v, options)
+    report = filled(comparison)
+    verdict, reason = _verdict(comparison, report.detectable)
+    for _ in range(0 if verdict == "pass" else 16):  # fn may be random in a few of its calls only
+        if early := _repeats(problem, v, options):
+            verdict, reason = early
+            break
+    return report._replace(verdict=verdict, reason=reason)
+
+
+def _not_compared(problem: Problem, v: Array, options: Options) -> tuple[Verdict, str] | None:
+    """Verdict and reason if there is nothing to compare, or no use in it, else None."""
+    if reason := changed(problem, v):
+        return "fail", f"{reason}: a gradient must leave its arguments alone"
+    for what, numbers in (("an input that is moved", problem.x), ("fn", problem.y)):
+        if not np.isfinite(numbers).all():
+            return "inconclusive", f"{what} is not finite here; try other inputs"
+    if early := _repeats(problem, v, options):
+        return early
+    problem.leave_out_what_has_no_gradient(v)
     if not problem.places:
-        reason = "vjp returns no gradient, so nothing was compared"
-        return report._replace(verdict="inconclusive", reason=reason)
+        return "inconclusive", "vjp returns no gradient, so nothing was compared"
     if not problem.x.size:
-        reason = "the inputs are empty, so nothing was compared"
-        return report._replace(verdict="inconclusive", reason=reason)
-    fast = options.fast and bool(np.isfinite(problem.gradient(v)).all())
-    comparison = _compared(problem, v, options, fast)
-    if fast and len(comparison.wrong()):  # every coordinate says more than four lines
-        fast = False
-        comparison = _compared(problem, v, options, fast)
-    if options.fast and not fast:
-        report = report._replace(fast=False, coordinates=problem.x.size)
-    report = _judged(comparison, report, options)
-    if report.verdict != "pass":
-        for _ in range(16):  # fn may be random in a few of its calls only
-            if early := _repeats(problem, v, options):
-                return report._replace(verdict=early[0], reason=early[1])
-    return report
+        return "inconclusive", "the inputs are empty, so nothing was compared"
+    return None
 
 
 def _repeats(problem: Problem, v: Array, options: Options) -> tuple[Verdict, str] | None:
@@ -201,82 +203,58 @@ def _repeats(problem: Problem, v: Array, options: Options) -> tuple[Verdict, str
     return None
 
 
-def _compared(problem: Problem, v: Array, options: Options, fast: bool) -> Comparison:
-    """Compare along every coordinate or, if fast, along four random lines through all of them."""
+def _compared(problem: Problem, v: Array, options: Options) -> Comparison:
+    """Steps 2 and 3: measure the slopes, and compare the gradient with them."""
     plan = planned(problem, v, options.method)
     problem.still = [*plan.kinks, *plan.jumps]  # where a rounding leads to another slope
-    comparison = _along(problem, v, plan, options, fast)
+    comparison = _by_steps(problem, v, plan, options)
     if plan.doubted and len(comparison.wrong()):  # complex steps may call it right
-        other = _along(problem, v, planned(problem, v, "complex"), options, fast)
-        if other.found.carried and not (len(other.wrong()) or other.unknown):
+        other = _by_steps(problem, v, planned(problem, v, "complex"), options)
+        if other.measured.carried and not (len(other.wrong()) or other.unknown):
             comparison.unknown = dict.fromkeys(range(len(comparison.lines)), _CONTRADICTED)
     return comparison
 
 
-def _along(problem: Problem, v: Array, plan: Plan, options: Options, fast: bool) -> Comparison:
-    """Compare by the steps of this plan."""
-    pair = cotangents(problem, v, plan.method)
-    lines, norm = coordinates(problem), None
-    if fast:
-        many = np.stack([relative(problem) for _ in range(DIRECTIONS)])
-        many[:, list(plan.kinks)] = 0
-        units = np.zeros((len(plan.kinks), problem.x.size))
-        units[range(len(plan.kinks)), list(plan.kinks)] = 1
-        lines = directions(problem, np.concatenate([many, units]))
-        sizes = np.where(problem.x != 0, np.abs(problem.x), problem.sizes)
-        weighted = problem.gradient(v) * (sizes / problem.sizes.max())
-        norm = float(np.linalg.norm(weighted))
-    comparison = compared(problem, plan, lines, pair, norm, options.tolerance, options.executor)
-    if not fast and (len(comparison.wrong()) or plan.method == "central"):
-        second_thoughts(comparison, options.strict)
+def _by_steps(problem: Problem, v: Array, plan: Plan, options: Options) -> Comparison:
+    """The comparison by the steps of this plan."""
+    comparison = compared(problem, plan, cotangents(problem, v, plan.method), options)
+    if not options.fast and (len(comparison.wrong()) or plan.method == "central"):
+        recheck(comparison)
     if options.tolerance is None:
-        mind_what_is_vague(comparison)
+        cap_limits(comparison)
     return comparison
 
 
-def _judged(comparison: Comparison, report: GradcheckReport, options: Options) -> GradcheckReport:
-    """The verdict on a comparison, and its figures."""
-    problem, fast = comparison.problem, report.fast
-    report = filled(comparison, report, options)
+def _verdict(comparison: Comparison, detectable: float) -> tuple[Verdict, str]:
+    """The verdict on a comparison, and the reason."""
     if len(comparison.wrong()):
-        return report._replace(verdict="fail", reason=wrong(comparison))
+        return "fail", wrong(comparison)
     unknown = next(iter(comparison.unknown.values()), "")
-    if reason := nothing_proved(comparison, fast) or unknown or _blind(comparison, fast):
-        return report._replace(verdict="inconclusive", reason=reason)
-    if reason := torn(comparison):
-        return report._replace(verdict="fail", reason=reason)
-    remarks = []
-    if comparison.lost:
-        remarks.append(
-            f"right to {comparison.lost:.0e} here: the formula of the gradient loses digits"
-        )
-    if names := ", ".join(
-        dict.fromkeys(problem.names[problem.where(j)[0]] for j in comparison.plan.jumps)
-    ):
-        remarks.append(f"fn jumps at {names}: this is the gradient of one side")
-    v, gradient, limit = comparison.cotangents[0], comparison.gradients[0], report.detectable
-    promise, others = broken(problem, v, gradient, limit, options.check_jvp)
+    if reason := nothing_proved(comparison) or unknown or _blind(comparison):
+        return "inconclusive", reason
+    if reason := wrong_at_ties(comparison):
+        return "fail", reason
+    v, gradient = comparison.cotangents[0], comparison.gradients[0]
+    jvp = comparison.options.check_jvp
+    promise, not_run = broken(comparison.problem, v, gradient, detectable, jvp)
     if promise:
-        return report._replace(verdict="fail", reason=promise)
-    told = "".join(f" ({one})" for one in remarks + others)
-    return report._replace(
-        verdict="pass", reason="the gradient agrees, and wrong ones were rejected" + told
-    )
+        return "fail", promise
+    said = "".join(f" ({one})" for one in remarks(comparison) + not_run)
+    return "pass", f"the gradient agrees, and wrong ones were rejected{said}"
 
 
-def _blind(comparison: Comparison, fast: bool) -> str:
-    """Which wrong gradient the same comparison would accept; empty if it rejects all."""
-    problem = comparison.problem
-    for which, part in comparison.parts(fast):
+def _blind(comparison: Comparison) -> str:
+    """Step 4: which wrong gradient the same comparison would accept; empty if it rejects all."""
+    for which, part in comparison.parts:
         smooth = comparison.smooth[part]  # at a kink a zero may be right
         ours, limits, slopes = (
             one[0, part][smooth]
-            for one in (comparison.ours, comparison.limits, comparison.found.slopes)
+            for one in (comparison.ours, comparison.limits, comparison.measured.slopes)
         )
+        of = "" if comparison.options.fast else f" of {comparison.problem.names[which]}"
         for mutant, other in _mutants(ours, limits):
             if not (np.abs(other - slopes) > limits).any():
-                name = "gradient" if fast else f"gradient of {problem.names[which]}"
-                return f"a {mutant} {name} would pass too; try other inputs"
+                return f"a {mutant} gradient{of} would pass too; try other inputs"
     return ""
 
 
@@ -284,11 +262,13 @@ def _mutants(gradient: Array, limits: Array) -> list[tuple[str, Array]]:
     """Wrong gradients made from this one, with their names: a check must reject every one."""
     if not gradient.any():
         return []
-    most = float(np.abs(gradient).max())
-    limit = float(limits.max())
-    mutants = [("zero", 0 * gradient), ("negated", -gradient)]
-    mutants.append(("scaled", gradient * (1 + 10 * limit / most)))
+    most, limit = np.abs(gradient).max(), limits.max()
     rolled = np.roll(gradient, 1)
+    mutants = [
+        ("zero", 0 * gradient),
+        ("negated", -gradient),
+        ("scaled", gradient * (1 + 10 * limit / most)),
+    ]
     if np.abs(rolled - gradient).max() > 10 * limit:
         mutants.append(("rolled", rolled))
     return mutants

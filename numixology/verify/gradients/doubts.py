@@ -23,7 +23,7 @@ from .lines import Lines
 from .problems import Problem, vector
 from .slopes import Measured, complex_slopes
 
-__all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "nearby", "wider"]
+__all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "wavering", "widened"]
 
 #: What is allowed beside the limit above, relative to the slope: real steps and float32 are coarse.
 TOLERANCES = {
@@ -37,7 +37,7 @@ _TRIES = 4
 WIDENED = 5
 
 
-def nearby(problem: Problem, v: Array, some: bool = False) -> tuple[Array, Array]:
+def _nearby(problem: Problem, v: Array, some: bool = False) -> tuple[Array, Array]:
     """x and v with every number, or some, moved by one rounding."""
     x = problem.x
     near = moved(problem, x, some)
@@ -83,13 +83,32 @@ def _moves(
     """How far the gradient moves where x and v are moved by one rounding, along every line."""
     worst = np.zeros(len(lines))
     for _ in range(tries):
-        x, ct = nearby(problem, v, some)
+        x, ct = _nearby(problem, v, some)
         moved = np.abs(lines.along(problem.gradient(ct, x) - gradient))
         worst = np.fmax(worst, moved)
     return worst
 
 
-def wider(
+def widened(
+    problem: Problem,
+    v: Array,
+    gradient: Array,
+    lines: Lines,
+    slopes: Array,
+    method: str,
+    exceeded: Array,
+    errors: Array,
+) -> Array:
+    """Exceeded limits, and what some tries show of rounding, or many where that comes near."""
+    wide = exceeded + wavering(problem, v, gradient, lines, slopes, method)
+    near = np.flatnonzero((wide < errors) & (errors <= 100 * wide))
+    if len(near):
+        more = wavering(problem, v, gradient, lines.only(near), slopes[near], method, tries=16)
+        wide[near] = np.maximum(wide[near], exceeded[near] + more)
+    return wide
+
+
+def wavering(
     problem: Problem,
     v: Array,
     gradient: Array,
@@ -98,11 +117,11 @@ def wider(
     method: str,
     tries: int = _TRIES,
 ) -> Array:
-    """What to add to a limit that was exceeded: how far more tries move the gradient and slopes."""
+    """How far some tries move the gradient and its slopes: what to add to a limit."""
     moves = _moves(problem, v, gradient, lines, 2 * tries, some=True)
     wavers = np.zeros(len(lines))
     for k in range(tries if method == "complex" else 0):
-        x = nearby(problem, v, some=k % 2 == 0)[0]
+        x = _nearby(problem, v, some=k % 2 == 0)[0]
         other = Lines(lines.places, lines.steps * problem.rng.uniform(0.5, 1, len(lines)))
         again = complex_slopes(problem, v[None], other, x=x).slopes[0]
         wavers = np.fmax(wavers, np.abs(again - slopes))

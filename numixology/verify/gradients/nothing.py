@@ -14,30 +14,30 @@ _ROUNDINGS = {"complex": 1e2, "central": 1e4}
 _AGREE = 1e-6
 
 
-def nothing_proved(found: Comparison, fast: bool) -> str:
+def nothing_proved(comparison: Comparison) -> str:
     """Why there was nothing to compare, if so."""
-    problem = found.problem
+    problem = comparison.problem
     for which, stretch in zip(problem.places, problem.stretches, strict=True):
-        gradient, name = found.gradients[0, stretch], problem.names[which]
-        at_kinks = any(stretch.start <= j < stretch.stop for j in found.kinks)
+        gradient, name = comparison.gradients[0, stretch], problem.names[which]
+        at_kinks = any(stretch.start <= j < stretch.stop for j in comparison.kinks)
         if not gradient.size or at_kinks:
             continue
-        part = slice(None) if fast else stretch
-        ours, slopes = found.ours[0, part], found.found.slopes[0, part]
+        part = slice(None) if comparison.options.fast else stretch
+        ours, slopes = comparison.ours[0, part], comparison.measured.slopes[0, part]
         if not gradient.any():
             return f"the gradient of {name} is zero, which proves nothing: {_why(problem, stretch)}"
-        if is_rounding(found, ours, slopes, stretch):
+        if is_rounding(comparison, ours, slopes, stretch):
             return f"the gradient of {name} is no larger than rounding, which proves nothing"
-        if underflows(ours, slopes, found.found.errors[0, part]):
+        if underflows(ours, slopes, comparison.measured.errors[0, part]):
             return f"fn underflows, and shows no gradient of {name}; try larger inputs"
     return ""
 
 
-def is_rounding(found: Comparison, ours: Array, slopes: Array, stretch: slice) -> bool:
+def is_rounding(comparison: Comparison, ours: Array, slopes: Array, stretch: slice) -> bool:
     """Whether a gradient is nothing but rounding: it and its slopes are tiny, and disagree."""
-    problem, v = found.problem, found.cotangents[0]
+    problem, v = comparison.problem, comparison.cotangents[0]
     rounding = float(np.finfo(problem.precision).eps) * float(np.abs(v) @ np.abs(problem.y))
-    least = _ROUNDINGS[found.plan.method] * rounding / float(problem.sizes[stretch].max())
+    least = _ROUNDINGS[comparison.plan.method] * rounding / float(problem.sizes[stretch].max())
     most = max(float(np.abs(one).max(initial=0)) for one in (ours, slopes))
     return most <= least and not np.abs(ours - slopes).max() <= _AGREE * np.abs(slopes).max()
 
