@@ -35,6 +35,10 @@ _WORDS = {
         "cotangent upstream-gradient",
         ("step-sizes", "gradcheck"): "finite-differences gradient-check numerical-gradient",
         ("jacobian", "laws"): "permutation-matrix",
+        ("mixer", "mixer"): "token-mixer token-mixing",
+        ("activations", "feed_forward"): "gelu relu silu",
+        ("ffn", "feed_forward"): "feed-forward mlp",
+        ("walk-backward", "model"): "gradient-descent training",
     }.items()
     for word in words.split()
 }

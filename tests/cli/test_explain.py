@@ -113,12 +113,16 @@ def test_without_a_name_all_are_listed(printed) -> None:
         ("finite differences", "step-sizes", "gradcheck"),
         ("chain rule", "tape-backward", "autograd"),
         ("Permutation matrix", "jacobian", "laws"),
+        ("token mixer", "mixer", "mixer"),
+        ("GELU", "activations", "feed_forward"),
+        ("gradient-descent", "walk-backward", "model"),
     ],
 )
 def test_usual_words_lead_to_a_figure_and_a_page(printed, words, figure, page) -> None:
     *out, last = printed(f"explain {words}").splitlines()
     assert out[:-1] == printed(f"explain {figure}").splitlines()
-    assert last == f"The figure is called {figure}; docs/{page}.rst explains {words.lower()}."
+    said = words.lower().replace("-", " ")
+    assert last == f"The figure is called {figure}; docs/{page}.rst explains {said}."
     assert (PAGES / f"{page}.rst").exists()
 
 
