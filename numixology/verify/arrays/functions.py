@@ -106,6 +106,14 @@ def _searchsorted(a: Any, v: Any, side: str = "left") -> Any:
     return np.sum(before(a, np.expand_dims(v, -1)), -1)
 
 
+def _interp(x: Any, xp: Any, fp: Any) -> Any:
+    """Linear in the piece where x lies."""
+    xp, fp = np.asanyarray(xp), np.asanyarray(fp)
+    k = np.clip(np.searchsorted(xp, x, "right") - 1, 0, len(xp) - 2)
+    part = (x - xp[k]) / (xp[k + 1] - xp[k])
+    return fp[k] + np.clip(part, 0, 1) * (fp[k + 1] - fp[k])
+
+
 def _partition(x: Any, kth: Any, axis: Any = -1) -> Any:
     """What was sorted, in the places that NumPy gives it."""
     ordered = np.sort(x, axis)
@@ -166,6 +174,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 FUNCTIONS.update(
     {
         np.around: _round,
+        np.interp: _interp,
         np.partition: _partition,
         np.percentile: lambda x, q, axis=None: _quantile(x, np.divide(q, 100), axis),
         np.piecewise: lambda x, where, *to: _by_numpy(np.piecewise)(x, np.not_equal(where, 0), *to),

@@ -8,7 +8,8 @@ the imaginary ones,
     f(x + i h d) = f(x) + i h ⟨∇f(x), d⟩.
 
 The rules are in :mod:`.ufuncs`, :mod:`.functions` and :mod:`.matrices`. What has no rule raises
-:class:`NotCarried`, so that no NumPy function which is given a Step returns without its derivative.
+:class:`NotCarried`, or for an option TypeError: no NumPy function that is given a Step returns
+without its derivative.
 
 **At a tie**, where f has a kink, the derivative is one-sided: along the step, so that a step and
 its opposite give both slopes. (|x| at 0 moves by |h d|, the maximum of equals by the larger of

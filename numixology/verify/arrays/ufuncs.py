@@ -53,6 +53,8 @@ _SLOPES: dict[str, Callable[..., Any]] = {
     "logit": lambda y, x: (1 / (x * (1 - x)),),
     "gammaln": lambda y, x: (_digamma(x),),
     "entr": lambda y, x: (-np.log(x) - 1,),
+    "xlogy": lambda y, a, b: (np.log(b), a / b),
+    "xlog1py": lambda y, a, b: (np.log1p(b), a / (1 + b)),
     "rel_entr": lambda y, a, b: (np.log(a / b) + 1, -a / b),
     "kl_div": lambda y, a, b: (np.log(a / b), 1 - a / b),
     **dict.fromkeys(("deg2rad", "radians"), lambda y, x: (math.pi / 180,)),

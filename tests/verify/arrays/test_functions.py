@@ -9,7 +9,8 @@ from pushed import H, evaluated, expressions, is_carried, is_one_sided, ties
 from numixology.verify.arrays.steps import along, stepped
 
 CARRIED = """
-np.sinc(x) | np.fix(x) + x | np.round(x, 1) * x
+np.interp(x, [0, 0.5, 1, 2], [0, 3, 1, 5]) | np.interp(x - 1, [0, 0.1], x[0, :2])
+np.interp([0.9, 2.2, 9], x[0].cumsum(), x[1]) | np.sinc(x) | np.fix(x) + x | np.round(x, 1) * x
 np.where(x > 1, x * x, np.sin(x))
 np.select([x < 1, x < 1.3], [x * x, x], 0) | np.piecewise(x, [x < 1, x >= 1], [np.square, np.exp])
 x.sum() | x.sum(0) | np.sum(x, (0, 1), keepdims=True) | x.sum(where=x > 1)
@@ -76,7 +77,7 @@ REFUSED = """
 np.quantile(x, 0.5, method='lower') | np.std(x, where=x > 1) | np.round(x, out=f) | np.copyto(f, x)
 np.put(f, [0], x[:1]) | np.fft.fft(x) | np.vectorize(abs)(x) | np.ediff1d(x) | np.unwrap(x)
 np.cov(x) | np.corrcoef(x) | np.nanstd(x) | np.nanvar(x) | np.nanmedian(x) | np.nanquantile(x, 0.3)
-np.unique(x) | np.digitize(x, [1.0]) | np.interp(x, [0, 1], [0, 2]) | np.putmask(x, x, 1.0)
+np.unique(x) | np.digitize(x, [1.0]) | np.interp(x, [0, 1], [0, 2], left=3) | np.putmask(x, x, 1.0)
 np.linalg.norm(A, 1) | np.linalg.norm(A, 2) | np.linalg.norm(A, 'nuc') | np.linalg.norm(x, 3)
 np.linalg.norm(x, 0) | np.linalg.matrix_norm(A) | np.roots(x) | np.nan_to_num(x)
 np.bincount([0, 1], weights=x) | np.outer(a=x, b=x) | np.tensordot(x, b=x, axes=1)
@@ -94,6 +95,7 @@ KINKS = """
 np.sort(x) | np.sort(x, 0) | np.median(x) | np.sort(x, None) | np.median(x, 0)
 np.quantile(x, [0.2, 0.5], axis=1) | np.ptp(x) | x.std(1) | np.linalg.norm(x, axis=1)
 np.linalg.norm(x, 1, 1) | np.linalg.norm(x, -np.inf, 1) | np.linalg.norm(x[2:])
+np.interp(x, [0, 1, 2], [0, 2, 1]) * 0 + abs(x)
 np.abs(np.maximum(x, 0) - np.sort(x, 1)).max(1) | np.partition(x, 2, 1).sum(1) + abs(x).sum(1)
 """
 
