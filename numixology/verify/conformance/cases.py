@@ -19,6 +19,7 @@ from ...errors import ArgumentError, unknown
 from ...tensors import leaf
 from ...transforms import grad
 from .formats import Format, format_of
+from .memory import held
 from .sizes import Sizes, fitted, kernel_sizes, letters_of, shape_of
 from .stages import FEED_FORWARDS, OPTIONS, STAGES, Inputs, inputs_of, stage_of
 
@@ -89,8 +90,8 @@ _LOUD = 128.0
 #: What is added to a variance; a kernel may not have one of its own.
 EPS = (1e-5, 1e-6, 2e-3)
 
-#: How arrays lie in memory.
-CASE_LAYOUTS = ("contiguous", "read-only", "Fortran-ordered", "strided")
+#: How arrays lie in memory, see :data:`.LAYOUTS`; at first one after another.
+CASE_LAYOUTS = ("", "read-only arrays", "Fortran order", "gaps between elements")
 
 
 class Case(NamedTuple):
@@ -110,7 +111,7 @@ class Case(NamedTuple):
         >>> from numixology.verify.conformance import make_case
         >>> case = make_case("softmax", "saturated", seed=1, dtype="float16")
         >>> case.name, case.layout, case.inputs["x"].dtype
-        ('softmax/saturated/1', 'strided', dtype('float16'))
+        ('softmax/saturated/1', 'gaps between elements', dtype('float16'))
     """
 
     stage: str
@@ -119,7 +120,7 @@ class Case(NamedTuple):
     dtype: str
     inputs: Inputs
     cotangent: Array
-    layout: str = "contiguous"
+    layout: str = ""
     sizes: Mapping[str, int] = MappingProxyType({})
 
     @property
@@ -213,7 +214,7 @@ def make_case(
     inputs |= {
         name: options[name] for name in guide if options.get(name, guide[name]) != guide[name]
     }
-    layout = "strided" if kind == "strided" else CASE_LAYOUTS[turn % len(CASE_LAYOUTS)]
+    layout = CASE_LAYOUTS[-1 if kind == "strided" else turn % len(CASE_LAYOUTS)]
     cotangent = draw.cotangent(shape_of(known.output, lengths))
     return fresh(Case(stage, kind, seed, dtype, inputs, cotangent, layout, dict(sizes or {})))
 
@@ -290,21 +291,14 @@ class _Draw:
         return self.form.stored(size * self.shaped(self.rng.standard_normal(shape)))
 
 
-def _laid(value: Any, layout: str) -> Any:
-    """An array in that layout; anything else as it is."""
-    if not isinstance(value, np.ndarray) or not value.ndim:
-        return value
-    if layout == "strided":
-        return np.repeat(value, 2, axis=-1)[..., ::2]
-    value = value.copy(order="F" if layout == "Fortran-ordered" else "C")
-    value.flags.writeable = layout != "read-only"
-    return value
-
-
 def fresh(case: Case) -> Case:
     """The case with arrays of its own, which lie in memory as before: a backend may spoil them."""
-    inputs = {name: _laid(value, case.layout) for name, value in case.inputs.items()}
-    return case._replace(inputs=inputs, cotangent=_laid(case.cotangent, case.layout))
+
+    def laid(value: Any) -> Any:
+        return held(value, case.layout).array if isinstance(value, np.ndarray) else value
+
+    inputs = {name: laid(value) for name, value in case.inputs.items()}
+    return case._replace(inputs=inputs, cotangent=laid(case.cotangent))
 
 
 def in_float64(inputs: Inputs) -> dict[str, Any]:

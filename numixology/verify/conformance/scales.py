@@ -17,6 +17,7 @@ passes only so, that is listed as a known difference.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -128,27 +129,16 @@ def _embedding(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
 
 
 def _linear(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
-    """x weightᵀ may be stored before the bias is added."""
-    x, weight, bias = np.abs(p["x"]), np.abs(p["weight"]), np.abs(p["bias"])
-    outputs, features = weight.shape
-    rows = np.abs(ct).reshape(-1, outputs)
-    return {
-        "output": Sum(bias, x @ weight.T + bias, features),
-        "x": Sum(0.0, np.abs(ct) @ weight, outputs),
-        "weight": Sum(0.0, rows.T @ x.reshape(-1, features), len(rows)),
-        "bias": Sum(0.0, rows.sum(axis=0), len(rows)),
-    }
-
-
-def _per_token_linear(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
-    """As of a linear layer, for every token by itself."""
+    """x weightᵀ may be stored before the bias is added; a token may have weights of its own."""
     x, weight, bias, ct = (np.abs(a) for a in (p["x"], p["weight"], p["bias"], ct))
-    B, outputs, features = len(x), *weight.shape[1:]
+    t, (outputs, features) = "t" * (weight.ndim - 2), weight.shape[-2:]
+    rows = len(x) if t else ct.size // outputs
+    summed = partial(np.einsum, optimize=True)
     return {
-        "output": Sum(bias, np.einsum("bti,toi->bto", x, weight) + bias, features),
-        "x": Sum(0.0, np.einsum("bto,toi->bti", ct, weight), outputs),
-        "weight": Sum(0.0, np.einsum("bto,bti->toi", ct, x), B),
-        "bias": Sum(0.0, ct.sum(axis=0), B),
+        "output": Sum(bias, summed(f"bti,{t}oi->bto", x, weight) + bias, features),
+        "x": Sum(0.0, summed(f"bto,{t}oi->bti", ct, weight), outputs),
+        "weight": Sum(0.0, summed(f"bto,bti->{t}oi", ct, x), rows),
+        "bias": Sum(0.0, summed(f"bto->{t}o", ct), rows),
     }
 
 
@@ -327,7 +317,7 @@ _RULES: dict[str, tuple[Rule, Collection[str]]] = {
     "rms_norm": (_rms_norm, ("sums",)),
     "layer_norm": (_layer_norm, ("sums",)),
     "linear": (_linear, ("sums",)),
-    "per_token_linear": (_per_token_linear, ("sums",)),
+    "per_token_linear": (_linear, ("sums",)),
     "softmax": (_softmax, _BOTH),
     "gelu": (_activation(_normal_gate), ("steps",)),
     "gelu_tanh": (_activation(_tanh_gate), ("steps",)),
