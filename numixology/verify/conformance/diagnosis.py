@@ -22,7 +22,6 @@ from .calling import answered
 from .cases import Case, Truth
 from .contracts import contracts_of
 from .parts import bugs_at_one_place
-from .relations import related
 from .stages import parts_of
 from .verdicts import LOADING, NEAREST, Diagnosis
 from .whereabouts import Trials, edges_of, place_of
@@ -248,10 +247,6 @@ class _Search:
         tiles = [bug for n in _TILES for bug in edge_bugs(self.stage, "D", n)]
         yield self._by_value([bug for bug in tiles if "-tile-of-" in bug.name], self.seen)
         yield self._by_value(bugs_at_one_place(worst.one.case, steady), self.seen)
-        wrong = [one for each in self.seen for one in each.tensors.values() if one.fails]
-        wrong.sort(key=lambda one: one.one.case.kind in ("huge", "tiny"))
-        if said := related([one for one in wrong if np.isfinite(one.got).all()]):
-            yield nearest._replace(description=said, by="relation")
         kept = [bug for bug in suspects.values() if bug.family == "memory"]
         yield self._by_breach(kept) if self.broken and nearest.distance > NEAREST else nearest
 

@@ -95,8 +95,7 @@ class Diagnosis(NamedTuple):
         by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
             such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
             those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
-            agree; a network by its ``"part"`` that fails too; by the ``"relation"`` to the truth,
-            which no known bug has; or, if empty, not really.
+            agree; a network by its ``"part"`` that fails too; or, if empty, not really.
         rest: what is to be said of the other tensors.
         where: in which rows and columns it goes wrong.
         edge: from which size on.
@@ -128,8 +127,7 @@ class Diagnosis(NamedTuple):
     @property
     def named(self) -> bool:
         """Whether a known bug is the answer, and no more than near it."""
-        unknown = self.by in ("", "relation") or self.bug in ("unsteady", "broken-contract")
-        return not unknown
+        return bool(self.by) and self.bug not in ("unsteady", "broken-contract")
 
     def __str__(self) -> str:
         if not self.by and self.distance >= NEAREST:
@@ -159,7 +157,6 @@ _SAID = {
     "value": "matches: {named}, explains {share} of the difference",
     "part": "{description}",
     "no bug": "no known bug does so: {description}",
-    "relation": "no known bug comes near, but {description}",
     "size": "matches by the size of its errors: {named}",
     "contract": "matches by the promise that it breaks: {named}",
     "chance": "matches in that no two calls agree: {named}",

@@ -208,15 +208,11 @@ class Trials:
                 beside = [n for n in (far, below) if n not in right]
                 self.telling += [self.fitted(**{letter: n}) for n in beside]
             self.edges.append((axis, below))
-            at, before, *later = (_named(axis, n) for n in (size, below, *right))
-            if len(right) == 2:
-                said.append(f"wrong at {at}, right at {before} and {later[0]}")
-            elif right == [size + 1]:
-                said.append(f"right up to {before}, wrong at some sizes from {at} on")
-            elif axis == letter and all(self.right(letter, n * below) for n in (2, 3)):
-                said.append(f"right up to {before} and at its multiples, wrong from {at} on")
-            else:
-                said.append(f"right up to {before}, wrong from {at} on")
+            tile = axis == letter and all(self.right(letter, n * below) for n in (2, 3))
+            also = " and at its multiples" if tile and not right else ""
+            where = "wrong at some sizes" if right else "wrong"
+            at, before = _named(axis, size), _named(axis, below)
+            said.append(f"right up to {before}{also}, {where} from {at} on")
         self.said = " and ".join(said)
         return True
 
