@@ -7,18 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ArgumentError, unknown
 from .drawing.scene import Scene
-from .figures import (
-    costs,
-    flow,
-    forms,
-    laws,
-    layers,
-    mixing,
-    shapes,
-    steps,
-    tapes,
-    walk,
-)
+from .figures import costs, flow, forms, laws, layers, mixing, shapes, steps, tapes, walk
 
 __all__ = ["FIGURES", "Figure", "contents", "draw"]
 

@@ -13,19 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .as_text import number, panel_text
-from .panels import (
-    OMITTED,
-    Bars,
-    Box,
-    Cell,
-    Chart,
-    Graph,
-    Grid,
-    Lines,
-    Panel,
-    Table,
-    check_words,
-)
+from .panels import OMITTED, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Table, check_words
 
 __all__ = ["Theme", "panel_svg", "scene_svg", "style_sheet"]
 

@@ -15,13 +15,7 @@ from ..trace import Step, steps_of
 from .limits import COMPUTED, network_within, within
 from .mixing import few
 
-__all__ = [
-    "attention_scene",
-    "block_scene",
-    "feed_forward_scene",
-    "model_scene",
-    "swiglu_scene",
-]
+__all__ = ["attention_scene", "block_scene", "feed_forward_scene", "model_scene", "swiglu_scene"]
 
 #: What is said beside a step.
 _REMARKS = {
