@@ -12,9 +12,17 @@ class CostComparison(NamedTuple):
     """Attention and mixer at one size. The FLOPs are those of one sequence; B cancels.
 
     Attributes:
-        num_tokens: T, the number of tokens.
-        hidden_dim: D, the number of features.
-        num_heads: H, the number of heads.
+        num_tokens, hidden_dim, num_heads: T, D and H.
+        mixer_flops: mixing, residual and norm.
+        attention_flops: self-attention, everything counted.
+        network_flops: the feed-forward network with F = 4D, which either is followed by.
+        ratio: attention to mixer, everything counted.
+        leading_ratio: that of the largest terms alone, (8TD² + 4T²D) / 8TD.
+        mixed_units: the guide's own rows, multiply-adds to FLOPs.
+        block_ratio: attention with residual, norm and network, to the mixer's block.
+        mixer_numbers: how many numbers the mixer makes and keeps.
+        score_numbers: the scores, one for every pair of tokens in every head.
+        attention_numbers: queries, keys, values and output besides the scores.
 
     Example:
         >>> import numixology as nx
@@ -28,60 +36,16 @@ class CostComparison(NamedTuple):
     num_tokens: int
     hidden_dim: int
     num_heads: int
-
-    @property
-    def mixer_flops(self) -> int:
-        """Mixing, residual and norm, 8TD + 2T."""
-        T, D, _ = self
-        return 8 * T * D + 2 * T
-
-    @property
-    def attention_flops(self) -> int:
-        """Self-attention, everything counted, 8TD² + 4T²D + 6HT² + 4TD - 2HT."""
-        T, D, H = self
-        return 8 * T * D**2 + 4 * T**2 * D + 6 * H * T**2 + 4 * T * D - 2 * H * T
-
-    @property
-    def network_flops(self) -> int:
-        """The feed-forward network with F = 4D, which either is followed by, 16TD² + 33TD + 2T."""
-        T, D, _ = self
-        return 16 * T * D**2 + 33 * T * D + 2 * T
-
-    @property
-    def ratio(self) -> float:
-        """Attention to mixer, everything counted, in FLOPs."""
-        return self.attention_flops / self.mixer_flops
-
-    @property
-    def leading_ratio(self) -> float:
-        """The largest terms alone, (8TD² + 4T²D) / 8TD = D + T/2, in FLOPs."""
-        return self.hidden_dim + self.num_tokens / 2
-
-    @property
-    def mixed_units(self) -> float:
-        """The guide's own rows, multiply-adds to FLOPs, which is (4D + 2T) / 8."""
-        return (4 * self.hidden_dim + 2 * self.num_tokens) / 8
-
-    @property
-    def block_ratio(self) -> float:
-        """Attention with residual, norm and network, to the mixer's block."""
-        rest = self.mixer_flops + self.network_flops
-        return (self.attention_flops + rest) / rest
-
-    @property
-    def mixer_numbers(self) -> int:
-        """How many numbers the mixer makes and keeps, TD."""
-        return self.num_tokens * self.hidden_dim
-
-    @property
-    def score_numbers(self) -> int:
-        """The scores, one for every pair of tokens in every head, HT²."""
-        return self.num_heads * self.num_tokens**2
-
-    @property
-    def attention_numbers(self) -> int:
-        """Queries, keys, values and output besides the scores, 4TD + HT²."""
-        return 4 * self.mixer_numbers + self.score_numbers
+    mixer_flops: int
+    attention_flops: int
+    network_flops: int
+    ratio: float
+    leading_ratio: float
+    mixed_units: float
+    block_ratio: float
+    mixer_numbers: int
+    score_numbers: int
+    attention_numbers: int
 
 
 def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> CostComparison:
@@ -110,4 +74,16 @@ def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> Cost
     """
     T, D, H = positive(num_tokens=num_tokens, hidden_dim=hidden_dim, num_heads=num_heads)
     divided(D, H)
-    return CostComparison(T, D, H)
+    mixer = 8 * T * D + 2 * T
+    attention = 8 * T * D**2 + 4 * T**2 * D + 6 * H * T**2 + 4 * T * D - 2 * H * T
+    network = 16 * T * D**2 + 33 * T * D + 2 * T
+    return CostComparison(
+        *(T, D, H, mixer, attention, network),
+        ratio=attention / mixer,
+        leading_ratio=D + T / 2,
+        mixed_units=(4 * D + 2 * T) / 8,
+        block_ratio=(attention + mixer + network) / (mixer + network),
+        mixer_numbers=T * D,
+        score_numbers=H * T**2,
+        attention_numbers=4 * T * D + H * T**2,
+    )

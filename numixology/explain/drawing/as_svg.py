@@ -19,6 +19,7 @@ __all__ = ["Theme", "panel_svg", "scene_svg", "style_sheet"]
 
 #: The colors of a picture that stands alone: those of one theme, or what the system is set to.
 Theme: TypeAlias = Literal["system", "light", "dark"]
+Point: TypeAlias = tuple[float, float]
 
 # Of the fonts in the style sheet, in pixels. A character is never wider than this.
 _CHARACTER = 7.3
@@ -291,9 +292,8 @@ def _graph(graph: Graph) -> _Drawing:
                 x += wide / 2 + until + 5
                 elements.append(_text(x, y + high + 15, box.labels[i], "nx-faint"))
                 right = max(right, x + _wide(box.labels[i]))
-            ends, size = (corner[key], corner[box.key]), (wide, high)
-            skips = _skips(place, key, box.key)
-            elements += _arrow(*ends, *size, slant, skips=skips, shifts=(shift, until))
+            ends, skips = (corner[key], corner[box.key]), _skips(place, key, box.key)
+            elements += _arrow(*ends, (wide, high), slant, (shift, until), skips=skips)
     for box in graph.boxes:
         x, y = corner[box.key]
         elements.append(_rect(x, y, wide, high, "nx-cell", round_by=4))
@@ -338,21 +338,14 @@ def _skips(place: dict[str, tuple[int, int]], start: str, end: str) -> bool:
 
 
 def _arrow(
-    start: tuple[float, float],
-    end: tuple[float, float],
-    wide: float,
-    high: float,
-    slant: float,
-    *,
-    skips: bool,
-    shifts: tuple[float, float],
+    start: Point, end: Point, size: Point, slant: float, shifts: Point, *, skips: bool
 ) -> list[Element]:
     """From box to box: downwards, sideways, or round the boxes in between.
 
     Between columns it goes down in the column where it starts, and up in the one where it ends:
     in a tape that is the column of the value, whichever way the arrow points.
     """
-    (x0, y0), (x1, y1) = start, end
+    (x0, y0), (x1, y1), (wide, high) = start, end, size
     first, last = (wide / 2 + shift for shift in shifts)
     if y0 == y1:
         sign = 1 if x1 > x0 else -1
@@ -369,13 +362,7 @@ def _arrow(
     else:
         points = [(x0 + first, y0 + high), (x0 + first, y1 - slant), (x1 + last, y1)]
         tip = [(-4, -6), (4, -6)]
-    path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
-    x, y = points[-1]
-    head = " ".join(f"{_round(x + dx)},{_round(y + dy)}" for dx, dy in [(0, 0), *tip])
-    return [
-        Element("path", {"d": path, "class": "nx-arrow"}),
-        Element("polygon", {"points": head, "class": "nx-head"}),
-    ]
+    return [_path(points, "nx-arrow"), _polygon(points[-1], [(0, 0), *tip], "nx-head")]
 
 
 def _table(table: Table) -> _Drawing:
@@ -416,7 +403,7 @@ def _chart(chart: Chart) -> _Drawing:
     scale_x = _symlog if chart.symlog_x else math.log10 if chart.log_x else float
     scale_y = math.log10 if chart.log_y else float
 
-    def at(x: float, y: float) -> tuple[float, float]:
+    def at(x: float, y: float) -> Point:
         across = _share(scale_x(x), scale_x(chart.x[0]), scale_x(chart.x[-1]))
         up = _share(scale_y(y), scale_y(ticks[0]), scale_y(ticks[-1]))
         return left + 8 + (wide - 16) * across, low + (high - low) * (1 - up)
@@ -431,9 +418,9 @@ def _chart(chart: Chart) -> _Drawing:
         elements.append(_path([(left, y), (left + wide, y)], "nx-line"))
         label = number(tick)
         elements.append(_text(left - 6 - _wide(label), y + 4, label, "nx-faint"))
-    for x, (across, _) in _apart([(x, at(x, ticks[0])) for x in _named_x(chart, wide)]):
-        label = number(x)
-        elements.append(_text(across - _wide(label) / 2, high + 16, label, "nx-faint"))
+    named = [(number(x), at(x, ticks[0])[0]) for x in _named_x(chart, wide)]
+    for label, start in _apart(named):
+        elements.append(_text(start, high + 16, label, "nx-faint"))
     name_x = left + wide / 2 - _wide(x_name) / 2
     elements.append(_text(name_x, high + 32, x_name, "nx-faint"))
     apart = 1 if len(chart.x) <= _FEW_POINTS else math.ceil(len(chart.x) / _FEW_POINTS * 2)
@@ -481,17 +468,15 @@ def _named_x(chart: Chart, wide: float) -> Sequence[float]:
     return chart.x[:: math.ceil(len(chart.x) / max(int(most), 1))]
 
 
-def _apart(
-    labels: Sequence[tuple[float, tuple[float, float]]],
-) -> list[tuple[float, tuple[float, float]]]:
-    """The labels of which none runs into the one before."""
-    kept: list[tuple[float, tuple[float, float]]] = []
+def _apart(labels: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Where labels begin that are centered at these places, of which none runs into another."""
+    kept: list[tuple[str, float]] = []
     free = -math.inf
-    for x, place in labels:
-        half = _wide(number(x)) / 2
-        if place[0] - half >= free:
-            kept.append((x, place))
-            free = place[0] + half + 5
+    for label, middle in labels:
+        start = middle - _wide(label) / 2
+        if start >= free:
+            kept.append((label, start))
+            free = start + _wide(label) + 5
     return kept
 
 
@@ -510,7 +495,7 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     return [n * step for n in range(first, max(last, first + 1) + 1)]
 
 
-def _curve(kind: int, points: Sequence[tuple[float, float]]) -> Element:
+def _curve(kind: int, points: Sequence[Point]) -> Element:
     """A line in the dashes and the color of that curve."""
     kind %= len(_DASHES)
     return _path(points, f"nx-curve nx-series-{kind}", _DASHES[kind])
@@ -519,19 +504,24 @@ def _curve(kind: int, points: Sequence[tuple[float, float]]) -> Element:
 def _mark(kind: int, x: float, y: float) -> Element:
     """A circle, a square, a triangle or a diamond."""
     kind %= len(_DASHES)
-    how = {"class": f"nx-mark nx-series-{kind}"}
+    classes = f"nx-mark nx-series-{kind}"
     if kind == 0:
-        return Element("circle", {"cx": _round(x), "cy": _round(y), "r": "3.5", **how})
+        place = {"cx": _round(x), "cy": _round(y)}
+        return Element("circle", place | {"r": "3.5", "class": classes})
     corners = (
         [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
         [(0, -4.5), (4.5, 3.5), (-4.5, 3.5)],
         [(0, -5), (5, 0), (0, 5), (-5, 0)],
     )[kind - 1]
-    points = " ".join(f"{_round(x + dx)},{_round(y + dy)}" for dx, dy in corners)
-    return Element("polygon", {"points": points, **how})
+    return _polygon((x, y), corners, classes)
 
 
-def _path(points: Sequence[tuple[float, float]], kind: str, dashes: str = "") -> Element:
+def _polygon(at: Point, corners: Sequence[Point], kind: str) -> Element:
+    points = " ".join(f"{_round(at[0] + dx)},{_round(at[1] + dy)}" for dx, dy in corners)
+    return Element("polygon", {"points": points, "class": kind})
+
+
+def _path(points: Sequence[Point], kind: str, dashes: str = "") -> Element:
     path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
     how = {"d": path, "class": kind}
     return Element("path", how | ({"stroke-dasharray": dashes} if dashes else {}))

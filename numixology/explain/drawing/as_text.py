@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from textwrap import wrap
 from typing import Any
 
@@ -81,20 +81,19 @@ def _cells(chunk: Sequence[Cell]) -> str:
 
 def _matrix(grid: Grid) -> list[str]:
     """Right-aligned columns below their names; a gap between chunks."""
-    rows = [[cell.label for chunk in row.chunks for cell in chunk] for row in grid.rows]
-    table = [list(grid.columns), *rows] if grid.columns else rows
-    widths = [max(len(row[i]) for row in table) for i in range(len(rows[0]))]
-    lengths = [len(chunk) for chunk in grid.rows[0].chunks]
-    starts = {sum(lengths[:i]) for i in range(1, len(lengths))}
-    names = [""] * bool(grid.columns) + [row.name for row in grid.rows]
+    names = [row.name for row in grid.rows]
+    rows = [[[cell.label for cell in chunk] for chunk in row.chunks] for row in grid.rows]
+    if grid.columns:
+        heads = iter(grid.columns)
+        names.insert(0, "")
+        rows.insert(0, [[next(heads) for _ in chunk] for chunk in rows[0]])
+    widths = [max(map(len, column)) for column in zip(*(chain(*row) for row in rows), strict=True)]
     wide = max(map(len, names))
     lines = []
-    for name, row in zip(names, table, strict=True):
-        cells = [
-            ("  " if i in starts else "") + f"{label:>{width}}"
-            for i, (label, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(f"{name:{wide}}  {' '.join(cells)}")
+    for name, row in zip(names, rows, strict=True):
+        width = iter(widths)
+        chunks = (" ".join(f"{label:>{next(width)}}" for label in chunk) for chunk in row)
+        lines.append(f"{name:{wide}}  {'   '.join(chunks)}")
     return lines
 
 
