@@ -123,3 +123,13 @@ def test_real_differences_may_contradict_plain_complex_numbers() -> None:
     x = np.array([1.0, 2.0])
     report = gradcheck(beside(1e11, np.abs), x, vjp=lambda ct, x: ct * np.array([1e11, 1.0]))
     assert report.verdict == "inconclusive", report
+
+
+def test_a_slope_of_exactly_zero_is_not_believed_where_the_function_moves() -> None:
+    def fn(x):
+        return np.sin(np.asarray(x).real.astype(np.float32)).astype(np.float64)
+
+    x = np.array([0.3, 1.2, -0.7])
+    report = gradcheck(fn, x, vjp=lambda ct, x: ct * np.cos(x), rng=140)  # a line of small slope
+    assert report.passed and report.method == "central", report
+    assert gradcheck(fn, x, vjp=lambda ct, x: 1.2 * ct * np.cos(x)).verdict == "fail"
