@@ -26,15 +26,15 @@ def test_there_are_many_of_every_family() -> None:
     assert min(counts.values()) >= 8
 
 
-@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
-def test_a_bug_says_what_it_is(bug) -> None:
-    assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", bug.name)
-    assert bug.description
-    assert not bug.description.endswith(".")
-    assert bug.stages
-    assert set(bug.stages) <= set(STAGES)
-    made = bug.make("float32", None, 3)
-    assert (made.name, made.dtype, made.order) == (bug.name, "float32", 3)
+def test_a_bug_says_what_it_is() -> None:
+    for name, bug in BUGS.items():
+        assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", bug.name)
+        assert bug.description, name
+        assert not bug.description.endswith("."), name
+        assert bug.stages, name
+        assert set(bug.stages) <= set(STAGES), name
+        made = bug.make("float32", None, 3)
+        assert (made.name, made.dtype, made.order) == (name, "float32", 3)
 
 
 def test_a_name_is_given_once() -> None:
@@ -107,15 +107,19 @@ FORWARD = [
 ]
 
 
-@pytest.mark.parametrize("bug", FORWARD, ids=lambda bug: bug.name)
-def test_a_wrong_value_has_the_gradient_of_what_is_computed(bug) -> None:
-    stage = bug.stages[0]
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_wrong_value_has_the_gradient_of_what_is_computed(stage) -> None:
+    bugs = (bug for bug in FORWARD if bug.stages[0] == stage)
+    assert [bug.name for bug in bugs if not has_its_gradient(bug, stage)] == []
+
+
+def has_its_gradient(bug, stage) -> bool:
     case = make_case(stage, "plain", 0)
     inputs = in_float64(case.inputs)
     backend = bug.make()
     value = backend.forward(stage, inputs)
     if np.array_equal(value, Textbook().forward(stage, inputs)):
-        return  # the bug is in the backward
+        return True  # the bug is in the backward
     gradients = backend.vjp(stage, inputs, case.cotangent)
     rng = np.random.default_rng(0)
     along = {name: rng.standard_normal(g.shape) for name, g in gradients.items()}
@@ -128,4 +132,4 @@ def test_a_wrong_value_has_the_gradient_of_what_is_computed(bug) -> None:
     slope = (moved(step) - moved(-step)) / (2 * step)
     predicted = sum(float((gradients[name] * way).sum()) for name, way in along.items())
     size = sum(float(np.abs(gradients[name] * way).sum()) for name, way in along.items())
-    assert abs(slope - predicted) <= 1e-6 * max(size, abs(slope))
+    return abs(slope - predicted) <= 1e-6 * max(size, abs(slope))

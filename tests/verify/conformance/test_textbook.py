@@ -15,18 +15,17 @@ def agrees(got, true, room):
     np.testing.assert_allclose(got, true, rtol=0, atol=room * np.abs(true).max())
 
 
-@pytest.mark.parametrize("order", [None, 1, 2])
 @pytest.mark.parametrize("kind", ["plain", "padded", "offset", "saturated"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_it_agrees_with_the_reference(stage, kind, order) -> None:
+def test_it_agrees_with_the_reference(stage, kind) -> None:
     case = make_case(stage, kind, 1)
     truth = truth_of(case)
-    textbook = Textbook(order=order)
-    agrees(textbook.forward(stage, case.inputs), truth.output, 1e-14)
-    gradients = textbook.vjp(stage, case.inputs, case.cotangent)
-    assert gradients.keys() == truth.gradients.keys()
-    for name, gradient in gradients.items():
-        agrees(gradient, truth.gradients[name], 1e-11 if kind == "offset" else 1e-13)
+    for textbook in (Textbook(order=order) for order in (None, 1, 2)):
+        agrees(textbook.forward(stage, case.inputs), truth.output, 1e-14)
+        gradients = textbook.vjp(stage, case.inputs, case.cotangent)
+        assert gradients.keys() == truth.gradients.keys()
+        for name, gradient in gradients.items():
+            agrees(gradient, truth.gradients[name], 1e-11 if kind == "offset" else 1e-13)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
