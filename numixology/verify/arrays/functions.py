@@ -109,9 +109,9 @@ def _searchsorted(a: Any, v: Any, side: str = "left") -> Any:
 def _interp(x: Any, xp: Any, fp: Any) -> Any:
     """Linear in the piece where x lies."""
     xp, fp = np.asanyarray(xp), np.asanyarray(fp)
+    x = np.clip(x, xp[0], xp[-1])
     k = np.clip(np.searchsorted(xp, x, "right") - 1, 0, len(xp) - 2)
-    part = (x - xp[k]) / (xp[k + 1] - xp[k])
-    return fp[k] + np.clip(part, 0, 1) * (fp[k + 1] - fp[k])
+    return fp[k] + (x - xp[k]) / (xp[k + 1] - xp[k]) * (fp[k + 1] - fp[k])
 
 
 def _partition(x: Any, kth: Any, axis: Any = -1) -> Any:
@@ -145,30 +145,22 @@ def _var(a: Any, axis: Any = None, *, ddof: Any = 0, keepdims: bool = False) -> 
 
 def _std(a: Any, axis: Any = None, *, ddof: Any = 0, keepdims: bool = False) -> Any:
     centered, freedom = _centered(a, axis, ddof)
-    return _vector_norm(centered, axis=axis, keepdims=keepdims) / np.sqrt(freedom)
+    return _norm(centered, None, axis, keepdims) / np.sqrt(freedom)
 
 
-def _vector_norm(x: Any, *, axis: Any = None, ord: Any = 2, keepdims: bool = False) -> Any:
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Where it is 0, it moves by the norm of the step."""
-    if ord != 2:
-        along: dict[Any, Any] = {1: np.sum, np.inf: np.max, -np.inf: np.min}
-        if ord not in along:
-            raise not_carried(f"a norm of order {ord}")
+    is_matrix = np.ndim(x) > 1 if axis is None else np.size(axis) > 1
+    along: dict[Any, Any] = {1: np.sum, np.inf: np.max, -np.inf: np.min}
+    if ord in along and not is_matrix:
         return along[ord](np.abs(x), axis, keepdims=keepdims)
+    if ord not in (None, "fro", 2) or (ord == 2 and is_matrix):
+        raise not_carried(f"a norm of order {ord}")
     value, step = value_of(x), step_of(x)
     y, steps = (np.sqrt(np.sum(one * one, axis, keepdims=keepdims)) for one in (value, step))
     tied((y == 0) & (steps != 0))
     moves = np.sum(value * step, axis, keepdims=keepdims) / np.where(y == 0, 1, y)
     return joined(y, np.where(y == 0, steps, moves))
-
-
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    matrix = np.ndim(x) > 1 if axis is None else np.size(axis) > 1
-    if ord in (None, "fro"):
-        ord = 2
-    elif matrix:
-        raise not_carried(f"a norm of matrices of order {ord}")
-    return _vector_norm(x, ord=ord, axis=axis, keepdims=keepdims)
 
 
 FUNCTIONS.update(
@@ -185,6 +177,5 @@ FUNCTIONS.update(
         np.std: _std,
         np.var: _var,
         np.linalg.norm: _norm,
-        np.linalg.vector_norm: _vector_norm,
     }
 )
