@@ -1,17 +1,18 @@
-"""The arguments of a gradient check: options, random numbers, and a module as a function."""
+"""The arguments of a gradient check: options, a seed, inputs, and a module as a function."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...errors import ArgumentError, shown
+from ...array import Array
+from ...errors import ArgumentError, DTypeError, shown
 from ...nn import Module
 from ...nn.stateless import replaced
 from .executors import Executor
-from .trees import argument_names
+from .trees import argument_names, signature_of
 
-__all__ = ["Method", "Options", "stream", "with_parameters"]
+__all__ = ["Method", "Options", "refuse_calls", "refuse_dtypes", "stream", "with_parameters"]
 
 Method: TypeAlias = Literal["auto", "complex", "central"]
 
@@ -62,7 +63,47 @@ def stream(rng: "np.random.Generator | int") -> "np.random.Generator":
     if not isinstance(seed, int | np.integer) or seed < 0:
         instead = "leave it out, or give e.g. rng=1: a check that fails can then be repeated"
         raise ArgumentError("rng is a seed or a Generator", shown(seed), instead)
-    return np.random.default_rng((seed, 0x6E78))
+    return np.random.default_rng((int(seed), 0x6E78))
+
+
+def refuse_calls(
+    fn: Callable[..., Any], vjp: Callable[..., Any] | None, inputs: Sequence[Any]
+) -> None:
+    """Refuse functions that cannot be called with the inputs."""
+    library = type(fn).__module__.partition(".")[0]
+    if vjp is None and library in ("torch", "jax", "jaxlib", "flax"):
+        raise ArgumentError(
+            "fn is a function of numixology's tensors or, with vjp=, of NumPy arrays",
+            f"{type(fn).__name__} of {library}",
+            "wrap it and its gradient as functions of arrays, as the page on gradcheck shows",
+        )
+    one_by_one = ""
+    if len(inputs) == 1 and isinstance(inputs[0], tuple):
+        one_by_one = ", one by one and not in a tuple"
+    for name, call, given in (("fn", fn, inputs), ("vjp", vjp, ["cotangent", *inputs])):
+        signature = signature_of(call)
+        try:
+            if signature:
+                signature.bind(*given)
+        except TypeError as error:
+            raise ArgumentError(
+                f"gradcheck calls {name}({'cotangent, ' * (name == 'vjp')}*inputs)",
+                str(error),
+                f"give the inputs that {name} takes{one_by_one}",
+            ) from error
+
+
+def refuse_dtypes(floating: Sequence[np.dtype[Any]], values: Sequence[Array]) -> None:
+    """Refuse inputs of which none, or not each, is of a dtype that can be differentiated."""
+    received = ", ".join(str(one.dtype) for one in values) or "none"
+    if not floating:
+        raise DTypeError(
+            "gradcheck needs a floating-point input", received, "convert one to float64"
+        )
+    if not all(one in (np.float64, np.float32) for one in floating):
+        raise DTypeError(
+            "floating-point inputs are float64 or float32", received, "convert them with astype"
+        )
 
 
 class _WithParameters:

@@ -14,12 +14,13 @@ import numpy as np
 
 from ...array import Array
 from ...autograd import Node
-from ...errors import ArgumentError, DTypeError
+from ...errors import DTypeError
 from ...primitives import as_array
 from ...tensors import Tensor, leaf
 from ...transforms import jvp, pull
 from ..arrays.steps import Step, plain, stepped
-from .trees import argument_names, is_tree, leaves, rebuilt, signature_of
+from .asking import refuse_calls, refuse_dtypes
+from .trees import argument_names, is_tree, leaves, rebuilt
 
 __all__ = ["Outputs", "Problem", "Unfit", "second_order"]
 
@@ -57,8 +58,8 @@ class Problem:
         self.names = [name for name, _ in named]
         self.values = [_copied(one) for _, one in named]
         self.floating = [i for i, one in enumerate(self.values) if one.dtype.kind == "f"]
-        _refuse([self.values[i].dtype for i in self.floating], self.values)
-        _refuse_calls(fn, vjp, self.inputs)
+        refuse_dtypes([self.values[i].dtype for i in self.floating], self.values)
+        refuse_calls(fn, vjp, self.inputs)
         #: Whether f may accept inputs with a leading axis (see :mod:`.batches`).
         self.batches = False
         self.precision = "float64"
@@ -350,45 +351,6 @@ def _copied(value: Any) -> Array:
 
 def _zeros_for(one: Array) -> Array:
     return np.zeros(one.shape, one.dtype)
-
-
-def _refuse_calls(
-    fn: Callable[..., Any], vjp: Callable[..., Any] | None, inputs: Sequence[Any]
-) -> None:
-    """Refuse functions that cannot be called with the inputs."""
-    library = type(fn).__module__.partition(".")[0]
-    if vjp is None and library in ("torch", "jax", "jaxlib", "flax"):
-        raise ArgumentError(
-            "fn is a function of numixology's tensors or, with vjp=, of NumPy arrays",
-            f"{type(fn).__name__} of {library}",
-            "wrap it and its gradient as functions of arrays, as the page on gradcheck shows",
-        )
-    one_by_one = ""
-    if len(inputs) == 1 and isinstance(inputs[0], tuple):
-        one_by_one = ", one by one and not in a tuple"
-    for name, call, given in (("fn", fn, inputs), ("vjp", vjp, ["cotangent", *inputs])):
-        signature = signature_of(call)
-        try:
-            if signature:
-                signature.bind(*given)
-        except TypeError as error:
-            raise ArgumentError(
-                f"gradcheck calls {name}({'cotangent, ' * (name == 'vjp')}*inputs)",
-                str(error),
-                f"give the inputs that {name} takes{one_by_one}",
-            ) from error
-
-
-def _refuse(floating: Sequence[np.dtype[Any]], values: Sequence[Array]) -> None:
-    received = ", ".join(str(one.dtype) for one in values) or "none"
-    if not floating:
-        raise DTypeError(
-            "gradcheck needs a floating-point input", received, "convert one to float64"
-        )
-    if not all(one in (np.float64, np.float32) for one in floating):
-        raise DTypeError(
-            "floating-point inputs are float64 or float32", received, "convert them with astype"
-        )
 
 
 def _gradient(found: Any) -> Array | None:
