@@ -13,7 +13,7 @@ from .textbook import Textbook
 __all__ = ["bugs_at_one_place"]
 
 #: The families of bugs that show in what a layer returns.
-_OF_LAYERS = ("normalization", "linear", "papers", "activations")
+_OF_LAYERS = ("normalization", "linear", "activations")
 
 
 def bugs_at_one_place(case: Case, bugs: Sequence[Bug]) -> list[Bug]:

@@ -21,7 +21,7 @@ def test_there_are_many_of_every_family() -> None:
     assert len(BUGS) >= 400
     assert {*counts} == {
         "activations", "contracts", "linear", "memory", "moving", "networks", "normalization",
-        "papers", "storage",
+        "storage",
     }  # fmt: skip
     assert min(counts.values()) >= 8
 

@@ -1,13 +1,13 @@
 """Known bugs: a textbook for each mistake that kernels are known to make."""
 
-from . import activations, contracts, linear, moving, networks, normalization, papers
+from . import activations, contracts, linear, moving, networks, normalization
 from .edges import AXES, edge_bugs
 from .registry import Bug
 
 __all__ = ["AXES", "BUGS", "FAMILIES", "Bug", "bugs_of", "edge_bugs"]
 
 #: The modules, each with a table.
-FAMILIES = moving, normalization, linear, papers, activations, networks, contracts
+FAMILIES = moving, normalization, linear, activations, networks, contracts
 #: Every known bug by its name.
 BUGS: dict[str, Bug] = {bug.name: bug for family in FAMILIES for bug in family.BUGS}
 

@@ -72,4 +72,18 @@ BUGS = table("linear", [
     *each(GRADIENTS, "weight"),
     ("linear", "linear", part_of(2)),
     *each(GRADIENTS, "bias"),
+    ("per_token_linear", "per_token_linear", changed(1, 2)),
+    *each(MISREAD[4:], "token-layers"),
+    ("per_token_linear", "per_token_linear", changed(1)),
+    *each(MISREAD, "token-weights"),
+    ("token-weights-reshaped", lambda w: w.reshape(len(w), *w.shape[:0:-1]).transpose(1, 2),
+     "the weights are read as (T, in, out)"),
+    ("per_token_linear", "per_token_linear", changed(2)),
+    *each(MISREAD, "token-biases"),
+    ("per_token_linear", "per_token_linear", part_of(1)),
+    *each(GRADIENTS, "token-weights"),
+    ("per_token_linear", "per_token_linear"),
+    ("layers-by-sequence", lambda s, f, x, w, b: f(x.permute(1, 0, 2), *(
+        p if p is None else p[np.arange(len(x)) % len(w)] for p in (w, b))).permute(1, 0, 2),
+     "the layer is that of the sequence in the batch, not of the token"),
 ])  # fmt: skip

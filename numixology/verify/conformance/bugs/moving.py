@@ -1,4 +1,4 @@
-"""Bugs of layers that only move numbers: the token mixer, and the look-up of an embedding."""
+"""Bugs of layers that only move numbers: the token mixer, its inverse, and an embedding."""
 
 import math
 from collections.abc import Callable
@@ -30,6 +30,18 @@ def _inverse(x: Tensor, num_heads: int) -> Tensor:
 def _rolled(heads: Tensor) -> Tensor:
     T, H = heads.shape[1:3]
     return heads[:, (np.arange(T)[:, None] - np.arange(H)) % T, np.arange(H)]
+
+
+def _neighbors(x: Tensor, num_heads: int) -> Tensor:
+    B, T, D = x.shape
+    order = np.arange(T * num_heads) ^ 1
+    order[-1] = min(order[-1], len(order) - 1)  # the last of an odd number stays
+    return x.reshape(B, T * num_heads, D // num_heads)[:, order].reshape(B, T, D)
+
+
+def _columns_reverted(x: Tensor, num_heads: int) -> Tensor:
+    B, T, D = x.shape
+    return x.reshape(B, num_heads, D // num_heads, T).permute(0, 3, 1, 2).reshape(B, T, D)
 
 
 def _along(axis: int) -> Callable[[Callable[[Tensor], Tensor]], Override]:
@@ -98,6 +110,8 @@ BUGS = table("moving", [
     ("heads-of-every-nth-column", {"partition": lambda s, f, x, H: _interleaved(x, H)},
      "a head has every H-th column, not d in a row"),
     ("mixer-inverse", lambda s, f, x, H: _inverse(x, H), "the inverse permutation"),
+    ("neighbors-swapped", lambda s, f, x, H: _neighbors(x, H),
+     "every two neighboring chunks change places, and nothing comes from farther away"),
     ("first-token-not-mixed", lambda s, f, x, H: F.concatenate([x[:, :1], f(x, H)[:, 1:]], axis=1)),
     ("mixed-tokens-reversed", lambda s, f, x, H: f(x, H)[:, ::-1]),
     ("mixed-twice", lambda s, f, x, H: f(f(x, H), H)),
@@ -107,6 +121,15 @@ BUGS = table("moving", [
     ("mixer-gradient-permuted-as-the-input", lambda s, f, x, H: _inverse(x, H)),
     ("token_mix", "token_mix", part_of(0)),
     *each(GRADIENTS, "mixer"),
+    ("token_revert mixer_large", "token_revert"),
+    ("reverted-by-mixing", lambda s, f, x, H: s.token_mix(x, H),
+     "tokens are mixed again, which puts them back where T = H only"),
+    ("not-reverted", lambda s, f, x, H: x),
+    ("reverted-with-columns-for-tokens", lambda s, f, x, H: _columns_reverted(x, H)),
+    ("reverted-twice", lambda s, f, x, H: f(f(x, H), H)),
+    ("token_revert mixer_large", "token_revert", gradient_by(0)),
+    ("gradient-of-revert-not-moved", lambda s, f, x, H: x),
+    ("gradient-of-revert-by-revert", lambda s, f, x, H: s.token_mix(x, H)),
     ("embedding", "embedding", _rows),
     ("ids-from-one", lambda ids, V: ids - 1, "the ids count from one: row id - 1"),
     ("ids-shifted", lambda ids, V: (ids + 1) % V, "row id + 1 is taken, the first after the last"),

@@ -64,6 +64,30 @@ def _norm(p: Inputs, source: str, target: str) -> Inputs:
     return {f"{target}.norm.{name}": p[f"{source}.norm.{name}"] for name in ("weight", "bias")}
 
 
+def _given(other: Callable[[Inputs], Inputs]) -> Override:
+    """An override that gives a network other inputs."""
+    return lambda s, f, p, *args: f({**p, **other(p)}, *args)
+
+
+def _packed(p: Inputs) -> Tensor:
+    """The weights of gate and up, one above the other."""
+    return F.concatenate([p["w1.weight"], p["w3.weight"]], -2)
+
+
+def _exchanged(forms: str) -> Callable[[Inputs], Inputs]:
+    """A block in the form beside that which is asked for, of two pairs."""
+    a, b, c, d = forms.split()
+    other = {a: b, b: a, c: d, d: c}
+    return lambda p: {"norm": other[p.get("norm", "guide")]}
+
+
+def _without_residual(s: Textbook, f: Override, p: Inputs, branch: Override) -> Tensor:
+    if p.get("norm") == "post":
+        return s.first_norm({**p, "x": branch(p, p["x"])})
+    y: Tensor = branch(p, s.first_norm(p))
+    return y
+
+
 def _block(both: Callable[..., tuple[Tensor, Tensor]]) -> Override:
     """A block that adds two tensors made of x, the mixer, and what is added in the network."""
     return lambda s, f, p: s.residual(*both(
@@ -77,7 +101,7 @@ BUGS = table("networks", [
     *in_formats("residual-stream-in-{}", output),
     *in_formats("residual-cast-to-{}", arguments(0, rounded=cast)),
     (_FEED_FORWARD, "first_norm"),
-    ("branch-gradient-dropped", lambda s, f, p: f({**p, "x": p["x"].detach()})),
+    ("branch-gradient-dropped", _given(lambda p: {"x": p["x"].detach()})),
     ("pre-norm-missing", lambda s, f, p: p["x"]),
     ("normed-twice", lambda s, f, p: f({**p, "x": f(p)})),
     (_FEED_FORWARD, "around"),
@@ -98,10 +122,9 @@ BUGS = table("networks", [
     ("activation-again-at-the-end", lambda s, f, p, h: s.activation(f(p, h))),
     ("activation-after-second-layer",
      {"activation": lambda s, f, x: x, "branch": lambda s, f, p, h: s.gelu(f(p, h))}),
-    ("first-bias-missing", lambda s, f, p, h: f({**p, "linear1.bias": None}, h)),
-    ("second-bias-missing", lambda s, f, p, h: f({**p, "linear2.bias": None}, h)),
-    ("weights-tied", lambda s, f, p, h: f(
-        {**p, "linear2.weight": p["linear1.weight"].transpose(-1, -2)}, h)),
+    ("first-bias-missing", _given(lambda p: {"linear1.bias": None})),
+    ("second-bias-missing", _given(lambda p: {"linear2.bias": None})),
+    ("weights-tied", _given(lambda p: {"linear2.weight": p["linear1.weight"].transpose(-1, -2)})),
     (_STANDARD, "dropout"),
     ("dropout-active", lambda s, f, x: _dropped(x, chance(s)), "dropout still drops", "unsteady"),
     ("dropout-scaled-up", lambda s, f, x: x / 0.9, "dropout still multiplies by 1 / (1 - p)"),
@@ -129,10 +152,9 @@ BUGS = table("networks", [
         **(g := f(*args)), "w1.weight": g["w3.weight"], "w3.weight": g["w1.weight"]}}),
     (_SWIGLU, "gated_branch"),
     ("up-of-the-input-not-normed", lambda s, f, p, h, k: f(p, h, p["x"])),
-    ("gate-weight-for-up-too", lambda s, f, p, h, k: f({**p, "w3.weight": p["w1.weight"]}, h, k)),
-    ("gate-and-up-rows-interleaved", lambda s, f, p, h, k: f(
-        {**p, "w1.weight": F.concatenate([p["w1.weight"], p["w3.weight"]], -2)[..., ::2, :],
-         "w3.weight": F.concatenate([p["w1.weight"], p["w3.weight"]], -2)[..., 1::2, :]}, h, k)),
+    ("gate-weight-for-up-too", _given(lambda p: {"w3.weight": p["w1.weight"]})),
+    ("gate-and-up-rows-interleaved", _given(
+        lambda p: {f"w{i}.weight": _packed(p)[..., i // 2 :: 2, :] for i in (1, 3)})),
     ("up-path-gradient-dropped", lambda s, f, p, h, k: f(p, h, k.detach())),
     ("gate-path-gradient-dropped", lambda s, f, p, h, k: f(p, h.detach(), k)),
     ("mixer block", "mixed", _mixed),
@@ -148,13 +170,28 @@ BUGS = table("networks", [
     ("one-head", lambda s, f, x, H, norm: f(x, 1, norm), "nothing is mixed, or with one head only"),
     ("mixer", "mixer"),
     ("mixer-pre-norm", lambda s, f, x, H, n: s.residual(x, s.token_mix(s.mixer_norm(x, n), H))),
+    ("block", "block", _given),
+    ("norms-shared", lambda p: _norm(p, "mixer", "ffn")),
+    ("norms-swapped", lambda p: _norm(p, "mixer", "ffn") | _norm(p, "ffn", "mixer")),
+    *((f"norms-of-{name}-exchanged", _exchanged(forms))
+      for name, forms in (("guide-and-paper", "guide post pre bare_mix"),
+                          ("guide-and-pre", "guide pre post bare_mix"),
+                          ("paper-and-pre", "post pre guide bare_mix"))),
+    ("block", "around"),
+    ("network-residual-missing", _without_residual),
     ("block", "block"),
-    ("norms-shared", lambda s, f, p: f(p | _norm(p, "mixer", "ffn"))),
-    ("norms-swapped", lambda s, f, p: f(p | _norm(p, "mixer", "ffn") | _norm(p, "ffn", "mixer"))),
     ("feed-forward-first", _block(lambda x, mixer, branch: (mixer(x + branch(x)), 0 * x))),
     ("feed-forward-missing", _block(lambda x, mixer, branch: (mixer(x), 0 * x))),
     ("mixer-and-branch-side-by-side", _block(lambda x, mixer, branch: (mixer(x), branch(x)))),
     ("second-residual-of-the-block-input", _block(lambda x, mixer, branch: (x, branch(mixer(x))))),
+    ("mixer_large", "large_network"),
+    ("second-residual-to-reverted", lambda s, f, p, h, to: f(p, h, h),
+     "the second network is added to what was put back, and not to the block's input"),
+    ("large-norms-outside", _given(lambda p: {"large_norm": "outside"})),
+    ("large-residuals-missing", lambda s, f, p, h, to: f(p, h, 0 * to)),
+    ("residuals-of-the-normed", lambda s, f, p, h, to: f(p, h, s.large_norm(to, p))),
+    ("first-network-missing", {"mixer_large": lambda s, f, p: s.large_network(
+        part(p, "reverted"), p["x"], p["x"])}),
     ("model", "layers", formula),
     ("first-block-for-all", lambda depth: [0] * depth),
     ("last-block-for-all", lambda depth: [depth - 1] * depth),
