@@ -28,14 +28,9 @@ __all__ += ["opened", "packed", "reading", "source_of"]
 #: The formats, and how the names of their files end.
 CONTAINERS = {"npz": ".npz", "safetensors": ".safetensors", "raw": ".bin"}
 
-#: The dtypes by the names that manifests have for them, and how NumPy calls their bytes.
-_BYTES = {
-    "float64": "<f8",
-    "float32": "<f4",
-    "float16": "<f2",
-    "bfloat16": "<u2",  # which NumPy does not have: the upper half of a float32
-    "int64": "<i8",
-}
+#: The dtypes by the names that manifests have for them, and how NumPy calls their bytes. bfloat16,
+#: which it does not have, is the upper half of a float32.
+_BYTES = {"float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int64": "<i8"}
 
 #: What a .npy file starts with is shorter than this.
 _START = 1024
@@ -89,13 +84,10 @@ def contents(container: str, tensors: Mapping[str, Array]) -> bytes:
         names = {np.dtype(_BYTES["bfloat16"]): "bfloat16"}
         typed = {key: one.view(names.get(one.dtype, one.dtype)) for key, one in tensors.items()}
         return bytes(_library("safetensors.numpy").save(typed))
-    file = BytesIO()
-    if container == "npz":
-        arrays: dict[str, Any] = dict(tensors)
-        np.savez(file, **arrays)
-    else:
-        for one in tensors.values():
-            file.write(bytes(aligned(file.tell()) - file.tell()) + one.tobytes())
+    if container == "raw":
+        return b"".join(x.tobytes().ljust(aligned(x.nbytes), b"\0") for x in tensors.values())
+    file, arrays = BytesIO(), dict[str, Any](tensors)
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

@@ -22,23 +22,12 @@ import numpy as np
 from ...array import Array
 from ...errors import ArgumentError, VectorError, unknown
 from ...version import __version__
+from . import packing
 from .adapter import Declaration
 from .bounds import Prepared, in_groups
 from .cases import Case, Truth, cases_of
 from .formats import FORMATS, format_of
-from .packing import (
-    CONTAINERS,
-    Header,
-    Source,
-    aligned,
-    carried,
-    contents,
-    damaged,
-    opened,
-    packed,
-    reading,
-    source_of,
-)
+from .packing import CONTAINERS, Header, Source, damaged, opened, packed, reading
 from .stages import STAGES, stage_of
 
 __all__ = ["MANIFEST", "SPEC", "Written", "read_manifest", "read_vectors", "result_key"]
@@ -213,12 +202,14 @@ def _files(content: Entry, stages: Sequence[Iterable[Case]]) -> Iterator[tuple[s
             _laid_out(content, one, tensors) for one in in_groups(cases, content["accumulation"])
         ]
         if container == "raw":
-            starts = accumulate((aligned(one.nbytes) for one in tensors.values()), initial=0)
+            starts = accumulate(
+                (packing.aligned(one.nbytes) for one in tensors.values()), initial=0
+            )
             entries = (entry for case in said for entry in case["tensors"])
             for entry, start in zip(entries, starts, strict=False):
                 entry |= {"offset": start, "length": tensors[entry["key"]].nbytes}
         if said:
-            yield f"{said[0]['stage']}{CONTAINERS[container]}", contents(container, tensors)
+            yield f"{said[0]['stage']}{CONTAINERS[container]}", packing.contents(container, tensors)
         content["cases"] += said
     if container == "raw":
         yield INDEX, _table(content).encode("ascii")
@@ -241,7 +232,7 @@ def _laid_out(head: Entry, one: Prepared, tensors: dict[str, Array]) -> Entry:
     entries = []
     for tensor, value in (given | true | scales).items():
         role, _, name = tensor.partition(".")
-        dtype = carried(head["dtype"], head["format"]) if tensor in given else "float64"
+        dtype = packing.carried(head["dtype"], head["format"]) if tensor in given else "float64"
         dtype = "int64" if value.dtype.kind == "i" else dtype
         tensors[f"{key}.{tensor}"] = array = packed(value, dtype)
         entry: Entry = {
@@ -366,8 +357,9 @@ def _source(path: Path, entries: Sequence[Entry], stack: ExitStack) -> Source:
         if size < total:
             raise damaged(path, f"it has at least {total} bytes", size)
     if path.suffix != CONTAINERS["raw"]:
-        return source_of(path, stack)
-    return source_of(path, stack, {one["key"]: (path, one["offset"]) for one in entries})
+        return packing.source_of(path, stack)
+    places = {one["key"]: (path, one["offset"]) for one in entries}
+    return packing.source_of(path, stack, places)
 
 
 def _case(content: Entry, given: Entry, path: Path, source: Source) -> Prepared:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,22 +30,18 @@ PROFILE = {
 }
 
 
+@partial(jax.jit, static_argnums=range(4))
 def _forward(backend: Any, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any) -> Any:
     """A stage on JAX's arrays, those that have gradients and those that have none."""
     return backend.computed(stage, sizes, {**dict(fixed), **own, **others}, own)
 
 
-def _pulled(backend: Any, *given: Any) -> Any:
+@partial(jax.jit, static_argnums=range(4))
+def _pulled(
+    backend: Any, stage: str, sizes: Sizes, fixed: Any, own: Any, others: Any, ct: Any
+) -> Any:
     """The pull-back of a cotangent."""
-    stage, sizes, fixed, own, others, ct = given
     return jax.vjp(lambda own: _forward(backend, stage, sizes, fixed, own, others), own)[1](ct)[0]
-
-
-#: Both as they are and compiled, once for each backend, stage, sizes and settings.
-_FUNCTIONS: dict[bool, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    False: (_forward, _pulled),
-    True: (jax.jit(_forward, static_argnums=range(4)), jax.jit(_pulled, static_argnums=range(4))),
-}
 
 
 class _OnCpu(Backend):
@@ -62,7 +59,7 @@ class _OnCpu(Backend):
         """On the CPU, where JAX keeps 64 bits exactly if the format has them."""
         home = jax if hasattr(jax, "enable_x64") else jax.experimental  # where it was once
         wide, cpu = home.enable_x64(self.dtype == "float64"), jax.devices("cpu")[0]
-        with wide, jax.default_device(cpu):
+        with wide, jax.default_device(cpu), jax.disable_jit(not self.jit):
             yield
 
     def handed(self, stage: str, inputs: Inputs) -> tuple[Any, ...]:
@@ -79,14 +76,12 @@ class _OnCpu(Backend):
     def forward(self, stage: str, inputs: Inputs) -> Array:
         """What a stage computes."""
         with self.settled():
-            forward, _ = _FUNCTIONS[self.jit]
-            return array_of(forward(*self.handed(stage, inputs)), self.dtype)
+            return array_of(_forward(*self.handed(stage, inputs)), self.dtype)
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> dict[str, Array]:
         """The gradients of ⟨cotangent, output⟩ by the floating-point inputs."""
         with self.settled():
-            _, pulled = _FUNCTIONS[self.jit]
-            found = pulled(*self.handed(stage, inputs), self.there(cotangent))
+            found = _pulled(*self.handed(stage, inputs), self.there(cotangent))
             return {name: array_of(g, self.dtype) for name, g in found.items()}
 
 
@@ -143,15 +138,13 @@ class Jax(_OnCpu, Networks[Any]):
         rstd = jax.lax.rsqrt(jnp.var(wide, axis=-1, keepdims=True) + eps)
         return (h * rstd * weight + bias).astype(x.dtype)
 
-    def linear(self, x: Any, weight: Any, bias: Any = None) -> Any:
+    def linear(self, x: Any, weight: Any, bias: Any = 0.0) -> Any:
         """x weightᵀ + bias."""
-        y = x @ weight.T
-        return y if bias is None else y + bias
+        return x @ weight.T + bias
 
-    def per_token_linear(self, x: Any, weight: Any, bias: Any = None) -> Any:
+    def per_token_linear(self, x: Any, weight: Any, bias: Any = 0.0) -> Any:
         """x_t weight_tᵀ + bias_t."""
-        y = jnp.einsum("bti,toi->bto", x, weight)
-        return y if bias is None else y + bias
+        return jnp.einsum("bti,toi->bto", x, weight) + bias
 
 
 class JaxFunction(_OnCpu):
@@ -193,10 +186,7 @@ def jax_function(
     fn: Callable[..., Any],
     names: Mapping[str, str] | None = None,
     stage: str = "block",
-    *,
-    dtype: str = "float32",
-    jit: bool = True,
-    **declares: Any,
+    **on: Any,
 ) -> JaxFunction:
     """An adapter for a function of yours, which computes one stage.
 
@@ -209,11 +199,9 @@ def jax_function(
         names: what the function calls each parameter of the stage, by our name; those left out
             have our name. An ``i`` between dots is the number of a block, on both sides.
         stage: which stage it computes, a key of :data:`.STAGES`.
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        jit: whether the function is compiled.
-        declares: what else an adapter may say of itself; see :class:`.Adapter`. ``profile`` is by
-            default that of JAX's own functions, and ``()`` is none. An option of the networks may
-            stand alone, as ``ffn="swiglu"``.
+        on: ``dtype`` and ``jit`` as of :class:`.Jax`, and what else an adapter may say of itself;
+            see :class:`.Adapter`. ``profile`` is by default that of JAX's own functions, and ``()``
+            is none. An option of the networks may stand alone, as ``ffn="swiglu"``.
 
     Returns:
         The adapter, for :func:`.conform`.
@@ -239,4 +227,4 @@ def jax_function(
         >>> conform(jax_function(jax.nn.silu, stage="silu"), stages=["silu"], quick=True).verdict
         'pass'
     """
-    return JaxFunction(fn, names or {}, stage, dtype=dtype, jit=jit, **declares)
+    return JaxFunction(fn, names or {}, stage, **on)

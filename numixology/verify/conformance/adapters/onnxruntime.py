@@ -1,6 +1,7 @@
 """ONNX Runtime as a backend: every stage as a graph of ONNX operators, forward only."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,9 @@ class _Graph(Networks[Any]):
         self.shape = self.shapes["x"] if "x" in self.shapes else (*self.shapes["ids"], *deep[1:])
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.gelu, self.relu = partial(self.node, "Gelu"), partial(self.node, "Relu")
+        self.gelu_tanh = partial(self.node, "Gelu", approximate="tanh")
+        self.softmax = partial(self.node, "Softmax", axis=-1)
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """The name of a new node's output."""
@@ -64,15 +68,17 @@ class _Graph(Networks[Any]):
 
     def token_mix(self, x: str, num_heads: int) -> str:
         """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        B, T, D = self.shape
-        heads = self.reshaped(x, B, T, num_heads, D // num_heads)
-        return self.reshaped(self.node("Transpose", heads, perm=[0, 2, 1, 3]), B, T, D)
+        return self.exchanged(x, self.shape[1], num_heads)
 
     def token_revert(self, x: str, num_heads: int) -> str:
         """(B, H, T, d) to (B, T, H, d)."""
+        return self.exchanged(x, num_heads, self.shape[1])
+
+    def exchanged(self, x: str, first: int, second: int) -> str:
+        """x as chunks by two axes, which change places, and back to (B, T, D)."""
         B, T, D = self.shape
-        heads = self.reshaped(x, B, num_heads, T, D // num_heads)
-        return self.reshaped(self.node("Transpose", heads, perm=[0, 2, 1, 3]), B, T, D)
+        chunks = self.reshaped(x, B, first, second, T * D // (first * second))
+        return self.reshaped(self.node("Transpose", chunks, perm=[0, 2, 1, 3]), B, T, D)
 
     def grouped(self, x: str, num_heads: int) -> str:
         """(B, T, D) to (B, H, TD/H)."""
@@ -106,25 +112,9 @@ class _Graph(Networks[Any]):
         y = self.node("Transpose", y, perm=[1, 0, 2])
         return y if bias is None else self.node("Add", y, bias)
 
-    def gelu(self, x: str) -> str:
-        """x Φ(x)."""
-        return self.node("Gelu", x)
-
-    def gelu_tanh(self, x: str) -> str:
-        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
-        return self.node("Gelu", x, approximate="tanh")
-
     def silu(self, x: str) -> str:
         """x σ(x)."""
         return self.node("Mul", x, self.node("Sigmoid", x))
-
-    def relu(self, x: str) -> str:
-        """max(x, 0)."""
-        return self.node("Relu", x)
-
-    def softmax(self, x: str) -> str:
-        """exp(x) / Σ exp(x)."""
-        return self.node("Softmax", x, axis=-1)
 
     def residual(self, x: str, y: str) -> str:
         """x + y."""

@@ -178,7 +178,9 @@ class Torch(_OnDevice, Networks[Any]):
 
     embedding = staticmethod(lambda ids, weight: F.embedding(ids, weight))
     linear = staticmethod(lambda x, weight, bias=None: F.linear(x, weight, bias))
-    per_token_linear = staticmethod(lambda x, weight, bias=None: _per_token(x, weight, bias))
+    per_token_linear = staticmethod(
+        lambda x, weight, bias=0.0: torch.einsum("bti,toi->bto", x, weight) + bias
+    )
     gelu = staticmethod(lambda x: F.gelu(x))
     gelu_tanh = staticmethod(lambda x: F.gelu(x, approximate="tanh"))
     silu = staticmethod(lambda x: F.silu(x))
@@ -192,11 +194,6 @@ class Torch(_OnDevice, Networks[Any]):
     def layer_norm(self, x: Any, weight: Any, bias: Any, eps: float) -> Any:
         """(x - mean) / √(var + eps) · weight + bias."""
         return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
-
-
-def _per_token(x: Any, weight: Any, bias: Any) -> Any:
-    y = torch.bmm(x.transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
-    return y if bias is None else y + bias
 
 
 class TorchModule(_OnDevice):
@@ -279,10 +276,7 @@ def torch_module(
     stage: str = "block",
     *,
     call: Callable[[Any, Mapping[str, Any]], Any] | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
-    tf32: bool = False,
-    **declares: Any,
+    **on: Any,
 ) -> TorchModule:
     """An adapter for a module or a function of yours, which computes one stage.
 
@@ -300,12 +294,10 @@ def torch_module(
         stage: which stage it computes, a key of :data:`.STAGES`.
         call: calls the module, given it and the inputs by name as tensors; by default
             ``module(x)``, or ``module(ids)``.
-        device: where.
-        dtype: ``"float64"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        tf32: whether products of float32 on CUDA may be of TF32 numbers.
-        declares: what else an adapter may say of itself; see :class:`.Adapter`. ``profile`` is by
-            default that of torch's own functions, and ``()`` is none. An option of the networks
-            may stand alone, as ``ffn="swiglu"``.
+        on: ``device``, ``dtype`` and ``tf32`` as of :class:`.Torch`, and what else an adapter may
+            say of itself; see :class:`.Adapter`. ``profile`` is by default that of torch's own
+            functions, and ``()`` is none. An option of the networks may stand alone, as
+            ``ffn="swiglu"``.
 
     Returns:
         The adapter, for :func:`.conform`.
@@ -341,5 +333,4 @@ def torch_module(
         >>> conform(torch_module(Gated, names, stage), stages=[stage], quick=True).verdict
         'fail'
     """
-    on = {"device": device, "dtype": dtype, "tf32": tf32}
-    return TorchModule(make, names or {}, stage, call, **on, **declares)
+    return TorchModule(make, names or {}, stage, call, **on)
