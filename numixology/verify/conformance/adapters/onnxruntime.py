@@ -1,7 +1,6 @@
 """ONNX Runtime as a backend: every stage as a graph of ONNX operators, forward only."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,9 +41,6 @@ class _Graph(Networks[Any]):
         self.shape = self.shapes["x"] if "x" in self.shapes else (*self.shapes["ids"], *deep[1:])
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.gelu, self.relu = partial(self.node, "Gelu"), partial(self.node, "Relu")
-        self.gelu_tanh = partial(self.node, "Gelu", approximate="tanh")
-        self.softmax = partial(self.node, "Softmax", axis=-1)
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """The name of a new node's output."""
@@ -111,6 +107,22 @@ class _Graph(Networks[Any]):
         y = self.node("MatMul", rows, self.node("Transpose", weight, perm=[0, 2, 1]))
         y = self.node("Transpose", y, perm=[1, 0, 2])
         return y if bias is None else self.node("Add", y, bias)
+
+    def gelu(self, x: str) -> str:
+        """x Φ(x)."""
+        return self.node("Gelu", x)
+
+    def gelu_tanh(self, x: str) -> str:
+        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+        return self.node("Gelu", x, approximate="tanh")
+
+    def relu(self, x: str) -> str:
+        """max(x, 0)."""
+        return self.node("Relu", x)
+
+    def softmax(self, x: str) -> str:
+        """exp(x) / Σ exp(x)."""
+        return self.node("Softmax", x, axis=-1)
 
     def silu(self, x: str) -> str:
         """x σ(x)."""

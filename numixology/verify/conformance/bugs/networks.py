@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def _mixed(change: Override) -> Override:
     return lambda s, f, x, H: change(s, s.residual, x, s.token_mix(x, H))
 
 
-def _norm(p: Inputs, source: str, target: str) -> Inputs:
+def _norm(p: Inputs, source: str, target: str) -> dict[str, Any]:
     """The parameters of one norm under the names of another."""
     return {f"{target}.norm.{name}": p[f"{source}.norm.{name}"] for name in ("weight", "bias")}
 
@@ -71,7 +72,8 @@ def _given(other: Callable[[Inputs], Inputs]) -> Override:
 
 def _packed(p: Inputs) -> Tensor:
     """The weights of gate and up, one above the other."""
-    return F.concatenate([p["w1.weight"], p["w3.weight"]], -2)
+    both: Tensor = F.concatenate([p["w1.weight"], p["w3.weight"]], -2)
+    return both
 
 
 def _exchanged(forms: str) -> Callable[[Inputs], Inputs]:
