@@ -19,6 +19,8 @@ __all__ = ["AGREES", "DIRECTIONS", "Comparison", "compared", "see_kink"]
 
 #: How closely a real slope agrees with a gradient that it supports.
 AGREES = {"float64": 1e-6, "float32": 2e-2}
+#: Up to what part of an input's largest slope real steps see nothing.
+_SMALL = 1e-8
 #: How many random lines the fast mode takes.
 DIRECTIONS = 4
 
@@ -123,6 +125,8 @@ def compared(problem: Problem, plan: Plan, cotangents: Array, options: Options) 
         for stretch in problem.stretches:
             scale[:, stretch] = sizes[:, stretch].max(axis=1, initial=0, keepdims=True)
     allowed = limits(problem, cotangents, gradients, lines, found, plan.method)
+    if plan.method == "central":
+        allowed = np.maximum(allowed, _SMALL * scale)
     if options.tolerance is not None:
         allowed = options.tolerance * scale
     comparison = Comparison(

@@ -171,32 +171,25 @@ def _along(problem: Problem, v: Array, u: Array, sides: bool = False) -> Measure
 
 
 def cotangents(problem: Problem, v: Array, method: str) -> Array:
-    """v alone, or where outputs differ much in size also a second one that weighs them equally."""
+    """v alone, or where outputs differ much in size also a second one that weighs them equally.
+
+    A real step loses what is much smaller, and takes v alone.
+    """
+    if method == "central":
+        return v[None]
     rows = np.zeros(v.size)
     for stretch in problem.stretches:
         u = relative(problem, stretch)
-        here = _rows(problem, problem.x, u, method)
-        there = _rows(problem, moved(problem, problem.x), u, method)
+        here, there = (_rows(problem, x, u) for x in (problem.x, moved(problem, problem.x)))
         rows = np.maximum(rows, np.abs(here) - 64 * np.abs(there - here))
-    if method == "central":
-        eps = float(np.finfo(problem.precision).eps)
-        rows = np.maximum(rows, 1e6 * eps * np.abs(problem.y) / problem.sizes.max(initial=0))
     most = rows.max(initial=0)
     if not np.isfinite(most) or not most or rows.min() * _UNLIKE > most:
         return v[None]
-    if method == "central":  # a real step loses what is much smaller
-        rows = np.maximum(rows, 1e-6 * most)
     alike = v * np.where(rows > 0, most / np.where(rows > 0, rows, 1), 1)
     return np.stack([v, alike])
 
 
-def _rows(problem: Problem, x: Array, u: Array, method: str) -> Array:
+def _rows(problem: Problem, x: Array, u: Array) -> Array:
     """How every output changes along u."""
-    if method == "complex":
-        h = float(directions(problem, u[None]).steps[0])
-        return problem.run(x + 1j * h * u).values.imag / h
-    h = 1e-4 * float(problem.sizes.max(initial=0))
-    try:
-        return (problem.run(x + h * u).values - problem.run(x - h * u).values) / (2 * h)
-    except Exception:  # outside of its domain
-        return np.zeros(problem.y.size)
+    h = float(directions(problem, u[None]).steps[0])
+    return problem.run(x + 1j * h * u).values.imag / h

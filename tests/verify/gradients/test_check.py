@@ -89,7 +89,7 @@ def test_right_gradients_pass(name, fast, method) -> None:
     assert report.coordinates == (4 if fast else size)
     assert report.max_error <= report.tolerance
     if method == "central":
-        assert report.tolerance == pytest.approx(1e-6, rel=0.2)
+        assert 5e-7 < report.tolerance < 1.2e-6
     else:  # what rounding can do there
         assert 1e-15 < report.tolerance < 5e-14
 

@@ -133,3 +133,31 @@ def test_a_slope_of_exactly_zero_is_not_believed_where_the_function_moves() -> N
     report = gradcheck(fn, x, vjp=lambda ct, x: ct * np.cos(x), rng=140)  # a line of small slope
     assert report.passed and report.method == "central", report
     assert gradcheck(fn, x, vjp=lambda ct, x: 1.2 * ct * np.cos(x)).verdict == "fail"
+
+
+def erf(x):
+    return np.vectorize(math.erf)(x)
+
+
+def gelu_by_math(x):
+    return x * 0.5 * (1 + erf(x / np.sqrt(2)))
+
+
+def gelu_by_math_vjp(ct, x):
+    return ct * (0.5 * (1 + erf(x / np.sqrt(2))) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
+
+
+@pytest.mark.parametrize("x", [np.linspace(-8, 8, 17), [-8.0, -3, 0, 1, 5], [-7.0, 1]], ids=str)
+def test_what_real_steps_lose_beside_larger_slopes_calls_no_gradient_wrong(x) -> None:
+    report = gradcheck(gelu_by_math, np.array(x), vjp=gelu_by_math_vjp)
+    assert report.passed, report
+    assert report.method == "central"
+
+
+def test_a_mistake_above_what_real_steps_claim_to_see_is_found() -> None:
+    def wrong(ct, x):
+        found = gelu_by_math_vjp(ct, x)
+        found[1] += 1e-5 * np.abs(found).max()
+        return found
+
+    assert gradcheck(gelu_by_math, np.array([-8.0, -3, 0, 1, 5]), vjp=wrong).verdict == "fail"
