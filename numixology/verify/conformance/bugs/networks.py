@@ -127,7 +127,6 @@ BUGS = table("networks", [
     ("dropout-in-backward-only", lambda s, f, x: straight_through(x, _dropped(x, 0))),
     (_SWIGLU, "gated"),
     ("gate-not-activated", lambda s, f, g, u: s.store(g * u)),
-    ("gelu-gate", lambda s, f, g, u: s.store(s.gelu(g) * u), "the gate is GELU, as in GEGLU"),
     ("sigmoid-gate", lambda s, f, g, u: s.store(F.sigmoid(g) * u), "the gate is σ, as in GLU"),
     ("relu-gate", lambda s, f, g, u: s.store(F.relu(g) * u), "the gate is ReLU, as in ReGLU"),
     ("gate-and-up-swapped", lambda s, f, g, u: f(u, g), "w3 is activated, and not w1"),
@@ -209,7 +208,6 @@ BUGS = table("networks", [
     ("model", "embedded", part_of(2)),
     *each(GRADIENTS, "positions"),
     ("model", "embedded", changed(1)),
-    ("tokens-times-root-of-width", lambda w: math.sqrt(w.shape[-1]) * w),
     ("token-embedding-not-trained", constant),
     ("model", "embedded"),
     ("positions-added-to-first-row-only", lambda s, f, ids, tokens, positions: f(
