@@ -146,7 +146,6 @@ def test_what_can_be_checked_is_listed(run) -> None:
     for meanings in (KINDS, KERNEL_KINDS, PROFILES, LETTERS):
         for name, meaning in meanings.items():
             assert f"{name}: {meaning}" in said
-    assert "in block, in model: what the layers " in said
     found = strict(run("conform --list --json")[1])
     assert found["kinds"] == KINDS | KERNEL_KINDS
     assert found["profiles"] == PROFILES

@@ -335,7 +335,7 @@ def _numbers(one: Prepared) -> int:
 
 
 def _telling(seen: Sequence[Answers]) -> list[Answers]:
-    """What shows the bug best, first: of every kind the case that is farthest off.
+    """What shows the bug best, first: of every kind and shape the case that is farthest off.
 
     Beside them stand some cases that are right. Large ones are left out, but for the smallest that
     fails if no other does.
@@ -343,10 +343,17 @@ def _telling(seen: Sequence[Answers]) -> list[Answers]:
     most = max(_SMALL, min((_numbers(each.one) for each in seen if each.failing), default=0))
     small = [each for each in seen if _numbers(each.one) <= most]
     small.sort(key=lambda each: _severity(_worst(each)), reverse=True)
-    first = {each.one.case.kind: each for each in small[::-1]}
-    chosen = [each for each in small if each is first[each.one.case.kind]]
-    right = [each for each in small if each is not first[each.one.case.kind] and not each.failing]
+    first = {key: each for each in small[::-1] for key in _looks(each)}
+    taken = {id(each) for each in first.values()}
+    chosen = [each for each in small if id(each) in taken]
+    right = [each for each in small if id(each) not in taken and not each.failing]
     return [*chosen, *right[: max(0, _CASES - len(chosen))]]
+
+
+def _looks(each: Answers) -> tuple[Any, Any]:
+    """The kind of a case, and the shapes of its inputs."""
+    case = each.one.case
+    return case.kind, tuple(np.shape(x) for x in case.inputs.values())
 
 
 def _named(bug: Bug, distance: float, second: str = "", by: str = "") -> Diagnosis:

@@ -324,8 +324,7 @@ def _gradient_by_tape(problem: Problem, v: Array, *arguments: Tensor) -> tuple[T
             tracked[i] = leaf(tracked[i].data, requires_grad=True)
     outputs = problem.returned(tracked)
     seeds = [
-        leaf(ct.astype(one.dtype).view(type(one.data)))
-        for ct, one in zip(problem.cotangents(v), outputs, strict=True)
+        leaf(ct.astype(one.dtype)) for ct, one in zip(problem.cotangents(v), outputs, strict=True)
     ]
     inputs = [tracked[i] for i in problem.places]
     nested = any(one.requires_grad for one in arguments)

@@ -65,6 +65,32 @@ def test_without_gradients_the_outputs_decide() -> None:
     assert diagnosed(identity, "token_mix").bug == "mixer-identity"
 
 
+def test_cases_of_every_shape_tell_bugs_apart() -> None:
+    """A square weight that is reshaped is one that is not transposed; another is not."""
+
+    def reshaped(weight):
+        return weight.reshape(weight.shape[::-1])
+
+    def forward(x, weight, bias):
+        return x @ reshaped(weight) + bias
+
+    def vjp(ct, x, weight, bias):
+        into_weight = np.einsum("btd,btf->df", x, ct).reshape(weight.shape)
+        return {"x": ct @ reshaped(weight).T, "weight": into_weight, "bias": ct.sum((0, 1))}
+
+    found = diagnosed(Written("linear", forward, vjp), "linear", seeds=3)
+    assert found.bug == "weight-reshaped-not-transposed"
+
+
+def test_a_kernel_that_reads_from_a_pointer_without_strides_is_named() -> None:
+    def forward(x, num_heads):
+        memory = x if x.base is None else x.base
+        first = x.ctypes.data - memory.ctypes.data
+        return F.token_mix(np.ndarray(x.shape, x.dtype, memory, first), num_heads)
+
+    assert diagnosed(Written("token_mix", forward), "token_mix").bug == "strides-ignored"
+
+
 def test_what_nobody_knows_is_not_given_a_name() -> None:
     strange = Written("gelu", lambda x: np.sin(x) * 3 + 1)
     found = diagnosed(strange, "gelu")

@@ -114,8 +114,9 @@ def _memory(x: Array) -> Array:
 
 
 def _as_it_lies(x: Array) -> Array:
-    """The memory under an array, read as if there were no gaps and the last axis were dense."""
-    return np.resize(_memory(x), x.shape)  # a stride of 0 leaves fewer numbers there
+    """The memory from the first number on, read as if there were no gaps and no other order."""
+    first = (x.ctypes.data - _memory(x).ctypes.data) // x.itemsize
+    return np.resize(_memory(x)[first:], x.shape)  # a stride of 0 leaves fewer numbers there
 
 
 def _without_gaps(x: Array) -> Array:
