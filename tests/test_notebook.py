@@ -83,7 +83,8 @@ def test_the_reports_of_the_checks_show_themselves() -> None:
     of_a_kit = conform(Textbook("float32"), stages=["gelu"], seeds=1, quick=True)
     result = Result("functions", "add", "float64", 1.0, 0.5, "fail")
     of_a_suite = CheckReport([result], 1, 0.5)
-    for report in (of_a_kit, of_a_suite):
+    of_a_gradient = nx.gradcheck(nx.functional.exp, np.ones(2))
+    for report in (of_a_kit, of_a_suite, of_a_gradient):
         assert said(report._repr_html_()) == repr(report) == str(report)
 
 

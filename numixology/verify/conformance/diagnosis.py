@@ -57,7 +57,6 @@ class Lineup:
     def __init__(self, cases: Sequence[Prepared], accumulation: str | None = None) -> None:
         self.cases, self.dtype, self.accumulation = cases, cases[0].case.dtype, accumulation
         self._known: dict[tuple[Any, ...], Answers] = {}
-        self._breaches: dict[str, tuple[str, ...]] = {}
 
     def results(self, bug: Bug, one: Prepared) -> Answers:
         """What the bug makes of a case; nothing if that cannot be compared."""
@@ -69,11 +68,7 @@ class Lineup:
 
     def breaches(self, bug: Bug) -> tuple[str, ...]:
         """Which contracts the bug breaks."""
-        if bug.name not in self._breaches:
-            self._breaches[bug.name] = self._broken(bug.make(self.dtype, self.accumulation))
-        return self._breaches[bug.name]
-
-    def _broken(self, backend: Any) -> tuple[str, ...]:
+        backend = bug.make(self.dtype, self.accumulation)
         for one in self.cases:
             if fault := answered(backend, one.case, True).fault:
                 return (f"{fault} (on {one.case.name})",)

@@ -102,3 +102,18 @@ def test_what_jumps_is_no_kink() -> None:
         lambda p: np.mod(p + np.pi, 2 * np.pi) - np.pi, 100 * x, vjp=lambda ct, p: ct * 1.0
     )
     assert wrapped.passed
+
+
+def test_a_kink_beside_much_larger_slopes_is_seen_where_the_gradient_is_wrong() -> None:
+    def fn(x):
+        return 1e8 * np.sin(x[1]) + x[0] + np.maximum(x[0], 0)
+
+    def vjp(at_kink):
+        return lambda ct, x: ct * np.array([at_kink, 1e8 * np.cos(x[1])])
+
+    x = np.array([0.0, 1.3])
+    wrong = gradcheck(fn, x, vjp=vjp(0.0), method="central")
+    assert wrong.verdict == "fail"
+    (kink,) = wrong.kinks
+    assert str(kink).startswith("x[0] is at a kink: slope ")
+    assert gradcheck(fn, x, vjp=vjp(1.5), method="central").verdict != "fail"
