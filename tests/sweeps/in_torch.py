@@ -129,12 +129,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "TokenMixer": _of(TorchMixer(8, 4)),
     "TokenMixer, guide": _of(TorchMixer(8, 4, "guide")),
     **{
-        f"FeedForward, {name}": _of(TorchFeedForward(8, 12, name))
+        f"FeedForward, {name}": _of(TorchFeedForward(4, 5, name))
         for name in ("gelu", "gelu_tanh", "relu", "silu")
     },
-    "SwiGLUFeedForward": _of(TorchSwiGLU(8, 12)),
-    "SelfAttention": _of(TorchSelfAttention(8, 2, bias=False)),
-    "RankMixerBlock": _of(TorchBlock(8, 4, 32)),
-    "RankMixerBlock, swiglu": _of(TorchBlock(8, 2, 32, ffn="swiglu")),
-    "RankMixerModel on ids": _of(TorchModel(6, 3, 2, 4, 2, 5)),
+    "SwiGLUFeedForward": _of(TorchSwiGLU(4, 5)),
+    "SelfAttention": _of(TorchSelfAttention(4, 2, bias=False)),
+    "RankMixerBlock": _of(TorchBlock(4, 2, 5)),
+    "RankMixerBlock, swiglu": _of(TorchBlock(4, 2, 5, ffn="swiglu")),
+    "RankMixerModel on ids": _of(TorchModel(4, 3, 2, 4, 2, 2)),
 }
