@@ -132,7 +132,7 @@ def named(name: str) -> Any:
     home, _, function = re.sub(r"\.py(?=:|$)", "", name).partition(":")
     home, path = os.path.normpath(home).replace(os.sep, "."), list(sys.path)
     sys.path.insert(0, os.getcwd())
-    with in_one_line(f"{name} must be importable", "check its name, and the current folder"):
+    with in_one_line(f"{name} must be importable", "write file.py:name or package.module:name"):
         try:
             found = pkgutil.resolve_name(home)
             if function and not hasattr(found, function.partition(".")[0]):

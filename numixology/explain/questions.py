@@ -126,7 +126,10 @@ class BlackBox:
         rest = distance(self(other), far, 1), distance(self(2 * other), farther, 1)
         seen = scale or not self._reacts(x, y)
         if last and change > 0.01 and seen and self._vanishes(*rest):
-            return "bare_mix", f"of a large x each token of y sees its own alone; y {ends}"
+            return (
+                "bare_mix",
+                f"where x is large, a token of y depends on its own alone; y {ends}",
+            )
         return None, f"y sees the scale of x in another way; it {ends}"
 
     def _reacts(self, x: Array, y: Array) -> bool:
@@ -314,7 +317,7 @@ class BlackBox:
         if apart < same:
             return "shared", "equal tokens stay equal"
         if apart > 5 * same:
-            return "per token", "equal tokens become unlike"
+            return "per token", "equal tokens become different"
         return None, "equal tokens become nearly equal"
 
 

@@ -119,7 +119,7 @@ def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -
     code = out[out.index("from numixology") : out.index("\n\nstage ")]
     assert "\nmy_backend = adapters.load(" in code
     exec(code, {})
-    got, true = map(float, capsys.readouterr().out.split(" and truly "))
+    got, true = map(float, capsys.readouterr().out.split(" should be "))
     assert np.isclose(got, 2 * true)
 
 

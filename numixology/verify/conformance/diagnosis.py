@@ -441,5 +441,5 @@ def _value_code(one: Judged) -> str:
     place, got, true = [*one.worst.place], f"got = my_backend.{_CALLS[0]}", "output"
     if one.tensor != "output":
         got, true = f'got = my_backend.{_CALLS[1]}["{one.tensor}"]', f'gradients["{one.tensor}"]'
-    shown = f'print(got{place}, "and truly", true{place})'
+    shown = f'print(got{place}, "should be", true{place})'
     return _pasted(_case_code(one.one.case), got, f"true = truth_of(case).{true}", shown)

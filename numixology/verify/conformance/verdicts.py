@@ -343,7 +343,7 @@ def failure_of(one: StageReport) -> tuple[list[str], str]:
     said, worst, found = list(one.broken), one.worst, one.diagnosis
     if worst is not None and worst.outcome == "fail":
         place = f"{worst.label}{list(worst.place)} of {worst.case}"
-        said.insert(0, f"{place} is {worst.got:.9g}, and truly {worst.true:.9g}")
+        said.insert(0, f"{place} is {worst.got:.9g}; it should be {worst.true:.9g}")
     if found:  # what an author looks for stands first
         said = [*filter(None, [found.edge]), *said, str(found), *found.places]
     if one.excuse:

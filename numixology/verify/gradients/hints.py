@@ -38,9 +38,8 @@ def hint(problem: Problem, v: Array, gradient: Array, slopes: Array, wrong: Arra
             if not wrong[stretch].any():
                 agreeing.append(problem.names[place])
         elif (ratio := _ratio(ours, theirs, close)) is not None:
-            parts.append(
-                f"that of {problem.names[place]} is {ratio:.6g} times as large as it should be"
-            )
+            one = f"that of {problem.names[place]}" if len(problem.places) > 1 else "it"
+            parts.append(f"{one} is {ratio:.6g} times as large as it should be")
     if 0 < len(agreeing) < len(problem.places):
         parts.append(f"{', '.join(agreeing)}: right" if len(agreeing) < 4 else "others are right")
     return "; ".join(parts)

@@ -161,7 +161,7 @@ made = Mine("float16")
     assert load(f"{path}:Mine").name == "mine"
     assert load(f"{path}:Mine,dtype=float32").dtype == "float32"
     assert load(f"{path}:made").dtype == "float16"
-    with refused(ArgumentError, "has an adapter called Yours"):
+    with refused(ArgumentError, "must define Yours"):
         load(f"{path}:Yours")
     with refused(ArgumentError, "options are written name=value"):
         load(f"{path}:Mine,float32")
@@ -235,9 +235,9 @@ def test_what_cannot_be_found_or_run(tmp_path) -> None:
         load(str(tmp_path / "nowhere.py"))
     with refused(ArgumentError, "no nowhere_at_all"):
         load("nowhere_at_all.inside:thing")
-    with refused(ArgumentError, "has an adapter called nothing"):
+    with refused(ArgumentError, "must define nothing"):
         load("numixology:nothing")
-    with refused(ArgumentError, "has an adapter called adapter"):
+    with refused(ArgumentError, "must define adapter"):
         load(written(tmp_path, "x = 1"))
     with refused(ArgumentError, "ZeroDivisionError"):
         load(written(tmp_path, "1 / 0"))

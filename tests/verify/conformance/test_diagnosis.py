@@ -213,9 +213,9 @@ def test_the_lines_for_a_broken_contract_run(name, stage) -> None:
 def test_six_lines_show_a_wrong_number_and_the_right_one(name, stage) -> None:
     found = diagnosed(BUGS[name].make("float32"), stage)
     assert found.code.count("\n") == 5
-    got, true = map(float, ran(found.code, BUGS[name].make("float32")).split(" and truly "))
+    got, true = map(float, ran(found.code, BUGS[name].make("float32")).split(" should be "))
     assert not np.isclose(got, true, rtol=1e-6, atol=0)
-    same, true = map(float, ran(found.code, Textbook("float32")).split(" and truly "))
+    same, true = map(float, ran(found.code, Textbook("float32")).split(" should be "))
     assert np.isclose(same, true, rtol=1e-4)
 
 

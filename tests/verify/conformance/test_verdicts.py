@@ -117,7 +117,7 @@ def test_a_failure_in_words() -> None:
         "",
         "layer_norm fails",
         "  right to D = 64",
-        "  x.grad[0, 1] of gelu/plain/0 is 1.5, and truly 1.25",
+        "  x.grad[0, 1] of gelu/plain/0 is 1.5; it should be 1.25",
         "  it writes into x",
         "  matches: eps outside the root (eps), explains all of the difference",
         "",

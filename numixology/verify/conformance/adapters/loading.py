@@ -158,8 +158,8 @@ def _in_module(module: str, thing: str, name: str) -> Any:
 
 def _attribute(module: Any, name: str, where: str) -> Any:
     if not hasattr(module, name):
-        instead = "let that be an object, a class or a function"
-        raise ArgumentError(f"{where} has an adapter called {name}", "none", instead)
+        instead = "let it be an object, a class or a function"
+        raise ArgumentError(f"{where} must define {name}", "no such name", instead)
     return getattr(module, name)
 
 
