@@ -6,7 +6,7 @@ import argparse
 
 import numpy as np
 
-from ..verify.gradients.check import gradcheck
+from ..verify import gradcheck
 from .parsing import fitting, in_one_line, named, natural
 from .printing import show
 

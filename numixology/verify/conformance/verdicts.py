@@ -13,7 +13,6 @@ from .sizes import LETTERS
 from .stages import STAGES
 
 __all__ = [
-    "HEADINGS",
     "LOADING",
     "NEAREST",
     "Comparison",
@@ -21,9 +20,6 @@ __all__ = [
     "Diagnosis",
     "Outcome",
     "StageReport",
-    "failure_of",
-    "notes_of",
-    "rows_of",
 ]
 
 Outcome: TypeAlias = Literal["pass", "known", "fail", "inconclusive", "not covered"]
@@ -290,11 +286,11 @@ class ConformanceReport(NamedTuple):
 
     def __str__(self) -> str:
         failing = [line for one in self.stages if one.outcome == "fail" for line in _failure(one)]
-        rows = rows_of(self)
-        table = ["", columns(HEADINGS, rows, "<<>>><", 80)] if rows else []
+        rows = _rows(self)
+        table = ["", columns(_HEADINGS, rows, "<<>>><", 80)] if rows else []
         unit = f"errors are in units of rounding error (1 = 2^-{format_of(self.dtype).digits})"
         legend = ["", "ratio is error / bound; above 1 fails", unit, _DETECTS] if rows else []
-        notes = [filled(text) for text in notes_of(self)]
+        notes = [filled(text) for text in _notes(self)]
         about = f"{self.backend}: {self.dtype}, sums in {self.accumulation}"
         return "\n".join([filled(self.summary), filled(about), *failing, *table, *legend, *notes])
 
@@ -338,7 +334,7 @@ class ConformanceReport(NamedTuple):
         return {**found, **more, "stages": stages}
 
 
-def failure_of(one: StageReport) -> tuple[list[str], str]:
+def _failure(one: StageReport) -> list[str]:
     """What is wrong with a stage, where, and which known bug does so; and lines that show it."""
     said, worst, found = list(one.broken), one.worst, one.diagnosis
     if worst is not None and worst.outcome == "fail":
@@ -348,10 +344,12 @@ def failure_of(one: StageReport) -> tuple[list[str], str]:
         said = [*filter(None, [found.edge]), *said, str(found), *found.places]
     if one.excuse:
         said.append(f"the profile {one.excuse} would excuse all of it; declare it if it is meant")
-    return said, found.code if found and found.by != "part" else ""
+    lines = ["", f"{one.stage} fails", *(filled(text, 2) for text in said)]
+    code = found.code if found and found.by != "part" else ""
+    return [*lines, "", *code.splitlines()] if code else lines
 
 
-def notes_of(report: ConformanceReport) -> Iterator[str]:
+def _notes(report: ConformanceReport) -> Iterator[str]:
     """What else there is to say, in paragraphs."""
     sizes = {k: [one.sizes[k] for one in report.stages if k in one.sizes] for k in LETTERS}
     ranges = [
@@ -373,18 +371,12 @@ def notes_of(report: ConformanceReport) -> Iterator[str]:
         yield f"Not covered: {', '.join(report.not_covered)}"
 
 
-def _failure(one: StageReport) -> list[str]:
-    said, code = failure_of(one)
-    lines = ["", f"{one.stage} fails", *(filled(text, 2) for text in said)]
-    return [*lines, "", *code.splitlines()] if code else lines
-
-
 #: Of the table.
-HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
+_HEADINGS = ("stage", "outcome", "cases", "ratio", "detects", "nearest its bound")
 _DETECTS = "detects: the smallest error that would be caught, relative to the largest entry"
 
 
-def rows_of(report: ConformanceReport) -> list[tuple[str, ...]]:
+def _rows(report: ConformanceReport) -> list[tuple[str, ...]]:
     """The table, a row for every stage of which something was compared."""
     rows: list[tuple[str, ...]] = []
     for one in report.stages:

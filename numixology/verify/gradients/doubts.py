@@ -23,7 +23,7 @@ from .lines import Lines
 from .problems import Problem, vector
 from .slopes import Measured, complex_slopes
 
-__all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "wavering", "widened"]
+__all__ = ["TOLERANCES", "WIDENED", "formula", "inside", "limits", "moved", "wavering"]
 
 #: What is allowed beside the limit above, relative to the slope: real steps and float32 are coarse.
 TOLERANCES = {
@@ -74,6 +74,7 @@ def limits(
 
 
 def _claimed(gradient: Array, lines: Lines) -> Array:
+    """Σ_j |u_j g_j| along every line."""
     return Lines(np.abs(lines.places), lines.steps).along(np.abs(gradient))
 
 
@@ -87,25 +88,6 @@ def _moves(
         moved = np.abs(lines.along(problem.gradient(ct, x) - gradient))
         worst = np.fmax(worst, moved)
     return worst
-
-
-def widened(
-    problem: Problem,
-    v: Array,
-    gradient: Array,
-    lines: Lines,
-    slopes: Array,
-    method: str,
-    exceeded: Array,
-    errors: Array,
-) -> Array:
-    """Exceeded limits, and what some tries show of rounding, or many where that comes near."""
-    wide = exceeded + wavering(problem, v, gradient, lines, slopes, method)
-    near = np.flatnonzero((wide < errors) & (errors <= 100 * wide))
-    if len(near):
-        more = wavering(problem, v, gradient, lines.only(near), slopes[near], method, tries=16)
-        wide[near] = np.maximum(wide[near], exceeded[near] + more)
-    return wide
 
 
 def wavering(
@@ -158,4 +140,4 @@ def formula(problem: Problem, v: Array, lines: Lines) -> Array:
 
     numbers = [*(arguments[i] for i in floating), *problem.cotangents(v)]
     moves = roundings(shaken, numbers, problem.rng, tries=16)
-    return np.abs(Lines(np.abs(lines.places), lines.steps).along(vector(moves)))
+    return _claimed(vector(moves), lines)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...array import Array
 from .comparisons import AGREES, Comparison, see_kink
-from .doubts import formula, inside, wavering, widened
+from .doubts import formula, inside, wavering
 from .ladders import persists, real_noise, real_slopes
 
 __all__ = ["cap_limits", "recheck"]
@@ -140,13 +140,18 @@ def _mark_what_does_not_settle(comparison: Comparison) -> None:
 
 
 def _widen(comparison: Comparison, wrong: Array) -> None:
-    """Add to the limits what more tries show of rounding."""
+    """Add to the limits what some tries show of rounding, or many where that comes near."""
     problem, method = comparison.problem, comparison.plan.method
     lines = comparison.lines.only(wrong)
     for row, v in enumerate(comparison.cotangents):
         gradient, slopes = comparison.gradients[row], comparison.measured.slopes[row, wrong]
         exceeded, errors = comparison.limits[row, wrong], comparison.errors[row, wrong]
-        wide = widened(problem, v, gradient, lines, slopes, method, exceeded, errors)
+        wide = exceeded + wavering(problem, v, gradient, lines, slopes, method)
+        near = np.flatnonzero((wide < errors) & (errors <= 100 * wide))
+        if len(near):
+            some = lines.only(near), slopes[near]
+            more = wavering(problem, v, gradient, *some, method, tries=16)
+            wide[near] = np.maximum(wide[near], exceeded[near] + more)
         comparison.limits[row, wrong] = wide
 
 
