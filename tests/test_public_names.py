@@ -47,7 +47,7 @@ NAMES = {
         html_report""",
     adapters: "load template",
     conformance.ConformanceReport: "verdict exit_code stages summary not_covered as_dict",
-    conformance.StageReport: "outcome comparisons broken blind detectable worst diagnosis",
+    conformance.StageReport: "outcome comparisons broken remarks detectable worst diagnosis",
 }
 ROOMS = [
     *(nx, nx.functional, nx.nn, nx.optim, nx.training),

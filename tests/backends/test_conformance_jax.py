@@ -50,7 +50,8 @@ def test_jax_passes_as_declared(dtype, stages) -> None:
     report = conform(load(f"jax:dtype={dtype}"), stages=stages, **QUICK)
     assert report.verdict == "pass", str(report)
     assert [one.stage for one in report.stages] == stages
-    (said,) = {text for one in report.stages for text in (*one.broken, *one.refused, *one.remarks)}
+    said = {text for one in report.stages for text in (*one.broken, *one.remarks)}
+    (said,) = {text for text in said if not text.startswith(("sums in ", "results below "))}
     assert said.endswith("do not reach this backend")
 
 

@@ -39,8 +39,8 @@ def test_it_passes_as_declared(dtype) -> None:
     for one in covered:
         assert {c.tensor for c in one.comparisons} == {"output"}
         assert one.remarks[0] == "its gradients are not covered: the adapter has no vjp"
-        assert one.remarks[1].endswith("do not reach this backend")
-        assert not one.refused
+        assert "arrays as they lie in memory do not reach this backend" in one.remarks
+        assert not any("cases are not covered" in text for text in one.remarks)
         assert not one.broken
 
 

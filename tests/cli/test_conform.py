@@ -85,8 +85,7 @@ def test_what_proves_nothing_or_supports_nothing_is_no_pass(run, backend, monkey
     status, out, _ = run(f"conform {backend()} --seeds 1 --quick")
     assert status == 3
     assert out.startswith("INCONCLUSIVE: ")
-    assert "gelu: a zero output, a negated output, " in out
-    assert "would have passed too" in out
+    assert "a zero output would have passed too" in out
 
 
 def test_a_missing_library_is_unsupported(run, monkeypatch) -> None:
@@ -185,8 +184,8 @@ def test_progress_is_a_line_on_a_terminal_only(run, backend, monkeypatch) -> Non
     assert run(line)[2] == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     err = run(line)[2]
-    assert "\r\x1b[K" + 20 * "█" + 20 * "·" + "  50% gelu" in err
-    assert "\r\x1b[K" + 40 * "█" + " 100% silu" in err
+    assert "\r\x1b[K" + 40 * "·" + "   0% gelu" in err
+    assert "\r\x1b[K" + 20 * "█" + 20 * "·" + "  50% silu" in err
     assert err.endswith("\r\x1b[K")
     assert "\n" not in err
 

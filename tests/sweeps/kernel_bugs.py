@@ -54,7 +54,7 @@ def said_of(report: Any) -> str:
             words += [str(contract) for contract in one.broken]
             words += str(one.diagnosis or "undiagnosed").splitlines()
         elif one.outcome == "inconclusive":
-            words.append(f"{one.stage}: inconclusive, {one.blind_spots}")
+            words.append(f"{one.stage}: inconclusive, {list(one.remarks)}")
     return "; ".join(words)
 
 

@@ -747,7 +747,7 @@ def outcome(name: str, adapter: Any, stages: list[str] | None = None, **options:
         found = [one for stage in report.stages for one in stage.comparisons]
         for stage in report.stages:
             if stage.outcome in ("fail", "inconclusive"):
-                said = [*map(str, stage.broken), str(stage.diagnosis or stage.blind_spots)]
+                said = [*map(str, stage.broken), str(stage.diagnosis or stage.remarks)]
                 alarms.append(f"{stage.stage} {stage.outcome}: {'; '.join(said)}")
         alarms += shown(found)
     except Exception as error:

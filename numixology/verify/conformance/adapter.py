@@ -1,6 +1,7 @@
 """What a backend has to provide: two functions on NumPy arrays, and a few words about itself."""
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
@@ -88,7 +89,7 @@ DECLARES: dict[str, Collection[str]] = {
 
 
 class Declaration:
-    """What an adapter says of itself, checked, with defaults filled in.
+    """An adapter and what it says of itself, checked, with defaults filled in.
 
     Raises:
         ArgumentError: sizes that cannot be.
@@ -110,7 +111,8 @@ class Declaration:
         self.accumulation: str = (*self._words("accumulation"), wide)[0]
         self.stages = self._words("stages") if self._said["stages"] is not None else [*STAGES]
         self.profile = self._words("profile")
-        self.has_vjp = callable(getattr(adapter, "vjp", None))
+        self.forward, self.vjp = adapter.forward, getattr(adapter, "vjp", None)
+        self.has_vjp = callable(self.vjp)
         self.requires = self._pairs("requires") | ({"H": "T"} if self._words("heads") else {})
         fitted(dict.fromkeys(LETTERS, 64), self.requires)  # it reads the rules
         self.options: dict[str, str] = self._pairs("options")
@@ -123,6 +125,12 @@ class Declaration:
             (*self._words(what), None)[0] for what in ("rounds", "subnormals")
         )
         self.lost = tuple(self._words("lost"))
+
+    def as_many_heads(self) -> "Declaration":
+        """The same, which supports as many heads as tokens only."""
+        other = copy(self)
+        other.requires = {**self.requires, "H": "T"}
+        return other
 
     def _words(self, what: str) -> list[str]:
         value = () if self._said[what] is None else self._said[what]

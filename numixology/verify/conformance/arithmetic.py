@@ -106,7 +106,7 @@ def sums(bench: Bench) -> Iterator[str]:
     text = f"sums in the {where} keep {least} digits, as in {names[least]}"
     declared = min(format_of(about.accumulation).digits, max(names))
     if least >= declared or "sums" in about.profile:
-        bench.properties.append(text)
+        bench.remarks.append(text)
     else:
         yield f"{text}; it declares {about.accumulation}, which has {declared}"
 
@@ -169,4 +169,4 @@ def tiny_results(bench: Bench) -> Iterator[str]:
     if declared == "kept" and any(zero):
         yield text
     else:
-        bench.properties.append(text)
+        bench.remarks.append(text)

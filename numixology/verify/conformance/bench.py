@@ -97,7 +97,6 @@ class Bench:
         self.functions = ("forward", "vjp") if backward else ("forward",)
         self.noted: dict[str, None] = {}
         self.remarks: list[str] = []
-        self.properties: list[str] = []
         self._scales: dict[int, tuple[Case, Scales]] = {}  # the case is held, so its id is its own
         self._earlier: list[tuple[str, Array, Array]] = []
         self.base = self.ask()

@@ -31,13 +31,11 @@ class Contracts(NamedTuple):
 
     Attributes:
         broken: those that are broken, in sentences.
-        remarks: what was not covered, and what differs within the bounds.
-        properties: what was measured, and is neither right nor wrong.
+        remarks: what was not covered, what differs within the bounds, and what was measured.
     """
 
     broken: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    properties: tuple[str, ...] = ()
 
 
 def most_rows(cases: Sequence[Prepared]) -> Prepared:
@@ -81,7 +79,7 @@ def contracts_of(
     if lost := [layout for layout in LAYOUTS if layout in about.lost]:
         which = "arrays as they lie in memory" if len(lost) == len(LAYOUTS) else _listed(lost)
         bench.remarks.append(f"{which} do not reach this backend")
-    texts = (*bench.noted, *broken), bench.remarks, bench.properties
+    texts = (*bench.noted, *broken), bench.remarks
     return Contracts(*(tuple(dict.fromkeys(each)) for each in texts))
 
 
@@ -138,7 +136,7 @@ def repeated(bench: Bench, repeat: int = 1) -> Iterator[str]:
         if count
     ]
     if repeat > 1:
-        bench.properties.append(
+        bench.remarks.append(
             f"{repeat} more calls on {asked.case.name} agree; of a race that shows once in a "
             f"thousand calls so many see nothing with a chance of {0.999**repeat:.0%}"
         )

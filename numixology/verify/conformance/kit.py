@@ -11,9 +11,9 @@ from ...array import Array, ignoring_fp_errors
 from ...errors import ArgumentError
 from .adapter import Declaration
 from .bounds import Judged, Prepared, in_groups, judged
-from .calling import Answer, answered
+from .calling import Answer, answered, called
 from .cases import Case, cases_of
-from .contracts import Contracts, contracts_of
+from .contracts import contracts_of
 from .diagnosis import Lineup, diagnose
 from .formats import format_of
 from .scales import PROFILES
@@ -27,8 +27,6 @@ __all__ = ["Found", "compared", "comparisons_of", "conform", "examined"]
 Progress = Callable[[str, float], None]
 #: Cases of so few numbers, and those that fail, are kept for the contracts and the diagnosis.
 _SMALL = 4096
-#: The share of a stage's time after which all cases are asked; promises and a diagnosis follow.
-_ASKED = 0.7
 
 
 def conform(
@@ -52,7 +50,7 @@ def conform(
         shapes: sizes of your own, such as ``{"B": 64, "T": 16, "D": 768, "H": 16, "F": 3072}``;
             every stage is run at them, beside those that the adapter lists.
         repeat: how often one case is called to look for races.
-        progress: called with a stage and the share of the run that is done.
+        progress: called before each stage, with its name and the share of the run that is done.
 
     Returns:
         A :class:`.ConformanceReport`: ``verdict``, ``stages``, ``first_failure``, ``exit_code``.
@@ -73,80 +71,52 @@ def conform(
     if seeds < 1:
         raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
     asked = partial(cases_of, seeds=seeds, quick=quick, shapes=(*shapes, *about.shapes))
-    report, share = progress or (lambda stage, share: None), 1 / max(1, len(names))
     reports: list[StageReport] = []
     for i, name in enumerate(names):
-
-        def tick(done: float, i: int = i, name: str = name) -> None:
-            report(name, (i + done) * share)
-
-        reports.append(_stage(adapter, name, asked, repeat, tick, reports))
-        tick(1.0)
+        if progress:
+            progress(name, i / len(names))
+        reports.append(_stage(about, name, asked, repeat, reports))
     return ConformanceReport(about.name, about.dtype, about.accumulation, about.profile, reports)
 
 
 def _stage(
-    adapter: Any,
+    about: Declaration,
     name: str,
     asked: Callable[..., Iterator[Case]],
     repeat: int,
-    tick: Callable[[float], None],
     earlier: Sequence[StageReport],
 ) -> StageReport:
-    about = Declaration(adapter)
     if name not in about.stages:
         return StageReport(name, "not covered")
-    cases = [*asked(name, about.dtype, requires=about.requires, options=about.options)]
-    found, once = Found(about), about.rounds == "once"
-    for i, one in enumerate(in_groups(cases, about.accumulation, once), 1):
-        found.add(one, answered(adapter, one.case, about.has_vjp))
-        tick(_ASKED * i / len(cases))
+    cases = asked(name, about.dtype, requires=about.requires, options=about.options)
+    found = Found(about)
+    found.ask(in_groups(cases, about.accumulation, about.rounds == "once"))
     if "H" not in about.requires and found.refuses_other_heads():
-        report = _stage(_AsManyHeads(adapter), name, asked, repeat, tick, earlier)
+        report = _stage(about.as_many_heads(), name, asked, repeat, earlier)
         if report.comparisons:
             refused = f"T other than H is not covered: {found.faults[0][1]}"
-            return report._replace(refused=(refused, *report.refused))
-    report = found.report(adapter, None, repeat, earlier)
-    if about.requires:
-        rules = ", ".join(f"{letter}: {rule}" for letter, rule in about.requires.items())
-        report = report._replace(refused=(f"only sizes with {rules} are covered", *report.refused))
-    return report
+            return report._replace(remarks=(refused, *report.remarks))
+    return found.report(None, repeat, earlier)
 
 
-class _AsManyHeads:
-    """An adapter whose backend refuses any other number of heads than that of the tokens."""
-
-    heads = "tokens"
-
-    def __init__(self, adapter: Any) -> None:
-        self._adapter = adapter
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._adapter, name)
-
-
-def examined(
-    adapter: Any, cases: Iterable[Prepared], lineup: Lineup | None = None, repeat: int = 1
-) -> StageReport:
+def examined(adapter: Any, cases: Iterable[Prepared], lineup: Lineup | None = None) -> StageReport:
     """One stage: every case and every contract, and if it fails, the known bug that it has.
 
     Args:
         adapter: what speaks for the backend.
         cases: all of one stage.
         lineup: what known bugs make of these cases, if several backends are examined on them.
-        repeat: how often one case is called to look for races.
     """
-    found = Found(about := Declaration(adapter))
-    for one in cases:
-        found.add(one, answered(adapter, one.case, about.has_vjp))
-    return found.report(adapter, lineup, repeat)
+    found = Found(Declaration(adapter))
+    found.ask(cases)
+    return found.report(lineup)
 
 
 class Found:
     """What was found of a stage, case by case.
 
     Args:
-        about: what the backend says of itself.
+        about: the backend, and what it says of itself.
     """
 
     def __init__(self, about: Declaration) -> None:
@@ -155,10 +125,14 @@ class Found:
         self.kept: list[Prepared] = []
         self.answers: list[dict[str, Array]] = []
         self.comparisons: list[Comparison] = []
-        self.accepted: dict[tuple[str, str], bool] = {}
         self.faults: list[tuple[Case, str]] = []
         self.refused = Counter[str]()
         self.judged: list[tuple[Sizes, bool]] = []  # the sizes of every case, and if it fails
+
+    def ask(self, cases: Iterable[Prepared]) -> None:
+        """Judge what the backend says of cases."""
+        for one in cases:
+            self.add(one, answered(self.about, one.case, self.about.has_vjp))
 
     def add(self, one: Prepared, answer: Answer) -> None:
         """Judge an answer."""
@@ -169,8 +143,6 @@ class Found:
         elif answer.fault:
             self.faults.append((one.case, answer.fault))
         compared = comparisons_of(one, answer.results, self.about.profile)
-        for comparison in compared:
-            self._try_nulls(one, comparison)
         fails = any(comparison.outcome == "fail" for comparison in compared)
         if compared:
             self.comparisons += compared
@@ -180,18 +152,8 @@ class Found:
             self.kept.append(one)
             self.answers.append(answer.results)
 
-    def _try_nulls(self, one: Prepared, comparison: Comparison) -> None:
-        """Note which wrong results no case has rejected so far."""
-        tensor, true = comparison.tensor, one.truth.tensors[comparison.tensor]
-        for name, null in _NULLS.items():
-            if self.accepted.setdefault((tensor, name), True) and np.isfinite(true).all():
-                with ignoring_fp_errors():
-                    wrong = null(true, comparison.detectable)
-                self.accepted[tensor, name] = not Judged(one, tensor, wrong).fails
-
     def report(
         self,
-        adapter: Any,
         lineup: Lineup | None = None,
         repeat: int = 1,
         earlier: Sequence[StageReport] = (),
@@ -199,32 +161,37 @@ class Found:
         """The verdict on the stage.
 
         Args:
-            adapter: what speaks for the backend; None if all that it says is in files.
             lineup: what known bugs make of the cases, if that is known.
             repeat: how often one case is called to look for races.
             earlier: what was found of other stages: a network may fail as a part of it does.
         """
-        refused = [f"{n} {text}" if "cases" in text else text for text, n in self.refused.items()]
-        if not self.comparisons and not self.faults:
-            return StageReport(self.stage, "not covered", refused=refused)
+        remarks, compared, about = [*self._remarks()], self.comparisons, self.about
+        if not compared and not self.faults:
+            return StageReport(self.stage, "not covered", remarks=remarks)
+        broken: Sequence[str] = ()
         if self.faults:
             case, fault = self.faults[0]
-            broken, more, found = Contracts((f"{fault} (on {case.name})",))
-        elif adapter is None:
-            broken, more, found = Contracts()
-        else:
-            gradients = any(one.tensor != "output" for one in self.comparisons)
-            broken, more, found = contracts_of(adapter, self.kept, gradients, repeat)
-        nulls = [f"a {null} {tensor}" for (tensor, null), always in self.accepted.items() if always]
-        compared, remarks, blind = self.comparisons, (*self._remarks(), *more), ", ".join(nulls)
-        outcome, least = outcome_of(compared, broken, blind), detectable_in(compared)
+            broken = (f"{fault} (on {case.name})",)
+        elif about.forward:
+            gradients = any(one.tensor != "output" for one in compared)
+            broken, more = contracts_of(about, self.kept, gradients, repeat)
+            remarks += more
+        detects = detectable_in(compared)
+        blind = [called(tensor) for tensor, least in detects.items() if least >= 1]
+        remarks += [f"a zero {tensor} would have passed too" for tensor in blind]
+        outcomes = {one.outcome for one in compared}
+        outcome: Outcome = "known" if "known" in outcomes else "pass"
+        if broken or "fail" in outcomes:
+            outcome = "fail"
+        elif blind:
+            outcome = "inconclusive"
         sizes = {
             letter: (min(each), max(each))
             for letter in LETTERS
             if (each := [sizes[letter] for sizes, _ in self.judged if letter in sizes])
         }
-        facts = compared, broken, remarks, blind, least, None, sizes, refused, found
-        report = StageReport(self.stage, outcome, *facts)
+        least = max(detects.values(), default=np.nan)
+        report = StageReport(self.stage, outcome, compared, broken, remarks, least, None, sizes)
         if outcome != "fail" or not self.kept:
             return report
         failing = [one.stage for one in earlier if one.outcome == "fail" and not one.excuse]
@@ -232,8 +199,8 @@ class Found:
             if part in failing:
                 said = f"its part {part} fails too: begin there"
                 return report._replace(diagnosis=Diagnosis(part, said, 0, "", "", "part"))
-        profile, promises = self.about.profile, () if adapter is None else broken
-        diagnosis = diagnose(adapter, self.kept, promises, lineup, self.answers, profile)
+        adapter, promises = (about, broken) if about.forward else (None, ())
+        diagnosis = diagnose(adapter, self.kept, promises, lineup, self.answers, about.profile)
         unnamed = diagnosis and not diagnosis.named and not broken
         return report._replace(diagnosis=diagnosis, excuse=self._excuse() if unnamed else "")
 
@@ -252,6 +219,10 @@ class Found:
         return bool(refusing) and all(one.get("H", one["T"]) != one["T"] for one in refusing)
 
     def _remarks(self) -> Iterator[str]:
+        if rules := self.about.requires:
+            said = ", ".join(f"{letter}: {rule}" for letter, rule in rules.items())
+            yield f"only sizes with {said} are covered"
+        yield from (f"{n} {text}" if "cases" in text else text for text, n in self.refused.items())
         if not self.about.has_vjp:
             yield "its gradients are not covered: the adapter has no vjp"
         mixing = [(one, fails) for one, fails in self.judged if one["T"] > 1 < one.get("H", 1)]
@@ -261,16 +232,6 @@ class Found:
                 "it is right wherever T = H: if it has as many heads as tokens, let the adapter "
                 'say heads = "tokens"'
             )
-
-
-def outcome_of(comparisons: Sequence[Comparison], broken: Sequence[str], blind: str) -> Outcome:
-    """The outcome of a stage from those of its tensors, its contracts, and what was not proved."""
-    outcomes = {one.outcome for one in comparisons}
-    if broken or "fail" in outcomes:
-        return "fail"
-    if blind:
-        return "inconclusive"
-    return "known" if "known" in outcomes else "pass"
 
 
 def comparisons_of(
@@ -293,7 +254,7 @@ def compared(one: Judged, known: str = "") -> Comparison:
 def _smallest(one: Judged) -> float:
     """The error of the largest entry that would have been caught, relative to it."""
     sizes = np.abs(one.true)
-    if not sizes.any():
+    if not 0 < sizes.max(initial=0) < np.inf:
         return np.inf
     j = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
     allowed = (one.bound + one.worst.error) * format_of(one.one.case.dtype).unit
@@ -301,17 +262,9 @@ def _smallest(one: Judged) -> float:
         return float(max(allowed * one.scale[j] / sizes[j], 2**-53))
 
 
-#: Wrong results, made from the right one and the smallest error that is caught.
-_NULLS: dict[str, Callable[[Array, float], Array]] = {
-    "zero": lambda true, least: 0 * true,
-    "negated": lambda true, least: -true,
-    "rolled": lambda true, least: np.roll(true, 1),
-    "scaled": lambda true, least: true * (1 + 10 * min(least, 1.0)),
-}
-
-
-def detectable_in(comparisons: Sequence[Comparison]) -> float:
-    """What would have been caught in every tensor: the best case of each, the worst tensor."""
-    tensors = {one.tensor for one in comparisons}
-    best = [min(one.detectable for one in comparisons if one.tensor == name) for name in tensors]
-    return max(best, default=np.nan)
+def detectable_in(comparisons: Sequence[Comparison]) -> dict[str, float]:
+    """What would have been caught in every tensor, in the case that shows it best."""
+    found: dict[str, float] = {}
+    for one in comparisons:
+        found[one.tensor] = min(one.detectable, found.get(one.tensor, np.inf))
+    return found

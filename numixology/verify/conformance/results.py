@@ -142,7 +142,7 @@ def _judged(
                 else:
                     fault = fault or f"{key} is {header}, and has to be {wanted}"
         found.add(one, Answer(results, fault))
-    report = found.report(None, earlier=earlier)
+    report = found.report(earlier=earlier)
     partial, remarks = _gaps(source, known) if found.comparisons else (False, [])
     if unknown := sorted(source.keys() - known):
         remarks.append(f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}")

@@ -170,20 +170,17 @@ class StageReport(NamedTuple):
         outcome: ``"pass"``, ``"known"``, ``"fail"``, ``"inconclusive"`` or ``"not covered"``.
         comparisons: every tensor of every case.
         broken: which contracts were.
-        remarks: what else there is to say.
-        blind: which wrong results would have been accepted by every case.
+        remarks: what else there is to say: what was not covered, and what it was measured to do.
         detectable: what would have been caught in every tensor, relative to its largest entry.
         diagnosis: the known bug that comes nearest, if the stage fails and one does.
         sizes: the smallest and the largest of each letter that was judged.
-        refused: what the backend does not cover, and why.
-        properties: what it was measured to do, which is no fault.
         excuse: the profiles that are not declared and would excuse all that fails.
 
     Example:
         >>> from numixology.verify.conformance import Textbook, conform
         >>> (stage,) = conform(Textbook("float32"), stages=["softmax"], seeds=1, quick=True).stages
-        >>> stage.outcome, stage.broken, stage.blind, stage.detectable < 1e-5
-        ('pass', (), '', True)
+        >>> stage.outcome, stage.broken, stage.detectable < 1e-5
+        ('pass', (), True)
     """
 
     stage: str
@@ -191,20 +188,15 @@ class StageReport(NamedTuple):
     comparisons: Sequence[Comparison] = ()
     broken: Sequence[str] = ()
     remarks: Sequence[str] = ()
-    blind: str = ""
     detectable: float = math.nan
     diagnosis: Diagnosis | None = None
     sizes: Mapping[str, tuple[int, int]] = {}
-    refused: Sequence[str] = ()
-    properties: Sequence[str] = ()
     excuse: str = ""
 
     @property
     def notes(self) -> list[str]:
         """What there is to say of it that is no failure, in sentences."""
-        found = [*self.remarks, *self.refused, *self.properties]
-        if self.blind:
-            found.append(f"{self.blind} would have passed too")
+        found = [*self.remarks]
         for name in sorted({one.profile for one in self.comparisons if one.profile}):
             count = sum(one.profile == name for one in self.comparisons)
             found.append(f"{counted(count, 'tensor')} beyond the bound as the profile {name} says")

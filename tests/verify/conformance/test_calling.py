@@ -211,7 +211,7 @@ def test_a_refused_stage_is_no_pass() -> None:
     assert report.verdict == "unsupported"
     report = conform(Returns(gradients=raising(NotImplementedError())), stages=["silu"], **QUICK)
     assert report.verdict == "pass"
-    assert "its gradients are not covered" in report.stages[0].refused[0]
+    assert "its gradients are not covered" in report.stages[0].remarks[0]
 
 
 def test_a_module_without_a_parameter_is_a_wrong_call() -> None:

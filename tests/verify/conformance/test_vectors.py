@@ -324,7 +324,7 @@ def test_a_right_backend_passes(vectors, tmp_path, container, dtype) -> None:
     assert outcomes(report) == dict.fromkeys(FEW, "pass"), str(report)
     assert (report.verdict, report.exit_code, report.backend) == ("pass", 0, "mine")
     assert (report.dtype, report.profile) == (dtype, [])
-    assert not any(one.remarks or one.broken or one.blind for one in report.stages)
+    assert not any(one.remarks or one.broken for one in report.stages)
     silu = next(one for one in report.stages if one.stage == "silu")
     assert 0 < silu.detectable < 0.1
 
