@@ -38,7 +38,7 @@ def test_the_fixture_passes_or_shows_the_report(pytester: pytest.Pytester) -> No
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines_random(
         [
-            "gradcheck: FAIL: the gradient of x is wrong: *",
+            "gradcheck: FAIL: the gradient of x is wrong; *",
             "  farthest apart at x*",
             "    ratio    2",
             "gradcheck: INCONCLUSIVE: the gradient of x is zero, which proves*",

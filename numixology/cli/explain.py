@@ -32,13 +32,18 @@ _WORDS = {
     for where, words in {
         ("tape", "autograd"): "autograd computational-graph",
         ("tape-backward", "autograd"): "automatic-differentiation backpropagation chain-rule "
-        "cotangent upstream-gradient",
+        "backward cotangent gradient upstream-gradient vjp",
         ("step-sizes", "gradcheck"): "finite-differences gradient-check numerical-gradient",
         ("jacobian", "laws"): "permutation-matrix",
+        ("batch", "shapes"): "feature token",
         ("mixer", "mixer"): "token-mixer token-mixing",
+        ("partition", "mixer"): "chunk head",
+        ("layer-norm", "feed_forward"): "layernorm normalization",
+        ("strides", "tips"): "contiguous stride",
+        ("model", "model"): "embedding",
         ("activations", "feed_forward"): "gelu relu silu",
         ("ffn", "feed_forward"): "feed-forward mlp",
-        ("walk-backward", "model"): "gradient-descent training",
+        ("walk-backward", "model"): "gradient-descent loss optimizer training",
     }.items()
     for word in words.split()
 }
@@ -46,7 +51,7 @@ _WORDS = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    about = "such as mixer, block or backpropagation; without one all figures are listed"
+    about = "such as mixer, block or backpropagation; without one all are listed"
     parser.add_argument("words", nargs="*", metavar="NAME", help=about)
     add_sizes(parser, dict.fromkeys(SIZES))
     parser.set_defaults(run=run)
@@ -56,12 +61,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print what a figure is about, and the figure."""
     if not options.words:
-        say(contents())
+        words = filled(f"Words: {', '.join(sorted(_WORDS))}")
+        say(f"{contents()}\n\n{words}")
         return
     word = "-".join(options.words).lower()
     name, page = _WORDS.get(word, (word, ""))
     if name not in FIGURES:
-        raise unknown("figure", name, [*FIGURES, *_WORDS], "numixology explain lists them")
+        raise unknown("name", name, [*FIGURES, *_WORDS], "numixology explain lists all")
     scene = draw(name, **sizes_of(options))
     of = _LAYERS.get(name, FIGURES[name].draw)
     about, *_ = str(inspect.getdoc(of.func if isinstance(of, partial) else of)).split("\n\n")

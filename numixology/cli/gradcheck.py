@@ -28,7 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def shape(text: str) -> tuple[int, ...]:
     """``2,4,8`` as (2, 4, 8); nothing, or ``()``, is a single number."""
-    return tuple(natural(length) for length in text.strip("()").split(",") if length.strip())
+    try:
+        return tuple(natural(length) for length in text.strip("()").split(",") if length.strip())
+    except ValueError as error:
+        said = f"write lengths with commas, such as 2,4: got {text!r}"
+        raise argparse.ArgumentTypeError(said) from error
 
 
 def run(options: argparse.Namespace) -> int:

@@ -136,7 +136,7 @@ def named(name: str) -> Any:
         try:
             found = pkgutil.resolve_name(home)
             if function and not hasattr(found, function.partition(".")[0]):
-                raise unknown(f"name in {home}", function, dir(found), "check its name")
+                raise unknown("function", function, dir(found), f"{home} has none of that name")
             found = pkgutil.resolve_name(f"{home}:{function}") if function else found
         finally:
             sys.path[:] = path

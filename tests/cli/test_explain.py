@@ -100,7 +100,9 @@ def test_prose_stands_before_the_figure_and_its_caption_below(printed, name, fir
 
 
 def test_without_a_name_all_are_listed(printed) -> None:
-    assert printed("explain") == printed("draw --list")
+    figures, words = printed("explain").split("\n\nWords: ")
+    assert f"{figures}\n" == printed("draw --list")
+    assert "token, token-mixer, " in " ".join(words.split())
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_what_is_none_of_them_is_inconclusive(run) -> None:
     [
         (
             "my_blocks:missing --tokens 3 --dim 12",
-            "unknown name in my_blocks 'missing'; check its name",
+            "unknown function 'missing'; my_blocks has none of that name",
         ),
         ("my_blocks:block --tokens 3 --dim 10", "with T = 3, D = 12"),
         ("my_blocks:broken --tokens 3 --dim 12", "must take arrays (B, T, D)"),

@@ -350,7 +350,9 @@ def _notes(report: ConformanceReport) -> Iterator[str]:
         if each
     ]
     if ranges:
-        yield f"Sizes: {', '.join(ranges)}"
+        large = any(each.kind == "kernel" for one in report.stages for each in one.comparisons)
+        rest = "" if large else "; the sizes at which kernels break were left out"
+        yield f"Sizes: {', '.join(ranges)}{rest}"
     said: dict[str, list[str]] = {}  # what is said of several stages is said once
     for one in report.stages:
         for text in one.notes:

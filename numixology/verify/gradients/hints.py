@@ -41,7 +41,9 @@ def hint(problem: Problem, v: Array, gradient: Array, slopes: Array, wrong: Arra
             one = f"that of {problem.names[place]}" if len(problem.places) > 1 else "it"
             parts.append(f"{one} is {ratio:.6g} times as large as it should be")
     if 0 < len(agreeing) < len(problem.places):
-        parts.append(f"{', '.join(agreeing)}: right" if len(agreeing) < 4 else "others are right")
+        few = len(agreeing) < 4
+        right = ", ".join(agreeing) if few else f"{len(agreeing)} of {len(problem.places)}"
+        parts.append(f"only {right} {'is' if len(agreeing) == 1 else 'are'} right")
     return "; ".join(parts)
 
 

@@ -93,7 +93,7 @@ def wrong(comparison: Comparison) -> str:
     said = hint(problem, v, gradient, comparison.measured.slopes[0], mask)
     if comparison.rounded_to_single:
         said = "it is rounded to float32"
-    return f"the gradient of {name} is wrong" + (f": {said}" if said else "")
+    return f"the gradient of {name} is wrong" + (f"; {said}" if said else "")
 
 
 def wrong_at_ties(comparison: Comparison) -> str:

@@ -92,7 +92,7 @@ class GradcheckReport(NamedTuple):
         >>> bool(report), report.verdict, report.method, report.coordinates
         (False, 'fail', 'complex', 2)
         >>> report.reason
-        'the gradient of x is wrong: it is 2 times as large as it should be'
+        'the gradient of x is wrong; it is 2 times as large as it should be'
     """
 
     verdict: Verdict
