@@ -122,7 +122,7 @@ def test_a_stage_that_fails_shows_the_report(judged) -> None:
             "FAIL: 1 of * stages covered, * tensors compared",
             "mine: float32, sums in float32",
             "gelu fails",
-            'my_backend = adapters.load("backend.py")',
+            "  a case that shows it: make_case('gelu', *",
             "FAILED backend.py::numixology[[]gelu] - *",
         ]
     )
@@ -145,9 +145,7 @@ def test_a_stage_of_which_nothing_is_proved_fails(judged, monkeypatch) -> None:
     monkeypatch.setattr(bounds, "GUARD", 1e300)
     result = judged("-k", "silu")
     assert result.parseoutcomes()["failed"] == 1
-    result.stdout.fnmatch_lines(
-        ["INCONCLUSIVE: *", "silu: a zero output, *", "*would have passed too"]
-    )
+    result.stdout.fnmatch_lines(["INCONCLUSIVE: *", "silu: a zero output would have passed too"])
 
 
 def test_what_a_stage_that_passes_does_not_cover_is_shown_on_demand(judged) -> None:

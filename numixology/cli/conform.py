@@ -52,9 +52,8 @@ def run(options: argparse.Namespace) -> int | None:
 def _judge(options: argparse.Namespace) -> int:
     if options.html and (options.html.is_dir() or not options.html.parent.is_dir()):
         raise ArgumentError("--html names a file in a folder", str(options.html), "choose another")
-    backend = options.backend or "numpy64"
     report = kit.conform(
-        adapters.load(backend),
+        adapters.load(options.backend or "numpy64"),
         stages=options.stages,
         seeds=options.seeds,
         quick=options.quick,
@@ -62,7 +61,6 @@ def _judge(options: argparse.Namespace) -> int:
         repeat=options.repeat,
         progress=bar,
     )
-    report = report.loading(backend)
     if options.html:
         write(options.html, kit.html_report(report))
     return show(report, options)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from commands import python, strict
 
@@ -111,15 +110,6 @@ def test_a_report_as_json(run, backend) -> None:
     outputs = [one for one in gelu["comparisons"] if one["tensor"] == "output"]
     assert {one["got"] for one in outputs} == {"nan"}
     assert {one["error"] for one in outputs} == {"inf"}
-
-
-def test_the_lines_of_a_report_can_be_pasted_as_they_are(run, backend, capsys) -> None:
-    _, out, _ = run(f"conform {backend('y = 2 * y')} --seeds 1 --quick")
-    code = out[out.index("from numixology") : out.index("\n\nstage ")]
-    assert "\nmy_backend = adapters.load(" in code
-    exec(code, {})
-    got, true = map(float, capsys.readouterr().out.split(" should be "))
-    assert np.isclose(got, 2 * true)
 
 
 def test_a_report_as_a_page(run, backend, tmp_path) -> None:

@@ -13,31 +13,18 @@ import numpy as np
 from ...array import Array
 from .adapter import Declaration
 from .bounds import Measured, Prepared, measured
-from .calling import asked, called
+from .calling import Fault, Refused, asked, called
 from .cases import Case, make_case, truth_of
 from .memory import held, intruders
 from .scales import Scales, scales_of
 from .sizes import fitted, letters_of
 
-__all__ = ["COTANGENT", "Bench", "Fault", "Raised", "Refused", "Results", "Trial", "arrays_of"]
-__all__ += ["with_arrays"]
+__all__ = ["COTANGENT", "Bench", "Results", "Trial", "arrays_of", "with_arrays"]
 
 Results = dict[str, Array]
 
 #: What the cotangent is called among the arrays.
 COTANGENT = "its cotangent"
-
-
-class Fault(Exception):
-    """What the backend returns cannot be compared."""
-
-
-class Raised(Fault):
-    """The backend has raised something."""
-
-
-class Refused(Exception):
-    """The backend does not cover a case."""
 
 
 class Trial(NamedTuple):
@@ -123,12 +110,10 @@ class Bench:
                 for name, one in arrays_of(case, [function]).items()
             }
             laid = with_arrays(case, {name: one.array for name, one in given.items()})
-            returned, fault, refused, error = asked(self.adapter, laid, function)
-            self.noted |= dict.fromkeys(intruders(given))
-            if refused:
-                raise Refused(refused)
-            if fault:
-                raise (Raised if error else Fault)(fault)
+            try:
+                returned = asked(self.adapter, laid, function)
+            finally:
+                self.noted |= dict.fromkeys(intruders(given))
             self._watch(returned, {name: one.memory for name, one in given.items()})
             results |= {name: np.array(one) for name, one in returned.items()}
         return results

@@ -14,7 +14,20 @@ from ...errors import StateDictError, UnsupportedError, shortened
 from .cases import Case, fresh
 from .formats import format_of
 
-__all__ = ["Answer", "answered", "array_of", "asked", "called", "in_a_line"]
+__all__ = ["Answer", "Fault", "Raised", "Refused", "answered", "array_of", "asked", "called"]
+__all__ += ["in_a_line"]
+
+
+class Fault(Exception):
+    """What a backend returns cannot be compared; the text says why."""
+
+
+class Raised(Fault):
+    """A backend has raised something."""
+
+
+class Refused(Exception):
+    """A backend does not cover a case."""
 
 
 class Answer(NamedTuple):
@@ -25,13 +38,11 @@ class Answer(NamedTuple):
             among them even where the gradients are at fault or refused.
         fault: why the rest cannot be compared; empty if nothing is wrong with it.
         refused: why the backend does not cover the rest; empty if it does.
-        error: what it raised, if it did.
     """
 
     results: dict[str, Array]
     fault: str = ""
     refused: str = ""
-    error: BaseException | None = None
 
 
 def answered(adapter: Any, case: Case, backward: bool) -> Answer:
@@ -40,48 +51,40 @@ def answered(adapter: Any, case: Case, backward: bool) -> Answer:
     Raises:
         StateDictError: a wrapped module lacks a parameter; nothing can be said of any case.
     """
-    forward = _copied(asked(adapter, fresh(case), "forward"))
-    if not backward or not forward.results:
-        return forward
-    vjp = _copied(asked(adapter, fresh(case), "vjp"))  # forward may have written into its inputs
-    return vjp._replace(results=vjp.results | forward.results)
+    results: dict[str, Array] = {}
+    for function in ("forward", "vjp") if backward else ("forward",):
+        own = fresh(case)  # forward may have written into its inputs
+        try:
+            results |= {k: np.array(x) for k, x in asked(adapter, own, function).items()}
+        except Refused as why:
+            return Answer(results, refused=str(why))
+        except Fault as fault:
+            return Answer(results, str(fault))
+    return Answer(results)
 
 
-def _copied(answer: Answer) -> Answer:
-    return answer._replace(results={name: np.array(one) for name, one in answer.results.items()})
-
-
-def asked(adapter: Any, case: Case, function: str) -> Answer:
+def asked(adapter: Any, case: Case, function: str) -> dict[str, Array]:
     """What ``"forward"`` or ``"vjp"`` says of a case's own arrays, in arrays that it may hold.
 
     Raises:
+        Fault: that cannot be compared.
+        Raised: it raises something.
+        Refused: it does not cover the case.
         StateDictError: see :func:`answered`.
     """
     try:
         if function == "forward":
-            returned = {"output": adapter.forward(case.stage, case.inputs)}
+            names, returned = ["output"], {"output": adapter.forward(case.stage, case.inputs)}
         else:
-            gradients = adapter.vjp(case.stage, case.inputs, case.cotangent)
-            returned = _named(gradients, case.differentiable)
-    except (NotImplementedError, UnsupportedError) as error:
-        return Answer({}, refused=f"its {function} raised {in_a_line(error)}", error=error)
-    except StateDictError:
+            names = case.differentiable
+            returned = _named(adapter.vjp(case.stage, case.inputs, case.cotangent), names)
+    except (StateDictError, Fault):
         raise
-    except _Unclear as fault:
-        return Answer({}, str(fault))
+    except (NotImplementedError, UnsupportedError) as error:
+        raise Refused(f"its {function} raised {in_a_line(error)}") from error
     except (Exception, SystemExit) as error:  # whatever a backend raises
-        return Answer({}, f"its {function} raised {in_a_line(error)}", error=error)
-    results, faults = {}, []
-    for name in ["output"] if function == "forward" else case.differentiable:
-        try:
-            results[name] = _checked(returned, name, case)
-        except _Unclear as fault:
-            faults.append(str(fault))
-    return Answer(results, next(iter(faults), ""))
-
-
-class _Unclear(Exception):
-    """What a backend returns cannot be compared; the text says why."""
+        raise Raised(f"its {function} raised {in_a_line(error)}") from error
+    return {name: _checked(returned, name, case) for name in names}
 
 
 def _named(gradients: Any, names: list[str]) -> dict[str, Any]:
@@ -95,7 +98,7 @@ def _named(gradients: Any, names: list[str]) -> dict[str, Any]:
         return {names[0]: alone}
     wanted = ", ".join(f'"{name}": ...' for name in names)
     what = "nothing" if gradients is None else f"{_kind(gradients)} without names"
-    raise _Unclear(f"its vjp returns {what}: return a dict, {{{wanted}}}")
+    raise Fault(f"its vjp returns {what}: return a dict, {{{wanted}}}")
 
 
 def _checked(results: Mapping[str, Any], name: str, case: Case) -> Array:
@@ -103,13 +106,13 @@ def _checked(results: Mapping[str, Any], name: str, case: Case) -> Array:
     said = f"the {called(name)}"
     if name not in results:
         others = [other for other in results if other not in case.inputs]
-        raise _Unclear(f"{said} is missing{f': there is one of {others}' if others else ''}")
+        raise Fault(f"{said} is missing{f': there is one of {others}' if others else ''}")
     shape = case.cotangent.shape if name == "output" else case.inputs[name].shape
     got, dtype = array_of(results[name], case.dtype, said), format_of(case.dtype).container
     if got.shape != shape:
-        raise _Unclear(f"{said} has shape {got.shape}, not {shape}")
+        raise Fault(f"{said} has shape {got.shape}, not {shape}")
     if got.dtype != dtype:
-        raise _Unclear(f"{said} has dtype {got.dtype}, not {np.dtype(dtype)}")
+        raise Fault(f"{said} has dtype {got.dtype}, not {np.dtype(dtype)}")
     return got
 
 
@@ -130,7 +133,7 @@ def array_of(value: Any, dtype: str, said: str = "the output") -> Array:
     except Exception as error:  # whatever the other library raises
         why = f" ({in_a_line(error)})" if str(error) else ""
         what = "None" if value is None else f"{_kind(value)}, not a NumPy array{why}"
-        raise _Unclear(f"{said} is {what}: return an array of NumPy") from error
+        raise Fault(f"{said} is {what}: return an array of NumPy") from error
 
 
 def _kind(value: Any) -> str:

@@ -14,9 +14,9 @@ import numpy as np
 from ...array import ignoring_fp_errors
 from .adapter import Declaration
 from .arithmetic import linear, masked, sums, tiny_results
-from .bench import COTANGENT, Bench, Fault, Raised, Refused, Results, Trial, arrays_of, with_arrays
+from .bench import COTANGENT, Bench, Results, Trial, arrays_of, with_arrays
 from .bounds import EXACT, Prepared, prepare
-from .calling import called
+from .calling import Fault, Raised, Refused, called
 from .cases import Case, truth_of
 from .memory import LAYOUTS, REPEATING, held
 from .stages import NETWORKS

@@ -22,8 +22,8 @@ from .calling import answered
 from .cases import Case, Truth
 from .contracts import contracts_of
 from .parts import bugs_at_one_place
-from .stages import parts_of
-from .verdicts import LOADING, NEAREST, Diagnosis
+from .stages import OPTIONS, parts_of
+from .verdicts import NEAREST, Diagnosis
 from .whereabouts import Trials, edges_of, place_of
 
 __all__ = ["Lineup", "diagnose"]
@@ -144,8 +144,8 @@ def diagnose(
         profile: which of :data:`.PROFILES` it declares, if there is no adapter that says so.
 
     Returns:
-        The nearest, with how near it is, and lines that show the difference; None if nothing
-        is wrong.
+        The nearest, with how near it is, and the case that shows it best; None if nothing is
+        wrong.
 
     Example:
         >>> from numixology.verify.conformance import BUGS, diagnose
@@ -204,8 +204,8 @@ class _Search:
             found = found if found.by and not complete else one
             if complete:
                 break
-        if self.worst and self.about and found.by != "contract":
-            found = found._replace(code=_value_code(self.worst))
+        if start:
+            found = found._replace(code=_made(self.worst.one.case if self.worst else start))
         if self.trials:
             shape = ",".join(f"{letter}={n}" for letter, n in self.trials.sizes.items())
             found = found._replace(edge=self.trials.said, shape=shape)
@@ -304,13 +304,7 @@ class _Search:
                 if not found[-1][0]:
                     break  # to try the promises of a bug takes long
         unknown = Diagnosis("broken-contract", self.broken[0], 0.0, "", "", "contract")
-        asked = f'conform(my_backend, stages=["{self.stage}"], seeds=1, quick=True)'
-        lines = [f'print(*{asked}.stages[0].broken, sep="\\n")']
-        if self.faulty:
-            calls = _CALLS if self.about and self.about.has_vjp else _CALLS[:1]
-            lines = [_case_code(self.faulty), *(f"print(my_backend.{call})" for call in calls)]
-        code = _pasted(*lines)
-        return _alike(found, "contract", unknown)._replace(code=code)
+        return _alike(found, "contract", unknown)
 
 
 def _worst(each: Answers) -> Judged:
@@ -416,30 +410,9 @@ def _called(tensors: Sequence[str], failing: Sequence[str]) -> str:
     return " and ".join(said)
 
 
-# Lines to paste
-
-_CALLS = ("forward(case.stage, case.inputs)", "vjp(case.stage, case.inputs, case.cotangent)")
-
-
-def _pasted(*lines: str) -> str:
-    """Lines to paste, below those that import what they need and load the backend."""
-    known = ("conform", "make_case", "truth_of")
-    names = ["adapters", *(name for name in known if any(f"{name}(" in line for line in lines))]
-    imported = f"from numixology.verify.conformance import {', '.join(names)}"
-    return "\n".join((imported, f"# {LOADING}", *lines))
-
-
-def _case_code(one: Case) -> str:
-    """The lines that make a case."""
-    sizes, more = (f"sizes = {dict(one.sizes)}\n", ", sizes") if one.sizes else ("", "")
-    made = f'make_case("{one.stage}", "{one.kind}", {one.seed}, "{one.dtype}"{more})'
-    return f"{sizes}case = {made}"
-
-
-def _value_code(one: Judged) -> str:
-    """Lines that print a wrong number and the right one."""
-    place, got, true = [*one.worst.place], f"got = my_backend.{_CALLS[0]}", "output"
-    if one.tensor != "output":
-        got, true = f'got = my_backend.{_CALLS[1]}["{one.tensor}"]', f'gradients["{one.tensor}"]'
-    shown = f'print(got{place}, "should be", true{place})'
-    return _pasted(_case_code(one.one.case), got, f"true = truth_of(case).{true}", shown)
+def _made(case: Case) -> str:
+    """What makes a case."""
+    given = [case.stage, case.kind, case.seed, case.dtype]
+    options = {name: case.inputs[name] for name in OPTIONS if name in case.inputs}
+    more = [dict(case.sizes), *filter(None, [options])] if case.sizes or options else []
+    return f"make_case({', '.join(map(repr, [*given, *more]))})"

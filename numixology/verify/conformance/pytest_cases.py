@@ -62,10 +62,9 @@ class Check(pytest.Item):
         (stage,) = report.stages
         if stage.outcome == "not covered":
             pytest.skip("; ".join(stage.notes) or f"the adapter does not support {stage.stage}")
-        text = str(report.loading(self.parent.name if self.parent else ""))
         if not report:
-            pytest.fail(text, pytrace=False)
-        self.add_report_section("call", "numixology", text)
+            pytest.fail(str(report), pytrace=False)
+        self.add_report_section("call", "numixology", str(report))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the test is, for reports."""

@@ -1,6 +1,5 @@
 """What the kit says of a backend: a verdict per tensor, stage and backend, and figures."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -13,7 +12,6 @@ from .sizes import LETTERS
 from .stages import STAGES
 
 __all__ = [
-    "LOADING",
     "NEAREST",
     "Comparison",
     "ConformanceReport",
@@ -23,9 +21,6 @@ __all__ = [
 ]
 
 Outcome: TypeAlias = Literal["pass", "known", "fail", "inconclusive", "not covered"]
-
-#: Of lines to paste, the one that says where the backend comes from.
-LOADING = 'my_backend = adapters.load("my_backend.py")'
 
 
 class Comparison(NamedTuple):
@@ -87,7 +82,7 @@ class Diagnosis(NamedTuple):
         description: what it does.
         distance: how far the backend is from it, relative to how far it is from the truth.
         runner_up: the next one.
-        code: lines of Python that show the difference.
+        code: the call of :func:`.make_case` that makes the case in which it shows best.
         by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
             such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
             those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
@@ -292,32 +287,6 @@ class ConformanceReport(NamedTuple):
     def _repr_html_(self) -> str:
         return report_html(self)
 
-    def loading(self, target: str) -> "ConformanceReport":
-        """The same report, whose lines to paste load the backend from where it was found.
-
-        Args:
-            target: what :func:`.adapters.load` takes.
-
-        Returns:
-            A new report.
-
-        Example:
-            >>> from numixology.verify.conformance import BUGS, conform
-            >>> report = conform(BUGS["sigmoid-missing"].make(), stages=["silu"], quick=True)
-            >>> print(report.loading("mine.py").first_failure.diagnosis.code)
-            from numixology.verify.conformance import adapters, make_case, truth_of
-            my_backend = adapters.load("mine.py")
-            case = ...
-        """
-        line = LOADING.replace('"my_backend.py"', json.dumps(target, ensure_ascii=False))
-
-        def of(one: StageReport) -> StageReport:
-            found = one.diagnosis
-            code = found.code.replace(f"# {LOADING}", line) if found else ""
-            return one._replace(diagnosis=found and found._replace(code=code))
-
-        return self._replace(stages=[*map(of, self.stages)])
-
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON, which has no NaN and no infinity: they are words."""
         more = {name: getattr(self, name) for name in ("verdict", "exit_code", "not_covered")}
@@ -327,7 +296,7 @@ class ConformanceReport(NamedTuple):
 
 
 def _failure(one: StageReport) -> list[str]:
-    """What is wrong with a stage, where, and which known bug does so; and lines that show it."""
+    """What is wrong with a stage, where, which known bug does so, and what makes the case."""
     said, worst, found = list(one.broken), one.worst, one.diagnosis
     if worst is not None and worst.outcome == "fail":
         place = f"{worst.label}{list(worst.place)} of {worst.case}"
@@ -336,9 +305,9 @@ def _failure(one: StageReport) -> list[str]:
         said = [*filter(None, [found.edge]), *said, str(found), *found.places]
     if one.excuse:
         said.append(f"the profile {one.excuse} would excuse all of it; declare it if it is meant")
-    lines = ["", f"{one.stage} fails", *(filled(text, 2) for text in said)]
-    code = found.code if found and found.by != "part" else ""
-    return [*lines, "", *code.splitlines()] if code else lines
+    if found and found.code:
+        said.append(f"a case that shows it: {found.code}")
+    return ["", f"{one.stage} fails", *(filled(text, 2) for text in said)]
 
 
 def _notes(report: ConformanceReport) -> Iterator[str]:

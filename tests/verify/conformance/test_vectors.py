@@ -358,7 +358,6 @@ def test_a_known_bug_is_named_from_the_answers_alone(vectors, right, tmp_path, b
     assert diagnosis is not None
     assert (diagnosis.bug, diagnosis.named) == (bug, True)
     assert str(diagnosis).startswith("matches")
-    assert "my_backend" not in diagnosis.code
     assert not report.first_failure.remarks
 
 
