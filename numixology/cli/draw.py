@@ -19,9 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("figure", nargs="?", metavar="NAME", help="such as mixer; without one all are listed")
     add("--list", action="store_true", help="print the names of all figures")
     formats = ["text", "svg", "png", "json"]
-    add("--format", choices=formats, default="text", help="to draw in (text); png needs resvg-py")
-    add("--theme", choices=["light", "dark"], help="these colors alone, in an svg or png")
-    add("--output", type=Path, metavar="FILE", help="write it there, not here")
+    add("--format", choices=formats, default="text", help="default text; png needs resvg-py")
+    add("--theme", choices=["light", "dark"], help="colors of an svg or png (both)")
+    add("--output", type=Path, metavar="FILE", help="write to a file")
     add_sizes(parser, dict.fromkeys(SIZES))
     parser.set_defaults(run=run)
 

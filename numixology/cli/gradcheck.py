@@ -13,15 +13,15 @@ from .printing import show
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
-    inputs = "of one input of standard normal numbers; once per input"
-    vjp = "check this gradient of a function of arrays, called with (cotangent, *inputs)"
+    inputs = "shape of an input of normal numbers; once per input"
+    vjp = "your gradient, called with (cotangent, *inputs); without it numixology's is checked"
     add = parser.add_argument
     add("target", metavar="MODULE:FUNCTION", help="such as my_file.py:swish")
     add("--shape", type=shape, action="append", required=True, metavar="N,N", help=inputs)
     add("--vjp", metavar="MODULE:FUNCTION", help=vjp)
-    add("--seed", type=natural, default=0, metavar="N", help="of the inputs (0)")
-    add("--order", type=int, choices=[1, 2], default=1, help="of the gradient (1)")
-    add("--fast", action="store_true", help="4 random directions, not every coordinate")
+    add("--seed", type=natural, default=0, metavar="N", help="seed of the inputs (0)")
+    add("--order", type=int, choices=[1, 2], default=1, help="order of the gradient (1)")
+    add("--fast", action="store_true", help="move 4 random directions, not every number")
     add("--json", action="store_true", help="print JSON instead of text")
     parser.set_defaults(run=run)
 

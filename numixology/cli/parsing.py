@@ -26,9 +26,9 @@ SIZES: dict[str, tuple[str, type[int] | Sequence[str], str]] = {
     "num_layers": ("--layers", int, "number of blocks"),
     "vocab_size": ("--vocab", int, "V, number of different ids"),
     "ff_dim": ("--ff-dim", int, "F, inner features of the network (4D)"),
-    "ffn": ("--ffn", get_args(Network), "which network"),
-    "activation": ("--activation", ("gelu", "gelu_tanh", "relu", "silu"), "of the network"),
-    "mixing": ("--mixing", ("rankmixer", "guide"), "the guide's mixes nothing"),
+    "ffn": ("--ffn", get_args(Network), "kind of network"),
+    "activation": ("--activation", ("gelu", "gelu_tanh", "relu", "silu"), "the activation"),
+    "mixing": ("--mixing", ("rankmixer", "guide"), "how tokens mix; the guide's mixes nothing"),
 }
 
 

@@ -36,7 +36,7 @@ from ..training import (
 from .parsing import natural, subcommands
 from .printing import bar, progress, say, write
 
-_SAVE = "save the state there every 50 steps and at the end (.npz or .safetensors)"
+_SAVE = "save the state every 50 steps and at the end (.npz or .safetensors)"
 #: Steps between two savings, losses that are printed, points of a curve, rows of a batch, and rows
 #: of those held out that are scored at once.
 _EVERY, _PRINTED, _POINTS, _BATCH, _ROWS = 50, 11, 100, 256, 10_000
@@ -54,11 +54,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         subject.set_defaults(run=_run_task, csv=None, target=None, categorical=[])
     about = "rows of features, to the AUC of a target"
     table = subjects.add_parser("table", help=about, description=_TABLE)
-    table.add_argument("--csv", metavar="FILE", help="whose first line has the names of columns")
-    table.add_argument("--target", metavar="COLUMN", help="of the file, with two labels")
+    table.add_argument("--csv", metavar="FILE", help="a table; its first line names the columns")
+    table.add_argument("--target", metavar="COLUMN", help="the column to predict, with two labels")
     table.add_argument(
         "--categorical", action="append", default=[], metavar="COLUMN",
-        help="whose numbers are ids; repeat for more",
+        help="a column whose numbers are ids; repeatable",
     )  # fmt: skip
     _add_training(table, 300, ["identity", "rankmixer", "matrix", "attention"])
     table.set_defaults(run=_run_table)
@@ -68,14 +68,14 @@ def _add_training(
     subject: argparse.ArgumentParser, steps: int, mixings: Sequence[MixingName]
 ) -> None:
     add, known = subject.add_argument, get_args(MixingName)
-    about = f"{', '.join(known)}; repeat for more ({', '.join(mixings)})"
+    about = f"how tokens mix: {', '.join(known)}; repeatable ({', '.join(mixings)})"
     add("--mixing", action="append", choices=known, metavar="NAME", help=about)
-    add("--steps", type=int, default=steps, metavar="N", help=f"of Adam, in all ({steps})")
-    add("--seed", type=natural, default=0, metavar="N", help="of all that is random (0)")
-    add("--svg", type=Path, metavar="FILE", help="draw the loss there too")
+    add("--steps", type=int, default=steps, metavar="N", help=f"steps of Adam, in all ({steps})")
+    add("--seed", type=natural, default=0, metavar="N", help="seed of random numbers (0)")
+    add("--svg", type=Path, metavar="FILE", help="draw the loss as a figure")
     add("--save", type=Path, metavar="FILE", help=_SAVE)
     subject.set_defaults(mixings=mixings)
-    add("--resume", action="store_true", help="go on from the file that --save names")
+    add("--resume", action="store_true", help="go on from the file of --save")
 
 
 class _Trained(NamedTuple):
