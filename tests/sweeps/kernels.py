@@ -37,7 +37,10 @@ class Kernels:
     """The backend; it is an adapter."""
 
     name = "kernels"
-    stages: tuple[str, ...] | None = None
+    stages: tuple[str, ...] = (
+        *("embedding", "token_mix", "layer_norm", "linear", "gelu", "gelu_tanh", "silu", "softmax"),
+        *("mixer", "feed_forward", "swiglu_feed_forward", "block", "model"),
+    )
     profile: tuple[str, ...] = ()
 
     def __init__(self, dtype: str = "float32") -> None:

@@ -80,7 +80,7 @@ def test_enough_bugs_of_each_family() -> None:
 @pytest.mark.parametrize("make", kernel_bugs.HONEST)
 @pytest.mark.parametrize("dtype", kernel_bugs.FORMATS)
 def test_the_right_kernels_pass(make: type[Kernels], dtype: str) -> None:
-    assert conform(make(dtype), stages=["layer_norm", "softmax"]).verdict == "pass"
+    assert conform(make(dtype), seeds=1, quick=True).verdict == "pass"
 
 
 @pytest.mark.parametrize(
