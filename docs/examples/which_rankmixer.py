@@ -36,4 +36,4 @@ def outputs(x):
         return block(torch.from_numpy(x)).numpy()
 
 
-print(nx.explain.identify(outputs, num_tokens=4, hidden_dim=16))
+print(nx.verify.identify(outputs, num_tokens=4, hidden_dim=16))

@@ -5,7 +5,7 @@ is known here."""
 import argparse
 
 from ..errors import EXIT_CODES
-from ..explain import identify
+from ..verify import identify
 from .parsing import SIZES, fitting, in_one_line, named, natural
 from .printing import say
 

@@ -28,7 +28,6 @@ from .drawing.scene import Scene
 from .figures.flow import feed_forward_scene, model_scene
 from .figures.mixing import mixer_scene
 from .figures.tapes import backward_scene, tape_scene
-from .forms import identify
 from .trace import Step, steps_of
 
 __all__ = [
@@ -56,7 +55,6 @@ __all__ = [
     "cross_token_jacobian",
     "draw",
     "feed_forward_scene",
-    "identify",
     "mixer_scene",
     "model_scene",
     "null_space_direction",

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from numixology.explain import identify
+from numixology.verify import identify
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 T, D = 4, 16

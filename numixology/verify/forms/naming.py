@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..array import DTypeLike
-from ..checks import as_dtype, positive
-from ..errors import ArgumentError
-from ..nn.mixers import MixingName
-from ..nn.rankmixer import BlockNorm
-from ..text import filled
-from .questions import ADDED, BlackBox
+from ...array import DTypeLike
+from ...checks import as_dtype, positive
+from ...errors import ArgumentError
+from ...nn.mixers import MixingName
+from ...nn.rankmixer import BlockNorm
+from ...text import filled
+from .black_box import BlackBox
+from .mixings import ADDED, which_mixings
+from .networks import whose_network
+from .norms import kind_of_norm, where_norms_stand
 
 __all__ = ["Answer", "BlockForm", "identify"]
 
@@ -40,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class BlockForm(NamedTuple):
-    """What :func:`numixology.explain.identify` found.
+    """What :func:`numixology.verify.identify` found.
 
     Its words are those of :class:`numixology.nn.RankMixerBlock`. It prints as questions and
     answers. What cannot be told is None; mixings are several or none.
@@ -55,7 +58,7 @@ class BlockForm(NamedTuple):
     Example:
         >>> import numixology as nx
         >>> block = nx.nn.RankMixerBlock(3, 12, 3, norm="pre", rng=0).eval()
-        >>> found = nx.explain.identify(block, 3, 12)
+        >>> found = nx.verify.identify(block, 3, 12)
         >>> found.norm, found.mixings, found.network
         ('pre', (('rankmixer', 3),), 'shared')
     """
@@ -108,7 +111,7 @@ def identify(
     Example:
         >>> import numixology as nx
         >>> block = nx.nn.RankMixerBlock(4, 8, 4, ffn="per_token", norm="post", rng=0).eval()
-        >>> for question, answer, _ in nx.explain.identify(block, 4, 8).answers:
+        >>> for question, answer, _ in nx.verify.identify(block, 4, 8).answers:
         ...     print(f"{question:12} {answer}")
         norms        post
         kind of norm LayerNorm
@@ -122,13 +125,13 @@ def identify(
         raise ArgumentError(invariant, f"{T} and {D}", "make a larger one")
     block = BlackBox(fn, T, D, as_dtype(dtype), np.random.default_rng(rng))
     block.check()
-    norm, why_norm = block.norms()
-    normalization, why_kind = block.normalization(norm)
-    mixings, why_mixing, residual, why_residual = block.mixings(norm, normalization)
+    norm, why_norm = where_norms_stand(block)
+    normalization, why_kind = kind_of_norm(block, norm)
+    mixings, why_mixing, residual, why_residual = which_mixings(block, norm, normalization)
     if norm and residual not in ADDED and ("identity", 1) not in mixings:
         why_norm += f" as in {norm!r}, but {why_residual}"
         norm = None
-    network, why_network = block.network(norm, mixings)
+    network, why_network = whose_network(block, norm, mixings)
     answers = (
         Answer("norms", norm or _UNKNOWN, why_norm),
         Answer("kind of norm", normalization or _UNKNOWN, why_kind),

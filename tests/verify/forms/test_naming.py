@@ -7,9 +7,10 @@ from support import refused
 import numixology as nx
 from numixology import functional as F
 from numixology.errors import ArgumentError, ShapeError
-from numixology.explain import cross_token_jacobian, identify
-from numixology.explain.questions import permutations
+from numixology.explain import cross_token_jacobian
+from numixology.verify import identify
 from numixology.verify.conformance import Textbook, make_case
+from numixology.verify.forms.mixings import permutations
 
 NORMS = ("guide", "post", "pre", "bare_mix")
 NETWORKS = ("standard", "per_token", "swiglu", "per_token_swiglu")
