@@ -38,8 +38,6 @@ class Figure(NamedTuple):
 
 _STEPS = "Token Mixer Step-by-Step"
 _COST = "Computational Complexity"
-_MEMORY = "Memory Usage Scaling"
-_RATIO = "Performance Scaling Chart"
 
 #: Every figure, in the order of the guide and then of the pages.
 FIGURES = {
@@ -65,8 +63,8 @@ FIGURES = {
     "mixer-flops": Figure(costs.mixer_cost_scene, "what the token mixer costs", _COST),
     "attention-flops": Figure(costs.attention_cost_scene, "what self-attention costs", _COST),
     "block-flops": Figure(costs.block_cost_scene, "what a whole block costs", _COST),
-    "memory": Figure(costs.memory_scene, "how many numbers are kept", _MEMORY),
-    "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", _RATIO),
+    "memory": Figure(costs.memory_scene, "how many numbers are kept", "Memory Usage Scaling"),
+    "ratio": Figure(costs.ratio_scene, "attention / mixer in FLOPs", "Performance Scaling Chart"),
     "walk": Figure(
         walk.walk_scene, "one sequence all the way, with its numbers", "Multi-Layer Model"
     ),

@@ -13,7 +13,7 @@ from ..checks import positive
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..functional.mixing import chunk_cycles, mixing_rank
 from ..tensors import Tensor
-from ..transforms import vjp as vjp_of
+from ..transforms import vjp
 
 __all__ = ["alternating", "cross_token_jacobian", "null_space_direction"]
 
@@ -25,7 +25,6 @@ def cross_token_jacobian(
     fn: Callable[[Any], Any],
     x: Any,
     *,
-    vjp: Callable[[Array, Array], Any] | None = None,
     probes: int | None = None,
 ) -> Array:
     """‖∂y_t/∂x_s‖ for every token t of y = fn(x) and every token s of x: who sees whom.
@@ -33,13 +32,12 @@ def cross_token_jacobian(
     The norm is the root of the sum of squares over all features, and over the sequences of a batch.
 
     A function that returns a tensor, as a module of this package does, is differentiated on its
-    tape. One that returns an array may be of any framework: it is differentiated by ``vjp``, or
-    else by central differences, which are 0 exactly where nothing is seen.
+    tape. One that returns an array may be of any framework: it is differentiated by central
+    differences, which are 0 exactly where nothing is seen.
 
     Args:
         fn: from (B, T, D) to (B, T', D').
         x: (B, T, D), an array.
-        vjp: ``vjp(cotangent, x)``, the gradient of ⟨cotangent, fn(x)⟩ by x.
         probes: None takes a derivative for each feature of each token. A number takes so many
             random directions in each token instead, and estimates the norms from them.
 
@@ -47,8 +45,7 @@ def cross_token_jacobian(
         (T', T), of float64.
 
     Raises:
-        ShapeError: x or fn(x) has not three axes, or they have different batches, or the gradient
-            has another shape than x.
+        ShapeError: x or fn(x) has not three axes, or they have different batches.
         ArgumentError: ``probes`` is not a positive integer.
         DTypeError: x is not floating-point.
 
@@ -76,29 +73,20 @@ def cross_token_jacobian(
     if x.ndim != 3 or output.ndim != 3 or len(x) != len(output):
         shapes = f"{x.shape} to {output.shape}"
         raise ShapeError("a block goes from (B, T, D) to (B, T', D')", shapes, "add or merge axes")
-    if vjp is None and not isinstance(y, Tensor):
-        return _by_differences(fn, x, output, probes)
-    pull = _pullback(fn, x) if vjp is None else _checked(vjp, x)
+    if isinstance(y, Tensor):
+        squares = _by_tape(fn, x, output, probes)
+    else:
+        squares = _by_differences(fn, x, output, probes)
+    norms: Array = np.sqrt(squares / (probes or 1))  # the mean of ‖Ju‖² over normal u is ‖J‖²
+    return norms
+
+
+def _by_tape(fn: Callable[[Any], Any], x: Array, output: Array, probes: int | None) -> Array:
+    _, pullback = vjp(fn, x)
     squares = np.zeros((output.shape[1], x.shape[1]))
     for t, cotangent in _directions(output, probes):
-        squares[t] += (pull(cotangent) ** 2).sum((0, 2))
-    return _norms(squares, output, probes)
-
-
-def _pullback(fn: Callable[[Any], Any], x: Array) -> Callable[[Array], Array]:
-    _, pullback = vjp_of(fn, x)
-    return lambda cotangent: np.asarray(pullback(cotangent)[0])
-
-
-def _checked(vjp: Callable[[Array, Array], Any], x: Array) -> Callable[[Array], Array]:
-    def pull(cotangent: Array) -> Array:
-        gradient = np.asarray(vjp(cotangent, x))
-        if gradient.shape != x.shape:
-            got = f"{gradient.shape} for x of {x.shape}"
-            raise ShapeError("vjp returns the gradient by x", got, "return one array of x's shape")
-        return gradient
-
-    return pull
+        squares[t] += (pullback(cotangent)[0].data ** 2).sum((0, 2))
+    return squares
 
 
 def _by_differences(fn: Callable[[Any], Any], x: Array, output: Array, probes: int | None) -> Array:
@@ -112,7 +100,7 @@ def _by_differences(fn: Callable[[Any], Any], x: Array, output: Array, probes: i
         h = eps ** (1 / 3) * max(1.0, float(np.abs(x[u != 0]).max(initial=0.0)))
         change = np.subtract(fn(x + h * u), fn(x - h * u), dtype=np.float64) / (2 * h)
         squares[:, s] += (change**2).sum((0, 2))
-    return _norms(squares, x, probes)
+    return squares
 
 
 def _directions(like: Array, probes: int | None) -> Iterator[tuple[int, Array]]:
@@ -127,12 +115,6 @@ def _directions(like: Array, probes: int | None) -> Iterator[tuple[int, Array]]:
             else:
                 u[:, t] = rng.standard_normal((B, D))
             yield t, u
-
-
-def _norms(squares: Array, like: Array, probes: int | None) -> Array:
-    """The mean of ‖Ju‖² over normal u is ‖J‖²."""
-    norms: Array = np.sqrt(squares / (probes or 1))
-    return norms
 
 
 # What nobody sees ---------------------------------------------------------------------------

@@ -12,7 +12,6 @@ class CostComparison(NamedTuple):
     """Attention and mixer at one size. The FLOPs are those of one sequence; B cancels.
 
     Attributes:
-        num_tokens, hidden_dim, num_heads: T, D and H.
         mixer_flops: mixing, residual and norm.
         attention_flops: self-attention, everything counted.
         network_flops: the feed-forward network with F = 4D, which either is followed by.
@@ -20,9 +19,6 @@ class CostComparison(NamedTuple):
         leading_ratio: that of the largest terms alone, (8TD² + 4T²D) / 8TD.
         mixed_units: the guide's own rows, multiply-adds to FLOPs.
         block_ratio: attention with residual, norm and network, to the mixer's block.
-        mixer_numbers: how many numbers the mixer makes and keeps.
-        score_numbers: the scores, one for every pair of tokens in every head.
-        attention_numbers: queries, keys, values and output besides the scores.
 
     Example:
         >>> import numixology as nx
@@ -33,9 +29,6 @@ class CostComparison(NamedTuple):
         (1030.2, 1.67)
     """
 
-    num_tokens: int
-    hidden_dim: int
-    num_heads: int
     mixer_flops: int
     attention_flops: int
     network_flops: int
@@ -43,9 +36,6 @@ class CostComparison(NamedTuple):
     leading_ratio: float
     mixed_units: float
     block_ratio: float
-    mixer_numbers: int
-    score_numbers: int
-    attention_numbers: int
 
 
 def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> CostComparison:
@@ -78,12 +68,11 @@ def compare(num_tokens: int, hidden_dim: int = 768, num_heads: int = 12) -> Cost
     attention = 8 * T * D**2 + 4 * T**2 * D + 6 * H * T**2 + 4 * T * D - 2 * H * T
     network = 16 * T * D**2 + 33 * T * D + 2 * T
     return CostComparison(
-        *(T, D, H, mixer, attention, network),
+        mixer,
+        attention,
+        network,
         ratio=attention / mixer,
         leading_ratio=D + T / 2,
         mixed_units=(4 * D + 2 * T) / 8,
         block_ratio=(attention + mixer + network) / (mixer + network),
-        mixer_numbers=T * D,
-        score_numbers=H * T**2,
-        attention_numbers=4 * T * D + H * T**2,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ... import nn
 from ...checks import positive
+from ...functional.mixing import divided
 from ..cost.closed_forms import ClosedRow, closed_form, value
 from ..cost.comparison import compare
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
@@ -148,15 +149,16 @@ def memory_scene(hidden_dim: int = 768, num_heads: int = 12) -> Scene:
         Attention, the scores alone: HT^2 ['1x', '4x', '16x', '64x']
         Attention, all of it: 4TD + HT^2 ['1x', '2.67x', '8x', '26.7x']
     """
-    found = [compare(num_tokens, hidden_dim, num_heads) for num_tokens in _MEMORY_LENGTHS]
+    D, H = positive(hidden_dim=hidden_dim, num_heads=num_heads)
+    divided(D, H)
     kept = {
-        "Token mixer: TD": [one.mixer_numbers for one in found],
-        "Attention, the scores alone: HT^2": [one.score_numbers for one in found],
-        "Attention, all of it: 4TD + HT^2": [one.attention_numbers for one in found],
+        "Token mixer: TD": [T * D for T in _MEMORY_LENGTHS],
+        "Attention, the scores alone: HT^2": [H * T**2 for T in _MEMORY_LENGTHS],
+        "Attention, all of it: 4TD + HT^2": [4 * T * D + H * T**2 for T in _MEMORY_LENGTHS],
     }
     full = max(map(max, kept.values()))
     return Scene(
-        f"Numbers kept for one sequence, D = {hidden_dim}, H = {num_heads}; one scale for all bars",
+        f"Numbers kept for one sequence, D = {D}, H = {H}; one scale for all bars",
         "Bars for four lengths: the mixer's grow with T, the scores with its square, and all that "
         "attention keeps in between.",
         tuple(_growth(title, numbers, full) for title, numbers in kept.items()),

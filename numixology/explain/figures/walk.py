@@ -149,20 +149,11 @@ def walk_backward_scene() -> Scene:
         _cell(2, 2, first[0, :, 2], at["h"].data[0, :, 2], dW1[2, 2], kind="Row"),
     )
     panels = (
-        _grid(
-            "At the hidden states",
-            hidden,
-            "The loss is half the sum of their squares: each gradient is its state.",
-        ),
+        _grid("At the hidden states", hidden, "Of half the sum of their squares: the states."),
         _grid("W2", W2, kind="Row"),
         _grid("At the output of GELU", bent, f"By columns of W2. {cells[0]}", _spot(bent, 1, 2)),
         _grid("The slope of GELU", slope, "cdf(z) + z * pdf(z), with z before GELU."),
-        _grid(
-            "At the input of GELU",
-            first,
-            f"Times the slope of GELU. {cells[1]}",
-            _spot(first, 1, 2),
-        ),
+        _grid("At the input of GELU", first, f"Times that slope. {cells[1]}", _spot(first, 1, 2)),
         _grid("W1", W1, kind="Row"),
         _grid("At h", h, f"By columns of W1. {cells[2]}", _spot(h, 1, 2)),
         _grid("At y", y, "What the norm sends, plus the first panel: y was added at the end."),
