@@ -41,12 +41,11 @@ def run(options: argparse.Namespace) -> int | None:
         invariant = f"{alone[0]} looks at no backend"
         raise ArgumentError(invariant, "one, or --stage or --html", "use it by itself")
     if options.list:
-        return show(kit.Listing(), options)
-    if options.new:
+        say(kit.overview())
+    elif options.new:
         write(options.new, adapters.template(options.backend or ""), "x")
         say(f"{options.new} is an adapter to start from:\n  numixology conform {options.new}")
-        return None
-    return _judge(options)
+    return None if alone else _judge(options)
 
 
 def _judge(options: argparse.Namespace) -> int:

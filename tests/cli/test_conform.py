@@ -135,14 +135,6 @@ def test_what_can_be_checked_is_listed(run) -> None:
     for meanings in (KINDS, KERNEL_KINDS, PROFILES, LETTERS):
         for name, meaning in meanings.items():
             assert f"{name}: {meaning}" in said
-    found = strict(run("conform --list --json")[1])
-    assert found["kinds"] == KINDS | KERNEL_KINDS
-    assert found["profiles"] == PROFILES
-    assert found["stages"]["linear"] == {
-        "inputs": {"x": "(B, T, D)", "weight": "(F, D)", "bias": "(F,)"},
-        "output": "(B, T, F)",
-        "formula": "x weightᵀ + bias",
-    }
 
 
 def test_the_list_is_printed_where_greek_is_not_known(environment) -> None:

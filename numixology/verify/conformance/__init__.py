@@ -8,7 +8,7 @@ from .diagnosis import diagnose
 from .formats import FORMATS, Format
 from .html import html_report
 from .kit import conform
-from .listing import Listing
+from .listing import overview
 from .memory import LAYOUTS
 from .results import compare_vectors
 from .scales import PROFILES
@@ -34,7 +34,6 @@ __all__ = [
     "ConformanceReport",
     "Diagnosis",
     "Format",
-    "Listing",
     "Stage",
     "StageReport",
     "Textbook",
@@ -45,6 +44,7 @@ __all__ = [
     "conform",
     "diagnose",
     "html_report",
+    "overview",
     "make_case",
     "read_vectors",
     "result_key",

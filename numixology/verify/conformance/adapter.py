@@ -37,6 +37,7 @@ class Adapter(Protocol):
     - ``rounds``: ``"once"``, if it rounds a result once, and is to be held to that.
     - ``subnormals``: ``"kept"`` or ``"flushed"``, if that is a promise.
     - ``lost``: which of :data:`.LAYOUTS` its arrays cannot have.
+    - ``by_stage``: adapters by stage, each of which speaks for itself; see :class:`.Combined`.
 
     Arrays come in the dtype of the format: float64, float32 or float16; bfloat16 travels in
     float32. So do the results.
@@ -111,7 +112,8 @@ class Declaration:
         self.accumulation: str = (*self._words("accumulation"), wide)[0]
         self.stages = self._words("stages") if self._said["stages"] is not None else [*STAGES]
         self.profile = self._words("profile")
-        self.forward, self.vjp = adapter.forward, getattr(adapter, "vjp", None)
+        self.forward: Any = adapter.forward
+        self.vjp: Any = getattr(adapter, "vjp", None)
         self.has_vjp = callable(self.vjp)
         self.requires = self._pairs("requires") | ({"H": "T"} if self._words("heads") else {})
         fitted(dict.fromkeys(LETTERS, 64), self.requires)  # it reads the rules
@@ -125,6 +127,7 @@ class Declaration:
             (*self._words(what), None)[0] for what in ("rounds", "subnormals")
         )
         self.lost = tuple(self._words("lost"))
+        self.by_stage: Mapping[str, Any] = getattr(adapter, "by_stage", {})
 
     def as_many_heads(self) -> "Declaration":
         """The same, which supports as many heads as tokens only."""
@@ -170,15 +173,11 @@ def _no_adapter(thing: Any, lacking: Collection[str]) -> DTypeError:
     """Something else was handed over, such as a function of torch: what to write instead."""
     name = getattr(thing, "__name__", type(thing).__name__)
     stage = f'stage="{name.lower() if name.lower() in STAGES else "..."}"'
-    classes = (*type(thing).__mro__, *getattr(thing, "__mro__", ()))
-    homes = " ".join(str(getattr(one, "__module__", "")) for one in (thing, *classes))
-    ways = {"torch": f"torch_module(lambda sizes: {name}, {stage})"}
-    ways |= {"jax": f"jax_function({name}, {stage})"}
     instead = "start from the file that numixology conform --new writes"
     if not lacking:
         instead = f"write {name}()"
     elif callable(thing):
-        likely = [way for library, way in ways.items() if library in homes] or ways.values()
-        instead = f"write {' or '.join(likely)}"
+        ways = f"torch_module(lambda sizes: {name}, {stage}) or jax_function({name}, {stage})"
+        instead = f"write {ways}"
     got = f"{name} without {', '.join(lacking)}" if lacking else f"the class {name}"
     return DTypeError("an adapter has name, dtype and forward(stage, inputs)", got, instead)

@@ -69,8 +69,7 @@ class Bench:
     """A backend, with the case on which its promises are tried.
 
     Args:
-        adapter: what speaks for the backend.
-        about: what it says of itself.
+        about: the backend, and what it says of itself.
         one: a case with several rows in its batch; ``base`` is what the backend says of it.
         backward: whether its gradients are tried.
 
@@ -79,8 +78,8 @@ class Bench:
         Refused: it does not cover that case.
     """
 
-    def __init__(self, adapter: Any, about: Declaration, one: Prepared, backward: bool) -> None:
-        self.adapter, self.about, self.one, self.case = adapter, about, one, one.case
+    def __init__(self, about: Declaration, one: Prepared, backward: bool) -> None:
+        self.about, self.one, self.case = about, one, one.case
         self.functions = ("forward", "vjp") if backward else ("forward",)
         self.noted: dict[str, None] = {}
         self.remarks: list[str] = []
@@ -111,7 +110,7 @@ class Bench:
             }
             laid = with_arrays(case, {name: one.array for name, one in given.items()})
             try:
-                returned = asked(self.adapter, laid, function)
+                returned = asked(self.about, laid, function)
             finally:
                 self.noted |= dict.fromkeys(intruders(given))
             self._watch(returned, {name: one.memory for name, one in given.items()})

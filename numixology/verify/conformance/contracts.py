@@ -67,7 +67,7 @@ def contracts_of(
     broken: list[str] = []
     with ignoring_fp_errors():
         try:
-            bench = Bench(adapter, about, most_rows(cases), backward)
+            bench = Bench(about, most_rows(cases), backward)
         except Fault as fault:
             return Contracts((str(fault),))
         except Refused as why:
@@ -119,7 +119,7 @@ def repeated(bench: Bench, repeat: int = 1) -> Iterator[str]:
     if repeat > 1:
         case = bench.made(bench.case.stage, B=96, T=16, D=64, H=16, F=64)
         (most,) = prepare([case], bench.one.accumulation, bench.one.once)
-        asked = Bench(bench.adapter, bench.about, most, "vjp" in bench.functions)
+        asked = Bench(bench.about, most, "vjp" in bench.functions)
     differing: dict[str, int] = {}
     for _ in range(repeat):
         again = asked.ask()

@@ -32,9 +32,8 @@ def html_report(report: ConformanceReport) -> str:
         >>> page.startswith("<!DOCTYPE html>"), "<script" in page
         (True, False)
     """
-    compared = sorted({one.kind for stage in report.stages for one in stage.comparisons})
+    compared = {one.kind for stage in report.stages for one in stage.comparisons}
     meanings = KINDS | KERNEL_KINDS
-    meanings |= {kind: "as inside that network" for kind in compared if kind not in meanings}
     kinds = [kind for kind in meanings if kind in compared]
     rows = [
         _tag("th", one.stage + (" ✗ promise" if one.broken else ""), scope="row")

@@ -70,12 +70,14 @@ def conform(
     names = [name for name in STAGES if name in wanted]
     if seeds < 1:
         raise ArgumentError("seeds is a positive integer", str(seeds), "choose 1 or more")
-    asked = partial(cases_of, seeds=seeds, quick=quick, shapes=(*shapes, *about.shapes))
+    asked = partial(cases_of, seeds=seeds, quick=quick)
     reports: list[StageReport] = []
     for i, name in enumerate(names):
         if progress:
             progress(name, i / len(names))
-        reports.append(_stage(about, name, asked, repeat, reports))
+        part = Declaration(about.by_stage.get(name, about))
+        of_part = partial(asked, shapes=(*shapes, *part.shapes))
+        reports.append(_stage(part, name, of_part, repeat, reports))
     return ConformanceReport(about.name, about.dtype, about.accumulation, about.profile, reports)
 
 

@@ -125,33 +125,27 @@ class Diagnosis(NamedTuple):
             return "no known bug comes near"
         known = "no bug" if self.bug == "broken-contract" else self.by
         share = 100 * (1 - self.distance)
-        said = _SAID.get(known, "matches in {by}: {named}, explains {share} of the difference")
-        return "; ".join(
-            filter(
-                None,
-                [
-                    said.format(
-                        by=self.by,
-                        named=f"{self.description} ({self.bug})",
-                        description=self.description,
-                        share=f"{share:.3g} %" if share < 99.9 else "all",
-                        left=f"{self.distance:.0%}",
-                    ),
-                    self.rest,
-                ],
-            )
+        said = _SAID.get(known, _SAID["tensors"]).format(
+            self,
+            named=f"{self.description} ({self.bug})",
+            share=f"{share:.3g} %" if share < 99.9 else "all",
         )
+        return f"{said}; {self.rest}" if self.rest else said
 
 
 #: What is said of a bug, by how it was found.
 _SAID = {
     "value": "matches: {named}, explains {share} of the difference",
-    "part": "{description}",
-    "no bug": "no known bug does so: {description}",
+    "tensors": "matches in {0.by}: {named}, explains {share} of the difference",
+    "part": "{0.description}",
+    "no bug": "no known bug does so: {0.description}",
     "size": "matches by the size of its errors: {named}",
     "contract": "matches by the promise that it breaks: {named}",
     "chance": "matches in that no two calls agree: {named}",
-    "": "no known bug comes near; the nearest leaves {left} of the difference unexplained: {named}",
+    "": (
+        "no known bug comes near; the nearest leaves {0.distance:.0%} of the difference "
+        "unexplained: {named}"
+    ),
 }
 #: What leaves this share of a difference unexplained is not even worth mentioning.
 NEAREST = 0.95

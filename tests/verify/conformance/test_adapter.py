@@ -152,20 +152,10 @@ class SiLU:
 def function(x): ...
 
 
-def of(home, name="silu"):
-    def found(x): ...
-
-    found.__module__, found.__name__ = home, name
-    return found
-
-
 @pytest.mark.parametrize(
     ("thing", "says"),
     [
         (SiLU(), 'SiLU without name, dtype; write torch_module(lambda sizes: SiLU, stage="silu")'),
-        (SiLU, 'write torch_module(lambda sizes: SiLU, stage="silu")'),
-        (of("torch.nn.functional"), 'write torch_module(lambda sizes: silu, stage="silu")'),
-        (of("jax._src.nn.functions", "relu"), 'write jax_function(relu, stage="...")'),
         (function, 'function, stage="...") or jax_function(function, stage="...")'),
         (Minimal, "the class Minimal; write Minimal()"),
         (object(), "numixology conform --new"),

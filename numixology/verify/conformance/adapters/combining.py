@@ -3,7 +3,7 @@
 from typing import Any
 
 from ....array import Array
-from ....errors import ArgumentError, shown
+from ....errors import ArgumentError
 from ..adapter import Declaration
 from ..stages import Inputs
 
@@ -11,14 +11,14 @@ __all__ = ["Combined"]
 
 
 class Combined:
-    """One adapter of several, each for its own stages.
+    """One adapter of several, each of which is judged at its own stages by what it says of itself.
 
     Args:
-        adapters: those of :func:`.torch_module` and :func:`.jax_function`, or any other. What they
-            say of themselves is put together.
+        adapters: those of :func:`.torch_module` and :func:`.jax_function`, or any other, in one
+            format.
 
     Raises:
-        ArgumentError: two have the same stage, or say different things.
+        ArgumentError: two have the same stage, or another format.
 
     Example:
         >>> from numixology.verify.conformance import conform
@@ -30,34 +30,23 @@ class Combined:
     """
 
     def __init__(self, *adapters: Any) -> None:
-        self.name = "; ".join(dict.fromkeys(one.name for one in adapters))
-        self.parts: dict[str, Any] = {}
-        for one in adapters:
-            about, mine = vars(Declaration(one)), vars(self)
-            for what in ("dtype", "accumulation", "rounds", "subnormals"):
-                _agreed(mine, what, about[what])
-            for what in ("requires", "options"):
-                for key, value in about[what].items():
-                    _agreed(mine.setdefault(what, {}), key, value)
-            for what in ("profile", "lost", "shapes"):
-                mine.setdefault(what, []).extend(about[what])
-            for stage in about["stages"]:
-                _agreed(self.parts, stage, one)
-        self.stages = [*self.parts]
+        parts = [*map(Declaration, adapters)]
+        self.by_stage = {stage: one for one in parts for stage in one.stages}
+        self.stages, self.name = [*self.by_stage], "; ".join(dict.fromkeys(p.name for p in parts))
+        formats = {(one.dtype, one.accumulation) for one in parts}
+        if len(formats) != 1 or len(self.stages) != sum(len(one.stages) for one in parts):
+            got = "; ".join(f"{', '.join(one.stages)} in {one.dtype}" for one in parts)
+            invariant = (
+                "combined adapters have one format, and no stage in common"
+            )
+            raise ArgumentError(invariant, got, "leave one out")
+        ((self.dtype, self.accumulation),) = formats
+        self.profile = [*dict.fromkeys(word for one in parts for word in one.profile)]
 
     def forward(self, stage: str, inputs: Inputs) -> Any:
         """What the stage's adapter computes."""
-        return self.parts[stage].forward(stage, inputs)
+        return self.by_stage[stage].forward(stage, inputs)
 
     def vjp(self, stage: str, inputs: Inputs, cotangent: Array) -> Any:
         """The gradients by the stage's adapter."""
-        if not Declaration(self.parts[stage]).has_vjp:
-            raise NotImplementedError("it has no vjp")
-        return self.parts[stage].vjp(stage, inputs, cotangent)
-
-
-def _agreed(said: dict[str, Any], what: str, value: Any) -> None:
-    if said.setdefault(what, value) != value:
-        got = f"{what}: {shown(said[what])} and {shown(value)}"
-        instead = "give both the same, or leave one out"
-        raise ArgumentError("combined adapters do not contradict each other", got, instead)
+        return self.by_stage[stage].vjp(stage, inputs, cotangent)
