@@ -291,7 +291,8 @@ class ConformanceReport(NamedTuple):
 
 def _failure(one: StageReport) -> list[str]:
     """What is wrong with a stage, where, which known bug does so, and what makes the case."""
-    said, worst, found = list(one.broken), one.worst, one.diagnosis
+    worst, found = one.worst, one.diagnosis
+    said = [text for text in one.broken if found is None or text != found.description]
     if worst is not None and worst.outcome == "fail":
         place = f"{worst.label}{list(worst.place)} of {worst.case}"
         said.insert(0, f"{place} is {worst.got:.9g}; it should be {worst.true:.9g}")

@@ -110,6 +110,12 @@ def test_the_worst_is_a_failing_one_if_there_is_one() -> None:
     assert passing.worst.error == 3.0
 
 
+def test_a_broken_promise_that_no_bug_breaks_is_said_once() -> None:
+    found = Diagnosis("broken-contract", "it writes into x", 0.0, "", "", by="contract")
+    text = str(report(FAIL._replace(diagnosis=found)))
+    assert text.count("it writes into x") == 1
+
+
 def test_a_failure_in_words() -> None:
     lines = str(report(PASS, KNOWN, FAIL, BLIND, NOT)).splitlines()
     assert lines[:9] == [
