@@ -43,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     with fitting():
         inputs = [rng.standard_normal(shape) for shape in options.shape]
     how = {"order": options.order, "fast": options.fast, "rng": options.seed}
-    with in_one_line(
-        f"{options.target} must run on inputs of these shapes", "choose others, one per input"
-    ):
+    runs = "" if vjp else " as numixology's tensors, since there is no --vjp"
+    instead = "choose others, one per input" if vjp else "give other shapes, or a --vjp"
+    with in_one_line(f"{options.target} must run on inputs of these shapes{runs}", instead):
         report = gradcheck(fn, *inputs, vjp=vjp, **how)
     return show(report, options)
