@@ -36,9 +36,7 @@ class Combined:
         formats = {(one.dtype, one.accumulation) for one in parts}
         if len(formats) != 1 or len(self.stages) != sum(len(one.stages) for one in parts):
             got = "; ".join(f"{', '.join(one.stages)} in {one.dtype}" for one in parts)
-            invariant = (
-                "combined adapters have one format, and no stage in common"
-            )
+            invariant = "combined adapters have one format, and no stage in common"
             raise ArgumentError(invariant, got, "leave one out")
         ((self.dtype, self.accumulation),) = formats
         self.profile = [*dict.fromkeys(word for one in parts for word in one.profile)]
