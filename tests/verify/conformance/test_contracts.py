@@ -63,6 +63,18 @@ def test_a_right_backend_keeps_every_promise(stage, dtype) -> None:
     assert "results below the smallest normal number are kept" in properties
 
 
+class LargeAndRounded(Right):
+    """Wrong by a million, and rounded in another way where its input is not contiguous."""
+
+    def forward(self, stage, inputs):
+        y = super().forward(stage, inputs) + np.float32(1e6)
+        return y if inputs["x"].flags.c_contiguous else np.nextafter(y, np.float32(np.inf))
+
+
+def test_a_wrong_backend_breaks_no_promise_by_the_rounding_of_its_own_numbers() -> None:
+    assert found(LargeAndRounded(), "silu", backward=False).broken == ()
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_right_backend_without_a_vjp_keeps_them(stage) -> None:
     assert found(Right(), stage, backward=False)[:2] == ((), ())

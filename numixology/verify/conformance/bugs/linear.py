@@ -82,6 +82,9 @@ BUGS = table("linear", [
     *each(MISREAD, "token-biases"),
     ("per_token_linear", "per_token_linear", part_of(1)),
     *each(GRADIENTS, "token-weights"),
+    ("per_token_linear", "per_token_linear", gradient_by(1)),
+    ("weight-gradient-over-all-tokens", lambda s, f, x, w, b: f(
+        x, w.sum(0, keepdims=True) + 0 * w, b)),
     ("per_token_linear", "per_token_linear"),
     ("layers-by-sequence", lambda s, f, x, w, b: f(x.permute(1, 0, 2), *(
         p if p is None else p[np.arange(len(x)) % len(w)] for p in (w, b))).permute(1, 0, 2),

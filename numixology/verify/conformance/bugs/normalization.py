@@ -193,6 +193,8 @@ BUGS = table("normalization", [
     *each(GRADIENTS, "norm-bias"),
     ("rms_norm", "rms_norm"),
     ("layer-norm-for-rms-norm", lambda s, f, x, w, eps: s.store(s.normalized(x, eps) * w)),
+    ("mean-magnitude-for-root-of-mean-square", lambda s, f, x, w, eps: s.store(
+        x / (s.mean(F.abs(x)) + eps) * w)),
     ("variance-for-mean-square", {"variance": lambda s, f, x, h: f(x, s.center(x))}),
     ("rms_norm", "rms_norm", gradient_by(0)),
     ("rms-mean-term-without-weight", lambda s, f, x, w, eps: (z := x * _rstd(s, x, x, eps)) * w
