@@ -1,14 +1,14 @@
 """ONNX Runtime as a backend: every stage as a graph of ONNX operators, forward only."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from ....array import Array
+from ....array import Array, Shape
 from ....errors import UnsupportedError
 from ..cases import make_case
 from ..memory import LAYOUTS
@@ -31,110 +31,100 @@ PROFILE: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Graph(Networks[Any]):
-    """Layers as nodes of a graph; what they take and return are names."""
+class _Value(NamedTuple):
+    """What a node of a graph returns, with the operations that networks are made of."""
 
-    def __init__(self, inputs: Inputs, kind: int) -> None:
+    graph: "_Graph"
+    name: str
+    shape: Shape
+
+    def __add__(self, other: Any) -> "_Value":
+        return self.graph.node("Add", self, other)
+
+    def __mul__(self, other: Any) -> "_Value":
+        return self.graph.node("Mul", self, other)
+
+    def reshape(self, *shape: int) -> "_Value":
+        """The same numbers in another shape."""
+        whole = self.graph.constant(TensorProto.INT64, [len(shape)], shape)
+        return self.graph.node("Reshape", self, whole, shape=shape)
+
+    def swapaxes(self, first: int, second: int) -> "_Value":
+        """Two axes change places."""
+        perm = [*range(len(self.shape))]
+        perm[first], perm[second] = perm[second], perm[first]
+        shape = tuple(self.shape[axis] for axis in perm)
+        return self.graph.node("Transpose", self, shape=shape, perm=perm)
+
+
+class _Graph(Networks[Any]):
+    """Layers as nodes of a graph."""
+
+    def __init__(self, kind: int) -> None:
         self.kind = kind
-        self.shapes = {k: v.shape for k, v in inputs.items() if isinstance(v, np.ndarray)}
-        deep = self.shapes.get("position_embedding.weight", ())
-        self.shape = self.shapes["x"] if "x" in self.shapes else (*self.shapes["ids"], *deep[1:])
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """The name of a new node's output."""
+    def node(
+        self, operator: str, *inputs: _Value, shape: Shape | None = None, **attributes: Any
+    ) -> _Value:
+        """What a new node returns; its shape is that of the first input unless it is given."""
         name = f"{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
-        return name
+        given = [one.name for one in inputs]
+        self.nodes.append(helper.make_node(operator, given, [name], **attributes))
+        return _Value(self, name, shape or inputs[0].shape)
 
-    def reshaped(self, x: str, *shape: int) -> str:
-        """A Reshape."""
-        return self.node("Reshape", x, self.constant(TensorProto.INT64, [len(shape)], shape))
-
-    def constant(self, kind: int, shape: Sequence[int], values: Sequence[float]) -> str:
-        """The name of an array of those numbers."""
+    def constant(self, kind: int, shape: Sequence[int], values: Sequence[float]) -> _Value:
+        """An array of those numbers."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(helper.make_tensor(name, kind, shape, values))
-        return name
+        return _Value(self, name, tuple(shape))
 
-    def embedding(self, ids: str, weight: str) -> str:
+    def embedding(self, ids: _Value, weight: _Value) -> _Value:
         """weight[ids]."""
-        return self.node("Gather", weight, ids, axis=0)
+        return self.node("Gather", weight, ids, shape=(*ids.shape, weight.shape[1]), axis=0)
 
-    def token_mix(self, x: str, num_heads: int) -> str:
-        """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
-        return self.exchanged(x, self.shape[1], num_heads)
-
-    def token_revert(self, x: str, num_heads: int) -> str:
-        """(B, H, T, d) to (B, T, H, d)."""
-        return self.exchanged(x, num_heads, self.shape[1])
-
-    def exchanged(self, x: str, first: int, second: int) -> str:
-        """x as chunks by two axes, which change places, and back to (B, T, D)."""
-        B, T, D = self.shape
-        chunks = self.reshaped(x, B, first, second, T * D // (first * second))
-        return self.reshaped(self.node("Transpose", chunks, perm=[0, 2, 1, 3]), B, T, D)
-
-    def grouped(self, x: str, num_heads: int) -> str:
-        """(B, T, D) to (B, H, TD/H)."""
-        B, T, D = self.shape
-        return self.reshaped(x, B, num_heads, T * D // num_heads)
-
-    def ungrouped(self, h: str, x: str) -> str:
-        """(B, H, TD/H) to (B, T, D)."""
-        return self.reshaped(h, *self.shape)
-
-    def rms_norm(self, x: str, weight: str, eps: float) -> str:
+    def rms_norm(self, x: _Value, weight: _Value, eps: float) -> _Value:
         """x / √(mean(x²) + eps) · weight."""
         axis = self.constant(TensorProto.INT64, [1], [-1])
-        mean = self.node("ReduceMean", self.node("Mul", x, x), axis, keepdims=1)
-        rms = self.node("Sqrt", self.node("Add", mean, self.constant(self.kind, [], [eps])))
-        return self.node("Mul", self.node("Div", x, rms), weight)
+        mean = self.node("ReduceMean", x * x, axis, keepdims=1)
+        rms = self.node("Sqrt", mean + self.constant(self.kind, [], [eps]))
+        return self.node("Div", x, rms) * weight
 
-    def layer_norm(self, x: str, weight: str, bias: str, eps: float) -> str:
+    def layer_norm(self, x: _Value, weight: _Value, bias: _Value, eps: float) -> _Value:
         """(x - mean) / √(var + eps) · weight + bias."""
         return self.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=eps)
 
-    def linear(self, x: str, weight: str, bias: str | None = None) -> str:
+    def linear(self, x: _Value, weight: _Value, bias: _Value | None = None) -> _Value:
         """x weightᵀ + bias."""
-        y = self.node("MatMul", x, self.node("Transpose", weight, perm=[1, 0]))
-        return y if bias is None else self.node("Add", y, bias)
+        shape = (*x.shape[:-1], weight.shape[-2])
+        y = self.node("MatMul", x, weight.swapaxes(-1, -2), shape=shape)
+        return y if bias is None else y + bias
 
-    def per_token_linear(self, x: str, weight: str, bias: str | None = None) -> str:
+    def per_token_linear(self, x: _Value, weight: _Value, bias: _Value | None = None) -> _Value:
         """x_t weight_tᵀ + bias_t."""
-        rows = self.node("Transpose", x, perm=[1, 0, 2])
-        y = self.node("MatMul", rows, self.node("Transpose", weight, perm=[0, 2, 1]))
-        y = self.node("Transpose", y, perm=[1, 0, 2])
-        return y if bias is None else self.node("Add", y, bias)
+        y = self.linear(x.swapaxes(0, 1), weight).swapaxes(0, 1)
+        return y if bias is None else y + bias
 
-    def gelu(self, x: str) -> str:
+    def gelu(self, x: _Value) -> _Value:
         """x Φ(x)."""
         return self.node("Gelu", x)
 
-    def gelu_tanh(self, x: str) -> str:
+    def gelu_tanh(self, x: _Value) -> _Value:
         """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
         return self.node("Gelu", x, approximate="tanh")
 
-    def relu(self, x: str) -> str:
+    def relu(self, x: _Value) -> _Value:
         """max(x, 0)."""
         return self.node("Relu", x)
 
-    def softmax(self, x: str) -> str:
+    def softmax(self, x: _Value) -> _Value:
         """exp(x) / Σ exp(x)."""
         return self.node("Softmax", x, axis=-1)
 
-    def silu(self, x: str) -> str:
+    def silu(self, x: _Value) -> _Value:
         """x σ(x)."""
-        return self.node("Mul", x, self.node("Sigmoid", x))
-
-    def residual(self, x: str, y: str) -> str:
-        """x + y."""
-        return self.node("Add", x, y)
-
-    def gated(self, gate: str, up: str) -> str:
-        """silu(gate) · up."""
-        return self.node("Mul", self.silu(gate), up)
+        return x * self.node("Sigmoid", x)
 
 
 class OnnxRuntime(Backend):
@@ -205,12 +195,12 @@ class OnnxRuntime(Backend):
         return self.sessions[key]
 
     def _model(self, stage: str, inputs: Inputs) -> Any:
-        graph = _Graph(inputs, self.kind)
-        p = {k: k if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
-        output = graph.run(stage, p)
-        kinds = {k: TensorProto.INT64 if k == "ids" else self.kind for k in graph.shapes}
-        info = helper.make_tensor_value_info
-        takes = [info(name, kinds[name], shape) for name, shape in graph.shapes.items()]
+        graph, info = _Graph(self.kind), helper.make_tensor_value_info
+        arrays = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
+        values = {name: _Value(graph, name, x.shape) for name, x in arrays.items()}
+        output = graph.run(stage, {**inputs, **values}).name
+        kinds = {"ids": TensorProto.INT64}
+        takes = [info(name, kinds.get(name, self.kind), x.shape) for name, x in arrays.items()]
         gives = [info(output, self.kind, [None] * 3)]
         made = helper.make_graph(graph.nodes, stage, takes, gives, graph.constants)
         model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)])
