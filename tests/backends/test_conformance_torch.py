@@ -280,21 +280,6 @@ def test_a_right_module_passes(make, names, stage, dtype) -> None:
     assert [one.stage for one in report.stages if one.outcome != "not covered"] == [stage]
 
 
-def test_a_module_is_called_as_one_likes() -> None:
-    class Mix(torch.nn.Module):
-        def forward(self, x, heads):
-            b, t, d = x.shape
-            return (x.view(b, t, heads, -1).transpose(1, 2).reshape(b, t, d), None)
-
-    adapter = torch_module(
-        lambda sizes: Mix(), stage="token_mix", call=lambda m, p: m(p["x"], p["num_heads"])[0]
-    )
-    assert (
-        conform(declaring(adapter, ()), stages=["token_mix"], quick=True).stages[0].outcome
-        == "pass"
-    )
-
-
 def failing(make, names, stage, **options):
     """What the report says of the stage, which must fail."""
     report = conform(torch_module(make, names, stage, **options), stages=[stage], quick=True)

@@ -87,7 +87,10 @@ def compare_vectors(
             source, kind = _source(folder, names, stage, stack)
             with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
                 reports.append(_judged(cases, source, carried(about.dtype, kind), about, reports))
-    _misnamed(folder, names, reports)
+    if reports and not any(one.comparisons or one.broken or one.remarks for one in reports):
+        stage = reports[0].stage
+        called = f"they are called {stage}.plain.0.output.bin and so on, or {stage}.npz"
+        reports[0] = reports[0]._replace(remarks=[f"{folder} has no results; {called}"])
     return ConformanceReport(name, about.dtype, about.accumulation, about.profile, reports)
 
 
@@ -105,20 +108,6 @@ def _source(
     if kinds:
         return source_of(folder / f"{stage}.{kinds[0]}", stack), kinds[0]
     return source_of(folder, stack, {key: (folder / f"{key}.bin", None) for key in raw}), "raw"
-
-
-def _misnamed(folder: Path, names: Collection[str], reports: list[StageReport]) -> None:
-    """Say how files of results are called, if there are none, or some are called otherwise."""
-    known = re.compile(rf"({'|'.join(one.stage for one in reports)})\.(.*\.)?(bin|npz|safetensors)")
-    strays = [name for name in names if not known.fullmatch(name)]
-    empty = not any(one.comparisons or one.broken or one.remarks for one in reports)
-    gap = next((i for i, one in enumerate(reports) if one.outcome == "not covered"), None)
-    if gap is not None and (strays or empty):
-        stage, remarks = reports[gap].stage, reports[gap].remarks
-        but = f", but files such as {min(strays)[:100]!r}" if strays else ""
-        said = f"they are called {stage}.plain.0.output.bin and so on, or {stage}.npz"
-        said = f"{folder} has no results for {stage}{but}; {said}"
-        reports[gap] = reports[gap]._replace(remarks=(*remarks, said))
 
 
 def _judged(

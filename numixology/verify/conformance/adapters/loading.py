@@ -14,6 +14,7 @@ from typing import Any
 
 from ....errors import ArgumentError, NumixologyError, UnsupportedError, unknown
 from ..adapter import Declaration
+from ..calling import in_a_line
 from .builtin import Numpy
 
 __all__ = ["NAMES", "load", "template"]
@@ -130,9 +131,8 @@ def _made(thing: Any, options: Mapping[str, Any], target: str) -> Any:
     except TypeError as error:
         if not options:
             Declaration(thing)  # it is a function of torch, for instance, and not of options
-        invariant = f"the options are those that {target.partition(':')[0]} takes"
         instead = f"it takes {', '.join(takes.parameters) or 'none'}"
-        raise ArgumentError(invariant, f"{', '.join(options)} ({error})", instead) from error
+        raise ArgumentError(f"{target} has options that are known", str(error), instead) from error
     with _importing(target, Path.cwd()):
         return thing(**options)
 
@@ -181,7 +181,7 @@ def _importing(what: str, folder: Path) -> Iterator[None]:
         instead = " ".join(dict.fromkeys(["pip install", library] + [what] * (what in NAMES)))
         raise UnsupportedError(f"the adapter {what} needs a library", got, instead) from error
     except (Exception, SystemExit) as error:  # whatever it raises
-        got = f"{type(error).__name__}: {error}"
-        raise ArgumentError(f"{what} can be run", got, "run it with python first") from error
+        instead = "run it with python first"
+        raise ArgumentError(f"{what} can be run", in_a_line(error), instead) from error
     finally:
         sys.path[:] = before

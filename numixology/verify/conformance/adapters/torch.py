@@ -199,9 +199,9 @@ class Torch(_OnDevice, Networks[Any]):
 class TorchModule(_OnDevice):
     """One stage, by code of yours; made by :func:`torch_module`, which says what is taken."""
 
-    def __init__(self, make: Any, names: Any, stage: str, call: Any, **on: Any) -> None:
+    def __init__(self, make: Any, names: Any, stage: str, **on: Any) -> None:
         super().__init__(**on)
-        self.stages, self.call, self.title = [stage_of(stage).name], call, title(make)
+        self.stages, self.title = [stage_of(stage).name], title(make)
         self.name = f"{self.title}, {self.name}"
         self.names = Names(stage, names, self.options)
         function = isinstance(make, type) and issubclass(make, torch.autograd.Function)
@@ -222,7 +222,7 @@ class TorchModule(_OnDevice):
             _check(theirs, {name: inputs[ours].shape for ours, name in called_by.items()})
             for ours, name in called_by.items():
                 theirs[name].data, p[ours] = p[ours], theirs[name]
-        return partial(self._called, code)
+        return partial(_called, code)
 
     def _of(self, sizes: Sizes) -> Any:
         """A module, or a function, for these sizes."""
@@ -242,12 +242,12 @@ class TorchModule(_OnDevice):
         invariant = f"{self.title} makes a module or a function from the sizes of a case"
         raise StateDictError(invariant, f"{wrong}, for {sizes}", instead)
 
-    def _called(self, code: Any, p: Mapping[str, Any]) -> Any:
-        if self.call is not None:
-            return self.call(code, p)
-        first = p["ids"] if "ids" in p else p["x"]
-        several = [first] if isinstance(code, torch.nn.Module) else [*p.values()]
-        return called(code, {"input": first, **p}, first, several)
+
+def _called(code: Any, p: Mapping[str, Any]) -> Any:
+    """What a module or a function of the author's makes of the inputs."""
+    first = p["ids"] if "ids" in p else p["x"]
+    several = [first] if isinstance(code, torch.nn.Module) else [*p.values()]
+    return called(code, {"input": first, **p}, first, several)
 
 
 def _computes(code: Any, inputs: Mapping[str, Any]) -> bool:
@@ -274,8 +274,6 @@ def torch_module(
     make: Any,
     names: Mapping[str, str] | None = None,
     stage: str = "block",
-    *,
-    call: Callable[[Any, Mapping[str, Any]], Any] | None = None,
     **on: Any,
 ) -> TorchModule:
     """An adapter for a module or a function of yours, which computes one stage.
@@ -287,13 +285,12 @@ def torch_module(
         make: makes a module from the :class:`.Sizes` of a case, or from those of them that it has
             parameters for. Or it is what computes the stage: a function of torch, of one tensor
             or of inputs of the stage by their names, a subclass of ``torch.autograd.Function``, or
-            a module that suits all sizes.
+            a module that suits all sizes. A module is called with x, or ids, and with other inputs
+            that its forward takes by their names.
         names: what the module calls each parameter of the stage, by our name; those left out have
             our name. An ``i`` between dots is the number of a block, on both sides:
             ``{"blocks.i.mixer.norm.weight": "layers.i.ln1.weight"}``.
         stage: which stage it computes, a key of :data:`.STAGES`.
-        call: calls the module, given it and the inputs by name as tensors; by default
-            ``module(x)``, or ``module(ids)``.
         on: ``device``, ``dtype`` and ``tf32`` as of :class:`.Torch`, and what else an adapter may
             say of itself; see :class:`.Adapter`. ``profile`` is by default that of torch's own
             functions, and ``()`` is none. An option of the networks may stand alone, as
@@ -333,4 +330,4 @@ def torch_module(
         >>> conform(torch_module(Gated, names, stage), stages=[stage], quick=True).verdict
         'fail'
     """
-    return TorchModule(make, names or {}, stage, call, **on)
+    return TorchModule(make, names or {}, stage, **on)
