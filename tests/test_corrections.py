@@ -2,7 +2,6 @@
 
 import importlib
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from numixology.functional import normalization
 from numixology.nn import token_mixer
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-sys.path.append(str(DOCS / "_ext"))  # the claims lie among the extensions of the documentation
 claims, verdicts, mixing_claims, layer_claims, cost_claims, guide_costs = (
     importlib.import_module(f"corrections.{name}")
     for name in ("claims", "verdicts", "mixing", "layers", "costs", "formulas")

@@ -1,34 +1,23 @@
 """What the play page tells about every cell: its Python is run, its words and lights recomputed."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 
+import mixer_stories
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scene_files import scene_from_json
 
 import numixology as nx
-from numixology.explain import Lines, Scene
+from numixology.explain import Lines
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The sizes of the page: the lines of its directive.
 LINES = re.findall(r"^   (T=.*)$", (DOCS / "play.rst").read_text("utf-8"), flags=re.MULTILINE)
-
-
-def load():
-    """The module, which lies among the extensions of the documentation; Sphinx is not needed."""
-    path = DOCS / "_ext" / "mixer_stories.py"
-    spec = importlib.util.spec_from_file_location("mixer_stories", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-mixer_stories = load()
 
 
 def sizes(line):
@@ -159,7 +148,7 @@ def test_json_holds_everything_and_ends_no_script():
     assert "<" not in text
     found = json.loads(text)
     assert found["start"] == "</script>"
-    assert Scene.from_json(json.dumps(found["scene"])) == play.scene
+    assert scene_from_json(json.dumps(found["scene"])) == play.scene
     assert found["keys"] == play.keys
     assert set(found["stories"]) == set(play.stories)
     story = found["stories"]["a1"]

@@ -30,6 +30,7 @@ from typing import ClassVar
 from docutils import nodes
 from docutils.parsers.rst import directives
 from numixology_figure import run
+from scene_files import scene_from_json
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata, OptionSpec
@@ -81,7 +82,7 @@ class Drawn(SphinxDirective):
         """
         explain = importlib.import_module("numixology.explain")
         try:
-            scene = explain.Scene.from_json(read)
+            scene = scene_from_json(read)
         except ValueError as error:
             raise self.error(f"{what}: this is no figure\n{error}") from error
         for module in sorted(Path(explain.__file__).parents[1].rglob("*.py")):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from accuracy.error_figure import HIGHEST, LOWEST, PARTS, RANGES, edges, measured
 from accuracy.ulp_table import ROWS
+from scene_files import scene_from_json
 
 from numixology.explain import Chart, Scene
 
@@ -20,7 +21,7 @@ def small() -> Scene:
 
 @pytest.fixture(scope="module")
 def drawn() -> Scene:
-    return Scene.from_json(DRAWN.read_text("utf-8"))
+    return scene_from_json(DRAWN.read_text("utf-8"))
 
 
 def curves(chart: Chart) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import scaling
+from scene_files import scene_from_json
 
 from numixology.explain import Scene
 
@@ -18,13 +19,13 @@ def curves(scene: Scene) -> list[dict[str, np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def drawn() -> Scene:
-    return Scene.from_json(DRAWN.read_text("utf-8"))
+    return scene_from_json(DRAWN.read_text("utf-8"))
 
 
 def test_it_is_the_figure_of_the_page_at_other_lengths(drawn):
     found = scaling.measured(lengths=(2, 4), turns=2)
     assert found.description == drawn.description
-    assert Scene.from_json(found.json()) == found
+    assert scene_from_json(found.json()) == found
     for one, other in zip(found.panels, drawn.panels, strict=True):
         assert (one.title, one.x_name, one.y_name) == (other.title, other.x_name, other.y_name)
         assert [curve.name for curve in one.series] == [curve.name for curve in other.series]

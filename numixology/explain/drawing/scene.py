@@ -5,9 +5,8 @@ notebook shows the SVG, and ``print`` the text.
 """
 
 import json
-from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+from typing import Literal, NamedTuple
 
-from ...errors import ArgumentError
 from ...text import counted, for_json
 from .as_png import rasterized
 from .as_svg import Theme, panel_svg, scene_svg, to_text
@@ -15,8 +14,6 @@ from .as_text import panel_text
 from .panels import Panel, check_words
 
 __all__ = ["Scene"]
-
-_KINDS = {kind.__name__.lower(): kind for kind in get_args(Panel)}
 
 
 class Scene(NamedTuple):
@@ -39,8 +36,6 @@ class Scene(NamedTuple):
         Flow
           x           the input
           x + mix(x)  the residual
-        >>> nx.explain.Scene.from_json(scene.json()) == scene
-        True
     """
 
     title: str
@@ -118,37 +113,3 @@ class Scene(NamedTuple):
             indent=1,
             ensure_ascii=False,
         )
-
-    @staticmethod
-    def from_json(text: str) -> "Scene":
-        """The figure that :meth:`json` wrote.
-
-        Args:
-            text: a JSON document.
-
-        Returns:
-            A scene equal to the one it was written from.
-
-        Raises:
-            ArgumentError: it is not such a document, or text in it has control characters.
-        """
-        try:
-            found = json.loads(text)
-            panels = [_read(_KINDS[one.pop("kind")], one) for one in found.pop("panels")]
-            scene = Scene(**found, panels=tuple(panels))
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            rule, got = "a scene is read from what Scene.json() wrote", type(error).__name__
-            raise ArgumentError(rule, f"{got}: {error}"[:90], "give that text") from error
-        check_words(scene)
-        return scene
-
-
-def _read(kind: Any, value: Any) -> Any:
-    """The value as that type: a record from an object, a tuple from a list, else itself."""
-    if isinstance(value, dict):
-        kinds = get_type_hints(kind)
-        return kind(**{name: _read(kinds[name], field) for name, field in value.items()})
-    if isinstance(value, list):
-        inner, *_ = get_args(kind)
-        return tuple(_read(inner, item) for item in value)
-    return value

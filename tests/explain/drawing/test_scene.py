@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panels import GRID, PANELS, SVG
+from panels import PANELS, SVG
 from support import refused
 
 import numixology as nx
@@ -31,58 +31,10 @@ def test_it_prints_as_text_and_shows_itself_in_a_notebook() -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
-def test_json_is_read_back_as_it_was(panel) -> None:
-    scene = Scene("Ein Bild", "größer als eins", (panel,))
-    assert Scene.from_json(scene.json()) == scene
-    fields = json.loads(scene.json())["panels"][0]
+def test_json_has_the_kind_and_the_fields_of_a_panel(panel) -> None:
+    (fields,) = json.loads(Scene("Ein Bild", "größer als eins", (panel,)).json())["panels"]
     assert fields["kind"] == type(panel).__name__.lower()
     assert set(fields) == {"kind", *panel._fields}
-
-
-def document(**changes):
-    """A scene of a grid as JSON, with other fields."""
-    fields = json.loads(Scene("T", "About.", (GRID,)).json())
-    return fields | changes
-
-
-def panel(**changes):
-    return document(panels=[document()["panels"][0] | changes])
-
-
-def without(fields, name):
-    return {key: value for key, value in fields.items() if key != name}
-
-
-OTHER = "what Scene.json() wrote"
-MALFORMED = {
-    "not JSON": ("{", OTHER),
-    "too deep": ("[" * 100_000, OTHER),
-    "no text": (None, OTHER),
-    "a list": ([], OTHER),
-    "no title": (without(document(), "title"), OTHER),
-    "control character in the title": (document(title="a\x07"), "no control characters"),
-    "unknown field": (document(color="red"), "'color'"),
-    "no panels": (without(document(), "panels"), "panels"),
-    "panels of another type": (document(panels={"kind": "grid"}), OTHER),
-    "panel of another type": (document(panels=[1]), OTHER),
-    "no kind": (document(panels=[without(panel()["panels"][0], "kind")]), "kind"),
-    "unknown kind": (panel(kind="pie"), "pie"),
-    "kind of another type": (panel(kind=["grid"]), OTHER),
-    "no rows": (document(panels=[without(panel()["panels"][0], "rows")]), "rows"),
-    "unknown field of a panel": (panel(color="red"), "'color'"),
-}
-
-
-@pytest.mark.parametrize("name", MALFORMED)
-def test_json_of_something_else_is_refused(name) -> None:
-    fields, says = MALFORMED[name]
-    with refused(ArgumentError, says):
-        Scene.from_json(fields if isinstance(fields, str | None) else json.dumps(fields))
-
-
-def test_fields_that_have_a_default_may_be_left_out() -> None:
-    fields = without(document()["panels"][0], "note")
-    assert Scene.from_json(json.dumps(document(panels=[fields]))).panels == (GRID,)
 
 
 @pytest.mark.parametrize("sign", ["\x00", "\x1b", "\n", "\t", "\x7f", "\x85", "\ud800", "\ufffe"])
@@ -100,12 +52,12 @@ def test_what_cannot_be_shown_is_refused_in_every_way(sign, way) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"])))
-def test_all_else_can_be_shown_and_is_read_back(words) -> None:
+def test_all_else_can_be_shown(words) -> None:
     scene = Scene('<T> & "t"', words, (Lines("P", ((f"<{words}&", words),)),))
     svg = ElementTree.fromstring(scene.svg())
     assert svg[1].text == (words or None)
     assert f"<{words}&" in [e.text for e in svg.iter(f"{SVG}text")]
-    assert Scene.from_json(scene.json()) == scene
+    assert json.loads(scene.json())["description"] == words
 
 
 def test_scenes_are_values() -> None:
