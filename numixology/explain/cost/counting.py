@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...array import Array, Shape
+from ...array import Shape
 from ...checks import DTYPES
 from ...modes import no_grad
 from ...nn import Module
 from ...observe import Call, observing
 from ...tensors import leaf, tensor
 from ...text import columns
-from .formulas import Cost, cost_of
+from .formulas import cost_of
 
 __all__ = ["Complexity", "CountedCall", "complexity"]
 
@@ -141,37 +141,21 @@ def complexity(fn: Callable[..., Any], *inputs: Any) -> Complexity:
     calls: list[CountedCall] = []
 
     def count(call: Call) -> None:
-        cost = cost_of(call)
-        calls.append(
-            CountedCall(
-                call.primitive.__name__,
-                call.result.shape,
-                cost.flops,
-                cost.multiply_adds,
-                0 if is_view(call) else _bytes_read(call, cost),
-                0 if is_view(call) else call.result.nbytes,
-            )
-        )
+        flops, multiply_adds, read = cost_of(call)
+        arrays = [x for x in call.arguments if isinstance(x, np.ndarray)]
+        if any(np.may_share_memory(call.result, x) for x in arrays):
+            moved = (0, 0)  # a view
+        else:
+            read = sum(x.nbytes for x in arrays) if read is None else read
+            moved = (read, call.result.nbytes)
+        name, shape = call.primitive.__name__, call.result.shape
+        calls.append(CountedCall(name, shape, flops, multiply_adds, *moved))
 
     with no_grad(), observing(call=count):
         fn(*map(_seen, inputs))
     learnt = list(fn.parameters()) if isinstance(fn, Module) else []
     numbers = sum(one.size for one in learnt)
     return Complexity(numbers, sum(one.data.nbytes for one in learnt), tuple(calls))
-
-
-def is_view(call: Call) -> bool:
-    """Whether the result lies in the memory of an argument."""
-    return any(np.may_share_memory(call.result, x) for x in _arrays(call))
-
-
-def _bytes_read(call: Call, cost: Cost) -> int:
-    some = cost.bytes_read
-    return sum(x.nbytes for x in _arrays(call)) if some is None else some
-
-
-def _arrays(call: Call) -> list[Array]:
-    return [x for x in call.arguments if isinstance(x, np.ndarray)]
 
 
 def _seen(x: Any) -> Any:

@@ -71,9 +71,10 @@ def shuffle_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     T, H, N = num_tokens, num_heads, num_tokens * num_heads
     within(_MOST_CHUNKS, num_tokens=T, num_heads=H)
     note = f"Chunk i is at place {T}i mod {N - 1}; the last stays." if N > 1 else "The only chunk."
+    labels = np.array([*map(str, range(N))])
     panels = (
-        _grid("Before", np.arange(N).reshape(T, H), H, _numbers(N)),
-        _grid("After", _mixed_chunks(T, H), H, _numbers(N), note=note),
+        _grid("Before", np.arange(N).reshape(T, H), H, labels),
+        _grid("After", _mixed_chunks(T, H), H, labels, note=note),
     )
     title = f"The perfect shuffle: T = {counted(T, 'token')} of H = {counted(H, 'chunk')}"
     about = "The chunks of every token before mixing and after it."
@@ -147,7 +148,7 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
     ]
     states = _until_back(T, H)
     names = [f"after {n}" for n in range(len(states))]
-    rows = _rows(zip(names, states, strict=True), H, _numbers(T * H))
+    rows = _rows(zip(names, states, strict=True), H, np.array([*map(str, range(T * H))]))
     rows = [*few(rows, _MOST_MIXINGS, Row("", ((Cell(OMITTED),),)))]
     order = len(states) - 1
     panels = (
@@ -379,11 +380,6 @@ def _grid(
 def _rows(rows: Iterable[tuple[str, Array]], num_heads: int, labels: Array) -> list[Row]:
     chunks = ((name, np.atleast_2d(row)) for name, row in rows)
     return chunk_rows([(name, (labels[row], row // num_heads)) for name, row in chunks])
-
-
-def _numbers(count: int) -> Array:
-    """The labels 0, 1, 2, …"""
-    return np.array([str(i) for i in range(count)])
 
 
 def _values(title: str, values: Array, num_heads: int, note: str = "") -> Grid:

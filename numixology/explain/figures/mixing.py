@@ -209,13 +209,16 @@ def chunk_rows(rows: Sequence[tuple[str, tuple[Array, ...]]]) -> list[Row]:
     """
     found = []
     for name, (labels, *tokens) in rows:
-        chunks = [
-            tuple(Cell(str(label), *map(int, came)) for label, *came in zip(*parts, strict=True))
-            for parts in zip(labels, *tokens, strict=True)
-        ]
+        chunks = [cells_of(*parts) for parts in zip(labels, *tokens, strict=True)]
         wide = labels.dtype.itemsize // 4  # of any label, so that all rows are cut alike
         found.append(Row(name, few_chunks(chunks, wide)))
     return found
+
+
+def cells_of(labels: Array, *tokens: Array) -> tuple[Cell, ...]:
+    """A cell for each label, tinted by the tokens that its value came from."""
+    columns = (column.tolist() for column in (labels, *tokens))
+    return tuple(Cell(*cell) for cell in zip(*columns, strict=True))
 
 
 def few_chunks(chunks: Sequence[tuple[Cell, ...]], wide: int) -> tuple[tuple[Cell, ...], ...]:

@@ -8,7 +8,7 @@ from ...text import counted
 from ..drawing.panels import OMITTED, Cell, Grid, Row
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
-from .mixing import few
+from .mixing import cells_of, few
 
 __all__ = ["batch_scene", "strides_scene"]
 
@@ -112,6 +112,6 @@ def _places(name: str, x: Tensor, hidden_dim: int, d: int) -> Row:
     indices = np.unravel_index(np.arange(min(x.size, _MOST_PLACES)), x.shape)
     places = np.array(x.stride()) @ np.array(indices)
     tokens = x.data[indices].astype(int) // hidden_dim
-    cells = [Cell(*pair) for pair in zip(map(str, places.tolist()), tokens.tolist(), strict=True)]
+    cells = cells_of(places.astype(str), tokens)
     chunks = (cells[i : i + d] for i in range(0, len(cells), d))
-    return Row(f"{name} {x.stride()}", tuple(map(tuple, chunks)))
+    return Row(f"{name} {x.stride()}", tuple(chunks))

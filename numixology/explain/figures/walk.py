@@ -14,7 +14,7 @@ from ...transforms import grad, vjp
 from ..drawing.panels import Cell, Grid, Lines, Row
 from ..drawing.scene import Scene
 from .limits import COMPUTED, within
-from .mixing import few
+from .mixing import cells_of, few
 
 __all__ = ["walk_backward_scene", "walk_scene"]
 
@@ -243,19 +243,14 @@ def _layer(title: str, weight: Array, bias: Array) -> Grid:
 
 def _rows(kind: str, *parts: Array, groups: tuple[Array, ...] = ()) -> tuple[Row, ...]:
     """A row for each of the parts', with as many decimals as they need, and at most two."""
-    exact = (n for n in (0, 1, 2) if all((part == np.round(part, n)).all() for part in parts))
+    exact = (n for n in (0, 1) if all((part == np.round(part, n)).all() for part in parts))
     decimals = next(exact, 2)
     rows = []
     for t in range(len(parts[0])):
-        chunks = []
-        for part in parts:
-            values = (np.round(part[t], decimals) + 0.0).tolist()  # no minus before a zero
-            marks = (group[t].tolist() for group in groups)
-            cells = [
-                Cell(f"{value:.{decimals}f}", *tints)
-                for value, *tints in zip(values, *marks, strict=True)
-            ]
-            chunks.append(tuple(few(cells, _MOST_CELLS, Cell("..."))))
-        rows.append(Row(f"{kind} {t}", tuple(chunks)))
-    gap = Row("", tuple(tuple(Cell("...") for _ in chunk) for chunk in rows[0].chunks))
+        values = (np.round(part[t], decimals) + 0.0 for part in parts)  # no minus before a zero
+        labels = (np.char.mod(f"%.{decimals}f", value) for value in values)
+        chunks = (cells_of(label, *(group[t] for group in groups)) for label in labels)
+        shown = (tuple(few(cells, _MOST_CELLS, Cell("..."))) for cells in chunks)
+        rows.append(Row(f"{kind} {t}", tuple(shown)))
+    gap = Row("", tuple((Cell("..."),) * len(chunk) for chunk in rows[0].chunks))
     return tuple(few(rows, _MOST_ROWS, gap))
