@@ -172,11 +172,16 @@ def visit_other(self: nodes.NodeVisitor, node: drawing) -> None:
 
 
 def write_style(app: Sphinx) -> None:
-    """The style sheet of the figures, from the package, among the static files."""
+    """The style sheet of the figures, among the static files: a page's body may set its theme."""
     folder = Path(app.outdir) / "_static"
     folder.mkdir(parents=True, exist_ok=True)
-    style = importlib.import_module("numixology.explain.drawing.as_svg").style_sheet()
-    (folder / STYLE).write_text(style + LAYOUT, encoding="utf-8")
+    as_svg = importlib.import_module("numixology.explain.drawing.as_svg")
+    light, dark = map(as_svg.variables, ("light", "dark"))
+    colors = (
+        f":root {{ {light} }}\nbody[data-theme=dark] {{ {dark} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ body[data-theme=auto] {{ {dark} }} }}\n"
+    )
+    (folder / STYLE).write_text(colors + as_svg.SHAPES + LAYOUT, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

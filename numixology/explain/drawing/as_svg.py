@@ -1,7 +1,7 @@
 """Panels as SVG: one picture each, with a title, a description and text for every value.
 
-Colors are CSS variables, so that a page can set them for light and dark; :func:`style_sheet`
-has values for both. No meaning rests on color alone: every cell has its label, and every curve
+Colors are CSS variables, so that a page can set them for light and dark; :func:`variables` has
+values for both. No meaning rests on color alone: every cell has its label, and every curve
 its own dashes and marks.
 """
 
@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .as_text import number, panel_text
-from .panels import OMITTED, Bars, Box, Cell, Chart, Graph, Grid, Lines, Panel, Table, check_words
+from .panels import OMITTED, Bars, Cell, Chart, Graph, Grid, Lines, Panel, Table, check_words
 
-__all__ = ["Theme", "panel_svg", "scene_svg", "style_sheet"]
+__all__ = ["SHAPES", "Theme", "panel_svg", "scene_svg", "variables"]
 
 #: The colors of a picture that stands alone: those of one theme, or what the system is set to.
 Theme: TypeAlias = Literal["system", "light", "dark"]
@@ -53,7 +53,8 @@ _COLORS = {
 }
 _TINTS = 8
 
-_SHAPES = """\
+#: The fonts and shapes of the figures, as CSS.
+SHAPES = """\
 .nx-figure { background: var(--nx-paper); font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
 .nx-figure text { fill: var(--nx-ink); }
 .nx-figure .nx-title { font-weight: 600; }
@@ -66,12 +67,12 @@ _SHAPES = """\
 .nx-figure .nx-mark { stroke: var(--nx-accent); fill: var(--nx-paper); stroke-width: 1.5; }
 .nx-figure .nx-bar { fill: var(--nx-accent); }
 """
-_DASHES = ("", "6 3", "2 3", "9 3 2 3")
-_SHAPES += "".join(
+_DASHES = ("none", "6 3", "2 3", "9 3 2 3")
+SHAPES += "".join(
     f".nx-figure .nx-series-{i} {{ stroke: var(--nx-curve-{i}); }}\n"
     for i in range(1, len(_DASHES))
 )
-_SHAPES += "".join(
+SHAPES += "".join(
     f".nx-figure .nx-group-{i} {{ fill: var(--nx-tint-{i}); }}\n" for i in range(_TINTS)
 )
 _FEW_POINTS = 16  # each is marked and named on its axis; of more points some are
@@ -85,34 +86,27 @@ class _Drawing(NamedTuple):
     height: float
 
 
-def style_sheet(*, page: bool = True) -> str:
-    """The colors and fonts of the figures, as CSS.
+def variables(theme: Literal["light", "dark"]) -> str:
+    """The colors of a theme, as CSS variables.
 
     Args:
-        page: for a page, whose theme may be set by ``data-theme`` on its body; otherwise for a
-            picture that stands alone and follows the system.
+        theme: which.
 
     Returns:
-        The text of a style sheet.
+        Declarations of CSS.
 
     Example:
-        >>> from numixology.explain.drawing.as_svg import style_sheet
-        >>> "prefers-color-scheme" in style_sheet(page=False)
-        True
+        >>> from numixology.explain.drawing.as_svg import variables
+        >>> variables("light")[:40]
+        '--nx-paper: #ffffff; --nx-ink: #14181d; '
     """
-    light, dark = (
-        " ".join(f"--nx-{name}: {value};" for name, value in colors.items())
-        for colors in _COLORS.values()
-    )
-    system = "@media (prefers-color-scheme: dark)"
-    if not page:
-        rules = f".nx-figure {{ {light} }}\n{system} {{ .nx-figure {{ {dark} }} }}\n"
-    else:
-        rules = (
-            f":root {{ {light} }}\nbody[data-theme=dark] {{ {dark} }}\n"
-            f"{system} {{ body[data-theme=auto] {{ {dark} }} }}\n"
-        )
-    return rules + _SHAPES
+    return " ".join(f"--nx-{name}: {color};" for name, color in _COLORS[theme].items())
+
+
+_SYSTEM = (
+    f".nx-figure {{ {variables('light')} }}\n"
+    f"@media (prefers-color-scheme: dark) {{ .nx-figure {{ {variables('dark')} }} }}\n"
+)
 
 
 def panel_svg(panel: Panel, prefix: str) -> Element:
@@ -162,8 +156,7 @@ def scene_svg(
     parts = [panel_svg(panel, f"nx-{i}") for i, panel in enumerate(panels)]
     # a group of images, which a screen reader can enter one by one
     svg = _root("group", title, description, "nx")
-    style = style_sheet(page=False) if theme == "system" else _SHAPES
-    SubElement(svg, "style").text = style
+    SubElement(svg, "style").text = (_SYSTEM if theme == "system" else "") + SHAPES
     SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
     sizes = [(float(part.get("width", 0)), float(part.get("height", 0))) for part in parts]
     heading = _wrapped(title, max([_PHONE, *(wide for wide, _ in sizes)]))
@@ -296,7 +289,7 @@ def _graph(graph: Graph) -> _Drawing:
             elements += _arrow(*ends, (wide, high), slant, (shift, until), skips=skips)
     for box in graph.boxes:
         x, y = corner[box.key]
-        elements.append(_rect(x, y, wide, high, "nx-cell", round_by=4))
+        elements.append(_rect(x, y, wide, high, "nx-cell", rx=4))
         elements.append(_centered(x, y + 17, wide, box.name, "nx-value"))
         if box.shape:
             elements.append(_centered(x, y + 34, wide, box.shape, "nx-faint"))
@@ -320,14 +313,13 @@ def _last_column(graph: Graph, row: int) -> int:
 
 def _remarks(graph: Graph) -> dict[int, list[str]]:
     """The lines beside each row; where boxes share a row, each with the name of its box."""
-    rows: dict[int, list[Box]] = {}
-    for box in graph.boxes:
-        rows.setdefault(box.place[0], []).append(box)
-    return {
-        row: [f"{box.name}: {box.remark}" if len(boxes) > 1 else box.remark for box in said]
-        for row, boxes in rows.items()
-        if (said := [box for box in boxes if box.remark])
-    }
+    places = [box.place[0] for box in graph.boxes]
+    lines: dict[int, list[str]] = {}
+    for row, box in zip(places, graph.boxes, strict=True):
+        if box.remark:
+            name = f"{box.name}: " if places.count(row) > 1 else ""
+            lines.setdefault(row, []).append(name + box.remark)
+    return lines
 
 
 def _skips(place: dict[str, tuple[int, int]], start: str, end: str) -> bool:
@@ -498,7 +490,7 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
 def _curve(kind: int, points: Sequence[Point]) -> Element:
     """A line in the dashes and the color of that curve."""
     kind %= len(_DASHES)
-    return _path(points, f"nx-curve nx-series-{kind}", _DASHES[kind])
+    return _path(points, f"nx-curve nx-series-{kind}", **{"stroke-dasharray": _DASHES[kind]})
 
 
 def _mark(kind: int, x: float, y: float) -> Element:
@@ -506,8 +498,7 @@ def _mark(kind: int, x: float, y: float) -> Element:
     kind %= len(_DASHES)
     classes = f"nx-mark nx-series-{kind}"
     if kind == 0:
-        place = {"cx": _round(x), "cy": _round(y)}
-        return Element("circle", place | {"r": "3.5", "class": classes})
+        return _shape("circle", classes, cx=x, cy=y, r=3.5)
     corners = (
         [(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
         [(0, -4.5), (4.5, 3.5), (-4.5, 3.5)],
@@ -516,27 +507,28 @@ def _mark(kind: int, x: float, y: float) -> Element:
     return _polygon((x, y), corners, classes)
 
 
+def _shape(tag: str, kind: str, **place: float | str) -> Element:
+    """An element at its place, of a class of the style sheet."""
+    how = {name: at if isinstance(at, str) else _round(at) for name, at in place.items()}
+    return Element(tag, how | ({"class": kind} if kind else {}))
+
+
 def _polygon(at: Point, corners: Sequence[Point], kind: str) -> Element:
     points = " ".join(f"{_round(at[0] + dx)},{_round(at[1] + dy)}" for dx, dy in corners)
-    return Element("polygon", {"points": points, "class": kind})
+    return _shape("polygon", kind, points=points)
 
 
-def _path(points: Sequence[Point], kind: str, dashes: str = "") -> Element:
+def _path(points: Sequence[Point], kind: str, **style: str) -> Element:
     path = "M" + " L".join(f"{_round(x)} {_round(y)}" for x, y in points)
-    how = {"d": path, "class": kind}
-    return Element("path", how | ({"stroke-dasharray": dashes} if dashes else {}))
+    return _shape("path", kind, d=path, **style)
 
 
-def _rect(
-    x: float, y: float, wide: float, high: float, kind: str, *, round_by: float = 2
-) -> Element:
-    place = {"x": x, "y": y, "width": wide, "height": high, "rx": round_by}
-    return Element("rect", {name: _round(value) for name, value in place.items()} | {"class": kind})
+def _rect(x: float, y: float, wide: float, high: float, kind: str, rx: float = 2) -> Element:
+    return _shape("rect", kind, x=x, y=y, width=wide, height=high, rx=rx)
 
 
 def _text(x: float, y: float, words: str, kind: str = "") -> Element:
-    how = {"x": _round(x), "y": _round(y)} | ({"class": kind} if kind else {})
-    element = Element("text", how)
+    element = _shape("text", kind, x=x, y=y)
     element.text = words
     return element
 
