@@ -117,9 +117,12 @@ class Bench:
             results |= {name: np.array(one) for name, one in returned.items()}
         return results
 
-    def trial(self, when: str, wanted: Results, than: str, case: Case, **more: Any) -> Trial:
-        """A promise about the answer to another case, which is measured by that case's scales."""
-        return Trial(when, partial(self.ask, case), wanted, than, self.scales(case), **more)
+    def trial(
+        self, when: str, wanted: Results, than: str, case: Case | None = None, **more: Any
+    ) -> Trial:
+        """A promise about the answer to a case, which is measured by that case's scales."""
+        call = more.pop("call", partial(self.ask, case))
+        return Trial(when, call, wanted, than, self.scales(case), **more)
 
     def made(self, stage: str, **sizes: int) -> Case:
         """A plain case of any stage, of these sizes or the nearest that the backend supports."""
@@ -170,8 +173,7 @@ class Bench:
 
     def right(self) -> bool:
         """Whether the backend is right on its own case, so that others may be held to the truth."""
-        truth = self.one.truth.tensors
-        return not self.beyond(self.base, Trial("", dict, truth, "", self.scales(), slack=1))
+        return not self.beyond(self.base, self.trial("", self.one.truth.tensors, "", slack=1))
 
     def tried(self, trial: Trial) -> str:
         """What is wrong, in a sentence; empty if nothing is, and if the backend refuses."""

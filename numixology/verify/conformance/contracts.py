@@ -92,7 +92,7 @@ def _broken(bench: Bench, trials: Iterable[Trial | str]) -> Iterator[str]:
                 yield trial
             elif trial.when not in failed and (sentence := bench.tried(trial)):
                 failed.add(trial.when)
-                again = map(bench.tried, [_again(bench, bench.ask)] * 8)
+                again = map(bench.tried, [_again(bench)] * 8)
                 if unsteady := next(filter(None, again), ""):
                     yield from (unsteady, sentence) if trial.when in SEQUENCES else (unsteady,)
                     return
@@ -106,8 +106,8 @@ def _broken(bench: Bench, trials: Iterable[Trial | str]) -> Iterator[str]:
         bench.remarks.append(f"not covered: {why}")
 
 
-def _again(bench: Bench, call: Callable[[], Results]) -> Trial:
-    return Trial("asked the same again", call, bench.base, "before", bench.scales())
+def _again(bench: Bench, **how: Any) -> Trial:
+    return bench.trial("asked the same again", bench.base, "before", **how)
 
 
 # Promises -----------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def repeated(bench: Bench, repeat: int = 1) -> Iterator[str]:
     differing: dict[str, int] = {}
     for _ in range(repeat):
         again = asked.ask()
-        if sentence := asked.tried(_again(asked, partial(dict, again))):
+        if sentence := asked.tried(_again(asked, call=partial(dict, again))):
             yield sentence
             return
         for name, a in asked.base.items():
@@ -166,8 +166,8 @@ def _with_layout(
     """All these arrays in a layout; if that goes wrong, one after the other."""
     each = [[name] for name in names] if len(names) > 1 else []
     narrower = [_with_layout(bench, case, wanted, layout, name) for name in each]
-    trial = bench.trial(f"with {layout} in {_listed(names)}", wanted, "without", case)
-    return trial._replace(call=partial(bench.ask, case, (), layout, names), narrower=narrower)
+    when, call = f"with {layout} in {_listed(names)}", partial(bench.ask, case, (), layout, names)
+    return bench.trial(when, wanted, "without", case, call=call, narrower=narrower)
 
 
 def apart(bench: Bench) -> Iterator[Trial]:
@@ -182,7 +182,7 @@ def apart(bench: Bench) -> Iterator[Trial]:
         changed = value.copy()
         changed[place] = np.roll(value[place], 1) if name == "ids" else value[place] / -2
         call = partial(bench.ask, with_arrays(bench.case, {name: changed}))
-        yield Trial(says, call, wanted, "", bench.scales(), part=others)
+        yield bench.trial(says, wanted, "", call=call, part=others)
 
 
 def not_a_number(bench: Bench) -> Iterator[str]:
@@ -219,9 +219,7 @@ def empty(bench: Bench) -> Iterator[Trial | str]:
         if one.any():  # NaN too
             yield f"with an empty batch its {called(name)} is not zero"
     again = partial(in_turn, [partial(bench.ask, nothing), bench.ask])
-    yield _again(bench, bench.ask)._replace(
-        when="after an empty batch", than="before it", again=again
-    )
+    yield bench.trial("after an empty batch", bench.base, "before it", again=again)
 
 
 def single(bench: Bench) -> Iterator[str]:
@@ -258,12 +256,13 @@ def remembered(bench: Bench) -> Iterator[Trial]:
         ):
             if functions and (case := players.get(letter)):
                 wanted = _of(functions, truth_of(case).tensors)
-                trial = bench.trial(when, wanted, "is right", case, slack=4)
-                yield trial._replace(call=partial(bench.ask, case, functions))
+                call = partial(bench.ask, case, functions)
+                yield bench.trial(when, wanted, "is right", case, call=call, slack=4)
     alone = {letter: bench.ask(players[letter]) for letter in "bce" if letter in players}
     alone["a"], own = bench.base, "with them in arrays of their own"
-    trial = bench.trial("with other numbers in the same arrays", alone["b"], own, players["b"])
-    yield trial._replace(call=partial(_refilled, bench, players["b"]))
+    refilled = partial(_refilled, bench, players["b"])
+    when = "with other numbers in the same arrays"
+    yield bench.trial(when, alone["b"], own, players["b"], call=refilled)
     for when, sequence in SEQUENCES.items():
         steps = [*zip(sequence[::3], sequence[1::3], strict=True)]
         done: list[Callable[[], Results]] = []
@@ -273,7 +272,7 @@ def remembered(bench: Bench) -> Iterator[Trial]:
                 case, wanted = players[letter], _of([function], alone.get(letter, {}))
                 done.append(partial(bench.ask, case, [function]))
                 own, again = "in a call of its own", partial(in_turn, done[:])
-                yield Trial(when, done[-1], wanted, own, bench.scales(case), again=again)
+                yield bench.trial(when, wanted, own, case, call=done[-1], again=again)
 
 
 def many_rows(bench: Bench) -> Iterator[Trial]:
@@ -281,12 +280,10 @@ def many_rows(bench: Bench) -> Iterator[Trial]:
     if bench.right():
         many = bench.made(bench.case.stage, B=70, T=3, D=10, H=2, F=13, V=9, L=2)
         other = other_numbers(many)
-        first = partial(bench.ask, many)
-        first()
+        both = partial(in_turn, [partial(bench.ask, many), partial(bench.ask, other)])
         wanted = _of(bench.functions, truth_of(other).tensors)
         when = "with other numbers of the same shape in many rows"
-        trial = bench.trial(when, wanted, "is right", other, slack=4)
-        yield trial._replace(again=partial(in_turn, [first, trial.call]))
+        yield bench.trial(when, wanted, "is right", other, call=both, slack=4)
 
 
 def in_turn(calls: Sequence[Callable[[], Results]]) -> Results:
