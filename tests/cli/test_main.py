@@ -26,7 +26,7 @@ SENSELESS = {
     "draw mixer --mixing none": "unknown mixing 'none'; use rankmixer, guide",
     "draw mixer --format pgn": "unknown format 'pgn'; did you mean 'png'?",
     "draw mixer --output nowhere/at/all": "nowhere",
-    "explain attenton": "unknown figure 'attenton'; did you mean 'attention'?",
+    "explain attenton": "unknown name 'attenton'; did you mean 'attention'?",
     "check --xml": "unknown argument '--xml'; see numixology check --help",
     "check this": "unknown argument 'this'; see numixology check --help",
     "explain mixer --dim eight": "--dim: invalid int value: 'eight'",
