@@ -5,9 +5,15 @@ from sweeps import kernel_bugs, large_rewrites
 from sweeps.large_rewrites import REWRITES, outcome
 
 
-@pytest.mark.parametrize("name", ["Tree", "ChunksOf64", "GradientByThreeSums"])
-def test_some_rewrites_pass(name: str) -> None:
-    found = outcome(name, REWRITES[name]("bfloat16"), ["layer_norm"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *(("Tree", "bfloat16"), ("ChunksOf64", "bfloat16"), ("GradientByThreeSums", "bfloat16")),
+        ("ShiftedOnePass", "float32"),
+    ],
+)
+def test_some_rewrites_pass(name: str, dtype: str) -> None:
+    found = outcome(name, REWRITES[name](dtype), ["layer_norm"])
     assert found.verdict in ("pass", "known") and not found.alarms
     assert found.comparisons and found.worst < 1
 

@@ -197,8 +197,12 @@ def _rstd(x: Array, eps: float) -> Array:
 
 
 def _offset(x: Array, eps: float) -> Array:
-    """How many deviations a row's mean is from zero: so much larger are the roundings of x."""
-    return np.abs(_mean(x)) * _rstd(x, eps)
+    """How many deviations a row's mean is from zero, or from the row's first entry if that is more.
+
+    So much larger are the roundings of x, or of its differences to that entry.
+    """
+    mean = _mean(x)
+    return np.asarray(np.maximum(np.abs(mean), np.abs(x[..., :1] - mean)) * _rstd(x, eps))
 
 
 def _softmax(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
@@ -219,39 +223,40 @@ def _softmax(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
     }
 
 
-def _activation(gate: Callable[[Array], tuple[Array, Array, Array]]) -> Rule:
+def _activation(gate: Callable[[Array], tuple[Array, Array, Array, Array | float]]) -> Rule:
     """x g(x), where far to the left g(x) is an exponential whose exponent is off by a rounding.
 
-    Far to the right a slope such as σ(x) (1 + x (1 - σ(x))) loses x roundings of 1.
+    Far to the right a slope such as σ(u) (1 + x u' (1 - σ(u))) loses x u' roundings of 1.
     """
 
     def rule(p: Settings, ct: Array, truth: Truth, profile: Profile) -> Sums:
         x, ct = p["x"], np.abs(ct)
-        value, slope, exponent = gate(x)
+        value, slope, exponent, steep = gate(x)
         left = 1 + np.where(x < 0, exponent, 0)
         size, coarse = np.abs(x), float("steps" in profile or "tails" in profile)
         by_x = value * (left + size) + size * slope * (1 + exponent)
         return {
             "output": Sum(0.0, size * value * left + coarse * size),
-            "x": Sum(0.0, ct * (by_x + coarse * (1 + size))),
+            "x": Sum(0.0, ct * (by_x + coarse * (1 + size * steep))),
         }
 
     return rule
 
 
-def _normal_gate(x: Array) -> tuple[Array, Array, Array]:
-    return F.normal_cdf(x), F.normal_pdf(x), x * x / 2
+def _normal_gate(x: Array) -> tuple[Array, Array, Array, float]:
+    return F.normal_cdf(x), F.normal_pdf(x), x * x / 2, 1.0
 
 
-def _sigmoid_gate(x: Array) -> tuple[Array, Array, Array]:
-    return F.sigmoid(x), F.sigmoid(x) * F.sigmoid(-x), np.abs(x)
+def _sigmoid_gate(x: Array) -> tuple[Array, Array, Array, float]:
+    return F.sigmoid(x), F.sigmoid(x) * F.sigmoid(-x), np.abs(x), 1.0
 
 
-def _tanh_gate(x: Array) -> tuple[Array, Array, Array]:
+def _tanh_gate(x: Array) -> tuple[Array, Array, Array, Array]:
     x = np.clip(x, -1e3, 1e3)  # farther out every gate is flat
     u = np.sqrt(8 / np.pi) * (x + 0.044715 * x**3)
     du = np.sqrt(8 / np.pi) * (1 + 3 * 0.044715 * x**2)
-    return F.sigmoid(u), F.sigmoid(u) * F.sigmoid(-u) * du, np.abs(u)
+    steep = np.where(np.abs(u) < 50, np.maximum(du, 1), 1)  # farther out every tanh is 1
+    return F.sigmoid(u), F.sigmoid(u) * F.sigmoid(-u) * du, np.abs(u), steep
 
 
 def _network(stage: str) -> Rule:

@@ -154,6 +154,18 @@ def test_an_offset_widens_by_as_many_deviations_as_it_is(stage) -> None:
     assert (near < 10).all()
 
 
+def test_a_slope_by_one_minus_the_square_of_a_tanh_is_right_if_tails_are_declared() -> None:
+    case = make_case("gelu_tanh", "wide", 1, "float64")
+    x, ct, truth = case.inputs["x"], case.cotangent, truth_of(case)
+    t = np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)) * (1 - 2.0**-52)  # off by two roundings
+    t[np.abs(x) > 9] = np.sign(x[np.abs(x) > 9])
+    steep = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
+    dx = ct * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * steep)
+    error = np.abs(dx - truth.gradients["x"]) / 2.0**-53
+    assert (error <= GUARD * scales_of(case, truth, ["tails"])["x"]).all()
+    assert not (error <= GUARD * scales_of(case, truth)["x"]).all()
+
+
 def test_numbers_below_the_smallest_normal_one_may_be_lost_if_declared() -> None:
     form = FORMATS["float16"]
     case = make_case("gelu", "plain", 1, "float16")
