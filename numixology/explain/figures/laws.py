@@ -146,9 +146,11 @@ def cycles_scene(num_tokens: int = 3, num_heads: int = 2) -> Scene:
         else (cycle[0], "stays")
         for cycle in cycles
     ]
-    states = _until_back(T, H)
-    names = [f"after {n}" for n in range(len(states))]
-    rows = _rows(zip(names, states, strict=True), H, np.array([*map(str, range(T * H))]))
+    states = [np.arange(T * H).reshape(T, H), _mixed_chunks(T, H)]
+    while not np.array_equal(states[-1], states[0]):
+        states.append(token_mix(states[-1][None], H)[0])
+    named = ((f"after {n}", state) for n, state in enumerate(states))
+    rows = _rows(named, H, np.array([*map(str, range(T * H))]))
     rows = [*few(rows, _MOST_MIXINGS, Row("", ((Cell(OMITTED),),)))]
     order = len(states) - 1
     panels = (
@@ -328,15 +330,6 @@ def _mixed_chunks(num_tokens: int, num_heads: int) -> Array:
     chunks = np.arange(num_tokens * num_heads).reshape(1, num_tokens, num_heads)
     mixed: Array = token_mix(chunks, num_heads)[0]
     return mixed
-
-
-def _until_back(num_tokens: int, num_heads: int) -> list[Array]:
-    """The chunks before any mixing, after one, after two, …, until all are back: each (T, H)."""
-    N = num_tokens * num_heads
-    states = [np.arange(N).reshape(num_tokens, num_heads), _mixed_chunks(num_tokens, num_heads)]
-    while not np.array_equal(states[-1], states[0]):
-        states.append(token_mix(states[-1][None], num_heads)[0])
-    return states
 
 
 # Grids --------------------------------------------------------------------------------------

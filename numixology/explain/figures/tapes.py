@@ -4,7 +4,7 @@ Everything is read from the nodes themselves, and what a node sends to its input
 return. No derivative is worked out here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -215,8 +215,8 @@ def _tape_of(output: Tensor, names: dict[str, Tensor]) -> _Tape:
                 f"{name}, which it was not",
                 "leave it out",
             )
-    letters = (word for word in chain("xyzuvw", _numbered("x")) if word not in names)
-    others = (word for word in _numbered("%") if word not in names)
+    letters = (word for word in chain("xyzuvw", map("x{}".format, count(1))) if word not in names)
+    others = (word for word in map("%{}".format, count(1)) if word not in names)
     called = {
         id(node): given.get(id(node)) or next(others if node.primitive else letters)
         for node in nodes
@@ -337,10 +337,6 @@ def _tracked(one: Any) -> bool:
     return isinstance(one, Node) and one.requires_grad
 
 
-def _numbered(letter: str) -> Iterator[str]:
-    return (f"{letter}{i}" for i in count(1))
-
-
 def _title(tape: _Tape, node: Node) -> str:
     """A node's name and its value, or the shape of it."""
     shown = _shown(node.data)
@@ -371,10 +367,7 @@ def _constant(one: Any) -> str:
 
 def _shown(value: Array) -> str:
     """A few numbers as they are, to six digits; of many their shape."""
-    return _nested(value.tolist()) if value.size <= _MOST_NUMBERS else str(value.shape)
-
-
-def _nested(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_nested, value))}]"
-    return f"{value:.6g}" if isinstance(value, float | complex) else str(value)
+    if value.size > _MOST_NUMBERS:
+        return str(value.shape)
+    form = "{:.6g}".format if value.dtype.kind in "fc" else str
+    return np.array2string(value, separator=", ", formatter={"all": form}).replace("\n", "")

@@ -1,6 +1,6 @@
 """One small model with small numbers, from ids to hidden states and back: every value."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,15 +30,6 @@ _KEPT = (
     *(("mixed", "merge"), ("sum", "residual"), ("y", "norm"), ("h", "norm")),
     *(("first", "linear1"), ("bent", "activation"), ("second", "linear2"), ("hidden", "residual")),
 )
-
-
-class _Walk(NamedTuple):
-    """A model that was run, its parameters, and the values that it had on the way."""
-
-    model: nn.RankMixerModel
-    ids: Array
-    parameters: dict[str, Tensor]
-    at: dict[str, Any]
 
 
 def walk_scene(
@@ -82,7 +73,8 @@ def walk_scene(
           Row n of the table for id n.
     """
     T, D, H = num_tokens, hidden_dim, num_heads
-    _, ids, parameters, at = _walk(T, D, H, vocab_size, D if ff_dim is None else ff_dim)
+    model, at = _walk(T, D, H, vocab_size, D if ff_dim is None else ff_dim)
+    parameters = dict(model.named_parameters())
     W1, b1, W2, b2 = (parameters[name].data for name in _NETWORK)
     own = np.broadcast_to(np.arange(T)[:, None], (T, D))
     mixed = token_mix(own[None] + 0, H)[0]
@@ -90,7 +82,7 @@ def walk_scene(
     worked = [_spot(at["first"], t, f)] if D <= _MOST_TERMS else []
     terms = (at["h"].data[0, t], W1[f], at["first"].data[0, t, f], f" + {b1[f]:g}")
     panels = (
-        Grid(f"Input ids  {ids.shape}", _rows("Token", ids.T), "matrix"),
+        Grid(f"Input ids  {at['ids'].shape}", _rows("Token", at["ids"].T), "matrix"),
         _grid("Token embeddings", at["tokens"], "Row n of the table for id n."),
         _grid("Position embeddings", at["places"], "One row per place, for any id."),
         _grid("Their sum x", at["x"], "What the first layer reads.", own),
@@ -133,7 +125,8 @@ def walk_backward_scene() -> Scene:
           the loss before           7.186
           the loss after            6.952
     """
-    model, ids, parameters, at = _walk(3, 4, 2, 6, 4)
+    model, at = _walk(3, 4, 2, 6, 4)
+    parameters = dict(model.named_parameters())
     W1, _, W2, _ = (parameters[name] for name in _NETWORK)
     wanted = [at[name] for name in ("hidden", "bent", "first", "h", "y", "sum", "x")]
     loss = _loss(at["hidden"])
@@ -168,13 +161,14 @@ def walk_backward_scene() -> Scene:
             _spot(dW1, 2, 2),
             kind="Row",
         ),
-        _update(model, ids, W1.data, loss.item(), dW1[2, 2]),
+        _update(model, at["ids"], W1.data, loss.item(), dW1[2, 2]),
     )
     description = "The gradient at every step of the walk, from the last to the first; one update."
     return Scene("One sequence all the way back: T = 3, D = 4, H = 2", description, panels)
 
 
-def _walk(T: int, D: int, H: int, V: int, F: int) -> _Walk:
+def _walk(T: int, D: int, H: int, V: int, F: int) -> tuple[nn.RankMixerModel, dict[str, Any]]:
+    """A model that was run, and the values that it had on the way."""
     within(100_000, num_tokens=T, hidden_dim=D)
     within(COMPUTED, num_tokens=T, ff_dim=F)
     within(COMPUTED, vocab_size=V, hidden_dim=D)
@@ -186,10 +180,10 @@ def _walk(T: int, D: int, H: int, V: int, F: int) -> _Walk:
     steps: list[tuple[str, Any]] = []
     with observing(lambda name, value: steps.append((name, value))):
         model(ids)
-    passing, at = iter(steps), {}
+    passing, at = iter(steps), {"ids": ids}
     for ours, its in _KEPT:
         at[ours] = next(value for name, value in passing if name == its)
-    return _Walk(model, ids, dict(model.named_parameters()), at)
+    return model, at
 
 
 def _loss(hidden: Tensor) -> Tensor:
