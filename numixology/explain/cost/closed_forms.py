@@ -145,13 +145,16 @@ class ClosedForm(NamedTuple):
         """How many numbers the layer has to learn."""
         return value(self.total.parameters, self.sizes)
 
-    def __str__(self) -> str:
-        header = ("operation", "FLOPs, formula", "FLOPs", "multiply-adds", "parameters")
-        rows = [
+    def table(self) -> list[tuple[str, ...]]:
+        """The name of each row, and of their total, its FLOPs as a formula, and its numbers."""
+        return [
             (row.name, row.flops, *(f"{value(formula, self.sizes):,}" for formula in row[1:]))
             for row in (*self.rows, self.total)
         ]
-        return columns(header, rows, "<<>>>")
+
+    def __str__(self) -> str:
+        header = ("operation", "FLOPs, formula", "FLOPs", "multiply-adds", "parameters")
+        return columns(header, self.table(), "<<>>>")
 
 
 def closed_form(module: nn.Module, batch: int, num_tokens: int) -> ClosedForm:

@@ -1,11 +1,9 @@
 """The guide's tables of FLOPs and its charts of memory and of ratios."""
 
-from collections.abc import Mapping
-
 from ... import nn
 from ...checks import positive
 from ...functional.mixing import divided
-from ..cost.closed_forms import ClosedRow, closed_form, value
+from ..cost.closed_forms import closed_form
 from ..cost.comparison import compare
 from ..drawing.panels import Bar, Bars, Chart, Series, Table
 from ..drawing.scene import Scene
@@ -216,21 +214,10 @@ def _cost_scene(name: str, layer: nn.Module, batch: int, num_tokens: int) -> Sce
     """Each operation of a layer with its formula and its numbers."""
     form = closed_form(layer, batch, num_tokens)
     sizes = ", ".join(f"{one} = {form.sizes[one]:,}" for one in "BTDH")
-    rows = tuple(
-        (row.name, _for_terminals(row.flops), *_numbers(row, form.sizes)) for row in form.rows
-    )
-    total = ("total", "", *_numbers(form.total, form.sizes))
+    # terminals of any kind are drawn on, and not all have a superscript
+    *rows, total = ((name, of.replace("²", "^2"), *n[:2]) for name, of, *n in form.table())
     header = ("operation", "formula", "FLOPs", "multiply-adds")
-    note = f"The total is {_for_terminals(form.total.flops)}."
-    table = Table("FLOPs", header, (*rows, total), "<<>>", note)
+    lines = (*rows, ("total", "", *total[2:]))
+    table = Table("FLOPs", header, lines, "<<>>", f"The total is {total[1]}.")
     about = "Each operation with its FLOPs, as a formula and for these sizes."
     return Scene(f"{name}, {sizes}", about, (table,))
-
-
-def _numbers(row: ClosedRow, sizes: Mapping[str, int]) -> tuple[str, str]:
-    return f"{value(row.flops, sizes):,}", f"{value(row.multiply_adds, sizes):,}"
-
-
-def _for_terminals(formula: str) -> str:
-    """The figures are drawn on terminals of any kind, and not all have a superscript."""
-    return formula.replace("²", "^2")

@@ -39,12 +39,13 @@ _POSITIONS = "The position table reads no ids and is broadcast: every sequence g
 _SHOWN_ALREADY = ("input", "mixer", "ffn")
 
 #: What a step reads, where that is not just the step before it; a step of that name comes before.
-_READS = {"w3": ("norm",), "multiply": ("silu", "w3")}
+_READS: dict[str, tuple[str, ...]] = {"w3": ("norm",), "multiply": ("silu", "w3")}
 _READS |= dict.fromkeys(("query", "key", "value"), ("input",))
 _READS["attention"] = ("query", "key", "value")
+_READS |= {"position_embedding": (), "embedding": ("token_embedding", "position_embedding")}
 
 #: Steps that stand beside an earlier one: how many rows further up, and in which column.
-_BESIDE = {"w3": (2, 1), "key": (1, 1), "value": (1, 2)}
+_BESIDE = {"w3": (2, 1), "key": (1, 1), "value": (1, 2), "position_embedding": (1, 1)}
 
 
 def feed_forward_scene(
@@ -268,16 +269,10 @@ def model_scene(
     model = nn.RankMixerModel(*sizes, **options).eval()
     ids = np.arange(batch * num_tokens).reshape(batch, num_tokens) % vocab_size
     steps = steps_of(model, ids)
-    embeddings = (
-        Box("ids", "input ids", str(ids.shape)),
-        _box(steps[0], reads=("ids",), place=(1, 0)),
-        _box(steps[1], place=(1, 1)),
-        _box(steps[2], reads=(steps[0].name, steps[1].name), place=(2, 0)),
-    )
     ends = [i for i, step in enumerate(steps) if step.name.startswith("blocks.")]
     layers = few([steps[end].name for end in ends], 6, OMITTED)
     panels = (
-        Graph("Embeddings", embeddings, _POSITIONS),
+        Graph("Embeddings", _flow("input ids", ids.shape, steps[:3]), _POSITIONS),
         Graph(
             "Layer 1: token mixer, then feed-forward",
             _flow("embedding", steps[2].shape, steps[3 : ends[0]]),
@@ -311,10 +306,6 @@ def _chain(names: Sequence[str], shape: Shape) -> tuple[Box, ...]:
     )
 
 
-def _box(step: Step, reads: tuple[str, ...] = (), place: tuple[int, int] = (0, 0)) -> Box:
-    return Box(step.name, step.name, str(step.shape), _REMARKS.get(step.name, ""), reads, place)
-
-
 def _flow(first: str, shape: Shape, steps: Sequence[Step]) -> tuple[Box, ...]:
     """Boxes from top to bottom; a residual also reads what its part of the flow began with."""
     boxes = [Box(first, first, str(shape))]
@@ -324,13 +315,14 @@ def _flow(first: str, shape: Shape, steps: Sequence[Step]) -> tuple[Box, ...]:
         if step.name in _SHOWN_ALREADY:
             continue
         key = f"{step.name} {i}"
-        reads = tuple(keys[name] for name in _READS.get(step.name, ())) or (latest,)
+        read = _READS.get(step.name)
+        reads = (latest,) if read is None else tuple(keys[name] for name in read)
         if step.name == "residual":
             reads = (latest, start)
         row = 1 + max(box.place[0] for box in boxes)
         up, column = _BESIDE.get(step.name, (0, 0))
-        box = _box(step, reads, (row - up, column))
-        boxes.append(box._replace(key=key))
+        remark, place = _REMARKS.get(step.name, ""), (row - up, column)
+        boxes.append(Box(key, step.name, str(step.shape), remark, reads, place))
         if boxes[-2].name == "residual":  # the mixer ends with this norm, the network begins
             start = key
         keys[step.name] = latest = key
