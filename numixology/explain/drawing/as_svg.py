@@ -126,15 +126,14 @@ def panel_svg(panel: Panel, prefix: str) -> Element:
     notes = _wrapped(panel.note, most) if panel.note else []
     width = max(body.width, *map(_wide, (*heading, *notes)))
     top = 8.0 + _LINE * len(heading)
-    svg = _root("img", panel.title, panel_text(panel), prefix)
-    svg.extend(_heading(heading))
+    bottom = top + body.height
+    size = (width + 2 * _MARGIN, bottom + _LINE * len(notes) + _MARGIN)
+    svg = _root("img", panel.title, panel_text(panel), prefix, size)
+    svg.extend(_lines_of(heading, 18, "nx-title"))
     group = SubElement(svg, "g", transform=f"translate({_MARGIN} {_round(top)})")
     group.extend(body.elements)
-    bottom = top + body.height
-    for line in notes:
-        bottom += _LINE
-        svg.append(_text(_MARGIN, bottom - 4, line, "nx-faint"))
-    return _sized(svg, width + 2 * _MARGIN, bottom + _MARGIN)
+    svg.extend(_lines_of(notes, bottom + _LINE - 4, "nx-faint"))
+    return svg
 
 
 def scene_svg(
@@ -154,28 +153,27 @@ def scene_svg(
     """
     check_words(title, description)
     parts = [panel_svg(panel, f"nx-{i}") for i, panel in enumerate(panels)]
-    # a group of images, which a screen reader can enter one by one
-    svg = _root("group", title, description, "nx")
-    SubElement(svg, "style").text = (_SYSTEM if theme == "system" else "") + SHAPES
-    SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
     sizes = [(float(part.get("width", 0)), float(part.get("height", 0))) for part in parts]
     heading = _wrapped(title, max([_PHONE, *(wide for wide, _ in sizes)]))
-    svg.extend(_heading(heading))
     width = max([*(_wide(line) + 2 * _MARGIN for line in heading), *(wide for wide, _ in sizes)])
     y = float(_MARGIN + len(heading) * _LINE)
     for part, (_, high) in zip(parts, sizes, strict=True):
         part.set("y", _round(y))
-        svg.append(part)
         y += high
-    _sized(svg, width, y)
+    # a group of images, which a screen reader can enter one by one
+    svg = _root("group", title, description, "nx", (width, y))
+    SubElement(svg, "style").text = (_SYSTEM if theme == "system" else "") + SHAPES
+    SubElement(svg, "rect", {"width": "100%", "height": "100%", "style": "fill: var(--nx-paper)"})
+    svg.extend([*_lines_of(heading, 18, "nx-title"), *parts])
     text = to_text(svg)
     if theme == "system":
         return text
     return re.sub(r"var\(--nx-([\w-]+)\)", lambda found: _COLORS[theme][found[1]], text)
 
 
-def _root(role: str, title: str, description: str, prefix: str) -> Element:
+def _root(role: str, title: str, description: str, prefix: str, size: Point) -> Element:
     """An ``svg`` element with what it is called and what is said of it, for those who listen."""
+    wide, high = map(math.ceil, size)
     svg = Element(
         "svg",
         {
@@ -184,6 +182,9 @@ def _root(role: str, title: str, description: str, prefix: str) -> Element:
             "role": role,
             "aria-labelledby": f"{prefix}-title",
             "aria-describedby": f"{prefix}-desc",
+            "width": str(wide),
+            "height": str(high),
+            "viewBox": f"0 0 {wide} {high}",
         },
     )
     SubElement(svg, "title", id=f"{prefix}-title").text = title
@@ -191,16 +192,8 @@ def _root(role: str, title: str, description: str, prefix: str) -> Element:
     return svg
 
 
-def _heading(lines: Sequence[str]) -> list[Element]:
-    return [_text(_MARGIN, 18 + i * _LINE, line, "nx-title") for i, line in enumerate(lines)]
-
-
-def _sized(svg: Element, width: float, height: float) -> Element:
-    """The element, as large as that in pixels."""
-    wide, high = str(math.ceil(width)), str(math.ceil(height))
-    for name, value in {"width": wide, "height": high, "viewBox": f"0 0 {wide} {high}"}.items():
-        svg.set(name, value)
-    return svg
+def _lines_of(words: Sequence[str], y: float, kind: str) -> list[Element]:
+    return [_text(_MARGIN, y + i * _LINE, line, kind) for i, line in enumerate(words)]
 
 
 def to_text(svg: Element) -> str:

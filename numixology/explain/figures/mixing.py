@@ -181,7 +181,7 @@ def _rows(
         terms = names if step.name == "residual" else digits.astype("U1")
         labels = np.char.add(np.char.add(terms, "+"), terms.reshape(-1)[came])
         if step.name == "norm":
-            labels = np.array([[f"{value:.2f}" for value in row] for row in step.value[0]])
+            labels = np.char.mod("%.2f", step.value[0])
         own = np.broadcast_to(np.arange(T)[:, None], came.shape)
         sums = zip(labels[:, None], own[:, None], came[:, None] // D, strict=True)
         return "nested", chunk_rows([(f"Token {t}", row) for t, row in enumerate(sums)])
@@ -189,12 +189,9 @@ def _rows(
     labels = names.reshape(-1)[indices]
     tokens = indices // D
     if step.name == "flatten":  # (H·T, d), listed head by head
-        spans = [range(h * T, h * T + T) for h in range(num_heads)]
-        flat = [
-            (f"{span[0]} to {span[-1]}, head {h}", (labels[span], tokens[span]))
-            for h, span in enumerate(spans)
-        ]
-        return "flat", chunk_rows(flat)
+        heads = [f"{h * T} to {h * T + T - 1}, head {h}" for h in range(num_heads)]
+        values = (array.reshape(num_heads, T, -1) for array in (labels, tokens))
+        return "flat", chunk_rows([*zip(heads, zip(*values, strict=True), strict=True)])
     kind = "Head" if step.name in ("permute", "unflatten") else "Token"
     if labels.ndim == 2:  # not cut into chunks
         labels, tokens = labels[:, None], tokens[:, None]
