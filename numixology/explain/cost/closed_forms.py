@@ -196,9 +196,8 @@ def closed_form(module: nn.Module, batch: int, num_tokens: int) -> ClosedForm:
     form = ClosedForm({**sizes, "B": batch, "T": num_tokens}, rows)
     learnt = sum(parameter.size for parameter in module.parameters())
     if learnt != form.parameters:
-        raise _unknown(
-            "parts of the usual sizes", f"{learnt:,} parameters, not {form.parameters:,}"
-        )
+        received = f"{learnt:,} parameters, not {form.parameters:,}"
+        raise _unknown("parts of the usual sizes", received)
     return form
 
 

@@ -270,18 +270,13 @@ def model_scene(
     ids = np.arange(batch * num_tokens).reshape(batch, num_tokens) % vocab_size
     steps = steps_of(model, ids)
     ends = [i for i, step in enumerate(steps) if step.name.startswith("blocks.")]
-    layers = few([steps[end].name for end in ends], 6, OMITTED)
+    names = few([steps[end].name for end in ends], 6, OMITTED)
+    layer = _flow("embedding", steps[2].shape, steps[3 : ends[0]])
+    layers = _chain([*names, "final hidden states"], steps[-1].shape)
     panels = (
         Graph("Embeddings", _flow("input ids", ids.shape, steps[:3]), _POSITIONS),
-        Graph(
-            "Layer 1: token mixer, then feed-forward",
-            _flow("embedding", steps[2].shape, steps[3 : ends[0]]),
-        ),
-        Graph(
-            "All layers",
-            _chain([*layers, "final hidden states"], steps[-1].shape),
-            "Each has the steps of the first and parameters of its own.",
-        ),
+        Graph("Layer 1: token mixer, then feed-forward", layer),
+        Graph("All layers", layers, "Each has the steps of the first and parameters of its own."),
     )
     depth = nn.TokenMixer(num_tokens, hidden_dim, num_heads, mixing=mixing).depth_to_mix
     if depth is None:

@@ -80,7 +80,8 @@ def walk_scene(
     mixed = token_mix(own[None] + 0, H)[0]
     t, f = min(1, T - 1), min(2, len(W1) - 1)
     worked = [_spot(at["first"], t, f)] if D <= _MOST_TERMS else []
-    terms = (at["h"].data[0, t], W1[f], at["first"].data[0, t, f], f" + {b1[f]:g}")
+    cell = _cell(t, f, at["h"].data[0, t], W1[f], at["first"].data[0, t, f], f" + {b1[f]:g}")
+    first = f"h by the rows of W1, plus b1. {cell}"
     panels = (
         Grid(f"Input ids  {at['ids'].shape}", _rows("Token", at["ids"].T), "matrix"),
         _grid("Token embeddings", at["tokens"], "Row n of the table for id n."),
@@ -91,12 +92,7 @@ def walk_scene(
         _grid("Normalized: y", at["y"], "The mixer's output."),
         _grid("Normalized again: h", at["h"], "The network begins with another norm."),
         _layer("W1 and b1", W1, b1),
-        _grid(
-            "First linear layer",
-            at["first"],
-            f"h by the rows of W1, plus b1. {_cell(t, f, *terms)}",
-            *worked,
-        ),
+        _grid("First linear layer", at["first"], first, *worked),
         _grid("GELU", at["bent"]),
         _layer("W2 and b2", W2, b2),
         _grid("Second linear layer", at["second"], "GELU by rows of W2, plus b2."),
@@ -139,8 +135,9 @@ def walk_backward_scene() -> Scene:
         _cell(1, 2, hidden[0, 1], W2.data[:, 2], bent[0, 1, 2]),
         f"Token 1, column 2: {bent[0, 1, 2]:.2f} * {slope[0, 1, 2]:.2f} = {first[0, 1, 2]:.2f}.",
         _cell(1, 2, first[0, 1], W1.data[:, 2], h[0, 1, 2]),
-        _cell(2, 2, first[0, :, 2], at["h"].data[0, :, 2], dW1[2, 2], kind="Row"),
     )
+    cell = _cell(2, 2, first[0, :, 2], at["h"].data[0, :, 2], dW1[2, 2], kind="Row")
+    over_tokens = f"Over the tokens, the gradient times h. {cell}"
     panels = (
         _grid("At the hidden states", hidden, "Of half the sum of their squares: the states."),
         _grid("W2", W2, kind="Row"),
@@ -154,13 +151,7 @@ def walk_backward_scene() -> Scene:
         _grid("Back through the mixing", unmix(tensor(total))[0], "Chunks return to their tokens."),
         _grid("At x", x, "The two panels before this one, added."),
         _grid("At the table", table, "Tokens 0 and 2 have id 2: its row gets both.", kind="Id"),
-        _grid(
-            "At W1",
-            dW1,
-            f"Over the tokens, the gradient times h. {cells[3]}",
-            _spot(dW1, 2, 2),
-            kind="Row",
-        ),
+        _grid("At W1", dW1, over_tokens, _spot(dW1, 2, 2), kind="Row"),
         _update(model, at["ids"], W1.data, loss.item(), dW1[2, 2]),
     )
     description = "The gradient at every step of the walk, from the last to the first; one update."
