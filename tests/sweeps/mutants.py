@@ -116,7 +116,7 @@ def checked(one: Rewrite, cases: Sequence[Prepared]) -> Check:
     ]
     wrong += [f"{one.name}: {text} ({report.stage})" for text in report.broken]
     if report.outcome == "inconclusive":
-        wrong.append(f"{one.name}: {report.stage} proves nothing")
+        wrong.append(f"{one.name}: {'; '.join(report.remarks)} ({report.stage})")
     ratio = max((0.0 if one.profile else c.ratio for c in report.comparisons), default=0.0)
     return Check(one.name, report.stage, len(report.comparisons), tuple(wrong), ratio)
 
