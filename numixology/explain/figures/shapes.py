@@ -47,14 +47,11 @@ def batch_scene(batch: int = 4, num_tokens: int = 8, hidden_dim: int = 768) -> S
         Row(f"x[{b}, {t}]", (tuple(Cell(f, None if f == OMITTED else t) for f in features),))
         for b, t in ((0, 0), (B - 1, T - 1))
     ]
+    ends = "The first token of all, and the last."
     note = f"A sequence has shape {(T, D)}. Every cell b,t is a token x[b, t], of shape {(D,)}."
     panels = (
         Grid(f"x {(B, T, D)}: every row is a sequence", tuple(sequences), "flat", note=note),
-        Grid(
-            f"A token is {counted(D, 'feature')}",
-            tuple(opened),
-            note="The first token of all, and the last.",
-        ),
+        Grid(f"A token is {counted(D, 'feature')}", tuple(opened), note=ends),
     )
     about = "The tokens of every sequence by their indices, and the features of two tokens."
     return Scene("A batch of sequences of tokens", about, panels)
@@ -87,17 +84,12 @@ def strides_scene(
     copied = swapped.contiguous()
     flat = copied.view(batch, num_heads * num_tokens, d)
     named = {"x": x, "cut": cut, "swapped": swapped, "copied": copied, "flat": flat}
-    places = Grid(
-        "The first places in memory that each reads",
-        tuple(_places(name, one, hidden_dim, d) for name, one in named.items()),
-        "flat",
-        note="Behind each name are its strides, counted in numbers. "
-        + (
-            "With one head or one token nothing moves, and nothing need be copied."
-            if swapped.is_contiguous()
-            else "After the swap x's memory is read in jumps; the copy lies in order again."
-        ),
-    )
+    rows = tuple(_places(name, one, hidden_dim, d) for name, one in named.items())
+    swap = "After the swap x's memory is read in jumps; the copy lies in order again."
+    if swapped.is_contiguous():
+        swap = "With one head or one token nothing moves, and nothing need be copied."
+    note = f"Behind each name are its strides, counted in numbers. {swap}"
+    places = Grid("The first places in memory that each reads", rows, "flat", note=note)
     about = "Strides and memory of the tensors that a mixer makes before it merges."
     return Scene("Which lines copy", about, (places,))
 
