@@ -1,29 +1,23 @@
-"""Tensors in files: npz, safetensors, and raw bytes, which are written here and read again.
+"""Tensors in files: npz by NumPy, safetensors by its library, and raw bytes.
 
-Files may have been damaged, or made to do damage. Nothing in them is evaluated or unpickled, a size
-is believed only if the file is as long, and whatever is wrong becomes a :class:`.VectorError` that
-names the file.
+Nothing in a file is evaluated or unpickled, and whatever is wrong with one becomes a
+:class:`.VectorError` that names it.
 """
 
-import math
-import os
-import stat
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ...array import Array, Shape
 from ...errors import ArgumentError, NumixologyError, VectorError
 
-__all__ = ["CONTAINERS", "Header", "Source", "aligned", "carried", "contents", "damaged"]
-__all__ += ["opened", "packed", "reading", "source_of"]
+__all__ = ["CONTAINERS", "aligned", "carried", "contents", "damaged", "described", "packed"]
+__all__ += ["reading", "tensors_of", "unpacked"]
 
 #: The formats, and how the names of their files end.
 CONTAINERS = {"npz": ".npz", "safetensors": ".safetensors", "raw": ".bin"}
@@ -32,28 +26,15 @@ CONTAINERS = {"npz": ".npz", "safetensors": ".safetensors", "raw": ".bin"}
 #: which it does not have, is the upper half of a float32.
 _BYTES = {"float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int64": "<i8"}
 
-#: What a .npy file starts with is shorter than this.
-_START = 1024
 
-
-class Header(NamedTuple):
-    """What a tensor is, before its numbers are read."""
-
-    dtype: str
-    shape: Shape
-
-    @property
-    def length(self) -> int:
-        """How many bytes its numbers take."""
-        return math.prod(self.shape) * np.dtype(_BYTES[self.dtype]).itemsize
-
-    def __str__(self) -> str:
-        return f"{' x '.join(map(str, self.shape))} {self.dtype}"
-
-
-def carried(dtype: str, container: str) -> str:
+def carried(dtype: str, container: str = "npz") -> str:
     """The dtype in which numbers of a format lie in such a file; npz has no bfloat16."""
     return "float32" if (dtype, container) == ("bfloat16", "npz") else dtype
+
+
+def described(dtype: str, shape: Shape) -> str:
+    """A tensor in an error message."""
+    return f"{' x '.join(map(str, shape))} {'bytes' if dtype == 'uint8' else dtype}"
 
 
 # Writing -----------------------------------------------------------------------
@@ -125,72 +106,25 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """A file and how long it is. A pipe or a device would have no end."""
+def tensors_of(path: Path) -> dict[str, Array]:
+    """What is in a file, by its keys; of a raw file all its bytes, by its name."""
     with reading(path):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise damaged(path, "it is a file", "something else")
-        with open(path, "rb") as file:
-            yield file, os.fstat(file.fileno()).st_size
-
-
-#: By its key, what reads a tensor: given what that has to be, it says what it is, and returns the
-#: numbers if it is that; bfloat16 comes in float32.
-Source: TypeAlias = Mapping[str, Callable[[Header], tuple[Header, Array]]]
-
-
-def source_of(
-    path: Path, stack: ExitStack, places: Mapping[str, tuple[Path, int | None]] | None = None
-) -> Source:
-    """The tensors of a file, which is open until the stack is closed.
-
-    Args:
-        path: of a ``.npz`` or a ``.safetensors`` file.
-        stack: closes it.
-        places: where raw bytes are: in which file, and from where on; None for all of it.
-    """
-    if places is not None:
-        return {key: partial(_in_bytes, *place) for key, place in places.items()}
-    with opened(path):
         if path.suffix == ".npz":
-            file: Any = stack.enter_context(zipfile.ZipFile(path))
-            names = file.namelist()
-            return {n.removesuffix(".npy"): partial(_in_npz, path, file, n) for n in names}
-        file = stack.enter_context(_library("safetensors").safe_open(path, "numpy"))
-        return {key: partial(_in_safetensors, path, file, key) for key in [*file.keys()]}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                return {key: np.asarray(archive[key]) for key in archive}
+        if path.suffix == ".safetensors":
+            _library("ml_dtypes")
+            return dict(_library("safetensors.numpy").load_file(path))
+        return {path.stem: np.fromfile(path, np.uint8)}
 
 
-def _in_npz(path: Path, file: Any, name: str, wanted: Header) -> tuple[Header, Array]:
-    """From a zip of .npy files. No more is unpacked than a header and the numbers may take."""
-    with reading(path), file.open(name) as member:
-        start = BytesIO(member.read(_START))
-        major, minor = np.lib.format.read_magic(start)
-        header_of = getattr(np.lib.format, f"read_array_header_{major}_{minor}")
-        shape, backwards, dtype = header_of(start)
-        if (found := Header(dtype.name, shape)) != wanted:
-            return found, np.zeros(0)
-        flat = np.frombuffer(start.read() + member.read(wanted.length + 1), dtype)
-        return found, flat.astype(wanted.dtype).reshape(shape, order="F" if backwards else "C")
+def unpacked(value: Array, dtype: str, shape: Shape) -> Array:
+    """The numbers in a tensor of :func:`tensors_of`; bfloat16 comes in float32.
 
-
-def _in_safetensors(path: Path, file: Any, key: str, wanted: Header) -> tuple[Header, Array]:
-    """By the library of that name, which has compared all sizes with the file's."""
-    with reading(path):
-        _library("ml_dtypes")
-        array = file.get_tensor(key)
-        found = Header(array.dtype.name, array.shape)
-        return found, array.astype(carried(found.dtype, "npz"))
-
-
-def _in_bytes(path: Path, start: int | None, wanted: Header) -> tuple[Header, Array]:
-    """From bytes, which do not say what they are; a file of another length is refused."""
-    with opened(path) as (file, size):
-        if start is None and size != wanted.length:
-            instead = f"write it in {wanted.dtype}"
-            raise damaged(path, f"{wanted} are in a file of {wanted.length} bytes", size, instead)
-        file.seek(start or 0)
-        flat = np.frombuffer(file.read(wanted.length), _BYTES[wanted.dtype])
-        if wanted.dtype == "bfloat16":
-            flat = (flat.astype(np.uint32) << 16).view(np.float32)
-        return wanted, flat.astype(carried(wanted.dtype, "npz")).reshape(wanted.shape)
+    Bytes do not say what they are: they become what is asked for, if they are as many.
+    """
+    if value.dtype == np.uint8 and value.size == np.prod(shape) * np.dtype(_BYTES[dtype]).itemsize:
+        value = value.view(_BYTES[dtype]).reshape(shape)
+    if dtype == "bfloat16" and value.dtype.name in ("uint16", "bfloat16"):
+        value = (value.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return value

@@ -2,19 +2,18 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 
-from ...array import ignoring_fp_errors
+from ...array import Array, ignoring_fp_errors
 from ...errors import VectorError
 from .adapter import Declaration
 from .bounds import Prepared
 from .calling import Answer
 from .kit import Found
-from .packing import Header, Source, carried, reading, source_of
+from .packing import carried, described, reading, tensors_of, unpacked
 from .vectors import MANIFEST, read_manifest, read_vectors, result_key
 from .verdicts import ConformanceReport, StageReport
 
@@ -83,10 +82,9 @@ def compare_vectors(
         raise VectorError(f"{folder} holds results", found, "name another")
     reports: list[StageReport] = []
     for stage, cases in groupby(read_vectors(directory), lambda one: one.case.stage):
-        with ExitStack() as stack, ignoring_fp_errors():
-            source, kind = _source(folder, names, stage, stack)
-            with reading(Path(directory) / MANIFEST):  # inputs that no stage understands
-                reports.append(_judged(cases, source, carried(about.dtype, kind), about, reports))
+        tensors = _results(folder, names, stage)
+        with ignoring_fp_errors():
+            reports.append(_judged(cases, tensors, about, reports))
     if reports and not any(one.comparisons or one.broken or one.remarks for one in reports):
         stage = reports[0].stage
         called = f"they are called {stage}.plain.0.output.bin and so on, or {stage}.npz"
@@ -94,26 +92,18 @@ def compare_vectors(
     return ConformanceReport(name, about.dtype, about.accumulation, about.profile, reports)
 
 
-def _source(
-    folder: Path, names: Collection[str], stage: str, stack: ExitStack
-) -> tuple[Source, str]:
-    """Where the results of a stage are, and in which format."""
-    raw = [name.removesuffix(".bin") for name in names if re.fullmatch(rf"{stage}\..+\.bin", name)]
-    kinds = [kind for kind in ("npz", "safetensors") if f"{stage}.{kind}" in names]
-    if len(kinds) + bool(raw) > 1:
-        got = " and ".join([*kinds, *["raw"] * bool(raw)])
-        raise VectorError(
-            f"{folder} has the results for {stage} in one format", got, "remove those that are old"
-        )
-    if kinds:
-        return source_of(folder / f"{stage}.{kinds[0]}", stack), kinds[0]
-    return source_of(folder, stack, {key: (folder / f"{key}.bin", None) for key in raw}), "raw"
+def _results(folder: Path, names: Iterable[str], stage: str) -> dict[str, Array]:
+    """The results of a stage, by key."""
+    files = [name for name in names if re.fullmatch(rf"{stage}\.(npz|safetensors|.+\.bin)", name)]
+    if len(kinds := sorted({Path(name).suffix for name in files})) > 1:
+        got, instead = " and ".join(kinds), "remove those that are old"
+        raise VectorError(f"{folder} has the results for {stage} in one format", got, instead)
+    return {key: x for name in files for key, x in tensors_of(folder / name).items()}
 
 
 def _judged(
     cases: Iterable[Prepared],
-    source: Source,
-    dtype: str,
+    tensors: Mapping[str, Array],
     about: Declaration,
     earlier: Sequence[StageReport],
 ) -> StageReport:
@@ -123,17 +113,17 @@ def _judged(
         results, fault = {}, ""
         for tensor, scale in one.scales.items():
             known.append(key := result_key(one.case, tensor))
-            if key in source:
-                wanted = Header(dtype, scale.shape)
-                header, array = source[key](wanted)
-                if header == wanted:
+            if key in tensors:
+                wanted = described(carried(about.dtype), scale.shape)
+                array = unpacked(tensors[key], about.dtype, scale.shape)
+                if (got := described(array.dtype.name, array.shape)) == wanted:
                     results[tensor] = array
                 else:
-                    fault = fault or f"{key} is {header}, and has to be {wanted}"
+                    fault = fault or f"{key} is {got}, and has to be {wanted}"
         found.add(one, Answer(results, fault))
     report = found.report(earlier=earlier)
-    partial, remarks = _gaps(source, known) if found.comparisons else (False, [])
-    if unknown := sorted(source.keys() - known):
+    partial, remarks = _gaps(tensors, known) if found.comparisons else (False, [])
+    if unknown := sorted(tensors.keys() - known):
         remarks.append(f"{len(unknown)} results belong to no case, such as {unknown[0][:100]!r}")
     if partial and report.outcome != "fail":
         report = report._replace(outcome="inconclusive")

