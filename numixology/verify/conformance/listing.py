@@ -12,6 +12,9 @@ __all__ = ["overview"]
 def overview() -> str:
     """The stages with their arrays and formulas, what is asked, and what may be declared.
 
+    Returns:
+        The text that ``numixology conform --list`` prints.
+
     Example:
         >>> from numixology.verify.conformance import overview
         >>> print(overview())
