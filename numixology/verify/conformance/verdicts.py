@@ -141,6 +141,7 @@ _SAID = {
     "no bug": "no known bug does so: {0.description}",
     "size": "matches by the size of its errors: {named}",
     "contract": "matches by the promise that it breaks: {named}",
+    "factor": "matches in the direction of its errors, {share} of them: {named}",
     "chance": "matches in that no two calls agree: {named}",
     "": (
         "no known bug comes near; the nearest leaves {0.distance:.0%} of the difference "

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from .... import functional as F
 from ....tensors import Tensor
 from ..textbook import Textbook
@@ -112,6 +114,9 @@ BUGS = table("activations", [
     ("gelu_tanh", "gelu_tanh", _cubic_slope),
     ("slope-without-that-of-the-cubic-term", lambda x: x + 0.044715 * (x * x * x).detach()),
     ("slope-of-the-cubic-term-without-three", lambda x: x + 0.044715 * x * (x * x).detach()),
+    ("slope-with-one-minus-tanh-for-its-square", {"gelu_tanh": gradient_of(
+        lambda x: x * ((t := F.tanh(_ROOT * (x + 0.044715 * x * x * x))) * 0.5 + 0.5
+                       + 0.5 * x * (1 - t) * _ROOT * (1 + 3 * 0.044715 * x * x)).detach())}),
     ("slope-without-that-of-tanh", lambda x: (x + 0.044715 * x * x * x).detach()),
     ("silu", "silu", instead),
     ("sigmoid-overflow", lambda x: x * ((e := F.exp(x)) / (1 + e)), "exp(x) / (1 + exp(x)) is NaN"),
@@ -155,6 +160,8 @@ BUGS = table("activations", [
     ("softmax-of-scores-over-root-of-width", lambda s, f, x: f(x / math.sqrt(x.shape[-1]))),
     ("softmax-to-base-two", lambda s, f, x: f(math.log(2) * x), "2ˣ stands where eˣ should"),
     ("log2-of-e-mistyped", lambda s, f, x: f(1.4427 * math.log(2) * x), "log₂ e is 1.4427"),
+    ("masked-scores-read-as-zero",
+     lambda s, f, x: f(F.where(np.isneginf(x.data), 0.0, x)), "a score of -∞ counts as 0"),
     ("softmax-of-masked-scores-nan", lambda s, f, x: f(x) + 0 * x, "a score of -∞ gives NaN"),
     *in_formats("softmax-totals-in-{}", lambda kind: {"total": output(kind)}),
     ("softmax", "softmax", _softmax_backward),

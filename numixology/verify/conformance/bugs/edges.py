@@ -116,6 +116,8 @@ def _of_steps(there: Stage, axis: str, start: _Start) -> Iterator[Row]:
     if (there.name, axis) == ("layer_norm", "D"):
         mean, variance = lambda s, f, x: f(before(x)), lambda s, f, x, h: s.mean(h * h)
         yield "not-in-statistics", {"mean": mean, "variance": variance}
+    if (there.name, axis) == ("rms_norm", "D"):
+        yield "not-in-statistics", {"variance": lambda s, f, x, h: s.mean(before(h * h))}
     if axis == "F" and there.name in (*FEED_FORWARDS.values(), "block", "model"):
         inner = of_output(_At("(B, T, F)", axis=axis, start=start).zero)
         yield "not-summed", {"activation": inner, "gated": inner}
@@ -135,6 +137,7 @@ _SUMS: dict[str, Callable[[Callable[[Any], Any]], dict[str, Override]]] = {
         "center": lambda s, f, x: x - s.total(some(x)) / x.shape[-1],
         "variance": lambda s, f, x, h: s.total(some(h * h)) / x.shape[-1],
     },
+    "rms_norm": lambda some: {"variance": lambda s, f, x, h: s.total(some(h * h)) / x.shape[-1]},
     "softmax": lambda some: {"total": lambda s, f, x: f(some(x))},
     "linear": lambda some: {"product": lambda s, f, x, w: f(some(x), some(w))},
 }
@@ -157,6 +160,14 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
     last = _At(there.output, axis=axis, start=lambda n: (n - 1) // edge * edge)
     if last.there and axis in ("B", "T", "BT") and _trained(there):
         yield "gradients-of-last", lambda f, p: last.where(f(p), f(_fixed(p)))
+    if (there.name, axis) == ("linear", "D"):
+        added = {"linear": lambda s, f, x, w, b: f(x, w, b * -(-x.shape[-1] // edge))}
+        yield "bias-added-by-each", added
+    if last.there and axis in ("B", "T", "BT"):
+        moved = _At(there.output, axis=axis, start=lambda n: max(n - edge, 0))
+        yield "shared-rows-added-by-last-shifted", lambda f, p: last.where(
+            y := f(p), moved.where(2 * y, y)
+        )
     if axis == "D" and there.name in _SUMS:
         yield "sums-of-last", _SUMS[there.name](lambda x: tiles(x, edge)[-1])
     if (there.name, axis) == ("layer_norm", "D"):

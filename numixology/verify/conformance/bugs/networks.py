@@ -197,6 +197,10 @@ BUGS = table("networks", [
     ("tape-cut-between-blocks", lambda s, f, p, i, x: f(p, i, x.detach())),
     ("positions-added-before-every-block",
      lambda s, f, p, i, x: f(p, i, s.residual(x, p["position_embedding.weight"]) if i else x)),
+    ("positions-added-after-first-block", {
+        "embedded": lambda s, f, ids, tokens, positions: f(ids, tokens, 0 * positions),
+        "layer": lambda s, f, p, i, x: s.residual(f(p, i, x), p["position_embedding.weight"])
+        if i == 0 else f(p, i, x)}),
     ("embeddings-added-before-every-block", lambda s, f, p, i, x: f(p, i, s.residual(x, s.embedded(
         p["ids"], p["token_embedding.weight"], p["position_embedding.weight"])) if i else x)),
     *in_formats("stream-in-{}", output),
