@@ -272,7 +272,7 @@ class _Search:
         yield self._by_value([bug for bug in tiles if "-tile-of-" in bug.name], self.seen)
         yield self._by_value(bugs_at_one_place(worst.one.case, steady), self.seen)
         if not parts[1:]:
-            yield self._by_value(self._pairs(steady), self.seen)
+            yield self._by_value([*self._pairs(steady)], self.seen)
         failing = dict.fromkeys(name for each in self.seen for name in each.failing)
         general = general_bugs(self.stage, [*failing])
         yield self._by_value(general, self.seen)
@@ -297,7 +297,10 @@ class _Search:
             steps = {name for name, step in vars(one.kind).items() if callable(step)}
             for other in bugs:
                 if not steps & {*vars(other.kind)}:
-                    name, said = f"{one.name}+{other.name}", f"{one.description}, and {other.description}"
+                    name, said = (
+                        f"{one.name}+{other.name}",
+                        f"{one.description}, and {other.description}",
+                    )
                     kind = type(name, (one.kind, other.kind), {"name": name})
                     yield one._replace(name=name, description=said, kind=kind)
 

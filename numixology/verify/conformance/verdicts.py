@@ -85,8 +85,9 @@ class Diagnosis(NamedTuple):
         code: the call of :func:`.make_case` that makes the case in which it shows best.
         by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
             such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
-            those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
-            agree; a network by its ``"part"`` that fails too; or, if empty, not really.
+            those of chance; by errors that are its own times a ``"factor"``; as a breach of a
+            ``"contract"``; by ``"chance"``, since no two calls agree; a network by its ``"part"``
+            that fails too; or, if empty, not really.
         rest: what is to be said of the other tensors.
         where: in which rows and columns it goes wrong.
         edge: from which size on.

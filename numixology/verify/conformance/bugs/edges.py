@@ -165,8 +165,9 @@ def _of_tiles(there: Stage, axis: str, edge: int) -> Iterator[Row]:
         yield "bias-added-by-each", added
     if last.there and axis in ("B", "T", "BT"):
         moved = _At(there.output, axis=axis, start=lambda n: max(n - edge, 0))
-        yield "shared-rows-added-by-last-shifted", lambda f, p: last.where(
-            y := f(p), moved.where(2 * y, y)
+        yield (
+            "shared-rows-added-by-last-shifted",
+            lambda f, p: last.where(y := f(p), moved.where(2 * y, y)),
         )
     if axis == "D" and there.name in _SUMS:
         yield "sums-of-last", _SUMS[there.name](lambda x: tiles(x, edge)[-1])

@@ -27,6 +27,17 @@ def _along(axis: int, places: Callable[[int], Any]) -> _Change:
     return change
 
 
+def _cut(limit: float) -> _Change:
+    return lambda x: np.clip(x, -limit, limit)
+
+
+_AXES = ((-1, "its last axis"), (-2, "its last axis but one"), (-3, "its first axis"))
+_PLACES: dict[str, Callable[[int], Any]] = {
+    "backwards": lambda n: np.arange(n)[::-1],
+    "one early": lambda n: np.arange(n) - 1,
+    "one late": lambda n: (np.arange(n) + 1) % n,
+    "the first entry everywhere": lambda n: np.zeros(n, int),
+}
 _CHANGES: dict[str, _Change] = {
     "zero": lambda x: 0 * x,
     "halved": lambda x: 0.5 * x,
@@ -36,19 +47,13 @@ _CHANGES: dict[str, _Change] = {
     "averaged over its last axis": lambda x: 0 * x + x.mean(-1, keepdims=True),
     "less its mean": lambda x: x - x.mean(-1, keepdims=True),
     "transposed": lambda x: x.swapaxes(-1, -2) if x.ndim > 1 and len({*x.shape[-2:]}) < 2 else x,
-} | {
-    f"cut to ±{n}": lambda x, n=n: np.clip(x, -float(n), float(n)) for n in (1, 2, 3, 5, 6, 7, 8, 10, 20, 30)
-} | {
-    f"{how} along {words}": _along(axis, places)
-    for axis, words in ((-1, "its last axis"), (-2, "its last axis but one"), (-3, "its first axis"))
-    for how, places in (
-        ("backwards", lambda n: np.arange(n)[::-1]),
-        ("one early", lambda n: np.arange(n) - 1),
-        ("one late", lambda n: (np.arange(n) + 1) % n),
-        ("the first entry everywhere", lambda n: np.zeros(n, int)),
-    )
+    **{f"cut to {n}": _cut(n) for n in (1, 2, 3, 5, 6, 7, 8, 10, 20, 30)},
+    **{
+        f"{how} along {words}": _along(axis, places)
+        for axis, words in _AXES
+        for how, places in _PLACES.items()
+    },
 }
-
 #: Steps of networks, and what comes out of them.
 _STEPS = {
     "activation": "the inner layer",
