@@ -21,7 +21,7 @@ from .checks import check_input, parameter
 from .linear import PerTokenLinear
 from .module import Module, Rng
 from .routing import ReLURouter, RoutingPolicy, TopKRouter
-from .stateless import replaced
+from .stateless import twin
 
 __all__ = [
     "ExpertReport", "Experts", "MixtureOfExperts", "SparseMoE", "SparsePerTokenMoE",
@@ -249,7 +249,7 @@ class MixtureOfExperts(Module):
         Returns:
             An :class:`ExpertReport`; the layer and its mode stay as they are.
         """
-        serving, training = replaced(self, {}).eval(), replaced(self, {}).train()
+        serving, training = twin(self, {}).eval(), twin(self, {}).train()
         with no_grad():
             active = np.asarray(serving.router(s)) > 0  # (B, T, E)
             with ignoring_fp_errors():

@@ -9,7 +9,7 @@ from ..errors import StateDictError
 from ..tensors import Tensor
 from .module import Module
 
-__all__ = ["functional_call", "replaced"]
+__all__ = ["functional_call", "twin"]
 
 M = TypeVar("M", bound=Module)
 
@@ -41,11 +41,6 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *inputs: Any)
                [4.],
                [4.]])
     """
-    return replaced(module, parameters)(*inputs)
-
-
-def replaced(module: M, parameters: Mapping[str, Any]) -> M:
-    """A copy of the tree of modules that shares all with it but these parameters."""
     own = dict(module._entries())
     problems = [f"unexpected {name}" for name in parameters if name not in own]
     replacements: dict[int, Any] = {}
@@ -59,20 +54,21 @@ def replaced(module: M, parameters: Mapping[str, Any]) -> M:
         invariant = "functional_call replaces parameters of the module by name"
         instead = "compare the names with named_parameters()"
         raise StateDictError(invariant, "; ".join(problems), instead)
-    return _twin(module, replacements)
+    return twin(module, replacements)(*inputs)
 
 
-def _twin(module: M, instead: Mapping[int, Any]) -> M:
-    twin = object.__new__(type(module))
-    vars(twin).update(vars(module))
+def twin(module: M, instead: Mapping[int, Any]) -> M:
+    """A copy of the tree of modules that shares all with it but the parameters of these ids."""
+    copy = object.__new__(type(module))
+    vars(copy).update(vars(module))
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
-            vars(twin)[name] = instead.get(id(value), value)
+            vars(copy)[name] = instead.get(id(value), value)
         elif isinstance(value, Module):
-            vars(twin)[name] = _twin(value, instead)
+            vars(copy)[name] = twin(value, instead)
         elif isinstance(value, list | tuple) and any(isinstance(one, Module) for one in value):
             make = getattr(type(value), "_make", type(value))  # a NamedTuple takes its fields apart
-            vars(twin)[name] = make(
-                _twin(one, instead) if isinstance(one, Module) else one for one in value
+            vars(copy)[name] = make(
+                twin(one, instead) if isinstance(one, Module) else one for one in value
             )
-    return twin
+    return copy

@@ -8,7 +8,8 @@ import numpy as np
 from ...array import Array
 from ...errors import ArgumentError, DTypeError, shown
 from ...nn import Module
-from ...nn.stateless import replaced
+from ...nn.stateless import twin
+from ...tensors import Tensor
 from .executors import Executor
 from .trees import argument_names, signature_of
 
@@ -53,7 +54,7 @@ def with_parameters(
     """A function of a module's inputs and parameters, these, and the names of all of them."""
     parameters = dict(module.named_parameters())
     names = [*argument_names(module.forward, len(inputs)), *parameters]
-    run = _WithParameters(module, len(inputs), list(parameters)).run
+    run = _WithParameters(module, len(inputs), list(parameters.values())).run
     return run, [*inputs, *parameters.values()], names
 
 
@@ -109,10 +110,10 @@ def refuse_dtypes(floating: Sequence[np.dtype[Any]], values: Sequence[Array]) ->
 class _WithParameters:
     """A module as a function of its inputs and, after them, its parameters."""
 
-    def __init__(self, module: Module, arity: int, names: Sequence[str]) -> None:
-        self.module, self.arity, self.names = module, arity, names
+    def __init__(self, module: Module, arity: int, parameters: Sequence[Tensor]) -> None:
+        self.module, self.arity, self.parameters = module, arity, parameters
 
     def run(self, *values: Any) -> Any:
         """Call the module with these inputs and parameters."""
-        parameters = dict(zip(self.names, values[self.arity :], strict=True))
-        return replaced(self.module, parameters)(*values[: self.arity])
+        pairs = zip(self.parameters, values[self.arity :], strict=True)
+        return twin(self.module, {id(own): value for own, value in pairs})(*values[: self.arity])

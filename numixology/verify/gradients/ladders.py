@@ -16,7 +16,7 @@ import numpy as np
 from ...array import Array
 from .problems import Problem
 
-__all__ = ["Slopes", "jumps", "persists", "real_noise", "real_slopes"]
+__all__ = ["Slopes", "is_staircase", "jumps", "persists", "real_noise", "real_slopes"]
 
 #: The longest step, relative to the inputs, how many there are, and how often the longest is
 #: shortened to fit into the domain.
@@ -79,6 +79,20 @@ def real_noise(problem: Problem, v: Array, u: Array) -> float:
     wave, and seem to have settled. If so, nothing is known of the slope, and this is infinite.
     """
     return _ladder(problem, v, u).noise()
+
+
+def is_staircase(problem: Problem, v: Array, u: Array, claimed: float) -> bool:
+    """Whether the slope along u may be that of a single step of a staircase, made by rounding.
+
+    1 + erf(x) near -6 changes in steps of 1e-16. Long differences cross many of them, and come
+    nearer to the slope that is claimed; over short ones the two slopes differ by less than a step.
+    """
+    ladder = _ladder(problem, v, u)
+    line, short = ladder.line, ladder.central.best
+    step = 8 * line.eps * max(1.0, line.reach) * float(np.abs(v).max())
+    long = line.measured(_LONGEST * line.reach).slopes[0]
+    nearer = abs(long - claimed) < abs(long - short)
+    return nearer and abs(claimed - short) * ladder.rungs[-1].h <= step
 
 
 def jumps(problem: Problem, v: Array, u: Array) -> bool:

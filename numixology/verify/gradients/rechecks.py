@@ -12,7 +12,7 @@ import numpy as np
 from ...array import Array
 from .comparisons import AGREES, Comparison, see_kink
 from .doubts import formula, inside, wavering
-from .ladders import persists, real_noise, real_slopes
+from .ladders import is_staircase, persists, real_noise, real_slopes
 
 __all__ = ["cap_limits", "recheck"]
 
@@ -132,7 +132,8 @@ def _mark_what_does_not_settle(comparison: Comparison) -> None:
         line = comparison.problem, comparison.cotangents[row], comparison.direction(k)
         noise = real_noise(*line)
         coarse = _DOUBTFUL["central", comparison.problem.precision] * float(comparison.scale[0, k])
-        if not (math.isfinite(noise) and persists(*line, real_slopes(*line))):
+        settled = math.isfinite(noise) and persists(*line, real_slopes(*line))
+        if not settled or is_staircase(*line, float(comparison.ours[row, k])):
             comparison.unknown[k] = _UNSETTLED
         elif noise >= float(comparison.errors[row, k]) or errors[k] > coarse:
             good = max(noise, float(errors[k])) / (float(comparison.scale[0, k]) or 1.0)

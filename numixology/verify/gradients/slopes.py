@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...array import Array, ignoring_fp_errors
+from ...errors import ArgumentError
 from ..arrays.steps import along
 from .batches import batch
 from .executors import Executor
@@ -137,7 +138,13 @@ def _each(
         yield from (along(problem, cotangents, one) for one in parts)
         return
     jobs = [executor.submit(_elsewhere, along, problem, cotangents, one) for one in parts]
-    yield from (one.result() for one in jobs)
+    try:
+        yield from (one.result() for one in jobs)
+    except Exception as error:  # PicklingError, AttributeError or TypeError, as Python's version is
+        if "pickle" not in str(error):
+            raise
+        invariant, instead = "fn can be sent to other processes", "write it with def in a module"
+        raise ArgumentError(invariant, str(error), f"{instead}, or use threads") from error
 
 
 def _elsewhere(along: Any, *arguments: Any) -> Measured:

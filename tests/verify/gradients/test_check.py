@@ -4,9 +4,9 @@ import io
 import itertools
 import math
 import multiprocessing
-import pickle
 import re
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -1079,8 +1079,18 @@ def test_processes_find_what_one_finds() -> None:
         assert gradcheck(F.softmax, x, executor=executor) == gradcheck(F.softmax, x)
         report = gradcheck(np.exp, x, vjp=lambda ct, x: ct * np.exp(x), executor=executor)
         assert report.passed, report
-        with pytest.raises((pickle.PicklingError, AttributeError)):
+        with pytest.raises(ArgumentError, match="write it with def in a module, or use threads"):
             gradcheck(lambda x: F.exp(x), x, executor=executor)
+
+
+def test_what_fn_raises_in_a_thread_is_raised_as_it_is() -> None:
+    def fn(x):
+        if threading.current_thread() is not threading.main_thread():
+            raise OSError("the disk is full")
+        return F.exp(x)
+
+    with ThreadPoolExecutor(1) as executor, pytest.raises(OSError, match="the disk is full"):
+        gradcheck(fn, normal(3), executor=executor)
 
 
 # Progress ---------------------------------------------------------------------------

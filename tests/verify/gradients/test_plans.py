@@ -154,6 +154,19 @@ def test_what_real_steps_lose_beside_larger_slopes_calls_no_gradient_wrong(x) ->
     assert report.method == "central"
 
 
+@pytest.mark.parametrize("x", [[-8.0], [-7.0], [-8.0, -8.1]], ids=str)
+def test_a_staircase_of_roundings_calls_no_gradient_wrong(x) -> None:
+    report = gradcheck(gelu_by_math, np.array(x), vjp=gelu_by_math_vjp)
+    assert report.verdict == "inconclusive", report
+    assert "do not settle" in report.reason
+
+
+def test_a_small_function_without_steps_is_judged() -> None:
+    x = np.array([0.5, 0.7])
+    report = gradcheck(lambda x: 1e-16 * erf(x), x, vjp=lambda ct, x: 1e-16 * ct)
+    assert report.verdict == "fail", report
+
+
 def test_a_mistake_above_what_real_steps_claim_to_see_is_found() -> None:
     def wrong(ct, x):
         found = gelu_by_math_vjp(ct, x)
