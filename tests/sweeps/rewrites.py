@@ -71,17 +71,25 @@ def _same(*stages: str, profile: Sequence[str] = ()) -> Callable[[K], K]:
 # Sums
 
 
+def _shuffled(length: int) -> Array:
+    return np.random.default_rng(length).permutation(length)
+
+
 @_same(*_SUMS)
 class ShuffledSums(Textbook):
-    """Terms are added in an order of their own."""
+    """Terms and rows are added in an order of their own."""
 
-    def shuffled(self, length: int) -> Array:
-        return np.random.default_rng(length).permutation(length)
+    def total(self, x: Tensor) -> Tensor:
+        return super().total(x[..., _shuffled(x.shape[-1])])
 
-    def __init__(
-        self, dtype: str = "float64", accumulation: str | None = None, order: int | None = 77
-    ) -> None:
-        super().__init__(dtype, accumulation, order)
+    def product(self, x: Tensor, weight: Tensor) -> Tensor:
+        rows, terms = _shuffled(len(x)), _shuffled(x.shape[-1])
+        return super().product(x[rows][..., terms], weight[:, terms])[np.argsort(rows)]
+
+    def per_token_linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        rows, terms = _shuffled(len(x)), _shuffled(x.shape[-1])
+        y = super().per_token_linear(x[rows][..., terms], weight[..., terms], bias)
+        return y[np.argsort(rows)]
 
 
 @_same(*_SUMS)
@@ -142,10 +150,8 @@ class SplitDepth(Textbook):
 class WiderSums(Textbook):
     """Everything is calculated in float64, and stored in the backend's format."""
 
-    def __init__(
-        self, dtype: str = "float64", accumulation: str | None = None, order: int | None = None
-    ) -> None:
-        super().__init__(dtype, "float64", order)
+    def __init__(self, dtype: str = "float64", accumulation: str | None = None) -> None:
+        super().__init__(dtype, "float64")
         self.accumulation = "float64" if dtype == "float64" else "float32"  # it promises no more
 
 

@@ -41,13 +41,25 @@ class Networks(Generic[A]):
 
     def token_mix(self, x: Any, num_heads: int) -> Any:
         """(B, T, H, d) to (B, H, T, d), regrouped H chunks per token."""
+        return self.merge(self.permute(self.partition(x, num_heads)), x.shape)
+
+    def partition(self, x: Any, num_heads: int) -> Any:
+        """(B, T, D) to (B, T, H, d)."""
         B, T, D = x.shape
-        return x.reshape(B, T, num_heads, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
+        return x.reshape(B, T, num_heads, D // num_heads)
+
+    def permute(self, heads: Any) -> Any:
+        """(B, T, H, d) to (B, H, T, d)."""
+        return heads.swapaxes(1, 2)
+
+    def merge(self, heads: Any, shape: tuple[int, ...]) -> Any:
+        """Back to (B, T, D), in the order in which the chunks now lie."""
+        return heads.reshape(*shape)
 
     def token_revert(self, x: Any, num_heads: int) -> Any:
-        """(B, H, T, d) to (B, T, H, d)."""
+        """Back: (B, T, D) is (B, H, T, d), and (B, T, H, d) is merged."""
         B, T, D = x.shape
-        return x.reshape(B, num_heads, T, D // num_heads).swapaxes(1, 2).reshape(B, T, D)
+        return self.merge(self.permute(x.reshape(B, num_heads, T, D // num_heads)), x.shape)
 
     def residual(self, x: A, y: A) -> A:
         """x + y."""

@@ -56,7 +56,7 @@ def _wrong_at(place: int, layer: str, bug: Bug) -> Callable[..., Tensor]:
 
     def method(self: _Counting, *args: Any) -> Tensor:
         self.calls += 1
-        wrong = bug.make(self.dtype, self.accumulation, self.order)
+        wrong = bug.make(self.dtype, self.accumulation)
         computes = getattr(wrong if self.calls == place else super(_Counting, self), layer)
         result: Tensor = computes(*args)
         return result

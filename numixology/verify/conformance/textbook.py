@@ -64,7 +64,6 @@ class Textbook(Networks[Tensor]):
     Args:
         dtype: the format's name.
         accumulation: the dtype in which sums are formed; by default the format's wide one.
-        order: a seed for the order of summation, or None for the natural one.
 
     Example:
         >>> import numpy as np
@@ -76,15 +75,12 @@ class Textbook(Networks[Tensor]):
     name = "textbook"
     profile: tuple[str, ...] = ()
 
-    def __init__(
-        self, dtype: str = "float64", accumulation: str | None = None, order: int | None = None
-    ) -> None:
+    def __init__(self, dtype: str = "float64", accumulation: str | None = None) -> None:
         self.dtype = dtype
         self.format = format_of(dtype)
         self.wide = np.dtype(accumulation or self.format.wide)
         self.accumulation = str(self.wide)
         self.coarser = np.finfo(self.wide).nmant + 1 > self.format.digits
-        self.order = order
 
     # As an adapter
 
@@ -122,16 +118,8 @@ class Textbook(Networks[Tensor]):
         """``x`` as it is after it has been written to memory."""
         return _stored(x, kind=self.dtype) if self.coarser else x
 
-    def shuffled(self, length: int) -> Array:
-        """An order in which to add ``length`` terms."""
-        if self.order is None:
-            return np.arange(length)
-        return np.random.default_rng((self.order, length)).permutation(length)
-
     def total(self, x: Tensor) -> Tensor:
         """Σ over the last axis, which stays at length one."""
-        if self.order is not None:
-            x = x[..., self.shuffled(x.shape[-1])]
         return x.sum(axis=-1, keepdims=True)
 
     def mean(self, x: Tensor) -> Tensor:
@@ -185,19 +173,12 @@ class Textbook(Networks[Tensor]):
         return self.store(y if bias is None else y + bias)
 
     def product(self, x: Tensor, weight: Tensor) -> Tensor:
-        """x weightᵀ, with the terms and the rows in the order of summation."""
-        if self.order is None:
-            return x @ weight.T
-        rows, terms = x.reshape(-1, x.shape[-1]), self.shuffled(x.shape[-1])
-        order = self.shuffled(rows.shape[0])
-        y = rows[order][:, terms] @ weight[:, terms].T
-        return y[np.argsort(order)].reshape(*x.shape[:-1], weight.shape[0])
+        """x weightᵀ."""
+        return x @ weight.T
 
     def per_token_linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """x_t weight_tᵀ + bias_t, the terms and the sequences in the order of summation."""
-        order, terms = self.shuffled(len(x)), self.shuffled(x.shape[-1])
-        rows = x.permute(1, 0, 2)[:, order][..., terms]  # (T, B, in)
-        y = (rows @ weight[..., terms].permute(0, 2, 1))[:, np.argsort(order)].permute(1, 0, 2)
+        """x_t weight_tᵀ + bias_t."""
+        y = (x.permute(1, 0, 2) @ weight.permute(0, 2, 1)).permute(1, 0, 2)
         return self.store(y if bias is None else y + bias)
 
     # Activations
@@ -225,29 +206,9 @@ class Textbook(Networks[Tensor]):
 
     # Mixing
 
-    def token_mix(self, x: Tensor, num_heads: int) -> Tensor:
-        """(B, T, D) by heads to (B, H, T, d), and H chunks of that per token."""
-        B, T, D = x.shape
-        heads = self.partition(x, num_heads)  # (B, T, H, d)
-        return self.merge(self.permute(heads), (B, T, D))
-
-    def partition(self, x: Tensor, num_heads: int) -> Tensor:
-        """(B, T, D) to (B, T, H, d)."""
-        B, T, D = x.shape
-        return x.reshape(B, T, num_heads, D // num_heads)
-
     def permute(self, heads: Tensor) -> Tensor:
         """(B, T, H, d) to (B, H, T, d)."""
-        return heads.permute(0, 2, 1, 3)
-
-    def merge(self, heads: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Back to (B, T, D), in the order in which the chunks now lie."""
-        return heads.reshape(shape)
-
-    def token_revert(self, x: Tensor, num_heads: int) -> Tensor:
-        """Back: (B, T, D) is (B, H, T, d), and (B, T, H, d) is merged."""
-        B, T, D = x.shape
-        return self.merge(self.permute(x.reshape(B, num_heads, T, D // num_heads)), (B, T, D))
+        return heads.transpose(1, 2)
 
     # Networks
 

@@ -136,8 +136,8 @@ def test_an_object_in_a_file(tmp_path) -> None:
     [
         "from numixology.verify.conformance import Textbook as adapter",
         "from numixology.verify.conformance import Textbook\n"
-        "def adapter(dtype='float64', accumulation=None, order=None):\n"
-        "    return Textbook(dtype, accumulation, order)",
+        "def adapter(dtype='float64', accumulation=None):\n"
+        "    return Textbook(dtype, accumulation)",
     ],
 )
 def test_a_class_or_a_function_in_a_file_takes_options(tmp_path, text) -> None:
@@ -147,7 +147,7 @@ def test_a_class_or_a_function_in_a_file_takes_options(tmp_path, text) -> None:
     assert load(f"{path}:dtype = float16, accumulation=float64").accumulation == "float64"
     assert load(path, dtype="bfloat16").dtype == "bfloat16"
     assert load(f"{path}:dtype=float16", dtype="bfloat16").dtype == "bfloat16"
-    with refused(ArgumentError, "size", "it takes dtype, accumulation, order"):
+    with refused(ArgumentError, "size", "it takes dtype, accumulation"):
         load(f"{path}:size=3")
 
 
@@ -439,10 +439,12 @@ def test_what_has_gradients() -> None:
 def test_a_ready_adapter_is_made_with_its_options(monkeypatch) -> None:
     """As those of other libraries are, whose modules stand aside here."""
     module = types.ModuleType(f"{ADAPTERS}.torch")
-    module.Torch = lambda device="cpu", dtype="float32": Textbook(dtype, order=len(device))
+    module.Torch = lambda device="cpu", dtype="float32": Textbook(
+        dtype, {"cuda": "float64"}[device]
+    )
     monkeypatch.setitem(sys.modules, module.__name__, module)
     found = load("torch:dtype=bfloat16,device=cuda")
-    assert (found.dtype, found.order) == ("bfloat16", 4)
+    assert (found.dtype, found.accumulation) == ("bfloat16", "float64")
     with refused(ArgumentError, "tf64", "it takes device, dtype"):
         load("torch:tf64=on")
 

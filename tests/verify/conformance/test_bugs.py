@@ -33,8 +33,8 @@ def test_a_bug_says_what_it_is() -> None:
         assert not bug.description.endswith("."), name
         assert bug.stages, name
         assert set(bug.stages) <= set(STAGES), name
-        made = bug.make("float32", None, 3)
-        assert (made.name, made.dtype, made.order) == (name, "float32", 3)
+        made = bug.make("float32")
+        assert (made.name, made.dtype) == (name, "float32")
 
 
 def test_a_name_is_given_once() -> None:

@@ -49,20 +49,17 @@ class Bug(NamedTuple):
     noisy: bool
     unsteady: bool
 
-    def make(
-        self, dtype: str = "float64", accumulation: str | None = None, order: int | None = None
-    ) -> Textbook:
+    def make(self, dtype: str = "float64", accumulation: str | None = None) -> Textbook:
         """A backend that has this bug, and no other.
 
         Args:
             dtype: a key of :data:`.FORMATS`.
             accumulation: the dtype in which sums are formed; by default the format's wide one.
-            order: a seed for the order of summation, or None for the natural one.
 
         Returns:
             An adapter.
         """
-        return self.kind(dtype, accumulation, order)
+        return self.kind(dtype, accumulation)
 
 
 def table(family: str, rows: Sequence[Row]) -> list[Bug]:
