@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ...array import Array, ignoring_fp_errors
+from ...array import Array
 from .adapter import Declaration
 from .bounds import Answers, Judged, Prepared, judged
-from .bugs import Bug, bugs_of, edge_bugs, general_bugs
+from .bugs import Bug, bugs_of, edge_bugs
 from .calling import answered
 from .cases import Case, Truth
 from .contracts import contracts_of
@@ -125,26 +125,6 @@ class _Left:
         return [name for name in self.fails if self.rank(name)[0] <= near]
 
 
-def _like(lineup: Lineup, bug: Bug, seen: Sequence[Answers]) -> tuple[float, float]:
-    """What a bug leaves unexplained if it may be larger or smaller, and how many times it is.
-
-    The errors of all tensors of all cases are one vector, which is projected on that of the bug.
-    """
-    sums = np.zeros(3)
-    for mine, its in lineup.pairs(bug, seen):
-        with ignoring_fp_errors():
-            error = (mine.got - mine.true) / mine.scale
-            other = (its.got - mine.true) / mine.scale if its else 0 * error
-        known = np.isfinite(error) & np.isfinite(other)
-        both = np.array([error[known], other[known]])
-        both = both / max(np.abs(both).max(initial=0.0), 1e-300)
-        products = both @ both.T
-        sums += products[[0, 0, 1], [0, 1, 1]] / max(np.trace(products), 1e-300)
-    ee, eb, bb = sums
-    left = np.sqrt(max(0.0, 1 - eb * eb / max(ee * bb, 1e-300)))
-    return float(left), float(eb / max(bb, 1e-300))
-
-
 def diagnose(
     adapter: Any,
     cases: Sequence[Prepared],
@@ -185,13 +165,6 @@ def diagnose(
     seen = [judged(one, results) for one, results in zip(cases, known, strict=True)]
     lineup = lineup or Lineup(cases, cases[0].accumulation)
     return _Search(adapter, about, lineup, seen, broken).found()
-
-
-def _likeness(found: tuple[tuple[float, float], Bug]) -> float:
-    """What is left; a factor far from one counts against a bug unless little is left."""
-    (left, factor), _ = found
-    far = abs(np.log2(abs(factor) + 1e-9)) + 2 * (factor < 0)
-    return left if left <= NEAR else left + 0.05 * far
 
 
 class _Search:
@@ -253,8 +226,6 @@ class _Search:
     def _candidates(self, worst: Judged) -> Iterator[Diagnosis]:
         """What it may be, the likeliest first; the last is what comes nearest, if nothing is."""
         parts = [self.stage, *parts_of(self.stage, worst.one.case.inputs)]
-        if self.stage == "mixer_large":
-            parts.append("per_token_swiglu")
         suspects = {bug.name: bug for part in parts for bug in bugs_of(part, self.dtype)}
         steady = [bug for bug in suspects.values() if not bug.unsteady]
         nearest = self._by_value(steady, self.seen)
@@ -271,54 +242,17 @@ class _Search:
         tiles = [bug for n in _TILES for bug in edge_bugs(self.stage, "D", n)]
         yield self._by_value([bug for bug in tiles if "-tile-of-" in bug.name], self.seen)
         yield self._by_value(bugs_at_one_place(worst.one.case, steady), self.seen)
-        if not parts[1:]:
-            yield self._by_value([*self._pairs(steady)], self.seen)
-        failing = dict.fromkeys(name for each in self.seen for name in each.failing)
-        general = general_bugs(self.stage, [*failing])
-        yield self._by_value(general, self.seen)
-        like = self._by_factor([*steady, *general])
-        yield like
         kept = [bug for bug in suspects.values() if bug.family == "memory"]
-        yield self._by_breach(kept) if self.broken and like.distance > NEAREST else like
-
-    def _first(self, seen: Sequence[Answers]) -> list[Answers]:
-        """A few cases that show every tensor that fails."""
-        first, shown = list[Answers](), set[str]()
-        for each in seen:
-            if not shown >= {*each.failing}:
-                first.append(each)
-                shown |= {*each.failing}
-        return first
-
-    def _pairs(self, bugs: Sequence[Bug]) -> Iterator[Bug]:
-        """Two bugs at once, in different steps, of which one is among the nearest."""
-        few = self._ranked(bugs, self._first(self.seen))[: 2 * _FEW]
-        for one in (each.bug for each in few):
-            steps = {name for name, step in vars(one.kind).items() if callable(step)}
-            for other in bugs:
-                if not steps & {*vars(other.kind)}:
-                    name, said = (
-                        f"{one.name}+{other.name}",
-                        f"{one.description}, and {other.description}",
-                    )
-                    kind = type(name, (one.kind, other.kind), {"name": name})
-                    yield one._replace(name=name, description=said, kind=kind)
-
-    def _by_factor(self, bugs: Sequence[Bug]) -> Diagnosis:
-        """The bug whose errors point the same way, and how many times as large these are."""
-        cases = max(self._first(self.seen), self.seen[:_FEW], key=len)
-        tried = [(_like(self.lineup, bug, cases), bug) for bug in bugs]
-        few = sorted(tried, key=_likeness)[: 2 * _FEW]
-        again = [(_like(self.lineup, bug, self.seen), bug) for _, bug in few]
-        (left, factor), bug = min(again, key=_likeness)
-        said = f"errors {factor:.3g} times those of this: {bug.description}"
-        second = next(other.name for _, other in few if other is not bug)
-        by = "factor" if left <= NEAR else ""
-        return Diagnosis(bug.name, said, left, second, "", by)
+        yield self._by_breach(kept) if self.broken and nearest.distance > NEAREST else nearest
 
     def _by_value(self, bugs: Sequence[Bug], seen: Sequence[Answers]) -> Diagnosis:
         """The bug whose numbers come nearest, or the fewest that each explain some tensors."""
-        tried = self._ranked(bugs, self._first(seen))
+        first, shown = list[Answers](), set[str]()
+        for each in seen:  # a few that show every tensor that fails
+            if not shown >= {*each.failing}:
+                first.append(each)
+                shown |= {*each.failing}
+        tried = self._ranked(bugs, first)
         near = [one.bug for i, one in enumerate(tried) if i < _FEW or one.explained(_LIKE)]
         if not (found := self._ranked(near, seen)):
             return _NOTHING

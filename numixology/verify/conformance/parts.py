@@ -19,8 +19,7 @@ _OF_LAYERS = ("normalization", "linear", "activations")
 def bugs_at_one_place(case: Case, bugs: Sequence[Bug]) -> list[Bug]:
     """The bugs of layers, each in one of a network's several layers of that kind.
 
-    A model has too many of them. The two networks of TokenMixer-Large have what one may have, in
-    either.
+    A model has too many of them.
 
     Args:
         case: of the network.
@@ -29,11 +28,8 @@ def bugs_at_one_place(case: Case, bugs: Sequence[Bug]) -> list[Bug]:
     parts = () if case.stage == "model" else parts_of(case.stage, case.inputs)
     found = []
     for bug in bugs:
-        layers = {*parts} & {*bug.stages} if bug.family in _OF_LAYERS else set[str]()
-        if case.stage == "mixer_large" and bug.family == "networks":
-            layers = {name for name, step in vars(bug.kind).items() if callable(step)}
-        for layer in layers if len(layers) == 1 else ():
-            several = parts.count(layer) if layer in parts else 2
+        for layer in {*parts} & {*bug.stages} if bug.family in _OF_LAYERS else ():
+            several = parts.count(layer)
             for place in range(1, several + 1 if several > 1 else 1):
                 kind = type(bug.name, (_Counting,), {layer: _wrong_at(place, layer, bug)})
                 said = f"{bug.description}, in the {ordinal(place)} {layer} alone"

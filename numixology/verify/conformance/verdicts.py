@@ -85,9 +85,8 @@ class Diagnosis(NamedTuple):
         code: the call of :func:`.make_case` that makes the case in which it shows best.
         by: how it was found: by its ``"value"``; by the value of some tensors, which are named,
             such as ``"the output"``; by the ``"size"`` of its errors, for one whose digits are
-            those of chance; by errors that are its own times a ``"factor"``; as a breach of a
-            ``"contract"``; by ``"chance"``, since no two calls agree; a network by its ``"part"``
-            that fails too; or, if empty, not really.
+            those of chance; as a breach of a ``"contract"``; by ``"chance"``, since no two calls
+            agree; a network by its ``"part"`` that fails too; or, if empty, not really.
         rest: what is to be said of the other tensors.
         where: in which rows and columns it goes wrong.
         edge: from which size on.
@@ -142,7 +141,6 @@ _SAID = {
     "no bug": "no known bug does so: {0.description}",
     "size": "matches by the size of its errors: {named}",
     "contract": "matches by the promise that it breaks: {named}",
-    "factor": "matches in the direction of its errors, {share} of them: {named}",
     "chance": "matches in that no two calls agree: {named}",
     "": (
         "no known bug comes near; the nearest leaves {0.distance:.0%} of the difference "

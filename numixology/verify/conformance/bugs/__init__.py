@@ -2,10 +2,9 @@
 
 from . import activations, contracts, linear, moving, networks, normalization
 from .edges import AXES, edge_bugs
-from .general import general_bugs
 from .registry import Bug
 
-__all__ = ["AXES", "BUGS", "FAMILIES", "Bug", "bugs_of", "edge_bugs", "general_bugs"]
+__all__ = ["AXES", "BUGS", "FAMILIES", "Bug", "bugs_of", "edge_bugs"]
 
 #: The modules, each with a table.
 FAMILIES = moving, normalization, linear, activations, networks, contracts
