@@ -376,6 +376,22 @@ def test_several_bugs_that_explain_all_come_before_one_that_explains_most() -> N
     assert "the gradient of bias: norm bias gradient negated" in found.rest
 
 
+def test_a_bug_that_no_case_shows_is_named_by_the_promise_that_it_breaks() -> None:
+    def from_zero(x):
+        e = np.exp(x - np.maximum(x.max(-1, keepdims=True), 0))
+        return e / e.sum(-1, keepdims=True)
+
+    def vjp(ct, x):
+        y = from_zero(x)
+        return {"x": y * (ct - (ct * y).sum(-1, keepdims=True))}
+
+    backend = Written("softmax", from_zero, vjp)
+    backend.dtype = "float32"
+    with np.errstate(all="ignore"):
+        found = diagnosed(backend, "softmax")
+    assert (found.bug, found.by) == ("softmax-shifted-by-maximum-from-zero", "contract")
+
+
 def test_the_nearest_bug_is_said_beside_a_broken_promise() -> None:
     class Both(BUGS["quick-gelu"].kind):
         vjp = None
