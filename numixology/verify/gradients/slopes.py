@@ -25,8 +25,9 @@ from .problems import Outputs, Problem
 __all__ = ["Measured", "complex_slopes", "measured"]
 
 _TINY = {"float64": 2.0**-1074, "float32": 2.0**-149}
-#: So many lines are measured together, unless x or y has so many numbers.
-_AT_ONCE, _MANY = 16, 2**16
+#: So many numbers of x or of y are measured together, of so many lines at most: few calls where f
+#: takes a batch, and where it does not, progress to show.
+_NUMBERS, _IN_BATCHES, _IN_CALLS = 2**19, 64, 16
 
 
 class Measured(NamedTuple):
@@ -63,7 +64,7 @@ def complex_slopes(
     """
     x = problem.x if x is None else x
     rows, carried = [], True
-    for some in lines.parts(_AT_ONCE if max(x.size, problem.y.size) < _MANY else 1):
+    for some in lines.parts(_at_once(problem)):
         above = None if sides else batch(problem, x, some)
         above = above or _one_by_one(problem, x, some, some.steps, sides)
         one = other = cotangents[:, None] * above.values
@@ -76,6 +77,11 @@ def complex_slopes(
     slopes, terms, lower, upper = (np.concatenate(part, axis=1) for part in zip(*rows, strict=True))
     errors = _TINY[problem.precision] * (1.0 + cotangents.shape[1]) / lines.steps
     return Measured(slopes, errors + 0 * slopes, terms, lower, upper, carried)
+
+
+def _at_once(problem: Problem) -> int:
+    most = _IN_BATCHES if problem.batches else _IN_CALLS
+    return max(1, min(most, _NUMBERS // max(problem.x.size, problem.y.size, 1)))
 
 
 def _one_by_one(problem: Problem, x: Array, lines: Lines, steps: Array, sides: bool) -> Outputs:
@@ -117,7 +123,8 @@ def measured(
 ) -> Measured:
     """Slopes along all lines, here or spread over the workers of an executor."""
     along = complex_slopes if method == "complex" else central_slopes
-    length = _AT_ONCE if executor is None else -(-len(lines) // (4 * (os.cpu_count() or 1))) or 1
+    by_worker = -(-len(lines) // (4 * (os.cpu_count() or 1))) or 1
+    length = _at_once(problem) if executor is None else by_worker
     parts = list(lines.parts(length))
     with _Progress(len(lines)) as progress:
         found = list(progress.through(_each(along, problem, cotangents, parts, executor)))

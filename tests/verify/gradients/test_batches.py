@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 import numixology as nx
+from numixology.verify.gradients import slopes
 from numixology.verify.gradients.lines import coordinates, directions
 from numixology.verify.gradients.problems import Problem
 from numixology.verify.gradients.slopes import complex_slopes
+
+
+@pytest.fixture(autouse=True)
+def sixteen_lines_at_a_time(monkeypatch):
+    """So that batches are several, and rows and copies may be as many."""
+    monkeypatch.setattr(slopes, "_IN_BATCHES", 16)
 
 
 def normal(*shape, seed=0):
@@ -74,7 +81,7 @@ def test_lines_through_many_entries_may_be_batched_too() -> None:
     assert len(shapes) == 2
 
 
-# With 16 lines at a time, rows and copies are as many, which shapes do not tell.
+# Where there are 16 rows, copies are as many, which shapes do not tell.
 MIXING = {
     "mean": (lambda x: x - x.mean(0), normal(16, 3)),
     "sum": (lambda x: x.sum(0), normal(16, 16)),
@@ -142,10 +149,11 @@ def test_what_leaves_numpy_never_sees_a_batch() -> None:
     assert shapes == {(20,)}
 
 
-def test_large_outputs_are_measured_line_by_line() -> None:
-    found, one_by_one, shapes = measured(lambda x: x[..., None] * np.ones(5000), normal(14))
+@pytest.mark.parametrize(("columns", "called"), [(15_000, {(2, 14), (14,)}), (20_000, {(14,)})])
+def test_the_larger_the_outputs_the_fewer_lines_are_measured_together(columns, called) -> None:
+    found, one_by_one, shapes = measured(lambda x: x[..., None] * np.ones(columns), normal(14))
     assert_alike(found, one_by_one)
-    assert set(shapes) == {(14,)}
+    assert set(shapes) == called
 
 
 @pytest.mark.parametrize("name", ["linear", "layer norm"])
