@@ -13,6 +13,7 @@ import numpy as np
 
 import numixology.functional as F
 from numixology.array import ignoring_fp_errors
+from numixology.verify.conformance import STAGES
 from numixology.verify.conformance.formats import format_of
 
 Array = np.ndarray
@@ -37,14 +38,13 @@ class Kernels:
     """The backend; it is an adapter."""
 
     name = "kernels"
-    stages: tuple[str, ...] = (
-        *("embedding", "token_mix", "layer_norm", "linear", "gelu", "gelu_tanh", "silu", "softmax"),
-        *("mixer", "feed_forward", "swiglu_feed_forward", "block", "model"),
-    )
+    stages: tuple[str, ...] | None = None  # those of which there is a kernel
     profile: tuple[str, ...] = ()
 
     def __init__(self, dtype: str = "float32") -> None:
         self.dtype = dtype
+        if self.stages is None:
+            self.stages = tuple(stage for stage in STAGES if hasattr(self, f"{stage}_stage"))
         self.format = format_of(dtype)
         self.wide = np.dtype(self.format.wide)
         self.accumulation = str(self.wide)

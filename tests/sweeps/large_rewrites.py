@@ -31,6 +31,8 @@ SUMS = "layer_norm softmax linear feed_forward"
 FRAMEWORKS = {"torch": "Torch", "jax": "Jax", "onnxruntime": "OnnxRuntime"}
 
 KINDS = ("plain", "offset", "saturated", "huge", "tiny")
+_MOVED = [{"B": 3, "T": 130, "D": 340, "H": 17}, {"B": 9, "T": 33, "D": 66, "H": 33}]
+_PER_TOKEN = [{"B": 40, "T": 2, "D": 130, "F": 1100}]
 #: Large sizes of each stage, which straddle the edges of tiles.
 LARGE: dict[str, list[dict[str, int]]] = {
     "embedding": [
@@ -38,15 +40,15 @@ LARGE: dict[str, list[dict[str, int]]] = {
         {"B": 40, "T": 9, "D": 1100, "V": 70},
         {"B": 300, "T": 9, "D": 3, "V": 70000},
     ],
-    "token_mix": [{"B": 3, "T": 130, "D": 340, "H": 17}, {"B": 9, "T": 33, "D": 66, "H": 33}],
-    "token_revert": [{"B": 3, "T": 130, "D": 340, "H": 17}, {"B": 9, "T": 33, "D": 66, "H": 33}],
+    "token_mix": _MOVED,
+    "token_revert": _MOVED,
     "rms_norm": [{"B": 3, "T": 5, "D": 5000}, {"B": 3000, "T": 3, "D": 33}],
     "per_token_linear": [
         {"B": 21, "T": 3, "D": 4100, "F": 130},
         {"B": 300, "T": 4, "D": 257, "F": 65},
     ],
-    "per_token_feed_forward": [{"B": 40, "T": 2, "D": 130, "F": 1100}],
-    "per_token_swiglu": [{"B": 40, "T": 2, "D": 130, "F": 1100}],
+    "per_token_feed_forward": _PER_TOKEN,
+    "per_token_swiglu": _PER_TOKEN,
     "mixer_large": [{"B": 40, "T": 6, "D": 130, "H": 10}],
     "layer_norm": [
         {"B": 3, "T": 5, "D": 5000},

@@ -85,6 +85,11 @@ def per_token(x, weight, bias=0.0):
     return torch.einsum("bti,toi->bto", x, weight) + bias
 
 
+def per_token_swiglu(h, parts):
+    gate, up = per_token(h, parts.w1.weight), per_token(h, parts.w3.weight)
+    return per_token(F.silu(gate) * up, parts.w2.weight)
+
+
 class Weights(nn.Module):
     """Parameters of the given shapes, and modules by their names."""
 
@@ -119,9 +124,7 @@ class PerTokenSwiGLU(Weights):
         )
 
     def forward(self, x):
-        h = self.norm(x)
-        gate, up = per_token(h, self.w1.weight), per_token(h, self.w3.weight)
-        return x + per_token(F.silu(gate) * up, self.w2.weight)
+        return x + per_token_swiglu(self.norm(x), self)
 
 
 class Half(Weights):
@@ -136,8 +139,7 @@ class Half(Weights):
         return rms_norm(h, self.norm.weight, self.eps)
 
     def network(self, h):
-        gate, up = per_token(h, self.w1.weight), per_token(h, self.w3.weight)
-        return per_token(F.silu(gate) * up, self.w2.weight)
+        return per_token_swiglu(h, self)
 
     def forward(self, h):
         return self.network(self.normed(h))

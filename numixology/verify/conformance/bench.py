@@ -118,11 +118,16 @@ class Bench:
         return results
 
     def trial(
-        self, when: str, wanted: Results, than: str, case: Case | None = None, **more: Any
+        self,
+        when: str,
+        wanted: Results,
+        than: str,
+        case: Case | None = None,
+        call: Callable[[], Results] | None = None,
+        **more: Any,
     ) -> Trial:
         """A promise about the answer to a case, which is measured by that case's scales."""
-        call = more.pop("call", partial(self.ask, case))
-        return Trial(when, call, wanted, than, self.scales(case), **more)
+        return Trial(when, call or partial(self.ask, case), wanted, than, self.scales(case), **more)
 
     def made(self, stage: str, **sizes: int) -> Case:
         """A plain case of any stage, of these sizes or the nearest that the backend supports."""
